@@ -1,0 +1,1 @@
+"""Who is called, when that is allowed, and what came of it."""

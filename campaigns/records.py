@@ -1,0 +1,103 @@
+"""What the journal carries: every transition that must survive, as typed records applied exactly once, in order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
+    """Base of all records. `at` is an aware datetime, UTC."""
+
+    at: datetime
+
+
+class AttemptAnswered(Record, tag="answered"):
+    call_id: str
+
+
+class AttemptConnected(Record, tag="connected"):
+    """The customer and `user_id`'s seat are in one bridge."""
+
+    call_id: str
+    user_id: int
+
+
+class AttemptEnded(Record, tag="ended"):
+    """The one outcome of an originate; sets the attempt, the number's and the lead's next state.
+
+    `retry_at` is when the number may be tried again (None: no more by itself); `locked_until` sets a lock-out.
+    `final` takes the lead out of the campaign.
+    """
+
+    call_id: str
+    outcome: str
+    cause: int = 0
+    tech_cause: int = 0
+    ring_s: float | None = None
+    wait_s: float | None = None
+    talk_s: float | None = None
+    user_id: int | None = None
+    amd: str | None = None
+    harbour_played: bool = False
+    retry_at: datetime | None = None
+    locked_until: datetime | None = None
+    final: bool = False
+
+
+class Dispositioned(Record, tag="dispositioned"):
+    """The seat's verdict on a call. `retry_at` and `final` overrule those of the outcome."""
+
+    call_id: str
+    user_id: int
+    code: str
+    notes: str = ""
+    callback_at: datetime | None = None
+    do_not_call: bool = False
+    retry_at: datetime | None = None
+    final: bool = False
+
+
+class NotesSaved(Record, tag="notes"):
+    call_id: str
+    user_id: int
+    notes: str
+
+
+class OptedOut(Record, tag="opted_out"):
+    """The customer asked, by key or by voice, not to be called again: the number goes on the DNC list."""
+
+    call_id: str
+    number: str
+    source: str
+    campaign_id: int
+
+
+class SeatChanged(Record, tag="seat"):
+    """A line of the seat session log."""
+
+    user_id: int
+    session_id: str
+    state: str
+    reason: str = ""
+    call_id: str = ""
+
+
+class Audited(Record, tag="audit"):
+    actor: str
+    action: str
+    subject: str
+    detail: str = ""
+
+
+AnyRecord = (
+    AttemptAnswered
+    | AttemptConnected
+    | AttemptEnded
+    | Dispositioned
+    | NotesSaved
+    | OptedOut
+    | SeatChanged
+    | Audited
+)

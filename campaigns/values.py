@@ -1,0 +1,85 @@
+"""The values that campaigns hands to the engine and takes back: leads, permits, refusals, outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """What came of one originate. Exactly one is recorded for each."""
+
+    CONNECTED = "connected"  # a human, in one bridge with a seat
+    ABANDONED = "abandoned"  # a human, no seat within the connect limit
+    HUNG_UP = "hung_up"  # a human who left before the connect limit had passed
+    MACHINE = "machine"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    CONGESTION = "congestion"
+    INVALID = "invalid"  # the number does not exist
+    REJECTED = "rejected"
+    FAILED = "failed"  # the switch or the network could not place it
+    CANCELLED = "cancelled"  # hung up by us before an answer
+    LOST = "lost"  # dialed, and a crash or a lost switch took its fate
+
+
+class RefusalReason(StrEnum):
+    """Why a lead may not be called now."""
+
+    WINDOW = "window"
+    DNC = "dnc"
+    ATTEMPTS = "attempts"
+    RETRY_DELAY = "retry_delay"
+    LOCK_OUT = "lock_out"
+    NO_ZONE = "no_zone"
+    LEASE_LOST = "lease_lost"
+    CAMPAIGN_STOPPED = "campaign_stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A leased lead with the one number to dial. `call_id` is the lease, the attempt and (prefixed) the channel."""
+
+    call_id: str  # 32 lower-case hex digits
+    campaign_id: int
+    lead_id: int
+    number_id: int
+    number: str  # E.164, with +
+    name: str
+    zones: tuple[str, ...]  # IANA; the call must be lawful in all of them
+    attempts: int  # made before this one, on this number
+    attributes: dict[str, Any] = field(default_factory=dict)
+    list_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """This call may be placed now. The attempt is durably recorded as dialed before the permit is handed out."""
+
+    call_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """This call may not be placed now; `detail` is for people, `until` when it may be asked again, if known."""
+
+    call_id: str
+    reason: RefusalReason
+    detail: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A lease found at start: `dialed` tells whether the attempt was recorded as dialed before the crash."""
+
+    call_id: str
+    campaign_id: int
+    lead: Lead
+    owner: str
+    dialed: bool
+    switch: str = ""
+    seat_user_id: int | None = None  # connected with, when the record says so

@@ -1,0 +1,44 @@
+"""The bus between the seats' door and the engine, in memory: commands are awaited, events are handed on at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from cti.messages import CampaignSnapshot, Command, Reply, SeatMessage
+
+Engine = Callable[[Command], Awaitable[Reply]]
+SeatListener = Callable[[SeatMessage], None]
+SnapshotListener = Callable[[CampaignSnapshot], None]
+
+
+class Bus:
+    """One engine, any number of listeners. Listeners must not block: they put the event into an outbox of their own."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._seat_listeners: list[SeatListener] = []
+        self._snapshot_listeners: list[SnapshotListener] = []
+
+    def serve(self, engine: Engine) -> None:
+        """Let `engine` answer the commands."""
+        self._engine = engine
+
+    async def command(self, command: Command) -> Reply:
+        """Give a command to the engine; without one the reply is `no_engine`."""
+        if self._engine is None:
+            return Reply(ok=False, code="no_engine")
+        return await self._engine(command)
+
+    def on_seat(self, listener: SeatListener) -> None:
+        self._seat_listeners.append(listener)
+
+    def on_snapshot(self, listener: SnapshotListener) -> None:
+        self._snapshot_listeners.append(listener)
+
+    def to_seat(self, message: SeatMessage) -> None:
+        for listener in self._seat_listeners:
+            listener(message)
+
+    def snapshot(self, snapshot: CampaignSnapshot) -> None:
+        for listener in self._snapshot_listeners:
+            listener(snapshot)

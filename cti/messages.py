@@ -1,0 +1,186 @@
+"""The messages between the seats' door and the engine: the only coupling between the two.
+
+Commands go to the engine and get a :class:`Reply`; events come from it. In one process the bus is in memory.
+`user_id` names the seat: a user has one seat at a time. Instants are POSIX seconds (wall clock of the server).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """Base of commands and events; on the wire a JSON object with `type`."""
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+class LogIn(Message, tag="log_in"):
+    """Take a seat. `phone` is the SIP endpoint; mode `nailed` keeps the leg up, `ring` rings it for each call."""
+
+    user_id: int
+    name: str
+    phone: str
+    campaigns: tuple[str, ...]
+    mode: str = "nailed"
+
+
+class LogOut(Message, tag="log_out"):
+    user_id: int
+
+
+class Ready(Message, tag="ready"):
+    """Be offered calls. Ends wrap-up as well."""
+
+    user_id: int
+
+
+class Pause(Message, tag="pause"):
+    """Be offered none. In a call it takes effect after it."""
+
+    user_id: int
+    reason: str = ""
+
+
+class Dispose(Message, tag="dispose"):
+    """The verdict on the call just had (or still on); ends wrap-up when `and_ready`."""
+
+    user_id: int
+    call_id: str
+    code: str
+    notes: str = ""
+    callback_at: float | None = None
+    do_not_call: bool = False
+    and_ready: bool = True
+
+
+class SaveNotes(Message, tag="save_notes"):
+    user_id: int
+    call_id: str
+    notes: str
+
+
+class HangUp(Message, tag="hang_up"):
+    user_id: int
+    call_id: str
+
+
+class Hold(Message, tag="hold"):
+    user_id: int
+    call_id: str
+    on: bool
+
+
+class RedialPhone(Message, tag="redial_phone"):
+    """Ring the seat's phone again after its leg was lost."""
+
+    user_id: int
+
+
+class DialPreviewed(Message, tag="dial_previewed"):
+    """Preview mode: place the call to the customer on the screen, or (`skip`) take the next one."""
+
+    user_id: int
+    call_id: str
+    skip: bool = False
+
+
+Command = (
+    LogIn | LogOut | Ready | Pause | Dispose | SaveNotes | HangUp | Hold | RedialPhone | DialPreviewed
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The engine's answer to a command. `code` is a key of the message catalogue: ok, or why not."""
+
+    ok: bool
+    code: str = "ok"
+    detail: str = ""
+
+
+# --- events to one seat -------------------------------------------------------------------------------------------
+
+
+class DispositionChoice(msgspec.Struct, frozen=True):
+    """One key an agent may choose; `label` maps a language (`en`, `zh`) to its text."""
+
+    code: str
+    label: dict[str, str]
+    key: str = ""
+
+
+class ScreenPop(Message, tag="screen_pop"):
+    """The customer who is about to be heard (or, with `preview`, may be dialed). Sent before the connect command."""
+
+    user_id: int
+    call_id: str
+    campaign: str
+    number: str
+    customer: str
+    attributes: dict[str, Any]
+    answered_at: float
+    dispositions: tuple[DispositionChoice, ...] = ()
+    preview: bool = False
+    notes: str = ""
+
+
+class SeatStatus(Message, tag="seat_status"):
+    """The seat's state: offline, phone (being rung), paused, ready, connecting, talking, held, wrap_up, preview.
+
+    `until` is when wrap-up ends by itself; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
+    """
+
+    user_id: int
+    state: str
+    since: float
+    reason: str = ""
+    call_id: str = ""
+    until: float | None = None
+
+
+class CallStatus(Message, tag="call_status"):
+    """A seat's call: connecting, connected, held, ended (with a cause key)."""
+
+    user_id: int
+    call_id: str
+    state: str
+    at: float
+    cause: str = ""
+
+
+SeatMessage = ScreenPop | SeatStatus | CallStatus
+
+
+# --- events to watchers -------------------------------------------------------------------------------------------
+
+
+class CampaignSnapshot(Message, tag="campaign_snapshot"):
+    """A campaign as it stands: what the status page and the live terminal view show. Coalesced; the last one counts."""
+
+    campaign: str
+    at: float
+    mode: str
+    running: bool
+    seats: dict[str, int]  # seats by state
+    lines: dict[str, int]  # calls by stage: dialing, ringing, waiting, connected, harbour
+    dials: int
+    answered_humans: int
+    connected: int
+    abandoned: int
+    abandon_rate: float
+    target: float
+    idle_s_per_call: float
+    occupancy: float
+    leads_left: int | None = None
+    decision: dict[str, Any] = {}
+    refusals: dict[str, int] = {}
+    note: str = ""
+
+
+Event = ScreenPop | SeatStatus | CallStatus | CampaignSnapshot
+
+decode_command = msgspec.json.Decoder(Command).decode
+encode = msgspec.json.Encoder().encode

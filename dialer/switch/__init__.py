@@ -1,0 +1,1 @@
+"""The door to the telephone switch: typed events in, typed commands out, AMI behind it."""

@@ -1,0 +1,238 @@
+"""What the engine knows of a switch: the events it hears, the commands it gives, the errors it may get.
+
+Channels are named by their Uniqueid, which is the ChannelId the engine chose: `zdc-<32 hex>` for a customer's call,
+`zds-<32 hex>` for a seat's leg. All have one length, because Asterisk refuses a ChannelId while a live channel's id
+begins with it. Every event carries `at`, the monotonic instant its bytes were read, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+CALL_PREFIX = "zdc-"
+LEG_PREFIX = "zds-"
+
+
+class SwitchError(Exception):
+    """The switch could not do what was asked."""
+
+
+class NotConnected(SwitchError):
+    """There is no logged-in link to the switch; the command was not sent."""
+
+
+class ActionRefused(SwitchError):
+    """The switch answered with an error; its message is the text."""
+
+
+class ReplyLost(SwitchError):
+    """No reply within the time-out, or the link broke: the switch may or may not have done it."""
+
+
+class UnsafeValue(SwitchError):
+    """A value holds a control character or is too long for a line of AMI; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A live channel as a resynchronisation finds it. `state` is Asterisk's ChannelState: 6 is Up, 5 ringing."""
+
+    uid: str
+    name: str
+    state: int
+    bridge_id: str = ""
+    context: str = ""
+    connected_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything alive on the switch at one instant; `bridges` maps a bridge's id to its members' uids."""
+
+    channels: Mapping[str, Channel]
+    bridges: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """Logged in, filters set, resynchronised: commands may be given. `restarted` when the switch lost its channels."""
+
+    at: float
+    switch: str
+    version: str
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The link is gone or is of no use; the adapter reconnects by itself."""
+
+    at: float
+    switch: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    at: float
+    switch: str
+    uid: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    at: float
+    switch: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The first sign of an answer, by `Newstate` Up or `OriginateResponse`, once a channel."""
+
+    at: float
+    switch: str
+    uid: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class OriginateFailed:
+    """`OriginateResponse` Failure. A `Hangup` with the cause may come before, after or never; see `grace`.
+
+    The adapter delivers it only when no Hangup came within its grace, so it is always the last word on that channel.
+    `reason` 3 is a ring time-out, 0 anything else.
+    """
+
+    at: float
+    switch: str
+    uid: str
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The channel is gone. `cause` is Q.850 (0 when it ended in the dialplan); `tech_cause` the SIP status, or 0.
+
+    `timed_out` when the OriginateResponse said that the ring limit ended it (Reason 3).
+    """
+
+    at: float
+    switch: str
+    uid: str
+    cause: int
+    cause_text: str = ""
+    tech_cause: int = 0
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bridged:
+    """The channel entered a bridge."""
+
+    at: float
+    switch: str
+    uid: str
+    bridge_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unbridged:
+    """The channel left a bridge."""
+
+    at: float
+    switch: str
+    uid: str
+    bridge_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AmdResult:
+    """`AMD()` decided: status HUMAN, MACHINE, NOTSURE or HANGUP."""
+
+    at: float
+    switch: str
+    uid: str
+    status: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    at: float
+    switch: str
+    uid: str
+    digit: str
+
+
+SwitchEvent = (
+    LinkUp
+    | LinkDown
+    | Created
+    | Ringing
+    | Answered
+    | OriginateFailed
+    | HungUp
+    | Bridged
+    | Unbridged
+    | AmdResult
+    | Digit
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origination:
+    """One call to place. `dial` is the channel string, e.g. `PJSIP/8613800138000@carrier`."""
+
+    uid: str
+    dial: str
+    context: str
+    ring_limit_s: float
+    caller_id: str = ""
+    exten: str = "s"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class Switch(Protocol):
+    """A named switch with limits of its own. Commands raise a :class:`SwitchError`; events come by the listener.
+
+    No command is ever sent twice: after a lost link the caller decides, from the snapshot in :class:`LinkUp`.
+    """
+
+    name: str
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def run(self, listener: Callable[[SwitchEvent], None]) -> None:
+        """Connect, and reconnect with back-off, until cancelled. The listener is called on the loop, in order."""
+        ...
+
+    async def originate(self, call: Origination) -> None:
+        """Return once the switch has queued the call. Its fate comes as events."""
+        ...
+
+    async def bridge(self, uid: str, other: str) -> None: ...
+
+    async def hang_up(self, uid: str, cause: int = 16) -> None: ...
+
+    async def redirect(self, uid: str, context: str, exten: str = "s", priority: int = 1) -> None: ...
+
+    async def set_variable(self, uid: str, name: str, value: str) -> None: ...
+
+    async def start_recording(self, uid: str, path: str) -> None: ...
+
+    async def stop_recording(self, uid: str) -> None: ...
+
+    async def listen(self, listener_dial: str, target_uid: str, options: str = "q") -> None:
+        """Ring `listener_dial` and let it hear the target (ChanSpy)."""
+        ...
+
+    async def snapshot(self) -> Snapshot: ...
+
+    async def command(self, text: str) -> Sequence[str]:
+        """Run a console command and return its lines (checks only)."""
+        ...
