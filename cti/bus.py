@@ -23,6 +23,11 @@ class Bus:
         """Let `engine` answer the commands."""
         self._engine = engine
 
+    @property
+    def served(self) -> bool:
+        """Whether an engine answers commands."""
+        return self._engine is not None
+
     async def command(self, command: Command) -> Reply:
         """Give a command to the engine; without one the reply is `no_engine`."""
         if self._engine is None:

@@ -45,6 +45,22 @@ class Pause(Message, tag="pause"):
     reason: str = ""
 
 
+class PageLost(Message, tag="page_lost"):
+    """The seat's page is gone, its phone may be there. Until :class:`PageBack` the seat is offered no customer.
+
+    A seat that is ready, or becomes so, is paused with the reason `page_lost`; a call in progress goes on, and
+    wrap-up runs out as ever. The door sends it, never a page. Seats that never had a page never get it.
+    """
+
+    user_id: int
+
+
+class PageBack(Message, tag="page_back"):
+    """The seat's page is there again: a seat paused for `page_lost` is ready again. Harmless when it was never gone."""
+
+    user_id: int
+
+
 class Dispose(Message, tag="dispose"):
     """The verdict on the call just had (or still on); ends wrap-up when `and_ready`."""
 
@@ -88,9 +104,10 @@ class DialPreviewed(Message, tag="dial_previewed"):
     skip: bool = False
 
 
-Command = (
+SeatCommand = (
     LogIn | LogOut | Ready | Pause | Dispose | SaveNotes | HangUp | Hold | RedialPhone | DialPreviewed
 )
+Command = SeatCommand | PageLost | PageBack
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -128,7 +145,7 @@ class ScreenPop(Message, tag="screen_pop"):
 
 
 class SeatStatus(Message, tag="seat_status"):
-    """The seat's state: offline, phone (being rung), paused, ready, connecting, talking, held, wrap_up, preview.
+    """The seat's state: offline, phone (being rung), no_phone, paused, ready, preview, connecting, talking, wrap_up.
 
     `until` is when wrap-up ends by itself; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
     """
@@ -183,4 +200,6 @@ class CampaignSnapshot(Message, tag="campaign_snapshot"):
 Event = ScreenPop | SeatStatus | CallStatus | CampaignSnapshot
 
 decode_command = msgspec.json.Decoder(Command).decode
-encode = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder(
+    enc_hook=str
+).encode  # a lead's attributes may hold anything: what JSON lacks, as text

@@ -1,0 +1,75 @@
+"""The web app: routes, the guard around them, and what runs in the background while it is up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from cti.bus import Bus
+from cti.gateway import Gateway
+from cti.guard import Guard
+from cti.identity import Accounts
+from cti.pages import Pages
+from cti.settings import WebSettings
+from cti.status import StatusBoard
+
+STATIC = Path(__file__).parent / "static"
+
+
+class _Static(StaticFiles):
+    """Static files that a browser keeps but asks about each time, so that an upgrade shows at once."""
+
+    def file_response(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(bus: Bus, accounts: Accounts, settings: WebSettings | None = None) -> Starlette:
+    """The app over a bus and accounts.
+
+    `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
+    """
+    settings = settings or WebSettings()
+    gateway = Gateway(bus, accounts, settings)
+    board = StatusBoard(bus, accounts, settings)
+    pages = Pages(bus, accounts, settings, gateway, board)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        background = [asyncio.create_task(gateway.run()), asyncio.create_task(board.run())]
+        try:
+            yield
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+    app = Starlette(
+        routes=[
+            Route("/", pages.agent),
+            Route("/login", pages.log_in_form, methods=["GET"]),
+            Route("/login", pages.log_in, methods=["POST"]),
+            Route("/logout", pages.log_out, methods=["POST"]),
+            Route("/language", pages.choose_language, methods=["POST"]),
+            Route("/status", pages.status),
+            Route("/healthz", pages.health),
+            WebSocketRoute("/ws", pages.seat_socket),
+            WebSocketRoute("/ws/status", pages.status_socket),
+            Mount("/static", _Static(directory=STATIC)),
+        ],
+        middleware=[Middleware(Guard, allowed_origins=settings.allowed_origins)],
+        exception_handlers={404: pages.not_found, 405: pages.not_found},
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.gateway = gateway
+    app.state.board = board
+    return app

@@ -1,0 +1,107 @@
+"""One seat's events, numbered and remembered, so that a page can go and come back without losing one. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from cti.messages import (
+    CallStatus,
+    Dispose,
+    SaveNotes,
+    ScreenPop,
+    SeatCommand,
+    SeatMessage,
+    SeatStatus,
+    encode,
+)
+from cti.wire import FullState
+
+IN_CALL = frozenset({"connecting", "talking"})
+
+
+class SeatChannel:
+    """What a seat's page has to know. `epoch` names the numbering: a new process starts a new one."""
+
+    def __init__(self, user_id: int, epoch: str, ring_size: int) -> None:
+        self.user_id = user_id
+        self.epoch = epoch
+        self.seq = 0
+        self._ring: deque[tuple[int, str]] = deque(maxlen=ring_size)
+        self.seat: SeatStatus | None = None
+        self.pop: ScreenPop | None = None
+        self.call: CallStatus | None = None
+        self.notes = ""
+        self.disposed = False
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the engine holds a seat for this user."""
+        return self.seat is not None and self.seat.state != "offline"
+
+    @property
+    def in_call(self) -> bool:
+        return self.seat is not None and self.seat.state in IN_CALL
+
+    def number(self, message: SeatMessage) -> str:
+        """Take an event from the engine: number it, keep it, and return it as it goes over the socket."""
+        self.seq += 1
+        text = f'{{"type":"event","seq":{self.seq},"event":{encode(message).decode()}}}'
+        self._ring.append((self.seq, text))
+        self._remember(message)
+        return text
+
+    def since(self, epoch: str, seq: int) -> list[str] | None:
+        """The events after `seq`, or None where they can't be replayed without a gap."""
+        if epoch != self.epoch or seq > self.seq or seq == 0:
+            return None
+        if seq < self.seq and (not self._ring or self._ring[0][0] > seq + 1):
+            return None
+        return [text for number, text in self._ring if number > seq]
+
+    def state(self, now: float) -> FullState:
+        """All of it. `now` is the server's clock, POSIX seconds."""
+        return FullState(
+            epoch=self.epoch,
+            seq=self.seq,
+            time=now,
+            seat=self.seat,
+            pop=self.pop,
+            call=self.call,
+            notes=self.notes,
+            disposed=self.disposed,
+        )
+
+    def accepted(self, command: SeatCommand) -> None:
+        """The engine took this command: keep what a page would want to see again."""
+        if self.pop is None:
+            return
+        if isinstance(command, SaveNotes) and command.call_id == self.pop.call_id:
+            self.notes = command.notes
+        elif isinstance(command, Dispose) and command.call_id == self.pop.call_id:
+            self.notes, self.disposed = command.notes, True
+            self._forget_if_done()
+
+    def _remember(self, message: SeatMessage) -> None:
+        if isinstance(message, ScreenPop):
+            if (
+                self.pop is None or self.pop.call_id != message.call_id
+            ):  # else: told again after a resynchronisation
+                self.call, self.notes, self.disposed = None, message.notes, False
+            self.pop = message
+        elif isinstance(message, CallStatus):
+            if self.pop is not None and self.pop.call_id == message.call_id:
+                self.call = message
+        else:
+            self.seat = message
+            self._forget_if_done()
+
+    def _forget_if_done(self) -> None:
+        """Drop the customer once the seat has moved on, or is free of the call and has disposed of it."""
+        if self.pop is None or self.seat is None:
+            return
+        moved_on = bool(self.seat.call_id) and self.seat.call_id != self.pop.call_id
+        free = self.seat.state not in IN_CALL and self.seat.state not in ("preview", "wrap_up")
+        gone = self.seat.state in ("ready", "offline") and not self.seat.call_id
+        if moved_on or gone or (free and self.disposed):
+            self.pop = self.call = None
+            self.notes, self.disposed = "", False

@@ -1,0 +1,271 @@
+"""The seats' channels between bus and sockets: who holds which seat, what a page missed, what becomes of an absent one.
+
+Theory of operation. Every seat has one :class:`SeatChannel` and at most one page. An event from the bus is numbered,
+kept for replay and put into the page's outbox, all in the engine's own call: nothing is awaited until the outbox's
+writer runs, one hop of the loop later. A page that goes is missed at once: the engine hears `PageLost` and offers the
+seat nothing; if the page does not return within the grace, the seat is logged out, but never in the middle of a call.
+A seat that never had a page (the engine's own virtual agents) is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from time import monotonic
+
+import structlog
+from starlette.websockets import WebSocket
+
+from cti import wire
+from cti.bus import Bus
+from cti.channel import SeatChannel
+from cti.identity import Accounts, UserIdentity
+from cti.messages import Command, LogOut, PageBack, PageLost, Reply, SeatMessage
+from cti.outbox import Delivered
+from cti.page import Page
+from cti.settings import WebSettings
+
+log = structlog.get_logger(__name__)
+
+SWEEP_S = 0.25
+
+
+class Gateway:
+    """All seats' channels. `counters` are plain numbers for an exporter; `on_delivered` hears of each event sent.
+
+    Counter names: sessions_refused, pages_opened, pages_closed, pages_taken_over, pages_lagging, resumed,
+    full_states, events, requests, refused_requests, malformed, too_frequent, engine_slow, absent_log_outs, faults.
+    """
+
+    def __init__(self, bus: Bus, accounts: Accounts, settings: WebSettings) -> None:
+        self._bus = bus
+        self._accounts = accounts
+        self._settings = settings
+        self._epoch = secrets.token_hex(8)
+        self._channels: dict[int, SeatChannel] = {}
+        self._pages: dict[int, Page] = {}
+        self._absent: dict[int, float] = {}  # user -> when the grace ends
+        self._errands: dict[int, Command] = {}  # the last word to the engine about each seat's page
+        self._errand = asyncio.Event()
+        self.counters: Counter[str] = Counter()
+        self.on_delivered: Delivered | None = None
+        bus.on_seat(self._from_engine)
+
+    @property
+    def pages(self) -> int:
+        """How many seats have a page now."""
+        return len(self._pages)
+
+    # --- events out ---------------------------------------------------------------------------------------------------
+
+    def _from_engine(self, message: SeatMessage) -> None:
+        """Hot path: from the bus into the page's outbox, within the engine's own call."""
+        at = monotonic()
+        user_id = message.user_id
+        channel = self._channels.get(user_id) or self._channel(user_id)
+        try:
+            text = channel.number(message)
+        except Exception:  # an attribute that can't be written as JSON must not reach the engine
+            self.counters["faults"] += 1
+            log.exception("an event could not be encoded", user_id=user_id, kind=type(message).__name__)
+            return
+        self.counters["events"] += 1
+        page = self._pages.get(user_id)
+        if page is not None:
+            if not page.outbox.put(text, message, at):
+                self._lagging(page)
+        elif getattr(message, "reason", "") == "page_lost" and user_id not in self._absent:
+            self._absent[user_id] = (
+                at + self._settings.grace_s
+            )  # a seat found again after a restart, its page not yet
+
+    def _channel(self, user_id: int) -> SeatChannel:
+        channel = self._channels[user_id] = SeatChannel(user_id, self._epoch, self._settings.ring_size)
+        return channel
+
+    def _delivered(self, message: SeatMessage, delay_s: float) -> None:
+        if self.on_delivered is not None:
+            self.on_delivered(message, delay_s)
+
+    # --- a page's life ------------------------------------------------------------------------------------------------
+
+    async def serve(self, ws: WebSocket, user: UserIdentity, token: str) -> None:
+        """Serve a seat's socket to its end."""
+        await ws.accept()
+        page = Page(ws, user, token, self._settings)
+        self.counters["pages_opened"] += 1
+        try:
+            await page.run(lambda: self._read(page), self._delivered)
+        finally:
+            self.counters["pages_closed"] += 1
+            self._detach(page)
+
+    async def _read(self, page: Page) -> None:
+        try:
+            async with asyncio.timeout(self._settings.hello_limit_s):
+                hello = wire.read_frame(await page.ws.receive_text())
+        except (TimeoutError, KeyError, wire.BadFrame):
+            hello = None
+        if not isinstance(hello, wire.Hello):
+            self.counters["malformed"] += 1
+            page.end(wire.POLICY)
+            return
+        self._attach(page, hello)
+        while True:
+            try:
+                await self._frame(page, await page.ws.receive_text())
+            except (wire.BadFrame, KeyError) as fault:  # KeyError: a binary frame
+                self._fault(page, "malformed", str(fault))
+
+    async def _frame(self, page: Page, data: str) -> None:
+        if not page.allowance.take(monotonic()):
+            self._fault(page, "too_frequent")
+            return
+        frame = wire.read_frame(data)
+        if isinstance(frame, wire.Ping):
+            self._answer(page, wire.Pong(frame.at, time.time()))
+        elif isinstance(frame, wire.Request):
+            self._answer(page, await self._request(page.user, frame))
+        else:
+            raise wire.BadFrame("hello is said once")
+
+    async def _request(self, user: UserIdentity, request: wire.Request) -> wire.ReplyFrame:
+        self.counters["requests"] += 1
+        try:
+            command = wire.read_command(request.command, user)
+        except wire.BadFrame as fault:
+            self.counters["malformed"] += 1
+            return wire.ReplyFrame(request.id, False, "malformed", str(fault))
+        reply = await self._command(command)
+        if reply.ok:
+            self._channels[user.user_id].accepted(command)
+        else:
+            self.counters["refused_requests"] += 1
+        return wire.ReplyFrame(request.id, reply.ok, reply.code, reply.detail)
+
+    async def _command(self, command: Command) -> Reply:
+        try:
+            async with asyncio.timeout(self._settings.command_limit_s):
+                return await self._bus.command(command)
+        except TimeoutError:
+            self.counters["engine_slow"] += 1
+            return Reply(ok=False, code="engine_slow")
+        except Exception:  # the engine's fault is told to the page, and must not end its socket
+            self.counters["faults"] += 1
+            log.exception("a command failed", command=type(command).__name__, user_id=command.user_id)
+            return Reply(ok=False, code="failed")
+
+    def _attach(self, page: Page, hello: wire.Hello) -> None:
+        """Make this page the seat's own: send what it missed, and tell an older one that it was taken over."""
+        user_id = page.user.user_id
+        older = self._pages.get(user_id)
+        if older is not None:
+            self.counters["pages_taken_over"] += 1
+            older.end(wire.TAKEN_OVER, "taken_over")
+        channel = self._channels.get(user_id) or self._channel(user_id)
+        missed = channel.since(hello.epoch, hello.resume)
+        if missed is None or len(missed) >= self._settings.outbox_limit:
+            self.counters["full_states"] += 1
+            self._answer(page, channel.state(time.time()))
+        else:
+            self.counters["resumed"] += 1
+            self._answer(page, wire.Welcome(channel.epoch, time.time(), len(missed)))
+            for text in missed:
+                page.outbox.put(text)
+        self._pages[user_id] = page
+        if self._absent.pop(user_id, None) is not None:
+            self._tell(PageBack(user_id=user_id))
+
+    def _detach(self, page: Page) -> None:
+        user_id = page.user.user_id
+        if self._pages.get(user_id) is not page:
+            return
+        del self._pages[user_id]
+        if self._channels[user_id].logged_in:
+            self._absent[user_id] = monotonic() + self._settings.grace_s
+            self._tell(PageLost(user_id=user_id))
+
+    def _answer(self, page: Page, frame: wire.Frame) -> None:
+        if not page.outbox.put(wire.text(frame)):
+            self._lagging(page)
+
+    def _fault(self, page: Page, code: str, detail: str = "") -> None:
+        self.counters[code] += 1
+        page.faults += 1
+        if page.faults > self._settings.fault_limit:
+            page.end(wire.POLICY)
+        else:
+            self._answer(page, wire.Error(code, detail[:200]))
+
+    def _lagging(self, page: Page) -> None:
+        if not page.ending:
+            self.counters["pages_lagging"] += 1
+            log.warning("a page stopped reading and was closed", user_id=page.user.user_id)
+            page.end(wire.LAGGING, flush=False)
+
+    # --- leaving ------------------------------------------------------------------------------------------------------
+
+    async def sign_out(self, user: UserIdentity, token: str) -> None:
+        """The user logged out by themselves: free the seat now, close the session's page."""
+        page = self._pages.get(user.user_id)
+        if page is not None and page.token != token:
+            return  # the seat is held from another session
+        channel = self._channels.get(user.user_id)
+        self._absent.pop(user.user_id, None)
+        if channel is not None and channel.logged_in:
+            await self._command(LogOut(user_id=user.user_id))
+        if page is not None:
+            page.end(wire.NO_SESSION, "signed_out")
+
+    # --- in the background ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look after absent seats, stuck sockets and ended sessions, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_errands())
+            tasks.create_task(self._sweep())
+            tasks.create_task(self._check_sessions())
+
+    def _tell(self, command: Command) -> None:
+        """Have the engine told, in the background; only the last word about a seat counts."""
+        self._errands[command.user_id] = command
+        self._errand.set()
+
+    async def _run_errands(self) -> None:
+        while True:
+            await self._errand.wait()
+            self._errand.clear()
+            while self._errands:
+                user_id = next(iter(self._errands))
+                await self._command(self._errands.pop(user_id))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = monotonic()
+            for page in list(self._pages.values()):
+                if page.outbox.stuck_s(now) > self._settings.lag_limit_s:
+                    self._lagging(page)
+            for user_id in [user for user, ends in self._absent.items() if ends <= now]:
+                channel = self._channels[user_id]
+                if channel.in_call:
+                    continue  # the voice is still there: let the two finish
+                del self._absent[user_id]
+                if channel.logged_in:
+                    self.counters["absent_log_outs"] += 1
+                    self._tell(LogOut(user_id=user_id))
+
+    async def _check_sessions(self) -> None:
+        """Close the pages whose session was revoked or has expired."""
+        while True:
+            await asyncio.sleep(self._settings.session_check_s)
+            for page in list(self._pages.values()):
+                try:
+                    if await self._accounts.session(page.token) is None:
+                        page.end(wire.NO_SESSION, "session_ended")
+                except Exception:  # the database may be away: an open page keeps working meanwhile
+                    self.counters["faults"] += 1
+                    log.warning("a session could not be checked", user_id=page.user.user_id, exc_info=True)
+                    break

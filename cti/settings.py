@@ -1,0 +1,35 @@
+"""What the seats' door can be told at start: limits, times, cookies. Every figure says why it is what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Settings of the web app; the defaults suit one machine with a thousand seats."""
+
+    grace_s: float = (
+        30.0  # a page may be away this long before its seat is logged out: a reload, a Wi-Fi hand-over
+    )
+    ring_size: int = (
+        64  # events kept per seat for resume: ten calls, 20 kB; a longer absence gets the full state
+    )
+    outbox_limit: int = 128  # events waiting for one socket; more means its reader has stopped
+    lag_limit_s: float = 5.0  # a write that waits this long means the same
+    hello_limit_s: float = 10.0  # a socket that says nothing is closed
+    command_limit_s: float = 5.0  # how long a page waits for the engine
+    max_message_bytes: int = 16_384  # a page's longest message: notes, mostly
+    max_form_bytes: int = 4_096
+    message_rate: float = 20.0  # messages per second a page may send for long …
+    message_burst: int = 60  # … and at once
+    fault_limit: int = 50  # malformed or too frequent messages before the socket is closed
+    status_interval_s: float = 0.5  # how often watchers get snapshots
+    session_check_s: float = 60.0  # how often an open socket's session is looked up again
+    ping_interval_s: float = 10.0  # a lost cable is noticed within interval + time-out
+    ping_timeout_s: float = 10.0
+    max_connections: int = 5_000
+    secure_cookie: bool = False  # set it when the door is reached by https only
+    allowed_origins: tuple[str, ...] = ()  # further origins, e.g. behind a proxy that rewrites Host
+    trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
+    default_language: str = "zh"

@@ -1,0 +1,452 @@
+// The agent's page: draws the seat, takes keys and clicks, tells the engine.
+
+import { Link } from "./link.js";
+import * as seat from "./seat.js";
+import { clock, has, language, number, t, time } from "./text.js";
+
+const $ = (id) => document.getElementById(id);
+const NOTES_AFTER_MS = 700; // after the last keystroke
+const ARMED_MS = 2500; // within which X must be pressed again
+const MESSAGE_MS = 6000;
+
+const model = seat.empty();
+let drafts = {}; // of the call on the screen: { notes, chosen, dnc, dialed, pausing }
+let shownCall = "";
+let hangUpArmed = 0;
+let lastCall = "";
+let sending = false; // a result is on its way
+let taking = false; // a log-in is on its way
+let firstState = true;
+let lastEpoch = "";
+let savedNotes = "";
+let notesTimer;
+let messageTimer;
+
+// --- drafts: what was typed or chosen but is not the server's yet; survives a reload ----------------------------------
+
+const draftKey = (callId) => `call:${callId}`;
+
+function loadDraft(callId) {
+  const kept = JSON.parse(sessionStorage.getItem(draftKey(callId)) ?? "null");
+  drafts = { notes: model.notes, chosen: "", dnc: false, dialed: false, pausing: false, ...kept };
+  savedNotes = model.notes;
+}
+
+function keepDraft() {
+  if (model.pop) sessionStorage.setItem(draftKey(model.pop.call_id), JSON.stringify(drafts));
+}
+
+// --- the link ---------------------------------------------------------------------------------------------------------
+
+const link = new Link("/ws", {
+  up() {
+    hide($("banner"));
+    draw();
+    if (drafts.notes !== savedNotes) saveNotesSoon();
+  },
+  down() {
+    banner(t("banner.lost"));
+    draw();
+  },
+  end(why) {
+    if (why === "no_session") return location.assign("/login");
+    banner(t(`banner.${why}`), why === "taken_over" ? t("banner.use_here") : "");
+    draw();
+  },
+  frame(frame) {
+    if (frame.type === "state") {
+      const { seat: status, pop, call, notes, disposed } = frame;
+      Object.assign(model, { seat: status, pop, call, notes, disposed });
+      const restarted = lastEpoch && lastEpoch !== frame.epoch;
+      lastEpoch = frame.epoch;
+      changed();
+      // A fresh page takes its seat by itself, and so does one whose daemon was restarted under it.
+      if ((firstState || restarted) && seat.stateOf(model) === "offline" && document.body.dataset.phone) setTimeout(takeSeat);
+      firstState = false;
+    } else if (frame.type === "event") {
+      const before = model.pop;
+      seat.apply(model, frame.event);
+      if (before && before !== model.pop && frame.event.type === "seat_status") noteLast(before);
+      if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
+      changed();
+    } else if (frame.type === "error") {
+      say(problem(frame), true);
+    }
+  },
+});
+
+async function ask(command) {
+  const reply = await link.request(command);
+  if (!reply.ok && reply.code !== "lost") say(problem(reply), true);
+  return reply.ok;
+}
+
+const problem = ({ code, detail }) => (has(`problem.${code}`) ? t(`problem.${code}`) : t("problem.other", { code, detail: detail ?? "" }));
+const causeText = (cause) => (has(`cause.${cause}`) ? t(`cause.${cause}`) : t("cause.other"));
+
+// --- commands -----------------------------------------------------------------------------------------------------------
+
+async function takeSeat() {
+  if (taking) return;
+  taking = true;
+  draw();
+  const phone = $("seat-phone").value.trim() || document.body.dataset.phone;
+  if (await ask({ type: "log_in", phone })) {
+    document.body.dataset.phone = phone;
+    $("phone-name").textContent = phone;
+  }
+  taking = false;
+  draw();
+}
+
+const ready = () => {
+  drafts.pausing = false;
+  keepDraft();
+  return ask({ type: "ready" });
+};
+
+async function pause(reason) {
+  closeReasons();
+  const inCall = seat.inCall(model);
+  if ((await ask({ type: "pause", reason })) && inCall) {
+    drafts.pausing = true;
+    keepDraft();
+    draw();
+  }
+}
+
+const redial = () => ask({ type: "redial_phone" });
+const hold = () => ask({ type: "hold", call_id: model.pop.call_id, on: !seat.held(model) });
+
+function hangUp(byKey) {
+  const now = performance.now();
+  if (byKey && now > hangUpArmed) {
+    hangUpArmed = now + ARMED_MS; // a stray key must not cut a customer off: twice
+    setTimeout(draw, ARMED_MS + 20);
+    return draw();
+  }
+  hangUpArmed = 0;
+  return ask({ type: "hang_up", call_id: model.pop.call_id });
+}
+
+async function dial(skip) {
+  const ok = await ask({ type: "dial_previewed", call_id: model.pop.call_id, skip });
+  if (ok && !skip) {
+    drafts.dialed = true;
+    keepDraft();
+    draw();
+  }
+}
+
+// One key: in a call it marks the result (again: unmarks it), after the call it saves it.
+function choose(code) {
+  if (!seat.owesResult(model) || sending) return;
+  drafts.chosen = drafts.chosen === code && seat.inCall(model) ? "" : code;
+  keepDraft();
+  settle();
+  draw();
+}
+
+// Save the marked result once the call is over.
+async function settle() {
+  const over = model.seat && !seat.inCall(model) && seat.stateOf(model) !== "preview";
+  if (!over || sending || !seat.owesResult(model) || !drafts.chosen || !link.up) return;
+  sending = true;
+  clearTimeout(notesTimer);
+  const { call_id } = model.pop;
+  const { chosen, notes, dnc } = drafts;
+  const and_ready = seat.stateOf(model) === "wrap_up";
+  const ok = await ask({ type: "dispose", call_id, code: chosen, notes, do_not_call: dnc, and_ready });
+  sending = false;
+  if (ok) {
+    const pop = model.pop;
+    if (pop?.call_id === call_id) noteLast(pop, chosen);
+    savedNotes = notes;
+    sessionStorage.removeItem(draftKey(call_id));
+    seat.disposed(model, call_id);
+  } else if (link.up) {
+    drafts.chosen = ""; // said why; let the agent choose again
+  }
+  changed();
+}
+
+function noteLast(pop, chosen) {
+  const choice = pop.dispositions.find(({ code }) => code === chosen);
+  const result = choice ? label(choice) : lastCall && lastCall.id === pop.call_id ? lastCall.result : t("agent.no_result");
+  lastCall = { id: pop.call_id, name: pop.customer || number(pop.number), result, at: lastCall?.id === pop.call_id ? lastCall.at : link.now() };
+}
+
+function saveNotesSoon() {
+  clearTimeout(notesTimer);
+  notesTimer = setTimeout(saveNotes, NOTES_AFTER_MS);
+}
+
+async function saveNotes() {
+  clearTimeout(notesTimer);
+  if (!model.pop || model.disposed || sending || !link.up || drafts.notes === savedNotes) return;
+  const { call_id } = model.pop;
+  const { notes } = drafts;
+  const ok = await ask({ type: "save_notes", call_id, notes });
+  if (ok && model.pop?.call_id === call_id) {
+    savedNotes = notes;
+    model.notes = notes;
+    drawNotesState();
+  }
+}
+
+// --- drawing --------------------------------------------------------------------------------------------------------------
+
+const hide = (element) => (element.hidden = true);
+const label = (choice) => choice.label[language] ?? choice.label.en ?? choice.label.zh ?? choice.code;
+const setText = (element, text) => element.textContent !== text && (element.textContent = text);
+
+function changed() {
+  const callId = model.pop?.call_id ?? "";
+  if (callId !== shownCall) {
+    if (shownCall && !callId) sessionStorage.removeItem(draftKey(shownCall));
+    shownCall = callId;
+    hangUpArmed = 0;
+    clearTimeout(notesTimer);
+    if (callId) {
+      loadDraft(callId);
+      drawCustomer();
+    } else {
+      drafts = {};
+    }
+  }
+  draw();
+  settle();
+}
+
+function drawCustomer() {
+  const { campaign, customer, number: called, attributes, dispositions } = model.pop;
+  setText($("campaign"), campaign);
+  setText($("customer-name"), customer || t("agent.no_name"));
+  setText($("number"), number(called));
+  const rows = Object.entries(attributes ?? {}).filter(([, value]) => value !== null && value !== "");
+  $("attributes").replaceChildren(
+    ...rows.map(([name, value]) => {
+      const row = document.createElement("div");
+      row.append(document.createElement("dt"), document.createElement("dd"));
+      row.firstChild.textContent = name;
+      row.lastChild.textContent = typeof value === "object" ? JSON.stringify(value) : String(value);
+      return row;
+    }),
+  );
+  const keys = seat.keysFor(dispositions);
+  $("results").replaceChildren(
+    ...dispositions.map((choice) => {
+      const button = document.createElement("button");
+      const key = document.createElement("kbd");
+      key.textContent = keys.get(choice.code);
+      button.append(key, ` ${label(choice)}`);
+      button.dataset.code = choice.code;
+      button.dataset.key = keys.get(choice.code);
+      button.addEventListener("click", () => choose(choice.code));
+      return button;
+    }),
+  );
+  $("notes").value = drafts.notes;
+  $("notes").scrollTop = 0;
+}
+
+function draw() {
+  const state = link.up || link.over || !firstState ? seat.shownState(model) : "starting";
+  const inCall = seat.inCall(model);
+  const owes = seat.owesResult(model);
+  const usable = link.up;
+  const body = document.body;
+  body.dataset.state = state;
+  body.dataset.link = usable ? "up" : "down";
+
+  setText($("state-name"), stateName(state));
+  setText($("state-next"), whatNext(state, owes));
+  const show = (id, on) => {
+    $(id).hidden = !on;
+    $(id).disabled = !usable;
+  };
+  show("ready", (state === "paused" && !owes) || (inCall && drafts.pausing));
+  $("ready").classList.toggle("primary", state === "paused");
+  show("pause", ["ready", "wrap_up", "talking", "held", "preview"].includes(state) && !drafts.pausing);
+  setText($("pause-label"), inCall || state === "preview" ? t("action.pause_later") : t("action.pause"));
+  show("redial", state === "no_phone");
+  if ($("pause").hidden) closeReasons();
+
+  const customer = Boolean(model.pop);
+  $("customer").hidden = $("work").hidden = !customer;
+  $("nobody").hidden = customer;
+  $("seat-form").hidden = state !== "offline" || taking;
+  $("take-seat").disabled = !usable;
+  setText($("nobody-text"), has(`nobody.${state}`) ? t(`nobody.${state}`) : "");
+  setText($("last-call"), lastCall ? t("agent.last_call", { name: lastCall.name, result: lastCall.result, time: time(lastCall.at) }) : "");
+  document.title = customer ? `● ${model.pop.customer || number(model.pop.number)} – ${stateName(state)}` : `${stateName(state)} – ${t("brand")}`;
+  if (!customer) return drawClock();
+
+  show("dial", state === "preview" && !drafts.dialed);
+  show("skip", state === "preview" && !drafts.dialed);
+  show("hold", state === "talking" || state === "held");
+  $("hold").setAttribute("aria-pressed", String(state === "held"));
+  setText($("hold-label"), state === "held" ? t("action.resume") : t("action.hold"));
+  show("hang-up", inCall);
+  const armed = performance.now() < hangUpArmed;
+  $("hang-up").classList.toggle("armed", armed);
+  setText($("hang-up-label"), armed ? t("action.hang_up_again") : t("action.hang_up"));
+  setText($("call-line"), callLine(state));
+
+  for (const button of $("results").children) {
+    button.setAttribute("aria-pressed", String(button.dataset.code === drafts.chosen));
+    button.disabled = !owes || sending || (!usable && !inCall);
+  }
+  setText($("result-hint"), resultHint(inCall, owes));
+  $("dnc").checked = Boolean(drafts.dnc);
+  $("dnc").disabled = $("notes").disabled = model.disposed;
+  drawNotesState();
+  drawClock();
+}
+
+function stateName(state) {
+  const reason = model.seat?.reason;
+  if (state === "paused" && reason && has(`reason.${reason}`)) return t("state.paused_for", { reason: t(`reason.${reason}`) });
+  return t(`state.${state}`);
+}
+
+function whatNext(state, owes) {
+  if (!link.up && state !== "starting") return t("next.lost");
+  if (taking) return t("next.taking");
+  const reason = model.seat?.reason;
+  if (state === "paused" && owes) return t("next.paused_owes");
+  if (state === "no_phone" && reason === "phone_no_answer") return t("next.phone_no_answer");
+  if (state === "preview" && drafts.dialed) return t("next.preview_dialed");
+  if (drafts.pausing && seat.inCall(model)) return t("next.pausing");
+  if (state === "wrap_up" && drafts.chosen) return t("next.saving");
+  return t(`next.${state}`, { phone: document.body.dataset.phone });
+}
+
+function callLine(state) {
+  if (model.call?.state === "ended") return causeText(model.call.cause);
+  return has(`line.${state}`) ? t(`line.${state}`) : "";
+}
+
+function resultHint(inCall, owes) {
+  if (!owes) return model.disposed ? t("hint.saved") : t("hint.preview");
+  if (inCall) return drafts.chosen ? t("hint.marked") : t("hint.in_call");
+  return seat.stateOf(model) === "wrap_up" ? t("hint.wrap_up") : t("hint.late");
+}
+
+function drawNotesState() {
+  setText($("notes-state"), !drafts.notes || drafts.notes !== savedNotes ? "" : t("agent.notes_saved"));
+}
+
+// The clock counts the time in the state, or down to the end of wrap-up.
+function drawClock() {
+  const { since, until, state } = model.seat ?? {};
+  const running = model.seat && state !== "offline";
+  $("clock").hidden = !running;
+  if (!running) return;
+  const now = link.now();
+  const down = state === "wrap_up" && until;
+  setText($("clock-time"), clock(down ? Math.ceil(until - now) : now - since));
+  setText($("clock-word"), down ? t("agent.left") : "");
+  $("countdown").hidden = !down;
+  document.body.classList.toggle("urgent", Boolean(down) && until - now < 10);
+  if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, (until - now) / (until - since)))})`;
+}
+
+function banner(text, button = "") {
+  setText($("banner-text"), text);
+  setText($("banner-button"), button);
+  $("banner-button").hidden = !button;
+  $("banner").hidden = false;
+}
+
+function say(text, wrong = false) {
+  setText($("message"), text);
+  $("message").className = wrong ? "wrong shown" : "shown";
+  clearTimeout(messageTimer);
+  messageTimer = setTimeout(() => ($("message").className = ""), MESSAGE_MS);
+}
+
+// --- keys and clicks ----------------------------------------------------------------------------------------------------
+
+function openReasons() {
+  $("reasons").hidden = false;
+  $("pause").setAttribute("aria-expanded", "true");
+  $("reasons").querySelector("button").focus();
+}
+
+function closeReasons() {
+  if ($("reasons").hidden) return;
+  $("reasons").hidden = true;
+  $("pause").setAttribute("aria-expanded", "false");
+  if ($("reasons").contains(document.activeElement)) document.activeElement.blur();
+}
+
+const clicks = {
+  "ready": ready,
+  "pause": () => ($("reasons").hidden ? openReasons() : closeReasons()),
+  "redial": redial,
+  "hold": hold,
+  "hang-up": () => hangUp(false),
+  "dial": () => dial(false),
+  "skip": () => dial(true),
+  "reasons-close": closeReasons,
+  "banner-button": () => {
+    hide($("banner"));
+    link.restart();
+  },
+};
+for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", act);
+for (const button of document.querySelectorAll("[data-reason]")) button.addEventListener("click", () => pause(button.dataset.reason));
+$("seat-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  takeSeat();
+});
+$("dnc").addEventListener("change", () => {
+  drafts.dnc = $("dnc").checked;
+  keepDraft();
+});
+$("notes").addEventListener("input", () => {
+  drafts.notes = $("notes").value;
+  keepDraft();
+  drawNotesState();
+  saveNotesSoon();
+});
+$("notes").addEventListener("blur", saveNotes);
+
+const KEYS = "keys-off";
+$("keys").checked = localStorage.getItem(KEYS) === null;
+const drawKeys = () => document.body.classList.toggle("no-keys", !$("keys").checked);
+$("keys").addEventListener("change", () => {
+  if ($("keys").checked) localStorage.removeItem(KEYS);
+  else localStorage.setItem(KEYS, "1");
+  drawKeys();
+});
+drawKeys();
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
+  const typing = event.target.matches("textarea, input:not([type=checkbox])");
+  if (event.key === "Escape") {
+    closeReasons();
+    if (typing) event.target.blur();
+    return;
+  }
+  if (typing || !$("keys").checked) return;
+  const key = event.key.toUpperCase();
+  const scope = $("reasons").hidden ? document : $("reasons");
+  if (key === "N" && !$("work").hidden) {
+    event.preventDefault();
+    return $("notes").focus();
+  }
+  if (key === "C" && !$("work").hidden) return $("dnc").click();
+  const button = [...scope.querySelectorAll("button[data-key]")].find(
+    (each) => each.dataset.key === key && !each.disabled && each.offsetParent !== null,
+  );
+  if (!button) return;
+  event.preventDefault();
+  if (button.id === "hang-up") hangUp(true);
+  else button.click();
+});
+
+setInterval(drawClock, 250);
+draw();

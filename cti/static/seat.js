@@ -1,0 +1,70 @@
+// What the page knows of its seat, and what follows from it. Values only: no socket, no document.
+
+const IN_CALL = ["connecting", "talking"];
+export const PAUSED_LIKE = ["paused", "no_phone"];
+
+export function empty() {
+  return { seat: null, pop: null, call: null, notes: "", disposed: false };
+}
+
+export const stateOf = (model) => model.seat?.state ?? "offline";
+export const inCall = (model) => IN_CALL.includes(stateOf(model));
+export const held = (model) => inCall(model) && model.call?.state === "held";
+export const owesResult = (model) => Boolean(model.pop) && !model.disposed && !model.pop.preview;
+
+// What the page calls the state: the seat's own, refined by what its call does.
+export function shownState(model) {
+  if (held(model)) return "held";
+  const state = stateOf(model);
+  return state === "offline" && !model.seat ? "offline" : state;
+}
+
+// Take an event. The rules for when the customer leaves the screen are the server's (cti/channel.py).
+export function apply(model, event) {
+  switch (event.type) {
+    case "screen_pop":
+      if (model.pop?.call_id !== event.call_id) Object.assign(model, { call: null, notes: event.notes ?? "", disposed: false });
+      model.pop = event;
+      break;
+    case "call_status":
+      if (model.pop?.call_id === event.call_id) model.call = event;
+      break;
+    case "seat_status":
+      model.seat = event;
+      forgetIfDone(model);
+      break;
+  }
+}
+
+export function disposed(model, callId) {
+  if (model.pop?.call_id !== callId) return;
+  model.disposed = true;
+  forgetIfDone(model);
+}
+
+function forgetIfDone(model) {
+  if (!model.pop || !model.seat) return;
+  const { state, call_id } = model.seat;
+  const movedOn = call_id && call_id !== model.pop.call_id;
+  const gone = ["ready", "offline"].includes(state) && !call_id;
+  const free = ![...IN_CALL, "preview", "wrap_up"].includes(state);
+  if (movedOn || gone || (free && model.disposed)) Object.assign(model, { pop: null, call: null, notes: "", disposed: false });
+}
+
+// Keys of the results: the campaign's own where it names one that is free, else the next free digit.
+const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C"]);
+
+export function keysFor(dispositions) {
+  const keys = new Map();
+  const used = new Set(TAKEN);
+  for (const { code, key } of dispositions) {
+    const wanted = (key ?? "").toUpperCase();
+    if (/^[A-Z0-9]$/.test(wanted) && !used.has(wanted)) {
+      used.add(wanted);
+      keys.set(code, wanted);
+    }
+  }
+  const free = [..."1234567890"].filter((digit) => !used.has(digit));
+  for (const { code } of dispositions) if (!keys.has(code)) keys.set(code, free.shift() ?? "");
+  return keys;
+}

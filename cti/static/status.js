@@ -1,0 +1,137 @@
+// The status page: one card a campaign, redrawn in place at most once a frame.
+
+import { Link } from "./link.js";
+import { clock, count, decimal, has, percent, t } from "./text.js";
+
+const $ = (id) => document.getElementById(id);
+const SEATS = ["ready", "preview", "connecting", "talking", "wrap_up", "paused", "phone", "no_phone", "offline"];
+const LINES = ["dialing", "ringing", "waiting", "connected", "harbour"];
+const STALE_S = 5;
+
+const snapshots = new Map();
+const cards = new Map();
+let asked = false;
+let newest = 0;
+
+const link = new Link(
+  "/ws/status",
+  {
+    up() {
+      $("banner").hidden = true;
+    },
+    down() {
+      show(t("banner.lost_status"));
+    },
+    end(why) {
+      if (why === "no_session") location.assign("/login");
+      else show(t(`banner.${why}`));
+    },
+    frame(frame) {
+      if (frame.type !== "campaign_snapshot") return;
+      snapshots.set(frame.campaign, frame);
+      newest = Math.max(newest, frame.at);
+      if (!asked) requestAnimationFrame(draw);
+      asked = true;
+    },
+  },
+  false,
+);
+
+function show(text) {
+  $("banner-text").textContent = text;
+  $("banner").hidden = false;
+}
+
+function draw() {
+  asked = false;
+  for (const [name, snapshot] of [...snapshots].sort()) {
+    let card = cards.get(name);
+    if (!card) {
+      const article = $("campaign-template").content.firstElementChild.cloneNode(true);
+      card = Object.fromEntries([...article.querySelectorAll("[data-f]")].map((element) => [element.dataset.f, element]));
+      card.article = article;
+      cards.set(name, card);
+      $("campaigns").append(article);
+    }
+    fill(card, snapshot);
+  }
+  $("empty").hidden = cards.size > 0;
+}
+
+const put = (element, text) => element.textContent !== text && (element.textContent = text);
+const named = (kind, key) => (has(`${kind}.${key}`) ? t(`${kind}.${key}`) : key.replaceAll("_", " "));
+const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0);
+
+function fill(card, s) {
+  put(card.campaign, s.campaign);
+  put(card.mode, named("mode", s.mode));
+  put(card.running, s.running ? t("status.running") : t("status.stopped"));
+  card.running.classList.toggle("on", s.running);
+  put(card.note, s.note);
+  put(card.abandon_rate, percent(s.abandon_rate, 2));
+  put(card.target, t("status.target", { target: percent(s.target, 1) }));
+  const gauge = card.article.querySelector(".gauge");
+  const scale = Math.max(s.target * 2, s.abandon_rate, 0.001);
+  gauge.firstElementChild.style.transform = `scaleX(${s.abandon_rate / scale})`;
+  gauge.lastElementChild.style.left = `${(100 * s.target) / scale}%`;
+  const close = s.abandon_rate > s.target ? "over" : s.abandon_rate > s.target * 0.8 ? "near" : "under";
+  card.article.dataset.abandon = close;
+  put(card.occupancy, percent(s.occupancy, 0));
+  put(card.idle, t("status.seconds", { n: decimal(s.idle_s_per_call) }));
+  put(card.dials, count(s.dials));
+  put(card.answered, t("status.answered", { n: count(s.answered_humans) }));
+  put(card.connected, count(s.connected));
+  put(card.abandoned, t("status.abandoned", { n: count(s.abandoned) }));
+  put(card.leads_left, s.leads_left === null || s.leads_left === undefined ? "–" : count(s.leads_left));
+  stack(card.seats_bar, card.seats, card.seats_total, s.seats, SEATS, "state");
+  stack(card.lines_bar, card.lines, card.lines_total, s.lines, LINES, "stage");
+  decision(card, s.decision ?? {});
+  const refused = Object.entries(s.refusals ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  put(card.refusals_total, refused.length ? count(sum(s.refusals)) : "");
+  list(card.refusals, refused.length ? refused.map(([reason, n]) => [named("refusal", reason), count(n)]) : [[t("status.no_refusals"), ""]]);
+}
+
+// A bar of parts with a legend that says the same in words.
+function stack(bar, legend, total, counts, order, kind) {
+  const keys = [...order.filter((key) => key in counts), ...Object.keys(counts).filter((key) => !order.includes(key))];
+  const all = sum(counts);
+  put(total, count(all));
+  while (bar.children.length < keys.length) bar.append(document.createElement("i"));
+  while (bar.children.length > keys.length) bar.lastChild.remove();
+  keys.forEach((key, place) => {
+    bar.children[place].className = `c-${key}`;
+    bar.children[place].style.flexGrow = counts[key];
+  });
+  bar.classList.toggle("none", all === 0);
+  list(legend, keys.map((key) => [named(kind, key), count(counts[key]), `c-${key}`, counts[key] === 0]));
+}
+
+function list(element, rows) {
+  while (element.children.length < rows.length) {
+    const item = document.createElement("li");
+    item.append(document.createElement("i"), document.createElement("span"), document.createElement("b"));
+    element.append(item);
+  }
+  while (element.children.length > rows.length) element.lastChild.remove();
+  rows.forEach(([words, figure, mark = "", none = false], place) => {
+    const [dot, span, b] = element.children[place].children;
+    dot.className = mark;
+    put(span, words);
+    put(b, figure);
+    element.children[place].classList.toggle("none", none);
+  });
+}
+
+const figure = (value) => (typeof value === "number" ? (Number.isInteger(value) ? count(value) : decimal(value, 2)) : String(value));
+
+function decision(card, { dial, bound, why = {} }) {
+  if (bound === undefined) return put(card.decision, t("status.no_decision"));
+  const words = has(`bound.${bound}`) ? t(`bound.${bound}`) : t("bound.other", { bound: String(bound).replaceAll("_", " ") });
+  put(card.decision, `${t(dial === 1 ? "status.dial_one" : "status.dial", { n: count(dial ?? 0) })} ${words}`);
+  list(card.why, Object.entries(why).map(([name, value]) => [named("why", name), figure(value)]));
+}
+
+setInterval(() => {
+  const age = newest ? link.now() - newest : 0;
+  put($("freshness"), newest && age > STALE_S ? t("status.stale", { age: clock(age) }) : "");
+}, 1000);

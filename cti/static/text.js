@@ -1,0 +1,43 @@
+// Texts of the page's language, and how numbers and times are written.
+
+const texts = JSON.parse(document.getElementById("texts").textContent);
+export const language = document.body.dataset.language;
+const locale = language === "zh" ? "zh-CN" : "en-GB";
+
+export const has = (key) => key in texts;
+
+export function t(key, values = {}) {
+  let text = texts[key] ?? key;
+  for (const [name, value] of Object.entries(values)) text = text.replaceAll(`{${name}}`, value);
+  return text;
+}
+
+// 75 -> "1:15", 3675 -> "1:01:15"
+export function clock(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  const two = (n) => String(n).padStart(2, "0");
+  const hours = Math.floor(s / 3600);
+  return hours ? `${hours}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
+}
+
+export const time = (posix) =>
+  new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hour12: false }).format(posix * 1000);
+
+export const count = (n) => new Intl.NumberFormat(locale).format(n);
+
+export const percent = (share, digits = 1) =>
+  new Intl.NumberFormat(locale, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(share);
+
+export const decimal = (n, digits = 1) =>
+  new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
+
+// A telephone number in groups that an eye can hold: +8613812345678 -> +86 138 1234 5678
+export function number(e164) {
+  const china = /^\+86(1\d{2})(\d{4})(\d{4})$/.exec(e164);
+  if (china) return `+86 ${china[1]} ${china[2]} ${china[3]}`;
+  const digits = e164.replace(/^\+/, "");
+  if (!/^\d{5,}$/.test(digits)) return e164;
+  const head = digits.length % 4 || 4;
+  const groups = [digits.slice(0, head), ...(digits.slice(head).match(/.{4}/g) ?? [])];
+  return (e164.startsWith("+") ? "+" : "") + groups.join(" ");
+}

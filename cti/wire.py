@@ -1,0 +1,141 @@
+"""What goes over a seat's socket: the page's frames, the door's answers. JSON objects with `type`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from cti.identity import UserIdentity
+from cti.messages import CallStatus, LogIn, ScreenPop, SeatCommand, SeatStatus
+
+# Close codes of ours (RFC 6455, 7.4.2: 4000-4999 are private use).
+TAKEN_OVER = 4001  # the seat was opened elsewhere
+LAGGING = 4008  # the reader stopped
+NO_SESSION = 4401  # log in first
+NOT_ALLOWED = 4403  # this account may not
+POLICY = 1008  # too many faulty messages
+GOING_AWAY = 1001
+
+PHONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # the endpoint's name ends up in a dial string
+MODES = ("nailed", "ring")
+
+
+class Frame(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of what passes."""
+
+
+# --- from the page ------------------------------------------------------------------------------------------------
+
+
+class Hello(Frame, tag="hello"):
+    """The first frame. `resume` is the number of the last event seen, of the numbering `epoch`; 0 means none."""
+
+    epoch: str = ""
+    resume: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+
+
+class Ping(Frame, tag="ping"):
+    """Are you there? `at` comes back unchanged."""
+
+    at: float
+
+
+class Request(Frame, tag="request"):
+    """A command (of `cti.messages`, without `user_id`) and the number its reply shall carry."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    command: msgspec.Raw
+
+
+# --- to the page --------------------------------------------------------------------------------------------------
+
+
+class Welcome(Frame, tag="welcome"):
+    """Resumed: the events missed, if any, follow. `time` is the server's clock, POSIX seconds."""
+
+    epoch: str
+    time: float
+    missed: int
+
+
+class FullState(Frame, tag="state"):
+    """Everything the page must know, where events can't be replayed. `seq` is the number of the last event in it."""
+
+    epoch: str
+    seq: int
+    time: float
+    seat: SeatStatus | None
+    pop: ScreenPop | None
+    call: CallStatus | None
+    notes: str
+    disposed: bool
+
+
+class ReplyFrame(Frame, tag="reply"):
+    id: int
+    ok: bool
+    code: str
+    detail: str
+
+
+class Pong(Frame, tag="pong"):
+    at: float
+    time: float
+
+
+class Error(Frame, tag="error"):
+    """A frame was not understood or not taken; `code` is a key of the catalogue."""
+
+    code: str
+    detail: str = ""
+
+
+class Notice(Frame, tag="notice"):
+    """Something the page must know before its socket is closed: `taken_over`, `signed_out`."""
+
+    code: str
+
+
+class BadFrame(Exception):
+    """A frame from a page could not be understood. The text says what was wrong."""
+
+
+_decode_frame = msgspec.json.Decoder(Hello | Ping | Request).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def text(frame: Frame) -> str:
+    """The frame as it goes over the socket."""
+    return encode(frame).decode()
+
+
+def read_frame(data: str) -> Hello | Ping | Request:
+    """Understand a frame, or raise :class:`BadFrame`."""
+    try:
+        return _decode_frame(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
+        raise BadFrame(str(fault)) from fault
+
+
+def read_command(raw: msgspec.Raw, user: UserIdentity) -> SeatCommand:
+    """The command in a request, always for the session's own user, or raise :class:`BadFrame`.
+
+    Whatever `user_id`, name or campaigns the page wrote, the session's take their place.
+    """
+    try:
+        fields = _decode_object(raw) | {"user_id": user.user_id}
+        if fields.get("type") == "log_in":
+            fields |= {"name": user.name, "campaigns": user.campaigns}
+            fields["phone"] = fields.get("phone") or user.phone
+        command = msgspec.convert(fields, SeatCommand)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
+        raise BadFrame(str(fault)) from fault
+    if isinstance(command, LogIn):
+        if not PHONE.fullmatch(command.phone):
+            raise BadFrame("phone must be the name of a SIP endpoint: letters, digits, _ . -")
+        if command.mode not in MODES:
+            raise BadFrame(f"mode must be one of {', '.join(MODES)}")
+    return command
