@@ -346,7 +346,7 @@ function drawClock() {
   const now = link.now();
   const down = state === "wrap_up" && until;
   setText($("clock-time"), clock(down ? Math.ceil(until - now) : now - since));
-  setText($("clock-word"), down ? t("agent.left") : "");
+  setText($("clock-word"), down ? t("agent.left") : t("agent.clock"));
   $("countdown").hidden = !down;
   document.body.classList.toggle("urgent", Boolean(down) && until - now < 10);
   if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, (until - now) / (until - since)))})`;

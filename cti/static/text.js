@@ -31,13 +31,15 @@ export const percent = (share, digits = 1) =>
 export const decimal = (n, digits = 1) =>
   new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
 
+// Country codes of one and two digits (ITU E.164); all others have three.
+const COUNTRY = /^\+(1|7|2[07]|3[0-4]|36|39|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})(\d{5,})$/;
+
 // A telephone number in groups that an eye can hold: +8613812345678 -> +86 138 1234 5678
 export function number(e164) {
-  const china = /^\+86(1\d{2})(\d{4})(\d{4})$/.exec(e164);
-  if (china) return `+86 ${china[1]} ${china[2]} ${china[3]}`;
-  const digits = e164.replace(/^\+/, "");
-  if (!/^\d{5,}$/.test(digits)) return e164;
-  const head = digits.length % 4 || 4;
-  const groups = [digits.slice(0, head), ...(digits.slice(head).match(/.{4}/g) ?? [])];
-  return (e164.startsWith("+") ? "+" : "") + groups.join(" ");
+  const parts = COUNTRY.exec(e164);
+  if (!parts) return e164;
+  const [, country, rest] = parts;
+  const wellKnown = /^(\d{3})(\d{4})(\d{4})$/.exec(rest) ?? /^(\d{4})(\d{4})$/.exec(rest);
+  const groups = wellKnown?.slice(1) ?? rest.match(/\d{3}(?=\d{2})|\d{2,4}$/g);
+  return `+${country} ${groups.join(" ")}`;
 }

@@ -1,0 +1,162 @@
+"""Makes the pictures in docs/images: `python -m tests.browser.screenshots [FOLDER]`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, expect
+
+from cti.messages import CampaignSnapshot
+from tests.browser.chromium import launched
+from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door, until
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SIZE = (1280, 760)
+
+CUSTOMERS = {
+    "en": ("Emma Lindqvist", "+46701740615", "Broadband renewal"),
+    "zh": ("王小明", "+8613812345678", "宽带续约"),
+}
+ATTRIBUTES = {
+    "en": {
+        "Plan": "Fibre 300, 129 a month",
+        "Contract ends": "31 December 2026",
+        "Customer since": "2019",
+        "Last contact": "12 March 2026: asked for a faster plan",
+        "Devices": "2 phones, 1 router",
+        "Address": "Storgatan 14, Umeå",
+    },
+    "zh": {
+        "当前套餐": "融合套餐 129 元/月（300M 宽带）",
+        "合约到期": "2026-12-31",
+        "入网时间": "2019 年 6 月",
+        "上次联系": "2026-03-12 咨询提速",
+        "终端": "手机 2 部，光猫 1 台",
+        "地址": "安居路 18 号 3 单元",
+    },
+}
+NOTES = {
+    "en": "Wants 500 Mbit/s if the price stays. Router is from 2019.",
+    "zh": "想升级到 500M，价格不变可当场办理。光猫是 2019 年的。",
+}
+
+
+def snapshot(campaign: str, mode: str, **more: object) -> CampaignSnapshot:
+    """A campaign in full swing."""
+    fields: dict[str, object] = {
+        "campaign": campaign,
+        "at": time.time(),
+        "mode": mode,
+        "running": True,
+        "seats": {"ready": 2, "talking": 14, "wrap_up": 3, "connecting": 1, "paused": 2, "no_phone": 1},
+        "lines": {"dialing": 4, "ringing": 11, "waiting": 0, "connected": 15, "harbour": 0},
+        "dials": 8412,
+        "answered_humans": 2731,
+        "connected": 2689,
+        "abandoned": 31,
+        "abandon_rate": 31 / 2731,
+        "target": 0.03,
+        "idle_s_per_call": 11.4,
+        "occupancy": 0.83,
+        "leads_left": 21_377,
+        "decision": {"dial": 3, "bound": "abandon_budget", "why": {"wanted": 5, "abandon_budget": 1}},
+        "refusals": {"window": 212, "dnc": 57, "lock_out": 9},
+    }
+    return CampaignSnapshot(**(fields | more))  # type: ignore[arg-type]
+
+
+async def log_in(page: Page, door: Door, login: str) -> None:
+    await page.goto(f"{door.url}/login")
+    await page.fill("[name=login]", login)
+    await page.fill("[name=password]", PASSWORD)
+    await page.click("button.primary")
+
+
+async def seat_pictures(browser: Browser, language: str, folder: Path, scheme: str = "light") -> None:
+    """The seat's page: waiting, in a call, wrapping up."""
+    suffix = language if scheme == "light" else f"{language}-{scheme}"
+    async with open_door() as door:
+        context = await browser.new_context(
+            viewport={"width": SIZE[0], "height": SIZE[1]},
+            locale="zh-CN" if language == "zh" else "en-GB",
+            color_scheme=scheme,  # type: ignore[arg-type]
+        )
+        page = await context.new_page()
+        await page.goto(f"{door.url}/login")
+        await page.screenshot(path=folder / f"login-{suffix}.png")
+        await log_in(page, door, AGENT.login)
+        await page.wait_for_selector("[data-state=paused]")
+        await page.keyboard.press("r")
+        await page.wait_for_selector("[data-state=ready]")
+        await page.screenshot(path=folder / f"seat-ready-{suffix}.png")
+        customer, number, campaign = CUSTOMERS[language]
+        door.engine.pop(AGENT.user_id, customer, number, campaign=campaign, attributes=ATTRIBUTES[language])
+        door.engine.connect(AGENT.user_id)
+        await page.wait_for_selector("[data-state=talking]")
+        await page.keyboard.press("n")
+        await page.keyboard.type(NOTES[language])
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("2")
+        await expect(page.locator("#notes-state")).not_to_be_empty()
+        await expect(page.locator("#clock-time")).to_have_text("0:03")
+        await page.screenshot(path=folder / f"seat-call-{suffix}.png")
+        await page.keyboard.press("2")
+        door.engine.end(AGENT.user_id)
+        await page.wait_for_selector("[data-state=wrap_up]")
+        await expect(page.locator("#clock-time")).to_have_text("0:29")
+        await page.screenshot(path=folder / f"seat-wrap-{suffix}.png")
+        await context.close()
+
+
+async def status_picture(browser: Browser, language: str, folder: Path) -> None:
+    async with open_door() as door:
+        context = await browser.new_context(
+            viewport={"width": SIZE[0], "height": SIZE[1]}, locale="zh-CN" if language == "zh" else "en-GB"
+        )
+        page = await context.new_page()
+        await page.goto(f"{door.url}/login")
+        await page.click(f"button[value={language}]")
+        await log_in(page, door, SUPERVISOR.login)
+        await page.wait_for_url("**/status")
+        names = (
+            ("宽带续约", "满意度回访") if language == "zh" else ("Broadband renewal", "Satisfaction survey")
+        )
+        await until(lambda: door.app.state.board.watchers == 1)
+        door.bus.snapshot(snapshot(names[0], "ratio"))
+        door.bus.snapshot(
+            snapshot(
+                names[1],
+                "progressive",
+                seats={"ready": 1, "talking": 6, "wrap_up": 2},
+                lines={"dialing": 1, "ringing": 0, "waiting": 0, "connected": 6, "harbour": 0},
+                dials=1204,
+                answered_humans=388,
+                connected=388,
+                abandoned=0,
+                abandon_rate=0.0,
+                occupancy=0.71,
+                idle_s_per_call=24.8,
+                leads_left=3120,
+                decision={"dial": 1, "bound": "idle_seats", "why": {"idle_seats": 1, "in_air": 0}},
+                refusals={},
+            )
+        )
+        await page.wait_for_selector(".campaign:nth-of-type(2)")
+        await page.screenshot(path=folder / f"status-{language}.png")
+        await context.close()
+
+
+async def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    async with launched() as browser:
+        for language in ("en", "zh"):
+            await seat_pictures(browser, language, folder)
+            await status_picture(browser, language, folder)
+        await seat_pictures(browser, "en", folder, "dark")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES))

@@ -1,0 +1,189 @@
+"""The other two sides of the door for its tests: accounts in memory and an engine that follows a script."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+
+from cti.bus import Bus
+from cti.identity import UserIdentity
+from cti.messages import (
+    CallStatus,
+    Command,
+    DialPreviewed,
+    Dispose,
+    DispositionChoice,
+    HangUp,
+    Hold,
+    LogIn,
+    LogOut,
+    PageBack,
+    PageLost,
+    Pause,
+    Ready,
+    RedialPhone,
+    Reply,
+    SaveNotes,
+    ScreenPop,
+    SeatStatus,
+)
+
+DISPOSITIONS = (
+    DispositionChoice("sold", {"en": "Sold", "zh": "成交"}, "1"),
+    DispositionChoice("interested", {"en": "Interested, call back", "zh": "有意向，需回访"}, "2"),
+    DispositionChoice("not_interested", {"en": "Not interested", "zh": "无意向"}, "3"),
+    DispositionChoice("wrong_person", {"en": "Wrong person", "zh": "非本人"}, "4"),
+    DispositionChoice("voicemail", {"en": "Answering machine", "zh": "语音信箱"}, "5"),
+)
+
+
+class MemoryAccounts:
+    """Accounts in memory. Passwords are plain here; hashing is tested where it is done."""
+
+    def __init__(self, users: Iterable[tuple[UserIdentity, str]] = ()) -> None:
+        self.users = {user.login: (user, password) for user, password in users}
+        self.sessions: dict[str, UserIdentity] = {}
+
+    async def verify(self, login: str, password: str) -> UserIdentity | None:
+        user, right = self.users.get(login, (None, ""))
+        return user if user is not None and password == right else None
+
+    async def open_session(self, user: UserIdentity, source: str) -> str:
+        token = secrets.token_urlsafe(32)
+        self.sessions[token] = user
+        return token
+
+    async def session(self, token: str) -> UserIdentity | None:
+        return self.sessions.get(token)
+
+    async def close_session(self, token: str) -> None:
+        self.sessions.pop(token, None)
+
+
+def identity(user_id: int = 7, login: str = "lina", role: str = "agent", **more: object) -> UserIdentity:
+    fields: dict[str, object] = {
+        "user_id": user_id,
+        "login": login,
+        "name": "李娜",
+        "role": role,
+        "phone": f"seat{user_id:03d}",
+        "campaigns": ("demo",),
+    }
+    return UserIdentity(**(fields | more))  # type: ignore[arg-type]
+
+
+class ScriptedEngine:
+    """An engine for a few seats whose customers come when the test says so. It keeps every command it was given."""
+
+    def __init__(self, bus: Bus, wrap_up_s: float = 30.0, hear_phone: bool = True) -> None:
+        self.bus = bus
+        self.wrap_up_s = wrap_up_s
+        self.hear_phone = hear_phone  # the phone is picked up at once
+        self.commands: list[Command] = []
+        self.state: dict[int, str] = {}
+        self.call: dict[int, str] = {}
+        self.pausing: dict[int, str] = {}
+        self.absent: set[int] = set()
+        bus.serve(self.answer)
+
+    def of(self, kind: type) -> list[Command]:
+        return [command for command in self.commands if isinstance(command, kind)]
+
+    async def answer(self, command: Command) -> Reply:
+        self.commands.append(command)
+        user = command.user_id
+        state = self.state.get(user, "offline")
+        match command:
+            case LogIn():
+                self.seat(user, "phone")
+                if self.hear_phone:
+                    self.seat(user, "paused")
+            case LogOut():
+                self.seat(user, "offline")
+            case Ready() if state == "talking":
+                self.pausing.pop(user, None)
+            case Ready() if state in ("paused", "wrap_up", "ready"):
+                self.seat(user, "ready")
+            case Pause() if state == "talking":
+                self.pausing[user] = command.reason
+            case Pause():
+                self.seat(user, "paused", command.reason)
+            case PageLost():
+                self.absent.add(user)
+                if state == "ready":
+                    self.seat(user, "paused", "page_lost")
+            case PageBack():
+                self.absent.discard(user)
+                if state == "paused":
+                    self.seat(user, "ready")
+            case Hold():
+                self.tell_call(user, "held" if command.on else "connected")
+            case HangUp():
+                self.end(user, "agent")
+            case Dispose() if command.and_ready:
+                self.release(user)
+            case Dispose() | SaveNotes():
+                pass
+            case RedialPhone():
+                self.seat(user, "phone")
+                self.seat(user, "paused")
+            case DialPreviewed():
+                pass
+            case _:
+                return Reply(ok=False, code="wrong_state", detail=state)
+        return Reply(ok=True)
+
+    def seat(self, user: int, state: str, reason: str = "", wrap: bool = False) -> None:
+        now = time.time()
+        self.state[user] = state
+        self.bus.to_seat(
+            SeatStatus(
+                user_id=user,
+                state=state,
+                since=now,
+                reason=reason,
+                call_id=self.call.get(user, "")
+                if state in ("preview", "connecting", "talking", "wrap_up")
+                else "",
+                until=now + self.wrap_up_s if wrap else None,
+            )
+        )
+
+    def tell_call(self, user: int, state: str, cause: str = "") -> None:
+        self.bus.to_seat(
+            CallStatus(user_id=user, call_id=self.call[user], state=state, at=time.time(), cause=cause)
+        )
+
+    def pop(self, user: int, customer: str = "王小明", number: str = "+8613812345678", **more: object) -> str:
+        """A customer answers and is matched with the seat."""
+        self.call[user] = secrets.token_hex(16)
+        preview = bool(more.get("preview"))
+        self.seat(user, "preview" if preview else "connecting")
+        fields: dict[str, object] = {
+            "user_id": user,
+            "call_id": self.call[user],
+            "campaign": "demo",
+            "number": number,
+            "customer": customer,
+            "attributes": {"套餐": "融合 129 元", "到期": "2026-12-31"},
+            "answered_at": time.time(),
+            "dispositions": DISPOSITIONS,
+        }
+        self.bus.to_seat(ScreenPop(**(fields | more)))  # type: ignore[arg-type]
+        return self.call[user]
+
+    def connect(self, user: int) -> None:
+        self.seat(user, "talking")
+        self.tell_call(user, "connected")
+
+    def end(self, user: int, cause: str = "customer") -> None:
+        self.tell_call(user, "ended", cause)
+        self.seat(user, "wrap_up", wrap=True)
+
+    def release(self, user: int) -> None:
+        reason = self.pausing.pop(user, None)
+        if reason is None:
+            self.seat(user, "ready")
+        else:
+            self.seat(user, "paused", reason)

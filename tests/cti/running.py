@@ -1,0 +1,66 @@
+"""A running door on a free port of the loopback, for tests and screenshots, and waiting with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+
+from cti.app import create_app
+from cti.bus import Bus
+from cti.gateway import Gateway
+from cti.server import serve
+from cti.settings import WebSettings
+from tests.cti.fakes import MemoryAccounts, ScriptedEngine, identity
+
+DEADLINE_S = 5.0
+AGENT = identity()
+OTHER = identity(8, "zhang", name="张伟")
+SUPERVISOR = identity(9, "chen", "supervisor", name="陈静", language="en")
+PASSWORD = "correct horse"
+
+
+@dataclass(slots=True)
+class Door:
+    """Everything around one running app."""
+
+    app: Starlette
+    bus: Bus
+    engine: ScriptedEngine
+    accounts: MemoryAccounts
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def gateway(self) -> Gateway:
+        return self.app.state.gateway
+
+
+@asynccontextmanager
+async def open_door(settings: WebSettings | None = None, wrap_up_s: float = 30.0) -> AsyncIterator[Door]:
+    """Run the app with three accounts and a scripted engine."""
+    bus = Bus()
+    accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR))
+    engine = ScriptedEngine(bus, wrap_up_s)
+    app = create_app(bus, accounts, settings)
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    server = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))
+    try:
+        await asyncio.wait({server, port}, timeout=DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
+        yield Door(app, bus, engine, accounts, port.result())
+    finally:
+        server.cancel()
+        await asyncio.gather(server, return_exceptions=True)
+
+
+async def until(true: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(deadline_s):
+        while not true():
+            await asyncio.sleep(0.005)
