@@ -66,7 +66,7 @@ const link = new Link("/ws", {
     } else if (frame.type === "event") {
       const before = model.pop;
       seat.apply(model, frame.event);
-      if (before && before !== model.pop && frame.event.type === "seat_status") noteLast(before);
+      if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
       changed();
     } else if (frame.type === "error") {
@@ -99,11 +99,12 @@ async function takeSeat() {
   draw();
 }
 
-const ready = () => {
+async function ready() {
+  if (!(await ask({ type: "ready" }))) return;
   drafts.pausing = false;
   keepDraft();
-  return ask({ type: "ready" });
-};
+  draw();
+}
 
 async function pause(reason) {
   closeReasons();

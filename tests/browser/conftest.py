@@ -1,0 +1,39 @@
+"""One browser for all tests, a running door for each; where there is no browser, a skip that says how to get one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext
+
+from tests.browser.chromium import HOW, find, launched
+from tests.cti.running import Door, open_door
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    if find() is None:
+        reason = f"no Chromium on this machine; get it with: {HOW}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    async with launched() as chromium:
+        yield chromium
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def door() -> AsyncIterator[Door]:
+    async with open_door() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A browser profile in English."""
+    opened = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 760})
+    opened.set_default_timeout(5_000)
+    yield opened
+    await opened.close()

@@ -1,0 +1,37 @@
+"""Gets the browser that the tests need: `python -m tests.browser.provision`. Root on Debian or Ubuntu only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.browser.chromium import find
+
+PACKAGES = ("chromium", "fonts-noto-cjk")  # without the fonts every Chinese character is the same empty box
+CJK_FONTS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
+LIMIT_S = 600
+
+
+def main() -> int:
+    """Install what is missing. 0 when it is there in the end, or when this machine can't have it (said why)."""
+    if find() and CJK_FONTS.exists():
+        print(f"browser: {find()} is there")
+        return 0
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        print(f"browser: install {' and '.join(PACKAGES)} to run the browser tests; they are skipped without")
+        return 0
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *PACKAGES]):
+        done = subprocess.run(command, env=env, timeout=LIMIT_S, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            print(f"browser: {' '.join(command)} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
+            return 1
+    print(f"browser: installed {find()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+"""The agent's page in a real browser: a whole call by keys, reloads, lost connections, both languages."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, WebSocketRoute, expect
+
+from cti.messages import (
+    DialPreviewed,
+    Dispose,
+    HangUp,
+    Hold,
+    LogIn,
+    LogOut,
+    PageLost,
+    Pause,
+    Ready,
+    Reply,
+    SaveNotes,
+)
+from cti.settings import WebSettings
+from tests.browser.desk import log_in, ready, state, talking
+from tests.cti.running import AGENT, Door, open_door, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_whole_call_by_keys(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await log_in(page, door)
+    await state(page, "paused")
+    assert door.engine.of(LogIn)[0] == LogIn(user_id=7, name=AGENT.name, phone="seat007", campaigns=("demo",))
+    await page.keyboard.press("r")
+    await state(page, "ready")
+    call = door.engine.pop(
+        AGENT.user_id, "Emma Lindqvist", "+8613812345678", attributes={"Plan": "Fibre 300"}
+    )
+    await expect(page.locator("#customer-name")).to_have_text("Emma Lindqvist")
+    await expect(page.locator("#number")).to_have_text("+86 138 1234 5678")
+    await expect(page.locator("#attributes")).to_contain_text("Fibre 300")
+    await expect(page).to_have_title("● Emma Lindqvist – Customer is coming")
+    door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await page.keyboard.press("h")
+    await state(page, "held")
+    await page.keyboard.press("h")
+    await state(page, "talking")
+    assert [command.on for command in door.engine.of(Hold)] == [True, False]  # type: ignore[attr-defined]
+    await page.keyboard.press("n")
+    await page.keyboard.type("Wants 500 Mbit/s, and 3 routers")  # digits in a note are no results
+    await page.keyboard.press("Escape")
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await expect(page.locator("#call-line")).to_have_text("The customer hung up.")
+    await page.keyboard.press("1")
+    await state(page, "ready")
+    await expect(page.locator("#customer")).to_be_hidden()
+    await expect(page.locator("#last-call")).to_contain_text("Emma Lindqvist · Sold")
+    assert door.engine.of(Dispose) == [
+        Dispose(user_id=7, call_id=call, code="sold", notes="Wants 500 Mbit/s, and 3 routers")
+    ]
+
+
+async def test_a_result_marked_in_the_call_is_saved_when_it_ends(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    marked = page.locator("#results [aria-pressed=true]")
+    await page.keyboard.press("3")
+    await expect(marked).to_contain_text("Not interested")
+    await page.keyboard.press("3")
+    await expect(marked).to_have_count(0)
+    await page.keyboard.press("2")
+    await page.keyboard.press("c")
+    assert not door.engine.of(Dispose)
+    door.engine.end(AGENT.user_id)
+    await state(page, "ready")
+    (command,) = door.engine.of(Dispose)
+    assert (command.code, command.do_not_call) == ("interested", True)  # type: ignore[attr-defined]
+
+
+async def test_hanging_up_by_key_needs_the_key_twice_and_by_mouse_one_click(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    await page.keyboard.press("x")
+    await expect(page.locator("#hang-up")).to_contain_text("Press X again")
+    assert not door.engine.of(HangUp)
+    await page.keyboard.press("x")
+    await state(page, "wrap_up")
+    await page.keyboard.press("1")
+    await state(page, "ready")
+    door.engine.pop(AGENT.user_id)
+    door.engine.connect(AGENT.user_id)
+    await page.click("#hang-up")
+    await state(page, "wrap_up")
+    assert len(door.engine.of(HangUp)) == 2
+
+
+async def test_pausing_asks_why(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    await page.keyboard.press("p")
+    await expect(page.locator("#reasons")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#reasons")).to_be_hidden()
+    await page.keyboard.press("p")
+    await page.keyboard.press("2")
+    await state(page, "paused")
+    await expect(page.locator("#state-name")).to_have_text("Paused: Lunch")
+    assert door.engine.of(Pause) == [Pause(user_id=7, reason="lunch")]
+
+
+async def test_a_pause_asked_for_in_a_call_comes_after_it_and_can_be_taken_back(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    await page.keyboard.press("p")
+    await page.keyboard.press("1")
+    await expect(page.locator("#state-next")).to_contain_text("paused after this call")
+    await page.keyboard.press("r")
+    await expect(page.locator("#state-next")).not_to_contain_text("paused after this call")
+    await page.keyboard.press("p")
+    await page.keyboard.press("1")
+    await page.keyboard.press("2")
+    door.engine.end(AGENT.user_id)
+    await state(page, "paused")
+    await expect(page.locator("#state-name")).to_have_text("Paused: Break")
+
+
+async def test_a_reload_in_mid_call_returns_to_it_with_the_half_typed_note(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    await page.keyboard.press("n")
+    await page.keyboard.type("Half a sen")
+    await page.reload()
+    await state(page, "talking")
+    await expect(page.locator("#customer-name")).to_have_text("王小明")
+    await expect(page.locator("#notes")).to_have_value("Half a sen")
+    await until(lambda: [c.notes for c in door.engine.of(SaveNotes)] == ["Half a sen"])  # type: ignore[attr-defined]
+    await page.keyboard.press("n")
+    await page.keyboard.press("End")
+    await page.keyboard.type("tence")
+    await page.keyboard.press("Escape")
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.press("1")
+    await state(page, "ready")
+    assert door.engine.of(Dispose)[0].notes == "Half a sentence"  # type: ignore[attr-defined]
+    assert not door.engine.of(LogOut)
+    assert len(door.engine.of(LogIn)) == 1
+
+
+async def test_another_computer_shows_the_same_call_with_the_saved_note(browser: Browser, door: Door) -> None:
+    first = await browser.new_context(locale="en-GB")
+    page = await first.new_page()
+    await talking(page, door)
+    await page.keyboard.press("n")
+    await page.keyboard.type("Saved")
+    await expect(page.locator("#notes-state")).to_have_text("Saved")
+    second = await browser.new_context(locale="en-GB")
+    other = await second.new_page()
+    await log_in(other, door)
+    await state(other, "talking")
+    await expect(other.locator("#notes")).to_have_value("Saved")
+    await expect(page.locator("#banner")).to_contain_text("another window")
+    await page.click("#banner-button")
+    await expect(page.locator("#banner")).to_be_hidden()
+    await expect(other.locator("#banner")).to_contain_text("another window")
+
+
+async def test_a_lost_connection_is_said_and_nothing_that_happened_meanwhile_is_missing(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    await page.keyboard.press("1")
+    cut(door)
+    await until(lambda: door.engine.of(PageLost))
+    door.engine.end(AGENT.user_id)
+    await state(page, "ready")  # resumed, heard that the call ended, saved the marked result
+    await expect(page.locator("#banner")).to_be_hidden()
+    assert [command.code for command in door.engine.of(Dispose)] == ["sold"]  # type: ignore[attr-defined]
+    assert door.gateway.counters["resumed"] == 1
+
+
+async def test_while_the_connection_is_away_the_page_says_so(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    routes: list[WebSocketRoute] = []
+
+    def pass_on(route: WebSocketRoute) -> None:
+        if not routes:  # the first is passed on; later ones meet a server that never answers
+            routes.append(route)
+            route.connect_to_server()
+
+    await page.route_web_socket("**/ws", pass_on)
+    await talking(page, door)
+    await routes[0].close(code=3000)
+    await expect(page.locator("#banner")).to_contain_text("Connection lost")
+    await expect(page.locator("#state-next")).to_contain_text("The voice is not affected")
+    await expect(page.locator("#hold")).to_be_disabled()
+    await page.keyboard.press("n")
+    await page.keyboard.type("typed while away")
+    await expect(page.locator("#notes")).to_have_value("typed while away")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("1")  # still in the call as far as the page knows: marked, not sent
+    await expect(page.locator("#results [aria-pressed=true]")).to_have_count(1)
+    assert not door.engine.of(Dispose)
+
+
+async def test_a_lost_phone_is_rung_again_by_key(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    door.engine.seat(AGENT.user_id, "no_phone", "phone_lost")
+    await state(page, "no_phone")
+    await expect(page.locator("#state-next")).to_contain_text("press B")
+    await page.keyboard.press("b")
+    await state(page, "paused")
+
+
+async def test_preview_dials_or_skips_by_key(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    first = door.engine.pop(AGENT.user_id, "Skip Me", preview=True)
+    await expect(page.locator("#customer-name")).to_have_text("Skip Me")
+    await page.keyboard.press("s")
+    second = door.engine.pop(AGENT.user_id, "Dial Me", preview=True)
+    await expect(page.locator("#customer-name")).to_have_text("Dial Me")
+    await page.keyboard.press("d")
+    await expect(page.locator("#state-next")).to_contain_text("Dialing")
+    await expect(page.locator("#dial")).to_be_hidden()
+    assert door.engine.of(DialPreviewed) == [
+        DialPreviewed(user_id=7, call_id=first, skip=True),
+        DialPreviewed(user_id=7, call_id=second),
+    ]
+
+
+async def test_wrap_up_counts_down(context: BrowserContext) -> None:
+    async with open_door(wrap_up_s=12) as door:
+        page = await context.new_page()
+        await talking(page, door)
+        door.engine.end(AGENT.user_id)
+        await expect(page.locator("#clock-word")).to_have_text("left")
+        await expect(page.locator("#clock-time")).to_have_text("0:11")
+        await expect(page.locator("body")).to_have_class("seat")
+        await expect(page.locator("body")).to_have_class("seat urgent")
+
+
+async def test_a_seat_logged_out_while_the_page_was_away_is_told_and_taken_again_by_key(
+    context: BrowserContext,
+) -> None:
+    async with open_door(WebSettings(grace_s=0.0)) as door:
+        page = await context.new_page()
+        await ready(page, door)
+        cut(door)
+        await until(lambda: door.engine.of(LogOut))
+        await state(page, "offline")
+        await expect(page.locator("#nobody-text")).to_contain_text("not at your seat")
+        await page.keyboard.press("l")
+        await state(page, "paused")
+
+
+async def test_the_refusal_of_the_engine_is_said_in_words(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    door.bus.serve(no_engine)
+    await log_in(page, door)
+    await expect(page.locator("#message")).to_have_text("The dialer is not running. Try again in a moment.")
+    door.bus.serve(door.engine.answer)
+    await page.fill("#seat-phone", "desk-9")
+    await page.click("#take-seat")
+    await state(page, "paused")
+    assert door.engine.of(LogIn)[0].phone == "desk-9"  # type: ignore[attr-defined]
+
+
+async def test_keys_can_be_switched_off(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await log_in(page, door)
+    await state(page, "paused")
+    await page.uncheck("#keys")
+    await page.locator("body").press("r")
+    await page.click("#ready")
+    await state(page, "ready")
+    assert len(door.engine.of(Ready)) == 1
+    await page.reload()
+    await expect(page.locator("#keys")).not_to_be_checked()
+
+
+async def test_the_page_speaks_the_agents_language_and_changes_it_in_a_call(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    await page.keyboard.press("n")
+    await page.keyboard.type("half")
+    await page.click("button[value=zh]")
+    await state(page, "talking")
+    await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    await expect(page.locator("#state-name")).to_have_text("通话中")
+    await expect(page.locator("#results")).to_contain_text("成交")
+    await expect(page.locator("#notes")).to_have_value("half")
+
+
+async def test_what_a_list_says_is_shown_as_text_and_never_run(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    await talking(page, door, customer=evil, attributes={evil: evil}, notes=evil)
+    await expect(page.locator("#customer-name")).to_have_text(evil)
+    await expect(page.locator("#notes")).to_have_value(evil)
+    assert await page.locator("#main img").count() == 0
+
+
+def cut(door: Door) -> None:
+    """Break every seat's connection without a closing handshake, as a lost network does."""
+    for page in list(door.gateway._pages.values()):
+        page.end(1001, flush=False)
+
+
+async def no_engine(command: object) -> Reply:
+    return Reply(ok=False, code="no_engine")

@@ -1,0 +1,56 @@
+"""The status page in a real browser: figures as they come, in words, in both languages."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, expect
+
+from tests.browser.desk import log_in
+from tests.browser.screenshots import snapshot
+from tests.cti.running import SUPERVISOR, Door, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_campaign_is_shown_in_words_and_follows_the_engine(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await log_in(page, door, SUPERVISOR.login)
+    await expect(page.locator("#empty")).to_be_visible()
+    door.bus.snapshot(snapshot("Broadband renewal", "ratio"))
+    card = page.locator(".campaign")
+    await expect(card.locator("h2")).to_have_text("Broadband renewal")
+    await expect(card.locator("[data-f=abandon_rate]")).to_have_text("1.14%")
+    await expect(card.locator("[data-f=target]")).to_have_text("target at most 3.0%")
+    await expect(card.locator("[data-f=seats]")).to_contain_text("Talking14")
+    await expect(card.locator("[data-f=decision]")).to_contain_text("Held back")
+    await expect(card.locator("[data-f=refusals]")).to_contain_text("Outside calling hours212")
+    await expect(card).to_have_attribute("data-abandon", "under")
+    door.bus.snapshot(snapshot("Broadband renewal", "ratio", abandon_rate=0.041, running=False))
+    await expect(card.locator("[data-f=abandon_rate]")).to_have_text("4.10%")
+    await expect(card).to_have_attribute("data-abandon", "over")
+    await expect(card.locator("[data-f=running]")).to_have_text("Stopped")
+    await expect(card).to_have_count(1)
+
+
+async def test_the_status_page_in_chinese(browser: Browser, door: Door) -> None:
+    context = await browser.new_context(locale="zh-CN")
+    page = await context.new_page()
+    await log_in(page, door, SUPERVISOR.login)
+    await page.click("button[value=zh]")
+    await until(lambda: door.app.state.board.watchers == 1)
+    door.bus.snapshot(snapshot("宽带续约", "ratio"))
+    card = page.locator(".campaign")
+    await expect(card.locator("[data-f=mode]")).to_have_text("固定比例")
+    await expect(card.locator("[data-f=seats]")).to_contain_text("通话中14")
+    await expect(card.locator("[data-f=refusals]")).to_contain_text("不在可拨打时段212")
+    await context.close()
+
+
+async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await log_in(page, door, SUPERVISOR.login)
+    await until(lambda: door.app.state.board.watchers == 1)
+    door.bus.snapshot(snapshot("Broadband renewal", "ratio", at=1_000_000.0))
+    await expect(page.locator("#freshness")).to_contain_text("Figures are")
