@@ -106,7 +106,7 @@ def snapshot(number: int) -> CampaignSnapshot:
     )
 
 
-# --- the pages' process -------------------------------------------------------------------------------------------------
+# --- the pages' process -------------------------------------------------------------------------------------
 
 
 async def read_all(port: int, seats: int, watchers: int, out: Connection) -> None:
@@ -151,7 +151,7 @@ def pages(port: int, seats: int, watchers: int, out: Connection) -> None:
     with_loop(lambda: read_all(port, seats, watchers, out))
 
 
-# --- the door's process -------------------------------------------------------------------------------------------------
+# --- the door's process -------------------------------------------------------------------------------------
 
 
 async def phase(

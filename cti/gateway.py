@@ -58,7 +58,7 @@ class Gateway:
         """How many seats have a page now."""
         return len(self._pages)
 
-    # --- events out ---------------------------------------------------------------------------------------------------
+    # --- events out -----------------------------------------------------------------------------------------
 
     def _from_engine(self, message: SeatMessage) -> None:
         """Hot path: from the bus into the page's outbox, within the engine's own call."""
@@ -89,7 +89,7 @@ class Gateway:
         if self.on_delivered is not None:
             self.on_delivered(message, delay_s)
 
-    # --- a page's life ------------------------------------------------------------------------------------------------
+    # --- a page's life --------------------------------------------------------------------------------------
 
     async def serve(self, ws: WebSocket, user: UserIdentity, token: str) -> None:
         """Serve a seat's socket to its end."""
@@ -205,7 +205,7 @@ class Gateway:
             log.warning("a page stopped reading and was closed", user_id=page.user.user_id)
             page.end(wire.LAGGING, flush=False)
 
-    # --- leaving ------------------------------------------------------------------------------------------------------
+    # --- leaving --------------------------------------------------------------------------------------------
 
     async def sign_out(self, user: UserIdentity, token: str) -> None:
         """The user logged out by themselves: free the seat now, close the session's page."""
@@ -219,7 +219,7 @@ class Gateway:
         if page is not None:
             page.end(wire.NO_SESSION, "signed_out")
 
-    # --- in the background ----------------------------------------------------------------------------------------------
+    # --- in the background ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Look after absent seats, stuck sockets and ended sessions, until cancelled."""

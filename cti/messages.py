@@ -15,10 +15,10 @@ class Message(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     """Base of commands and events; on the wire a JSON object with `type`."""
 
 
-# --- commands -----------------------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------------------
 
 
-class LogIn(Message, tag="log_in"):
+class LogIn(Message, frozen=True, tag="log_in"):
     """Take a seat. `phone` is the SIP endpoint; mode `nailed` keeps the leg up, `ring` rings it for each call."""
 
     user_id: int
@@ -28,24 +28,24 @@ class LogIn(Message, tag="log_in"):
     mode: str = "nailed"
 
 
-class LogOut(Message, tag="log_out"):
+class LogOut(Message, frozen=True, tag="log_out"):
     user_id: int
 
 
-class Ready(Message, tag="ready"):
+class Ready(Message, frozen=True, tag="ready"):
     """Be offered calls. Ends wrap-up as well."""
 
     user_id: int
 
 
-class Pause(Message, tag="pause"):
+class Pause(Message, frozen=True, tag="pause"):
     """Be offered none. In a call it takes effect after it."""
 
     user_id: int
     reason: str = ""
 
 
-class PageLost(Message, tag="page_lost"):
+class PageLost(Message, frozen=True, tag="page_lost"):
     """The seat's page is gone, its phone may be there. Until :class:`PageBack` the seat is offered no customer.
 
     A seat that is ready, or becomes so, is paused with the reason `page_lost`; a call in progress goes on, and
@@ -55,13 +55,13 @@ class PageLost(Message, tag="page_lost"):
     user_id: int
 
 
-class PageBack(Message, tag="page_back"):
+class PageBack(Message, frozen=True, tag="page_back"):
     """The seat's page is there again: a seat paused for `page_lost` is ready again. Harmless when it was never gone."""
 
     user_id: int
 
 
-class Dispose(Message, tag="dispose"):
+class Dispose(Message, frozen=True, tag="dispose"):
     """The verdict on the call just had (or still on); ends wrap-up when `and_ready`."""
 
     user_id: int
@@ -73,30 +73,30 @@ class Dispose(Message, tag="dispose"):
     and_ready: bool = True
 
 
-class SaveNotes(Message, tag="save_notes"):
+class SaveNotes(Message, frozen=True, tag="save_notes"):
     user_id: int
     call_id: str
     notes: str
 
 
-class HangUp(Message, tag="hang_up"):
+class HangUp(Message, frozen=True, tag="hang_up"):
     user_id: int
     call_id: str
 
 
-class Hold(Message, tag="hold"):
+class Hold(Message, frozen=True, tag="hold"):
     user_id: int
     call_id: str
     on: bool
 
 
-class RedialPhone(Message, tag="redial_phone"):
+class RedialPhone(Message, frozen=True, tag="redial_phone"):
     """Ring the seat's phone again after its leg was lost."""
 
     user_id: int
 
 
-class DialPreviewed(Message, tag="dial_previewed"):
+class DialPreviewed(Message, frozen=True, tag="dial_previewed"):
     """Preview mode: place the call to the customer on the screen, or (`skip`) take the next one."""
 
     user_id: int
@@ -118,7 +118,7 @@ class Reply(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-# --- events to one seat -------------------------------------------------------------------------------------------
+# --- events to one seat -------------------------------------------------------------------------------------
 
 
 class DispositionChoice(msgspec.Struct, frozen=True):
@@ -129,7 +129,7 @@ class DispositionChoice(msgspec.Struct, frozen=True):
     key: str = ""
 
 
-class ScreenPop(Message, tag="screen_pop"):
+class ScreenPop(Message, frozen=True, tag="screen_pop"):
     """The customer who is about to be heard (or, with `preview`, may be dialed). Sent before the connect command."""
 
     user_id: int
@@ -144,7 +144,7 @@ class ScreenPop(Message, tag="screen_pop"):
     notes: str = ""
 
 
-class SeatStatus(Message, tag="seat_status"):
+class SeatStatus(Message, frozen=True, tag="seat_status"):
     """The seat's state: offline, phone (being rung), no_phone, paused, ready, preview, connecting, talking, wrap_up.
 
     `until` is when wrap-up ends by itself; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
@@ -158,7 +158,7 @@ class SeatStatus(Message, tag="seat_status"):
     until: float | None = None
 
 
-class CallStatus(Message, tag="call_status"):
+class CallStatus(Message, frozen=True, tag="call_status"):
     """A seat's call: connecting, connected, held, ended (with a cause key)."""
 
     user_id: int
@@ -171,10 +171,10 @@ class CallStatus(Message, tag="call_status"):
 SeatMessage = ScreenPop | SeatStatus | CallStatus
 
 
-# --- events to watchers -------------------------------------------------------------------------------------------
+# --- events to watchers -------------------------------------------------------------------------------------
 
 
-class CampaignSnapshot(Message, tag="campaign_snapshot"):
+class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     """A campaign as it stands: what the status page and the live terminal view show. Coalesced; the last one counts."""
 
     campaign: str

@@ -54,7 +54,7 @@ class Pages:
         self._board = board
         self._throttle = LogInThrottle()
 
-    # --- log in and out -----------------------------------------------------------------------------------------------
+    # --- log in and out -------------------------------------------------------------------------------------
 
     async def log_in_form(self, request: Request) -> Response:
         """GET /login"""
@@ -132,7 +132,7 @@ class Pages:
             self._set(response, LANGUAGE_COOKIE, form["language"], max_age=YEAR_S)
         return response
 
-    # --- pages ----------------------------------------------------------------------------------------------------------
+    # --- pages ----------------------------------------------------------------------------------------------
 
     async def agent(self, request: Request) -> Response:
         """GET /"""
@@ -170,7 +170,7 @@ class Pages:
             request, "message.html", status, user=None, title=title, text="message.not_found_why"
         )
 
-    # --- sockets ----------------------------------------------------------------------------------------------------------
+    # --- sockets --------------------------------------------------------------------------------------------
 
     async def seat_socket(self, ws: WebSocket) -> None:
         """/ws"""
@@ -190,7 +190,7 @@ class Pages:
         else:
             await self._board.serve(ws, user, ws.cookies[SESSION_COOKIE])
 
-    # --- within -----------------------------------------------------------------------------------------------------------
+    # --- within ---------------------------------------------------------------------------------------------
 
     async def _user(self, connection: HTTPConnection) -> UserIdentity | None:
         token = connection.cookies.get(SESSION_COOKIE)

@@ -26,33 +26,33 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type"):
     """Base of what passes."""
 
 
-# --- from the page ------------------------------------------------------------------------------------------------
+# --- from the page ------------------------------------------------------------------------------------------
 
 
-class Hello(Frame, tag="hello"):
+class Hello(Frame, frozen=True, tag="hello"):
     """The first frame. `resume` is the number of the last event seen, of the numbering `epoch`; 0 means none."""
 
     epoch: str = ""
     resume: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
 
-class Ping(Frame, tag="ping"):
+class Ping(Frame, frozen=True, tag="ping"):
     """Are you there? `at` comes back unchanged."""
 
     at: float
 
 
-class Request(Frame, tag="request"):
+class Request(Frame, frozen=True, tag="request"):
     """A command (of `cti.messages`, without `user_id`) and the number its reply shall carry."""
 
     id: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     command: msgspec.Raw
 
 
-# --- to the page --------------------------------------------------------------------------------------------------
+# --- to the page --------------------------------------------------------------------------------------------
 
 
-class Welcome(Frame, tag="welcome"):
+class Welcome(Frame, frozen=True, tag="welcome"):
     """Resumed: the events missed, if any, follow. `time` is the server's clock, POSIX seconds."""
 
     epoch: str
@@ -60,7 +60,7 @@ class Welcome(Frame, tag="welcome"):
     missed: int
 
 
-class FullState(Frame, tag="state"):
+class FullState(Frame, frozen=True, tag="state"):
     """Everything the page must know, where events can't be replayed. `seq` is the number of the last event in it."""
 
     epoch: str
@@ -73,26 +73,26 @@ class FullState(Frame, tag="state"):
     disposed: bool
 
 
-class ReplyFrame(Frame, tag="reply"):
+class ReplyFrame(Frame, frozen=True, tag="reply"):
     id: int
     ok: bool
     code: str
     detail: str
 
 
-class Pong(Frame, tag="pong"):
+class Pong(Frame, frozen=True, tag="pong"):
     at: float
     time: float
 
 
-class Error(Frame, tag="error"):
+class Error(Frame, frozen=True, tag="error"):
     """A frame was not understood or not taken; `code` is a key of the catalogue."""
 
     code: str
     detail: str = ""
 
 
-class Notice(Frame, tag="notice"):
+class Notice(Frame, frozen=True, tag="notice"):
     """Something the page must know before its socket is closed: `taken_over`, `signed_out`."""
 
     code: str

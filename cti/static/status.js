@@ -37,6 +37,8 @@ const link = new Link(
   false,
 );
 
+const byName = ([a], [b]) => a.localeCompare(b);
+
 function show(text) {
   $("banner-text").textContent = text;
   $("banner").hidden = false;
@@ -44,7 +46,8 @@ function show(text) {
 
 function draw() {
   asked = false;
-  for (const [name, snapshot] of [...snapshots].sort()) {
+  let unsorted = false;
+  for (const [name, snapshot] of snapshots) {
     let card = cards.get(name);
     if (!card) {
       const article = $("campaign-template").content.firstElementChild.cloneNode(true);
@@ -52,9 +55,11 @@ function draw() {
       card.article = article;
       cards.set(name, card);
       $("campaigns").append(article);
+      unsorted = true;
     }
     fill(card, snapshot);
   }
+  if (unsorted) $("campaigns").append(...[...cards].sort(byName).map(([, card]) => card.article));
   $("empty").hidden = cards.size > 0;
 }
 
@@ -83,7 +88,7 @@ function fill(card, s) {
   put(card.connected, count(s.connected));
   put(card.abandoned, t("status.abandoned", { n: count(s.abandoned) }));
   put(card.leads_left, s.leads_left === null || s.leads_left === undefined ? "–" : count(s.leads_left));
-  stack(card.seats_bar, card.seats, card.seats_total, s.seats, SEATS, "state");
+  stack(card.seats_bar, card.seats, card.seats_total, s.seats, SEATS, "seat");
   stack(card.lines_bar, card.lines, card.lines_total, s.lines, LINES, "stage");
   decision(card, s.decision ?? {});
   const refused = Object.entries(s.refusals ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);

@@ -14,7 +14,7 @@ ROOT = Path(cti.__file__).parent
 SOURCES = [*ROOT.glob("templates/*.html"), *ROOT.glob("static/*.js"), *ROOT.glob("*.py")]
 # Keys that are put together from a word of the engine's (a state, a reason, a cause …) start with one of these.
 FAMILIES = (
-    "state.", "next.", "nobody.", "line.", "reason.", "cause.", "problem.", "banner.", "mode.", "stage.",
+    "state.", "seat.", "next.", "nobody.", "line.", "reason.", "cause.", "problem.", "banner.", "mode.", "stage.",
     "refusal.", "bound.", "why.",
 )  # fmt: skip
 STATES = (

@@ -27,7 +27,7 @@ async def take_seat(client, **more: object) -> None:  # type: ignore[no-untyped-
     assert (await client.command(type="log_in", **more))["ok"]
 
 
-# --- who may come in ----------------------------------------------------------------------------------------------------
+# --- who may come in ----------------------------------------------------------------------------------------
 
 
 async def test_without_a_session_the_socket_says_so_and_closes(door: Door) -> None:
@@ -57,7 +57,7 @@ async def test_a_page_of_ours_can(door: Door) -> None:
         assert (await client.hello())["type"] == "state"
 
 
-# --- commands -------------------------------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------------------
 
 
 async def test_logging_in_takes_name_phone_and_campaigns_from_the_account(door: Door) -> None:
@@ -125,7 +125,7 @@ async def test_an_engine_that_does_not_answer_costs_an_error_not_the_socket() ->
         await take_seat(client)
 
 
-# --- malformed and too much -------------------------------------------------------------------------------------------------
+# --- malformed and too much ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_commands_too_many_at_once_are_not_taken() -> None:
     assert len(door.engine.of(type(door.engine.commands[0]))) == 5
 
 
-# --- going and coming back ----------------------------------------------------------------------------------------------------
+# --- going and coming back ----------------------------------------------------------------------------------
 
 
 async def test_nothing_is_lost_while_the_connection_is_away(door: Door) -> None:
@@ -334,7 +334,7 @@ async def test_a_revoked_session_closes_its_page() -> None:
         assert await client.closed() == 4401
 
 
-# --- what is kept ---------------------------------------------------------------------------------------------------------------
+# --- what is kept -------------------------------------------------------------------------------------------
 
 
 async def test_disposition_and_notes_reach_the_engine(door: Door) -> None:
