@@ -1,0 +1,173 @@
+"""The life of one customer's call, as a table. Everything that moves a call from state to state stands here.
+
+A call is made when its lead is reserved for dialing and ends with exactly one recorded outcome (or, if the rules
+refuse it, with none, since nothing was dialed). Once it was connected its outcome is `connected`, whatever follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+from campaigns.values import Lead, Outcome
+from dialer.core.machine import Table
+from dialer.switch.port import CALL_PREFIX
+
+
+class CallState(StrEnum):
+    RESERVED = "reserved"  # the rules are being asked
+    DIALING = "dialing"
+    RINGING = "ringing"
+    SCREENING = "screening"  # answered, machine detection listens
+    WAITING = "waiting"  # a human without a seat; the connect clock runs
+    CONNECTING = "connecting"  # a seat is matched, the bridge is asked for
+    CONNECTED = "connected"
+    HELD = "held"
+    HARBOUR = "harbour"  # abandoned, hears the safe-harbour message
+    CLOSING = "closing"  # hang-up sent
+    ENDED = "ended"
+
+
+class CallEvent(StrEnum):
+    PERMIT = "permit"
+    REFUSE = "refuse"
+    RING = "ring"
+    ANSWER = "answer"  # by a human as far as anyone can tell: no machine detection
+    SCREEN = "screen"  # answered, machine detection decides
+    HUMAN = "human"
+    MACHINE = "machine"
+    MATCH = "match"
+    BRIDGED = "bridged"
+    BRIDGE_FAILED = "bridge_failed"
+    SEAT_LOST = "seat_lost"
+    HOLD = "hold"
+    RESUME = "resume"
+    LIMIT = "limit"  # the connect limit has passed
+    HANG = "hang"  # somebody on our side ends it
+    GONE = "gone"  # the channel is gone
+    OVERDUE = "overdue"  # nothing was heard for longer than this state may last
+    LOST = "lost"  # the switch lost the channel
+
+
+class CallAction(StrEnum):
+    ORIGINATE = "originate"
+    FORGET = "forget"  # nothing was dialed: no outcome
+    NOTE_RINGING = "note_ringing"
+    NOTE_ANSWER = "note_answer"
+    START_SCREENING = "start_screening"
+    SEEK_SEAT = "seek_seat"
+    BRIDGE = "bridge"
+    NOTE_CONNECTED = "note_connected"
+    RELEASE_SEAT = "release_seat"
+    RESCUE = "rescue"  # the seat was lost in the call: another may take it for some seconds
+    PUT_ON_HOLD = "put_on_hold"
+    TAKE_BACK = "take_back"
+    ABANDON = "abandon"
+    PLAY_HARBOUR = "play_harbour"
+    MARK_MACHINE = "mark_machine"
+    MARK_CANCELLED = "mark_cancelled"
+    HANG_UP = "hang_up"
+    SETTLE = "settle"  # record the one outcome
+    SETTLE_LOST = "settle_lost"
+
+
+S, E, A = CallState, CallEvent, CallAction
+
+BEFORE_ANSWER = (S.DIALING, S.RINGING)
+WITH_SEAT = (S.CONNECTING, S.CONNECTED, S.HELD)
+ALIVE = tuple(state for state in S if state not in (S.RESERVED, S.ENDED))
+
+_entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, ...]]] = {
+    (S.RESERVED, E.PERMIT): (S.DIALING, (A.ORIGINATE,)),
+    (S.RESERVED, E.REFUSE): (S.ENDED, (A.FORGET,)),
+    (S.DIALING, E.RING): (S.RINGING, (A.NOTE_RINGING,)),
+    # answered
+    (S.SCREENING, E.HUMAN): (S.WAITING, (A.SEEK_SEAT,)),
+    (S.SCREENING, E.LIMIT): (S.WAITING, (A.SEEK_SEAT,)),  # no verdict in time: treat as a human
+    (S.SCREENING, E.OVERDUE): (S.WAITING, (A.SEEK_SEAT,)),
+    (S.SCREENING, E.MACHINE): (S.CLOSING, (A.MARK_MACHINE, A.HANG_UP)),
+    (S.SCREENING, E.HANG): (S.CLOSING, (A.HANG_UP,)),
+    # a human waits
+    (S.WAITING, E.MATCH): (S.CONNECTING, (A.BRIDGE,)),
+    (S.WAITING, E.LIMIT): (S.HARBOUR, (A.ABANDON, A.PLAY_HARBOUR)),
+    (S.WAITING, E.HANG): (S.CLOSING, (A.HANG_UP,)),
+    # a human and a seat
+    (S.CONNECTING, E.BRIDGED): (S.CONNECTED, (A.NOTE_CONNECTED,)),
+    (S.CONNECTING, E.BRIDGE_FAILED): (S.WAITING, (A.RELEASE_SEAT, A.SEEK_SEAT)),
+    (S.CONNECTING, E.SEAT_LOST): (S.WAITING, (A.SEEK_SEAT,)),
+    (S.CONNECTING, E.LIMIT): (S.HARBOUR, (A.RELEASE_SEAT, A.ABANDON, A.PLAY_HARBOUR)),
+    (S.CONNECTED, E.SEAT_LOST): (S.WAITING, (A.RESCUE, A.SEEK_SEAT)),
+    (S.CONNECTED, E.HOLD): (S.HELD, (A.PUT_ON_HOLD,)),
+    (S.HELD, E.RESUME): (S.CONNECTING, (A.TAKE_BACK,)),
+    (S.HELD, E.SEAT_LOST): (S.WAITING, (A.RESCUE, A.SEEK_SEAT)),
+    # the end
+    (S.HARBOUR, E.OVERDUE): (S.CLOSING, (A.HANG_UP,)),
+    (S.HARBOUR, E.HANG): (S.CLOSING, (A.HANG_UP,)),
+    (S.CLOSING, E.OVERDUE): (S.ENDED, (A.SETTLE,)),
+}
+for _state in BEFORE_ANSWER:
+    _entries[_state, E.ANSWER] = (S.WAITING, (A.NOTE_ANSWER, A.SEEK_SEAT))
+    _entries[_state, E.SCREEN] = (S.SCREENING, (A.NOTE_ANSWER, A.START_SCREENING))
+    _entries[_state, E.HANG] = (S.CLOSING, (A.MARK_CANCELLED, A.HANG_UP))
+    _entries[_state, E.OVERDUE] = (S.CLOSING, (A.HANG_UP,))
+for _state in WITH_SEAT:
+    _entries[_state, E.HANG] = (S.CLOSING, (A.RELEASE_SEAT, A.HANG_UP))
+    _entries[_state, E.GONE] = (S.ENDED, (A.RELEASE_SEAT, A.SETTLE))
+    _entries[_state, E.LOST] = (S.ENDED, (A.RELEASE_SEAT, A.SETTLE_LOST))
+for _state in ALIVE:
+    _entries.setdefault((_state, E.GONE), (S.ENDED, (A.SETTLE,)))
+    _entries.setdefault((_state, E.LOST), (S.ENDED, (A.SETTLE_LOST,)))
+
+# Repeats and late arrivals that a healthy switch produces; anything else is counted as an anomaly.
+_ignored = frozenset(
+    {
+        *product(ALIVE, (E.RING, E.ANSWER, E.SCREEN, E.BRIDGED)),
+        *product(ALIVE, (E.HUMAN, E.MACHINE)),  # a verdict after the limit, or while closing
+        *product((S.HARBOUR, S.CLOSING, S.CONNECTED, S.HELD), (E.LIMIT, E.OVERDUE)),
+        *product((S.CLOSING,), (E.HANG, E.SEAT_LOST, E.BRIDGE_FAILED, E.HOLD, E.RESUME)),
+        *product((S.CONNECTED, S.WAITING, S.HARBOUR, S.HELD), (E.BRIDGE_FAILED,)),
+        *product((S.WAITING, S.HARBOUR), (E.SEAT_LOST,)),
+        *product((S.DIALING, S.RINGING, S.WAITING), (E.LIMIT, E.OVERDUE)),
+        *product((S.CONNECTING,), (E.OVERDUE,)),
+    }
+) - frozenset(_entries)
+
+CALL = Table("call", _entries, _ignored)
+
+
+@dataclass(slots=True)
+class Call:
+    """A call and what is known of it. Instants are monotonic seconds, None until they happen."""
+
+    lead: Lead
+    campaign: str
+    switch: str
+    reserved_at: float
+    state: CallState = CallState.RESERVED
+    dialed_at: float | None = None
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    human_at: float | None = None
+    connected_at: float | None = None
+    seat: int | None = None  # user id
+    bridge_tries: int = 0
+    last_seat: int | None = None  # who had it last, for the record
+    wanted_seat: int | None = None  # preview: only this seat may have it
+    outcome: Outcome | None = None
+    amd: str | None = None
+    cause: int = 0
+    tech_cause: int = 0
+    timed_out: bool = False
+    harbour_played: bool = False
+    timer: int = 0  # the generation of its running timer; older ones are void
+    caller_id: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.lead.call_id
+
+    @property
+    def uid(self) -> str:
+        """The channel's Uniqueid."""
+        return CALL_PREFIX + self.lead.call_id

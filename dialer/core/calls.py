@@ -1,0 +1,355 @@
+"""What the call machine's actions do: effects, records, pacing events, and the counts of outcomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from campaigns.recycle import after_outcome
+from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
+from campaigns.values import Lead, Outcome
+from cti.messages import CallStatus, ScreenPop
+from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
+from dialer.core.effects import Drop, Free, Join, Originate, Send, Tell, Write
+from dialer.core.seat import Seat, SeatEvent
+from dialer.switch.port import Origination
+from pacing.contract import CallEvent as PacedCall
+from pacing.contract import CallStage
+
+if TYPE_CHECKING:
+    from dialer.core.engine import EngineCore
+
+DIAL_GRACE_S = 10.0  # past the ring limit: the switch's own time-out comes first, this one catches a lost reply
+HARBOUR_LIMIT_S = 45.0  # message and key together; longer means that the dialogue hangs
+CLOSING_LIMIT_S = 5.0  # a hang-up takes milliseconds; after this the channel is given up and recorded
+RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
+BRIDGE_TRIES = 3
+
+IN_AIR = frozenset(
+    {CallState.RESERVED, CallState.DIALING, CallState.RINGING, CallState.SCREENING, CallState.WAITING}
+)
+LIMITED = frozenset({CallState.SCREENING, CallState.WAITING, CallState.CONNECTING})
+
+# Q.850 causes (ITU-T Q.850 table 1) to outcomes; what is not named is `failed`. As seen on Asterisk 22, SIP 480
+# comes as 19 and 408 as 18, a 404 as 1, 484 as 28, 410 as 22, 503 as 34, 603 and 403 as 21.
+CAUSES = {
+    1: Outcome.INVALID,
+    17: Outcome.BUSY,
+    18: Outcome.NO_ANSWER,
+    19: Outcome.NO_ANSWER,
+    20: Outcome.NO_ANSWER,
+    21: Outcome.REJECTED,
+    22: Outcome.INVALID,
+    28: Outcome.INVALID,
+    34: Outcome.CONGESTION,
+    42: Outcome.CONGESTION,
+}
+
+STAGES = {
+    Outcome.CONNECTED: CallStage.ENDED,
+    Outcome.ABANDONED: CallStage.ABANDONED,
+    Outcome.HUNG_UP: CallStage.HUNG_UP,
+    Outcome.MACHINE: CallStage.MACHINE,
+    Outcome.BUSY: CallStage.BUSY,
+    Outcome.NO_ANSWER: CallStage.NO_ANSWER,
+}
+
+
+class Calls:
+    """All calls in flight, by id and by channel."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self.core = core
+        self.by_id: dict[str, Call] = {}
+        self.lines: dict[str, int] = {}  # live calls by switch
+        self._actions = {action: getattr(self, f"_{action.value}") for action in CallAction}
+
+    # --- in -------------------------------------------------------------------------------------------------------
+
+    def reserve(self, lead: Lead, campaign: str, switch: str, now: float, seat: int | None = None) -> Call | None:
+        """Take a leased lead on board before the rules are asked. None when that lead is in flight already."""
+        if lead.call_id in self.by_id:
+            self.core.breach("lead_in_flight_twice", lead.call_id)
+            return None
+        call = Call(lead=lead, campaign=campaign, switch=switch, reserved_at=now, wanted_seat=seat)
+        self.by_id[call.id] = call
+        self._enter_air(call)
+        self._pace(call, CallStage.DIALED, now)
+        return call
+
+    def adopt(self, call: Call) -> None:
+        """Take on a call found alive after a restart. Its state is set by the caller."""
+        self.by_id[call.id] = call
+        if call.state in IN_AIR:
+            self._enter_air(call)
+        self.lines[call.switch] = self.lines.get(call.switch, 0) + 1
+
+    def step(self, call: Call, event: CallEvent, now: float) -> bool:
+        """Move a call on. False, and an anomaly counted, where the table knows no way."""
+        found = CALL.step(call.state, event)
+        if found is None:
+            if CALL.anomalous(call.state, event):
+                self.core.anomaly(f"call:{call.state}:{event}", call.id)
+            return False
+        following, actions = found
+        was_in_air = call.state in IN_AIR
+        call.state = following
+        if was_in_air and following not in IN_AIR:
+            self._leave_air(call)
+        elif not was_in_air and following in IN_AIR:
+            self._enter_air(call)
+        if following is not CallState.WAITING:
+            self.core.campaigns[call.campaign].waiting.pop(call.id, None)
+        for action in actions:
+            self._actions[action](call, now)
+        return True
+
+    def fire(self, call_id: str, generation: int, now: float) -> None:
+        """A call's timer is due."""
+        call = self.by_id.get(call_id)
+        if call is None or call.timer != generation:
+            return
+        call.timer = 0
+        if call.state in LIMITED:
+            # One that was connected before is no abandoned call, whatever its rescue or its way back comes to.
+            self.step(call, CallEvent.LIMIT if call.connected_at is None else CallEvent.HANG, now)
+        else:
+            self.step(call, CallEvent.OVERDUE, now)
+
+    def opted_out(self, call: Call, source: str, now: float) -> None:
+        """The customer pressed the opt-out key, or told the seat."""
+        self.core.write(
+            OptedOut(
+                at=self.core.wall(now),
+                call_id=call.id,
+                number=call.lead.number,
+                source=source,
+                campaign_id=call.lead.campaign_id,
+            )
+        )
+
+    def join(self, call: Call, leg: str) -> None:
+        """Ask the switch to bridge the customer with a seat's leg."""
+        self.core.effects.append(Join(call.switch, call.id, call.uid, leg))
+
+    # --- actions, one a name in CallAction ------------------------------------------------------------------------
+
+    def _originate(self, call: Call, now: float) -> None:
+        campaign = self.core.campaigns[call.campaign]
+        config = campaign.config
+        call.dialed_at = now
+        campaign.counts.dials += 1
+        self.lines[call.switch] = self.lines.get(call.switch, 0) + 1
+        self._timer(call, now + config.ring_limit_s + DIAL_GRACE_S)
+        self.core.effects.append(
+            Originate(
+                call.switch,
+                Origination(
+                    uid=call.uid,
+                    dial=self.core.trunk(call.switch, config).format(number=call.lead.number.lstrip("+")),
+                    context="zhudong-amd" if config.amd else "zhudong-customer",
+                    ring_limit_s=config.ring_limit_s,
+                    caller_id=call.caller_id,
+                    variables=self.core.call_variables(config),
+                ),
+            )
+        )
+
+    def _forget(self, call: Call, now: float) -> None:
+        self._pace(call, CallStage.FAILED, now)
+        if call.wanted_seat is not None:
+            self.core.seats.missed(call.wanted_seat, call, now, "refused")
+        del self.by_id[call.id]
+
+    def _note_ringing(self, call: Call, now: float) -> None:
+        call.ringing_at = now
+        self._pace(call, CallStage.RINGING, now)
+
+    def _note_answer(self, call: Call, now: float) -> None:
+        call.answered_at = now
+        self._pace(call, CallStage.ANSWERED, now)
+        self.core.write(AttemptAnswered(at=self.core.wall(now), call_id=call.id))
+
+    def _start_screening(self, call: Call, now: float) -> None:
+        self._timer(call, now + self.core.campaigns[call.campaign].config.connect_limit_s)
+
+    def _seek_seat(self, call: Call, now: float) -> None:
+        """Match at once with the longest-idle seat; else wait, with the connect clock running since the answer."""
+        campaign = self.core.campaigns[call.campaign]
+        if call.human_at is None:
+            call.human_at = now
+            self._pace(call, CallStage.HUMAN, now)
+        answered = call.answered_at if call.answered_at is not None else now
+        due = (
+            answered + campaign.config.connect_limit_s if call.connected_at is None else now + RESCUE_LIMIT_S
+        )
+        self._timer(call, max(now, due))
+        if call.bridge_tries < BRIDGE_TRIES:
+            seat = self.core.seats.for_call(call, campaign)
+            if seat is not None:
+                self.core.match(call, seat, now)
+            else:
+                campaign.waiting[call.id] = None
+
+    def _bridge(self, call: Call, now: float) -> None:
+        """The screen-pop leaves first, then the connect command (or the ringing of the seat's phone)."""
+        seat = self.core.seats.by_user[call.seat] if call.seat is not None else None
+        if seat is None:
+            self.core.breach("connect_without_seat", call.id)
+            return
+        call.bridge_tries += 1
+        self.core.tell(self._screen_pop(call, seat.user_id, now))
+        if seat.leg_up:
+            self.join(call, seat.leg)
+        else:
+            self.core.seats.ring(seat, now)
+
+    def _take_back(self, call: Call, now: float) -> None:
+        seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+        if seat is not None:
+            self._timer(call, now + RESCUE_LIMIT_S)
+            self.join(call, seat.leg)
+
+    def _note_connected(self, call: Call, now: float) -> None:
+        call.timer = 0
+        first = call.connected_at is None
+        if first:
+            call.connected_at = now
+            campaign = self.core.campaigns[call.campaign]
+            campaign.counts.connected += 1
+            self._pace(call, CallStage.CONNECTED, now)
+        seat = call.seat
+        assert seat is not None  # CONNECTING is entered with a seat only
+        call.last_seat = seat
+        self.core.seats.joined(seat, call, now)
+        if first:
+            self.core.write(AttemptConnected(at=self.core.wall(now), call_id=call.id, user_id=seat))
+        self._status(call, seat, "connected", now)
+
+    def _release_seat(self, call: Call, now: float) -> None:
+        if call.seat is None:
+            return
+        user, call.seat = call.seat, None
+        if call.connected_at is not None:
+            self._status(call, user, "ended", now)
+            self.core.seats.step_user(user, SeatEvent.RELEASE, now, call.id)
+        else:
+            self.core.seats.missed(user, call, now, "gone")
+
+    def _rescue(self, call: Call, now: float) -> None:
+        call.seat = None
+        call.bridge_tries = 0
+
+    def _put_on_hold(self, call: Call, now: float) -> None:
+        self.core.effects.append(Send(call.switch, call.uid, "zhudong-hold"))
+        if call.seat is not None:
+            self._status(call, call.seat, "held", now)
+
+    def _abandon(self, call: Call, now: float) -> None:
+        call.outcome = Outcome.ABANDONED
+        campaign = self.core.campaigns[call.campaign]
+        campaign.ledger.humans += 1
+        campaign.ledger.abandoned += 1
+        campaign.counts.humans += 1
+        campaign.counts.abandoned += 1
+        self._pace(call, CallStage.ABANDONED, now)
+
+    def _play_harbour(self, call: Call, now: float) -> None:
+        self._timer(call, now + HARBOUR_LIMIT_S)
+        self.core.effects.append(Send(call.switch, call.uid, "zhudong-safe-harbour"))
+
+    def _mark_machine(self, call: Call, now: float) -> None:
+        call.outcome = Outcome.MACHINE
+
+    def _mark_cancelled(self, call: Call, now: float) -> None:
+        call.outcome = Outcome.CANCELLED
+
+    def _hang_up(self, call: Call, now: float) -> None:
+        self._timer(call, now + CLOSING_LIMIT_S)
+        self.core.effects.append(Drop(call.switch, call.uid))
+
+    def _settle(self, call: Call, now: float) -> None:
+        self._record(call, self._outcome(call), now)
+
+    def _settle_lost(self, call: Call, now: float) -> None:
+        known = call.outcome or (Outcome.CONNECTED if call.connected_at is not None else Outcome.LOST)
+        self._record(call, known, now)
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _outcome(self, call: Call) -> Outcome:
+        """Once connected, connected; else what was decided on the way; else what the switch's cause says."""
+        if call.connected_at is not None:
+            return Outcome.CONNECTED
+        if call.outcome is not None:
+            return call.outcome
+        if call.answered_at is not None:
+            return Outcome.HUNG_UP
+        if call.timed_out:
+            return Outcome.NO_ANSWER
+        return CAUSES.get(call.cause, Outcome.FAILED)
+
+    def _record(self, call: Call, outcome: Outcome, now: float) -> None:
+        campaign = self.core.campaigns[call.campaign]
+        del self.by_id[call.id]
+        call.timer = 0
+        self.lines[call.switch] -= 1
+        call.outcome = outcome
+        campaign.counts.outcomes[outcome] += 1
+        if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):
+            campaign.counts.humans += 1
+            campaign.ledger.humans += 1
+        if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
+            self._pace(call, STAGES.get(outcome, CallStage.FAILED), now)
+        if call.wanted_seat is not None and call.connected_at is None:
+            self.core.seats.missed(call.wanted_seat, call, now, outcome.value)
+        at = self.core.wall(now)
+        after = after_outcome(campaign.config, outcome, call.lead.attempts + 1, at)
+        self.core.write(
+            AttemptEnded(
+                at=at,
+                call_id=call.id,
+                outcome=outcome.value,
+                cause=call.cause,
+                tech_cause=call.tech_cause,
+                ring_s=_span(call.ringing_at, call.answered_at or now),
+                wait_s=_span(call.answered_at, call.connected_at or now),
+                talk_s=_span(call.connected_at, now),
+                user_id=call.last_seat,
+                amd=call.amd,
+                harbour_played=call.harbour_played,
+                retry_at=after.retry_at,
+                locked_until=after.locked_until,
+                final=after.final,
+            )
+        )
+        self.core.call_ended(call, outcome, now)
+
+    def _screen_pop(self, call: Call, user_id: int, now: float) -> ScreenPop:
+        return self.core.screen_pop(
+            call.campaign, call.lead, user_id, call.answered_at if call.answered_at is not None else now
+        )
+
+    def _status(self, call: Call, user_id: int, state: str, now: float, cause: str = "") -> None:
+        self.core.tell(
+            CallStatus(user_id=user_id, call_id=call.id, state=state, at=self.core.wall_s(now), cause=cause)
+        )
+
+    def _timer(self, call: Call, due: float) -> None:
+        call.timer = self.core.timers.start(due, "call", call.id)
+
+    def _pace(self, call: Call, stage: CallStage, now: float) -> None:
+        campaign = self.core.campaigns[call.campaign]
+        campaign.pacer.observe(
+            PacedCall(now, call.id, stage, call.seat, call.cause or None, call.lead.list_id)
+        )
+        self.core.touched.add(call.campaign)
+
+    def _enter_air(self, call: Call) -> None:
+        self.core.campaigns[call.campaign].in_air += 1
+
+    def _leave_air(self, call: Call) -> None:
+        self.core.campaigns[call.campaign].in_air -= 1
+
+
+def _span(start: float | None, end: float) -> float | None:
+    return None if start is None else max(0.0, end - start)

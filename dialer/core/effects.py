@@ -1,0 +1,67 @@
+"""What the core wants done: values for the runtime to carry out, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from campaigns.records import AnyRecord
+from cti.messages import SeatMessage
+from dialer.switch.port import Origination
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    switch: str
+    origination: Origination
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Bridge the customer's channel with the seat's leg."""
+
+    switch: str
+    call_id: str
+    uid: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Hang a channel up."""
+
+    switch: str
+    uid: str
+    cause: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Redirect a channel into a context of the dialplan."""
+
+    switch: str
+    uid: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A message for a seat's page."""
+
+    message: SeatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A record for the journal."""
+
+    record: AnyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Give back leases whose calls were never dialed."""
+
+    call_ids: tuple[str, ...]
+
+
+Effect = Originate | Join | Drop | Send | Tell | Write | Free

@@ -1,0 +1,366 @@
+"""The engine's core: switch events, seat commands and time in; effects out. No I/O, no clock, no task.
+
+Theory of operation. Every input names `now` (monotonic seconds) and runs to its end at once: the call and seat
+machines step by their tables, and what must happen outside is appended to `effects`, which the runtime takes after
+each input and carries out in order. A screen-pop is always appended before the join it belongs to. The core never
+trusts that an effect succeeded: it hears so from the switch, or a timer tells it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from campaigns.config import CampaignConfig
+from campaigns.records import AnyRecord
+from campaigns.values import InFlight, Lead, Outcome
+from cti.messages import DispositionChoice, ScreenPop, SeatMessage
+from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.calls import Calls
+from dialer.core.campaign import Campaign
+from dialer.core.commands import Commands
+from dialer.core.effects import Effect, Free, Tell, Write
+from dialer.core.lines import SwitchLines
+from dialer.core.recovery import Recovery
+from dialer.core.seat import Seat, SeatEvent, SeatState
+from dialer.core.seats import Seats, paced
+from dialer.core.timers import Timers
+from dialer.switch import port
+from pacing.contract import Decision, Room
+from pacing.contract import SeatEvent as PacedSeat
+from pacing.contract import SeatState as PacedState
+
+log = structlog.get_logger(__name__)
+
+
+class EngineCore:
+    """All calls, seats and campaigns of one engine.
+
+    `wall_offset` is POSIX seconds minus monotonic seconds; records and messages carry wall time.
+    """
+
+    def __init__(self, lines: Mapping[str, SwitchLines], wall_offset: float, agi_url: str = "") -> None:
+        self.wall_offset = wall_offset
+        self.agi_url = agi_url
+        self.switches = dict(lines)
+        self.campaigns: dict[str, Campaign] = {}
+        self.timers = Timers()
+        self.calls = Calls(self)
+        self.seats = Seats(self)
+        self.commands = Commands(self)
+        self.recovery = Recovery(self)
+        self.effects: list[Effect] = []
+        self.touched: set[str] = set()  # campaigns whose pacing should be asked again
+        self.anomalies: Counter[str] = Counter()
+        self.breaches: Counter[str] = Counter()
+        self.draining = False
+        self.ended: Callable[[Call, Outcome], None] | None = None
+        self._on = {
+            port.LinkUp: self._link_up,
+            port.LinkDown: self._link_down,
+            port.Ringing: self._ringing,
+            port.Answered: self._answered,
+            port.OriginateFailed: self._originate_failed,
+            port.HungUp: self._hung_up,
+            port.Bridged: self._bridged,
+            port.AmdResult: self._amd,
+        }
+
+    # --- time and effects -----------------------------------------------------------------------------------------
+
+    def wall_s(self, at: float) -> float:
+        """POSIX seconds of a monotonic instant."""
+        return at + self.wall_offset
+
+    def wall(self, at: float) -> datetime:
+        return datetime.fromtimestamp(at + self.wall_offset, UTC)
+
+    def take(self) -> list[Effect]:
+        """Hand over the effects since the last take."""
+        effects, self.effects = self.effects, []
+        return effects
+
+    def tell(self, message: SeatMessage) -> None:
+        self.effects.append(Tell(message))
+
+    def write(self, record: AnyRecord) -> None:
+        self.effects.append(Write(record))
+
+    def anomaly(self, name: str, subject: str) -> None:
+        """Something came that no table expects: counted and logged, nothing else."""
+        self.anomalies[name] += 1
+        log.warning("anomaly", name=name, subject=subject)
+
+    def breach(self, invariant: str, subject: str) -> None:
+        """A promise was broken. The metric of this must stay 0."""
+        self.breaches[invariant] += 1
+        log.error("invariant breached", invariant=invariant, subject=subject)
+
+    def tick(self, now: float) -> None:
+        """Fire the timers that are due."""
+        for owner, name, generation in self.timers.due(now):
+            if owner == "call":
+                self.calls.fire(str(name), generation, now)
+            else:
+                self.seats.wrap_over(int(name), generation, now)
+
+    # --- campaigns ------------------------------------------------------------------------------------------------
+
+    def configure(self, campaign_id: int, config: CampaignConfig, now: float) -> Campaign:
+        """Add a campaign or give it a new version."""
+        campaign = self.campaigns.get(config.name)
+        if campaign is None:
+            campaign = self.campaigns[config.name] = Campaign(campaign_id, config)
+            for seat in self.seats.by_user.values():
+                if seat.state is SeatState.READY and config.name in seat.campaigns:
+                    campaign.idle[seat.user_id] = None
+        else:
+            campaign.configure(config)
+        self.touched.add(config.name)
+        self.repace(now)
+        return campaign
+
+    def decide(self, name: str, now: float) -> Decision:
+        """How many calls to place now for this campaign, within its switch's lines and calls per second."""
+        campaign = self.campaigns[name]
+        lines = self.switches.get(campaign.config.switch)
+        if lines is None or not lines.up:
+            campaign.decision = Decision(0, "switch_down")
+            return campaign.decision
+        in_use = self.calls.lines.get(lines.name, 0)
+        room = Room(
+            free_lines=max(0, min(lines.max_lines - in_use, campaign.config.max_lines - campaign.in_air)),
+            rate_allowance=lines.allowance(now),
+        )
+        return campaign.decide(now, room, self.draining)
+
+    def reserve(self, leads: Iterable[Lead], name: str, now: float) -> list[Call]:
+        """Take leased leads on board. Those that can't be are given back."""
+        campaign = self.campaigns[name]
+        calls = []
+        for lead in leads:
+            call = self.calls.reserve(lead, name, campaign.config.switch, now)
+            if call is not None:
+                calls.append(call)
+        return calls
+
+    def permitted(self, call_id: str, caller_id: str, now: float) -> None:
+        """The rules allow it and the attempt is on record: dial."""
+        call = self.calls.by_id.get(call_id)
+        if call is not None:
+            call.caller_id = caller_id
+            self.switches[call.switch].spend(now)
+            self.calls.step(call, CallEvent.PERMIT, now)
+
+    def refused(self, call_id: str, reason: str, now: float) -> None:
+        """The rules, or the database, do not allow it: nothing was dialed."""
+        call = self.calls.by_id.get(call_id)
+        if call is not None:
+            self.campaigns[call.campaign].counts.refusals[reason] += 1
+            self.calls.step(call, CallEvent.REFUSE, now)
+
+    def pace_seat(self, seat: Seat, now: float) -> None:
+        """Tell one campaign's pacing about this seat: of those it serves, the first that runs and has leads."""
+        chosen = ""
+        if seat.state is not SeatState.OFFLINE:
+            able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
+            able.sort(key=lambda c: (not c.config.running, c.dry, -c.config.priority))
+            chosen = able[0].name if able else ""
+        old = self.campaigns.get(seat.paced_for)
+        if old is not None and old.name != chosen:
+            old.pacer.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
+            old.paced_idle.discard(seat.user_id)
+            self.touched.add(old.name)
+        seat.paced_for = chosen
+        if chosen:
+            campaign = self.campaigns[chosen]
+            campaign.pacer.observe(paced(seat, now))
+            if seat.state is SeatState.READY:
+                campaign.paced_idle.add(seat.user_id)
+            else:
+                campaign.paced_idle.discard(seat.user_id)
+            self.touched.add(chosen)
+
+    def repace(self, now: float) -> None:
+        """Campaigns started, stopped, ran dry or got leads: think again about the idle seats."""
+        for seat in list(self.seats.by_user.values()):
+            if seat.state is SeatState.READY:
+                self.pace_seat(seat, now)
+
+    # --- routing --------------------------------------------------------------------------------------------------
+
+    def is_up(self, switch: str) -> bool:
+        lines = self.switches.get(switch)
+        return lines is not None and lines.up
+
+    def waiting_for(self, seat: Seat) -> Call | None:
+        """The customer this seat should take: of the campaign with the highest priority, who waited longest."""
+        served = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
+        served.sort(key=lambda c: -c.config.priority)
+        for campaign in served:
+            for call_id in campaign.waiting:
+                call = self.calls.by_id[call_id]
+                if call.switch == seat.switch and call.wanted_seat is None and self.is_up(call.switch):
+                    return call
+        return None
+
+    def match(self, call: Call, seat: Seat, now: float) -> None:
+        """Give this customer to this seat."""
+        if seat.call and seat.call != call.id:
+            self.breach("seat_with_two_customers", str(seat.user_id))
+            return
+        if seat.state not in (SeatState.READY, SeatState.PREVIEW):
+            self.breach("offered_while_not_ready", str(seat.user_id))
+            return
+        call.seat = seat.user_id
+        seat.call, seat.serving = call.id, call.campaign
+        self.seats.step(seat, SeatEvent.MATCH, now)
+        self.calls.step(call, CallEvent.MATCH, now)
+
+    def screen_pop(self, campaign: str, lead: Lead, user_id: int, answered_at: float, preview: bool = False) -> ScreenPop:
+        config = self.campaigns[campaign].config
+        return ScreenPop(
+            user_id=user_id,
+            call_id=lead.call_id,
+            campaign=campaign,
+            number=lead.number,
+            customer=lead.name,
+            attributes=lead.attributes,
+            answered_at=self.wall_s(answered_at),
+            dispositions=tuple(
+                DispositionChoice(code=d.code, label=dict(d.label), key=d.key) for d in config.dispositions
+            ),
+            preview=preview,
+        )
+
+    def trunk(self, switch: str, config: CampaignConfig) -> str:
+        """The dial string for customers, `{number}` (digits) in it."""
+        return config.trunk or self.switches[switch].trunk
+
+    def phone(self, switch: str) -> str:
+        """The dial string for seats' phones, `{endpoint}` in it."""
+        return self.switches[switch].phone
+
+    def call_variables(self, config: CampaignConfig) -> dict[str, str]:
+        """What the dialplan must know to abandon a customer lawfully, even with the engine gone."""
+        return {
+            "ZD_AGI": self.agi_url,
+            "ZD_MESSAGE": config.safe_harbour.message,
+            "ZD_OPTOUT": config.safe_harbour.opt_out_key,
+        }
+
+    # --- what the switch says -------------------------------------------------------------------------------------
+
+    def handle(self, event: port.SwitchEvent) -> None:
+        """Take an event from a switch."""
+        handler = self._on.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def _link_up(self, event: port.LinkUp) -> None:
+        lines = self.switches[event.switch]
+        lines.up = True
+        self.recovery.resynchronise(event)
+        self.touched.update(self.campaigns)
+
+    def _link_down(self, event: port.LinkDown) -> None:
+        self.switches[event.switch].up = False
+
+    def _ringing(self, event: port.Ringing) -> None:
+        call = self._call(event.uid)
+        if call is not None:
+            self.calls.step(call, CallEvent.RING, event.at)
+
+    def _answered(self, event: port.Answered) -> None:
+        seat = self.seats.by_leg.get(event.uid)
+        if seat is not None:
+            self.seats.leg_answered(seat, event.at)
+            return
+        call = self._call(event.uid)
+        if call is not None:
+            screen = self.campaigns[call.campaign].config.amd
+            self.calls.step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, event.at)
+
+    def _amd(self, event: port.AmdResult) -> None:
+        call = self._call(event.uid)
+        if call is not None:
+            call.amd = event.status
+            self.calls.step(
+                call, CallEvent.MACHINE if event.status == "MACHINE" else CallEvent.HUMAN, event.at
+            )
+
+    def _bridged(self, event: port.Bridged) -> None:
+        call = self._call(event.uid)
+        if call is not None:
+            self.calls.step(call, CallEvent.BRIDGED, event.at)
+
+    def _hung_up(self, event: port.HungUp) -> None:
+        seat = self.seats.by_leg.get(event.uid)
+        if seat is not None:
+            self.seats.leg_gone(seat, event.at)
+            return
+        call = self._call(event.uid)
+        if call is not None:
+            call.cause, call.tech_cause, call.timed_out = event.cause, event.tech_cause, event.timed_out
+            self.calls.step(call, CallEvent.GONE, event.at)
+
+    def _originate_failed(self, event: port.OriginateFailed) -> None:
+        seat = self.seats.by_leg.get(event.uid)
+        if seat is not None:
+            self.seats.leg_gone(seat, event.at)
+            return
+        call = self._call(event.uid)
+        if call is not None:
+            call.timed_out = event.reason == 3
+            self.calls.step(call, CallEvent.GONE, event.at)
+
+    def _call(self, uid: str) -> Call | None:
+        return self.calls.by_id.get(uid[len(port.CALL_PREFIX) :]) if uid.startswith(port.CALL_PREFIX) else None
+
+    # --- what came of an effect -----------------------------------------------------------------------------------
+
+    def originate_refused(self, uid: str, now: float) -> None:
+        """The switch would not place it: the channel never was."""
+        self.handle(port.OriginateFailed(now, "", uid, 0))
+
+    def join_failed(self, call_id: str, now: float) -> None:
+        call = self.calls.by_id.get(call_id)
+        if call is not None:
+            self.calls.step(call, CallEvent.BRIDGE_FAILED, now)
+
+    def no_such_channel(self, uid: str, now: float) -> None:
+        """A hang-up found no channel: its Hangup was missed."""
+        seat = self.seats.by_leg.get(uid)
+        if seat is not None:
+            self.seats.leg_gone(seat, now)
+        call = self._call(uid)
+        if call is not None:
+            self.calls.step(call, CallEvent.LOST, now)
+
+    def harbour_done(self, uid: str, played: bool, opted_out: bool, now: float) -> None:
+        """The safe-harbour dialogue is over: what was heard, what was pressed."""
+        call = self._call(uid)
+        if call is None:
+            self.anomaly("harbour_of_unknown_call", uid)
+            return
+        call.harbour_played = call.harbour_played or played
+        if opted_out:
+            self.calls.opted_out(call, "key", now)
+
+    def call_ended(self, call: Call, outcome: Outcome, now: float) -> None:
+        """Every end of a call passes here, once."""
+        if call.state is not CallState.ENDED:
+            self.breach("outcome_of_a_live_call", call.id)
+        if self.ended is not None:
+            self.ended(call, outcome)
+
+    def recover(self, found: Iterable[InFlight]) -> None:
+        """What was in flight when the last engine stopped; settled as the switches come up."""
+        self.recovery.expect(found)
+
+    def free(self, call_ids: tuple[str, ...]) -> None:
+        if call_ids:
+            self.effects.append(Free(call_ids))

@@ -1,0 +1,32 @@
+"""A switch's limits as the core sees them: lines, calls per second, dial strings, and whether it is up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class SwitchLines:
+    """One named switch. Calls per second are a token bucket that holds one second's worth."""
+
+    name: str
+    max_lines: int
+    calls_per_s: float
+    trunk: str  # e.g. PJSIP/{number}@carrier
+    phone: str  # e.g. PJSIP/{endpoint}
+    up: bool = False
+    _tokens: float = 0.0
+    _filled_at: float = 0.0
+
+    def allowance(self, now: float) -> int:
+        """Whole calls that may be placed now."""
+        if now > self._filled_at:
+            burst = max(1.0, self.calls_per_s)
+            self._tokens = min(burst, self._tokens + (now - self._filled_at) * self.calls_per_s)
+            self._filled_at = now
+        return max(0, int(self._tokens))
+
+    def spend(self, now: float) -> None:
+        """One call is placed."""
+        self.allowance(now)
+        self._tokens -= 1.0

@@ -1,0 +1,138 @@
+"""The life of one seat, as a table. Everything that moves a seat from state to state stands here.
+
+A seat is a logged-in user with a phone. In `nailed` mode its leg stays up and its loss takes the seat out of the
+pool at once; in `ring` mode the phone is rung for each customer. A seat has one customer or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+from dialer.core.machine import Table
+
+
+class SeatState(StrEnum):
+    PHONE = "phone"  # its leg is being rung
+    NO_PHONE = "no_phone"  # its leg is lost; waits for a redial
+    PAUSED = "paused"
+    READY = "ready"
+    PREVIEW = "preview"  # looks at a customer, or waits for that customer's answer
+    CONNECTING = "connecting"  # matched, the bridge is asked for
+    TALKING = "talking"
+    WRAP_UP = "wrap_up"
+    OFFLINE = "offline"
+
+
+class SeatEvent(StrEnum):
+    LEG_UP = "leg_up"
+    LEG_GONE = "leg_gone"
+    REDIAL = "redial"
+    READY = "ready"
+    PAUSE = "pause"
+    SHOW = "show"  # a customer to preview
+    MATCH = "match"
+    BRIDGED = "bridged"
+    MISSED = "missed"  # the customer went, or was not reached, before the two were joined
+    RELEASE = "release"  # the call is over for this seat
+    NO_REPLY = "no_reply"  # ring mode: its phone was not picked up
+    WRAP_OVER = "wrap_over"
+    LOG_OUT = "log_out"
+
+
+class SeatAction(StrEnum):
+    RING_PHONE = "ring_phone"
+    DROP_LEG = "drop_leg"
+    OFFER = "offer"  # enter the pool: take the longest-waiting customer, if any
+    WITHDRAW = "withdraw"  # leave the pool
+    LOSE_CALL = "lose_call"  # tell its call that the seat is gone
+    PAUSE_LATER = "pause_later"
+    HANG_CALL = "hang_call"
+
+
+S, E, A = SeatState, SeatEvent, SeatAction
+
+LOGGED_IN = tuple(state for state in S if state is not S.OFFLINE)
+WITH_CALL = (S.CONNECTING, S.TALKING)
+
+_entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, ...]]] = {
+    (S.PHONE, E.LEG_UP): (S.PAUSED, ()),
+    (S.PHONE, E.LEG_GONE): (S.NO_PHONE, ()),
+    (S.NO_PHONE, E.REDIAL): (S.PHONE, (A.RING_PHONE,)),
+    (S.PAUSED, E.READY): (S.READY, (A.OFFER,)),
+    (S.PAUSED, E.LEG_GONE): (S.NO_PHONE, ()),
+    (S.READY, E.PAUSE): (S.PAUSED, (A.WITHDRAW,)),
+    (S.READY, E.MATCH): (S.CONNECTING, (A.WITHDRAW,)),
+    (S.READY, E.SHOW): (S.PREVIEW, (A.WITHDRAW,)),
+    (S.READY, E.LEG_GONE): (S.NO_PHONE, (A.WITHDRAW,)),
+    (S.PREVIEW, E.MATCH): (S.CONNECTING, ()),
+    (S.PREVIEW, E.MISSED): (S.READY, (A.OFFER,)),
+    (S.PREVIEW, E.PAUSE): (S.PREVIEW, (A.PAUSE_LATER,)),
+    (S.PREVIEW, E.LEG_GONE): (S.NO_PHONE, (A.LOSE_CALL,)),
+    (S.CONNECTING, E.BRIDGED): (S.TALKING, ()),
+    (S.CONNECTING, E.MISSED): (S.READY, (A.OFFER,)),
+    (S.CONNECTING, E.RELEASE): (S.WRAP_UP, ()),
+    (S.CONNECTING, E.NO_REPLY): (S.PAUSED, (A.LOSE_CALL,)),
+    (S.CONNECTING, E.PAUSE): (S.CONNECTING, (A.PAUSE_LATER,)),
+    (S.CONNECTING, E.LEG_GONE): (S.NO_PHONE, (A.LOSE_CALL,)),
+    (S.TALKING, E.RELEASE): (S.WRAP_UP, ()),
+    (S.TALKING, E.PAUSE): (S.TALKING, (A.PAUSE_LATER,)),
+    (S.TALKING, E.LEG_GONE): (S.NO_PHONE, (A.LOSE_CALL,)),
+    (S.WRAP_UP, E.READY): (S.READY, (A.OFFER,)),
+    (S.WRAP_UP, E.WRAP_OVER): (S.READY, (A.OFFER,)),
+    (S.WRAP_UP, E.PAUSE): (S.PAUSED, ()),
+    (S.WRAP_UP, E.LEG_GONE): (S.NO_PHONE, ()),
+    (S.PHONE, E.LOG_OUT): (S.OFFLINE, (A.DROP_LEG,)),
+    (S.NO_PHONE, E.LOG_OUT): (S.OFFLINE, ()),
+    (S.PAUSED, E.LOG_OUT): (S.OFFLINE, (A.DROP_LEG,)),
+    (S.READY, E.LOG_OUT): (S.OFFLINE, (A.WITHDRAW, A.DROP_LEG)),
+    (S.PREVIEW, E.LOG_OUT): (S.OFFLINE, (A.HANG_CALL, A.DROP_LEG)),
+    (S.CONNECTING, E.LOG_OUT): (S.OFFLINE, (A.HANG_CALL, A.DROP_LEG)),
+    (S.TALKING, E.LOG_OUT): (S.OFFLINE, (A.HANG_CALL, A.DROP_LEG)),
+    (S.WRAP_UP, E.LOG_OUT): (S.OFFLINE, (A.DROP_LEG,)),
+}
+
+# A repeat of what is already so. A leg that comes up outside PHONE is ring mode's, or a late answer.
+_ignored = frozenset(
+    {
+        *product(LOGGED_IN, (E.LEG_UP,)),
+        *product((S.READY, *WITH_CALL, S.PREVIEW), (E.READY,)),
+        *product((S.PAUSED, S.PHONE, S.NO_PHONE), (E.PAUSE,)),
+        *product((S.TALKING,), (E.BRIDGED,)),
+        *product((S.NO_PHONE,), (E.LEG_GONE, E.RELEASE, E.MISSED, E.READY)),
+        *product((S.PHONE,), (E.READY, E.REDIAL)),
+        *product((S.PAUSED, S.READY, S.WRAP_UP, S.PREVIEW, *WITH_CALL), (E.REDIAL,)),
+        *product((S.PAUSED, S.READY, S.NO_PHONE, S.PHONE, S.PREVIEW, *WITH_CALL), (E.WRAP_OVER,)),
+    }
+) - frozenset(_entries)
+
+SEAT = Table("seat", _entries, _ignored)
+
+
+@dataclass(slots=True)
+class Seat:
+    """A seat and what is known of it. Instants are monotonic seconds."""
+
+    user_id: int
+    name: str
+    phone: str
+    campaigns: tuple[str, ...]
+    session_id: str
+    mode: str  # nailed or ring
+    switch: str
+    since: float
+    state: SeatState = SeatState.PHONE
+    leg: str = ""  # uid of its leg's channel, while there is one
+    leg_up: bool = False
+    call: str = ""  # id of its customer's call
+    serving: str = ""  # the campaign of its last customer
+    last_call: str = ""  # the last one, which may still be disposed of
+    reason: str = ""
+    pause_later: bool = False
+    paced_for: str = ""  # the campaign whose pacing counts on this seat
+    timer: int = 0
+    until: float | None = None  # when wrap-up ends by itself
+    idle_s: float = 0.0
+    busy_s: float = 0.0
+    calls: int = 0

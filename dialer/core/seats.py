@@ -1,0 +1,295 @@
+"""What the seat machine's actions do: the pool of idle seats, phone legs, wrap-up clocks, the seat session log."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from campaigns.records import SeatChanged
+from cti.messages import CallStatus, LogIn, SeatStatus
+from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.campaign import Campaign
+from dialer.core.effects import Drop, Originate
+from dialer.core.seat import SEAT, Seat, SeatAction, SeatEvent, SeatState
+from dialer.switch.port import LEG_PREFIX, Origination
+from pacing.contract import SeatEvent as PacedSeat
+from pacing.contract import SeatState as PacedState
+
+if TYPE_CHECKING:
+    from dialer.core.engine import EngineCore
+
+PHONE_LIMIT_S = 20.0  # how long a seat's phone is rung at log-in
+RING_LIMIT_S = 15.0  # how long it is rung for a customer, in ring mode; the connect limit is shorter
+
+PACED = {
+    SeatState.READY: PacedState.IDLE,
+    SeatState.PREVIEW: PacedState.TALK,
+    SeatState.CONNECTING: PacedState.TALK,
+    SeatState.TALKING: PacedState.TALK,
+    SeatState.WRAP_UP: PacedState.WRAP,
+}
+
+
+def leg_uid(user_id: int) -> str:
+    """A new channel id for a seat's leg: the user can be read from it after a restart."""
+    return f"{LEG_PREFIX}{user_id:012x}{secrets.token_hex(10)}"
+
+
+def leg_user(uid: str) -> int:
+    """The user whose leg this channel is."""
+    return int(uid[len(LEG_PREFIX) :][:12], 16)
+
+
+class Seats:
+    """All seats, by user and by the channel of their leg."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self.core = core
+        self.by_user: dict[int, Seat] = {}
+        self.by_leg: dict[str, Seat] = {}
+        self._actions = {action: getattr(self, f"_{action.value}") for action in SeatAction}
+
+    # --- in -------------------------------------------------------------------------------------------------------
+
+    def log_in(self, command: LogIn, switch: str, session_id: str, now: float) -> Seat:
+        """Take a seat and ring its phone; in ring mode there is nothing to ring yet."""
+        seat = Seat(
+            user_id=command.user_id,
+            name=command.name,
+            phone=command.phone,
+            campaigns=command.campaigns,
+            session_id=session_id,
+            mode=command.mode,
+            switch=switch,
+            since=now,
+        )
+        self.by_user[seat.user_id] = seat
+        if seat.mode == "ring":
+            seat.state = SeatState.PAUSED
+        else:
+            self._ring_phone(seat, now)
+        self._changed(seat, now)
+        return seat
+
+    def adopt(self, seat: Seat, leg: str, now: float) -> None:
+        """Take on a seat found in a call after a restart: its leg is up."""
+        self.by_user[seat.user_id] = seat
+        self.attach_leg(seat, leg)
+        self._changed(seat, now)
+
+    def attach_leg(self, seat: Seat, leg: str) -> None:
+        """This channel, which is up, is the seat's leg."""
+        seat.leg, seat.leg_up = leg, True
+        self.by_leg[leg] = seat
+
+    def step(self, seat: Seat, event: SeatEvent, now: float, reason: str = "") -> bool:
+        """Move a seat on. False, and an anomaly counted, where the table knows no way."""
+        found = SEAT.step(seat.state, event)
+        if found is None:
+            if SEAT.anomalous(seat.state, event):
+                self.core.anomaly(f"seat:{seat.state}:{event}", str(seat.user_id))
+            return False
+        following, actions = found
+        if event is SeatEvent.RELEASE:
+            seat.last_call, seat.call = seat.call, ""
+        if following is SeatState.READY and seat.pause_later:
+            following, actions, seat.pause_later = SeatState.PAUSED, (), False
+        if following is not seat.state:
+            self._account(seat, now)
+            seat.state, seat.since, seat.reason = following, now, reason
+            seat.timer, seat.until = 0, None
+            if following is SeatState.WRAP_UP:
+                self._start_wrap(seat, now)
+            self._changed(seat, now)
+        for action in actions:
+            self._actions[action](seat, now)
+        return True
+
+    def step_user(self, user_id: int, event: SeatEvent, now: float, reason: str = "") -> None:
+        """Move a user's seat on, if there is one."""
+        seat = self.by_user.get(user_id)
+        if seat is not None:
+            self.step(seat, event, now, "" if event is SeatEvent.RELEASE else reason)
+
+    def missed(self, user_id: int, call: Call, now: float, cause: str) -> None:
+        """The customer shown to this seat was not reached, or went before the two were joined."""
+        seat = self.by_user.get(user_id)
+        if seat is None or seat.call != call.id:
+            return
+        seat.call = ""
+        if seat.mode == "ring":
+            self._drop_leg(seat, now)
+        self.core.tell(
+            CallStatus(
+                user_id=user_id, call_id=call.id, state="ended", at=self.core.wall_s(now), cause=cause
+            )
+        )
+        self.step(seat, SeatEvent.MISSED, now)
+
+    def joined(self, user_id: int, call: Call, now: float) -> None:
+        """Seat and customer are in one bridge."""
+        seat = self.by_user[user_id]
+        if seat.state is SeatState.CONNECTING:
+            seat.calls += 1
+            self.step(seat, SeatEvent.BRIDGED, now)
+
+    def leg_answered(self, seat: Seat, now: float) -> None:
+        """The seat's phone was picked up."""
+        seat.leg_up = True
+        call = self.core.calls.by_id.get(seat.call)
+        if seat.mode == "ring" and call is not None and call.state is CallState.CONNECTING:
+            self.core.calls.join(call, seat.leg)
+        self.step(seat, SeatEvent.LEG_UP, now)
+
+    def leg_gone(self, seat: Seat, now: float) -> None:
+        """The seat's leg is lost, was hung up, or was never picked up."""
+        self.by_leg.pop(seat.leg, None)
+        seat.leg, was_up = "", seat.leg_up
+        seat.leg_up = False
+        call = self.core.calls.by_id.get(seat.call)
+        if seat.mode != "ring":
+            self.step(seat, SeatEvent.LEG_GONE, now, "phone_lost" if was_up else "phone_no_answer")
+        elif seat.state is SeatState.CONNECTING:
+            self.step(seat, SeatEvent.NO_REPLY, now, "phone_no_answer")
+        elif seat.state is SeatState.TALKING and call is not None:
+            self.core.calls.step(call, CallEvent.HANG, now)  # putting the phone down ends the call
+
+    def for_call(self, call: Call, campaign: Campaign) -> Seat | None:
+        """The longest-idle seat that may take this call now."""
+        if not self.core.is_up(call.switch):
+            return None
+        if call.wanted_seat is not None:
+            seat = self.by_user.get(call.wanted_seat)
+            return seat if seat is not None and seat.state is SeatState.PREVIEW else None
+        for user in campaign.idle:
+            seat = self.by_user[user]
+            if seat.switch == call.switch:
+                return seat
+        return None
+
+    def ring(self, seat: Seat, now: float) -> None:
+        """Ring mode: ring the seat's phone for the customer it was matched with."""
+        seat.leg = leg_uid(seat.user_id)
+        self.by_leg[seat.leg] = seat
+        self._originate_leg(seat, "zhudong-ring", RING_LIMIT_S)
+
+    def wrap_over(self, user_id: int, generation: int, now: float) -> None:
+        """A wrap-up clock is due."""
+        seat = self.by_user.get(user_id)
+        if seat is not None and seat.timer == generation:
+            self.step(seat, SeatEvent.WRAP_OVER, now)
+
+    # --- actions, one a name in SeatAction ------------------------------------------------------------------------
+
+    def _ring_phone(self, seat: Seat, now: float) -> None:
+        seat.leg = leg_uid(seat.user_id)
+        self.by_leg[seat.leg] = seat
+        self._originate_leg(seat, "zhudong-seat", PHONE_LIMIT_S)
+
+    def _drop_leg(self, seat: Seat, now: float) -> None:
+        if seat.leg:
+            self.core.effects.append(Drop(seat.switch, seat.leg))
+            self.by_leg.pop(seat.leg, None)
+            seat.leg, seat.leg_up = "", False
+
+    def _offer(self, seat: Seat, now: float) -> None:
+        for name in seat.campaigns:
+            campaign = self.core.campaigns.get(name)
+            if campaign is not None:
+                campaign.idle[seat.user_id] = None
+        call = self.core.waiting_for(seat)
+        if call is not None:
+            self.core.match(call, seat, now)
+
+    def _withdraw(self, seat: Seat, now: float) -> None:
+        for name in seat.campaigns:
+            campaign = self.core.campaigns.get(name)
+            if campaign is not None:
+                campaign.idle.pop(seat.user_id, None)
+
+    def _lose_call(self, seat: Seat, now: float) -> None:
+        call = self.core.calls.by_id.get(seat.call)
+        seat.last_call, seat.call = seat.call, ""
+        if call is None:
+            return
+        if call.seat == seat.user_id:
+            self.core.calls.step(call, CallEvent.SEAT_LOST, now)
+        else:  # previewed: dialed for this seat alone
+            self.core.calls.step(call, CallEvent.HANG, now)
+
+    def _hang_call(self, seat: Seat, now: float) -> None:
+        call = self.core.calls.by_id.get(seat.call)
+        seat.call = ""
+        if call is not None:
+            call.seat = None
+            self.core.calls.step(call, CallEvent.HANG, now)
+
+    def _pause_later(self, seat: Seat, now: float) -> None:
+        seat.pause_later = True
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _start_wrap(self, seat: Seat, now: float) -> None:
+        campaign = self.core.campaigns.get(seat.serving)
+        seat.until = now + (campaign.config.wrap_up_s if campaign is not None else 0.0)
+        seat.timer = self.core.timers.start(seat.until, "seat", seat.user_id)
+
+    def _account(self, seat: Seat, now: float) -> None:
+        """Account for the time in the state that is being left."""
+        spent = now - seat.since
+        campaign = self.core.campaigns.get(seat.paced_for or seat.serving)
+        if seat.state is SeatState.READY:
+            seat.idle_s += spent
+            if campaign is not None:
+                campaign.counts.idle_s += spent
+        elif seat.state in PACED:
+            seat.busy_s += spent
+            if campaign is not None:
+                campaign.counts.busy_s += spent
+
+    def _originate_leg(self, seat: Seat, context: str, limit_s: float) -> None:
+        self.core.effects.append(
+            Originate(
+                seat.switch,
+                Origination(
+                    uid=seat.leg,
+                    dial=self.core.phone(seat.switch).format(endpoint=seat.phone),
+                    context=context,
+                    ring_limit_s=limit_s,
+                ),
+            )
+        )
+
+    def _changed(self, seat: Seat, now: float) -> None:
+        """Tell the page, the log and pacing."""
+        core = self.core
+        core.tell(
+            SeatStatus(
+                user_id=seat.user_id,
+                state=seat.state.value,
+                since=core.wall_s(seat.since),
+                reason=seat.reason,
+                call_id=seat.call or (seat.last_call if seat.state is SeatState.WRAP_UP else ""),
+                until=None if seat.until is None else core.wall_s(seat.until),
+            )
+        )
+        core.write(
+            SeatChanged(
+                at=core.wall(now),
+                user_id=seat.user_id,
+                session_id=seat.session_id,
+                state=seat.state.value,
+                reason=seat.reason,
+                call_id=seat.call,
+            )
+        )
+        core.pace_seat(seat, now)
+        if seat.state is SeatState.OFFLINE:
+            self.by_user.pop(seat.user_id, None)
+
+
+def paced(seat: Seat, at: float) -> PacedSeat:
+    """The seat as pacing sees it."""
+    return PacedSeat(
+        at, seat.user_id, PACED.get(seat.state, PacedState.AWAY), gone=seat.state is SeatState.OFFLINE
+    )
