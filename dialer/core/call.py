@@ -32,6 +32,7 @@ class CallState(StrEnum):
 class CallEvent(StrEnum):
     PERMIT = "permit"
     REFUSE = "refuse"
+    CANCEL = "cancel"  # allowed and on record, but not to be dialed any more
     RING = "ring"
     ANSWER = "answer"  # by a human as far as anyone can tell: no machine detection
     SCREEN = "screen"  # answered, machine detection decides
@@ -81,6 +82,7 @@ ALIVE = tuple(state for state in S if state not in (S.RESERVED, S.ENDED))
 _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, ...]]] = {
     (S.RESERVED, E.PERMIT): (S.DIALING, (A.ORIGINATE,)),
     (S.RESERVED, E.REFUSE): (S.ENDED, (A.FORGET,)),
+    (S.RESERVED, E.CANCEL): (S.ENDED, (A.MARK_CANCELLED, A.SETTLE)),
     (S.DIALING, E.RING): (S.RINGING, (A.NOTE_RINGING,)),
     # answered
     (S.SCREENING, E.HUMAN): (S.WAITING, (A.SEEK_SEAT,)),
@@ -130,6 +132,7 @@ _ignored = frozenset(
         *product((S.WAITING, S.HARBOUR), (E.SEAT_LOST,)),
         *product((S.DIALING, S.RINGING, S.WAITING), (E.LIMIT, E.OVERDUE)),
         *product((S.CONNECTING,), (E.OVERDUE,)),
+        *product((S.RESERVED,), (E.HANG,)),  # the permit, when it comes, finds nobody to dial for
     }
 ) - frozenset(_entries)
 
@@ -162,6 +165,7 @@ class Call:
     harbour_played: bool = False
     timer: int = 0  # the generation of its running timer; older ones are void
     caller_id: str = ""
+    ended_by: str = "customer"  # or agent
 
     @property
     def id(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaigns.recycle import after_outcome
+
 from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
-from dialer.core.effects import Drop, Free, Join, Originate, Send, Tell, Write
-from dialer.core.seat import Seat, SeatEvent
+from dialer.core.effects import Drop, Join, Originate, Send
+from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
 from pacing.contract import CallEvent as PacedCall
 from pacing.contract import CallStage
@@ -18,7 +19,9 @@ from pacing.contract import CallStage
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
 
-DIAL_GRACE_S = 10.0  # past the ring limit: the switch's own time-out comes first, this one catches a lost reply
+DIAL_GRACE_S = (
+    10.0  # past the ring limit: the switch's own time-out comes first, this one catches a lost reply
+)
 HARBOUR_LIMIT_S = 45.0  # message and key together; longer means that the dialogue hangs
 CLOSING_LIMIT_S = 5.0  # a hang-up takes milliseconds; after this the channel is given up and recorded
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
@@ -65,7 +68,9 @@ class Calls:
 
     # --- in -------------------------------------------------------------------------------------------------------
 
-    def reserve(self, lead: Lead, campaign: str, switch: str, now: float, seat: int | None = None) -> Call | None:
+    def reserve(
+        self, lead: Lead, campaign: str, switch: str, now: float, seat: int | None = None
+    ) -> Call | None:
         """Take a leased lead on board before the rules are asked. None when that lead is in flight already."""
         if lead.call_id in self.by_id:
             self.core.breach("lead_in_flight_twice", lead.call_id)
@@ -81,6 +86,8 @@ class Calls:
         self.by_id[call.id] = call
         if call.state in IN_AIR:
             self._enter_air(call)
+        if call.dialed_at is None:
+            call.dialed_at = call.reserved_at
         self.lines[call.switch] = self.lines.get(call.switch, 0) + 1
 
     def step(self, call: Call, event: CallEvent, now: float) -> bool:
@@ -230,7 +237,7 @@ class Calls:
             return
         user, call.seat = call.seat, None
         if call.connected_at is not None:
-            self._status(call, user, "ended", now)
+            self._status(call, user, "ended", now, call.ended_by)
             self.core.seats.step_user(user, SeatEvent.RELEASE, now, call.id)
         else:
             self.core.seats.missed(user, call, now, "gone")
@@ -240,6 +247,9 @@ class Calls:
         call.bridge_tries = 0
 
     def _put_on_hold(self, call: Call, now: float) -> None:
+        seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+        if seat is not None and seat.mode == "ring":  # else its phone is hung up as the bridge ends
+            self.core.effects.append(Send(seat.switch, seat.leg, "zhudong-seat"))
         self.core.effects.append(Send(call.switch, call.uid, "zhudong-hold"))
         if call.seat is not None:
             self._status(call, call.seat, "held", now)
@@ -292,7 +302,8 @@ class Calls:
         campaign = self.core.campaigns[call.campaign]
         del self.by_id[call.id]
         call.timer = 0
-        self.lines[call.switch] -= 1
+        if call.dialed_at is not None:
+            self.lines[call.switch] -= 1
         call.outcome = outcome
         campaign.counts.outcomes[outcome] += 1
         if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):

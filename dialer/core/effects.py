@@ -58,10 +58,19 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
-    """Give back leases whose calls were never dialed."""
+class Authorize:
+    """Ask the rules about reserved calls, and record them as dialed where they agree."""
 
+    switch: str
     call_ids: tuple[str, ...]
 
 
-Effect = Originate | Join | Drop | Send | Tell | Write | Free
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Give back leases whose calls were never dialed; `skipped` ones come again later, not at once."""
+
+    call_ids: tuple[str, ...]
+    skipped: bool = False
+
+
+Effect = Originate | Join | Drop | Send | Tell | Write | Authorize | Free

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
-
 from campaigns.config import CampaignConfig
+
 from campaigns.records import AnyRecord
 from campaigns.values import InFlight, Lead, Outcome
-from cti.messages import DispositionChoice, ScreenPop, SeatMessage
+from cti.messages import Command, DispositionChoice, LogIn, Reply, ScreenPop, SeatMessage
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.calls import Calls
 from dialer.core.campaign import Campaign
 from dialer.core.commands import Commands
-from dialer.core.effects import Effect, Free, Tell, Write
+from dialer.core.effects import Authorize, Drop, Effect, Free, Tell, Write
 from dialer.core.lines import SwitchLines
 from dialer.core.recovery import Recovery
 from dialer.core.seat import Seat, SeatEvent, SeatState
@@ -53,6 +53,7 @@ class EngineCore:
         self.commands = Commands(self)
         self.recovery = Recovery(self)
         self.effects: list[Effect] = []
+        self.previews: dict[int, Lead] = {}  # shown to a seat, not dialed yet; by user
         self.touched: set[str] = set()  # campaigns whose pacing should be asked again
         self.anomalies: Counter[str] = Counter()
         self.breaches: Counter[str] = Counter()
@@ -61,6 +62,7 @@ class EngineCore:
         self._on = {
             port.LinkUp: self._link_up,
             port.LinkDown: self._link_down,
+            port.Created: self._created,
             port.Ringing: self._ringing,
             port.Answered: self._answered,
             port.OriginateFailed: self._originate_failed,
@@ -104,8 +106,10 @@ class EngineCore:
         for owner, name, generation in self.timers.due(now):
             if owner == "call":
                 self.calls.fire(str(name), generation, now)
-            else:
+            elif owner == "seat":
                 self.seats.wrap_over(int(name), generation, now)
+            else:
+                self.recovery.let_go(int(name))
 
     # --- campaigns ------------------------------------------------------------------------------------------------
 
@@ -137,23 +141,25 @@ class EngineCore:
         )
         return campaign.decide(now, room, self.draining)
 
-    def reserve(self, leads: Iterable[Lead], name: str, now: float) -> list[Call]:
-        """Take leased leads on board. Those that can't be are given back."""
-        campaign = self.campaigns[name]
-        calls = []
-        for lead in leads:
-            call = self.calls.reserve(lead, name, campaign.config.switch, now)
-            if call is not None:
-                calls.append(call)
-        return calls
+    def reserve(self, leads: Iterable[Lead], name: str, now: float, seat: int | None = None) -> None:
+        """Take leased leads on board and have the rules asked; `seat` previewed them."""
+        switch = self.campaigns[name].config.switch
+        calls = [self.calls.reserve(lead, name, switch, now, seat) for lead in leads]
+        self.effects.append(Authorize(switch, tuple(call.id for call in calls if call is not None)))
 
     def permitted(self, call_id: str, caller_id: str, now: float) -> None:
-        """The rules allow it and the attempt is on record: dial."""
+        """The rules allow it and the attempt is on record: dial, if there is still somebody to dial for."""
         call = self.calls.by_id.get(call_id)
-        if call is not None:
-            call.caller_id = caller_id
-            self.switches[call.switch].spend(now)
-            self.calls.step(call, CallEvent.PERMIT, now)
+        if call is None:
+            return
+        seat = self.seats.by_user.get(call.wanted_seat) if call.wanted_seat is not None else None
+        unwanted = call.wanted_seat is not None and (seat is None or seat.call != call.id)
+        if unwanted or self.draining or not self.is_up(call.switch):
+            self.calls.step(call, CallEvent.CANCEL, now)
+            return
+        call.caller_id = caller_id
+        self.switches[call.switch].spend(now)
+        self.calls.step(call, CallEvent.PERMIT, now)
 
     def refused(self, call_id: str, reason: str, now: float) -> None:
         """The rules, or the database, do not allow it: nothing was dialed."""
@@ -190,6 +196,27 @@ class EngineCore:
             if seat.state is SeatState.READY:
                 self.pace_seat(seat, now)
 
+    # --- seats ----------------------------------------------------------------------------------------------------
+
+    def command(self, command: Command, now: float) -> Reply:
+        """Carry out what a seat asks for."""
+        return self.commands.answer(command, now)
+
+    def show(self, user_id: int, lead: Lead, name: str, now: float) -> bool:
+        """Show a leased lead to an idle seat of a preview campaign. False: it could not be, the lease is yours."""
+        seat = self.seats.by_user.get(user_id)
+        if seat is None or seat.state is not SeatState.READY or seat.paced_for != name:
+            return False
+        seat.call, seat.serving = lead.call_id, name
+        self.previews[user_id] = lead
+        self.seats.step(seat, SeatEvent.SHOW, now)
+        self.tell(self.screen_pop(name, lead, user_id, now, preview=True))
+        return True
+
+    def seat_switch(self) -> str:
+        """The switch for a seat that logs in: the first that is up, in the order they were configured."""
+        return next((name for name, lines in self.switches.items() if lines.up), next(iter(self.switches)))
+
     # --- routing --------------------------------------------------------------------------------------------------
 
     def is_up(self, switch: str) -> bool:
@@ -220,7 +247,18 @@ class EngineCore:
         self.seats.step(seat, SeatEvent.MATCH, now)
         self.calls.step(call, CallEvent.MATCH, now)
 
-    def screen_pop(self, campaign: str, lead: Lead, user_id: int, answered_at: float, preview: bool = False) -> ScreenPop:
+    def serve_waiting(self, now: float) -> None:
+        """Match the customers who wait with idle seats, as after a lost link."""
+        for campaign in sorted(self.campaigns.values(), key=lambda c: -c.config.priority):
+            for call in [self.calls.by_id[call_id] for call_id in campaign.waiting]:
+                seat = self.seats.for_call(call, campaign)
+                if seat is not None and call.state is CallState.WAITING:
+                    self.match(call, seat, now)
+
+    def screen_pop(
+        self, campaign: str, lead: Lead, user_id: int, answered_at: float, preview: bool = False
+    ) -> ScreenPop:
+        """What the seat's page shows of this lead."""
         config = self.campaigns[campaign].config
         return ScreenPop(
             user_id=user_id,
@@ -268,6 +306,13 @@ class EngineCore:
 
     def _link_down(self, event: port.LinkDown) -> None:
         self.switches[event.switch].up = False
+
+    def _created(self, event: port.Created) -> None:
+        """A channel of ours that nobody waits for, such as of an originate whose reply was lost, is hung up."""
+        known = self._call(event.uid) is not None or event.uid in self.seats.by_leg
+        if not known and not self.recovery.is_spare(event.uid):
+            self.anomaly("unknown_channel", event.uid)
+            self.effects.append(Drop(event.switch, event.uid))
 
     def _ringing(self, event: port.Ringing) -> None:
         call = self._call(event.uid)
@@ -318,7 +363,9 @@ class EngineCore:
             self.calls.step(call, CallEvent.GONE, event.at)
 
     def _call(self, uid: str) -> Call | None:
-        return self.calls.by_id.get(uid[len(port.CALL_PREFIX) :]) if uid.startswith(port.CALL_PREFIX) else None
+        return (
+            self.calls.by_id.get(uid[len(port.CALL_PREFIX) :]) if uid.startswith(port.CALL_PREFIX) else None
+        )
 
     # --- what came of an effect -----------------------------------------------------------------------------------
 
@@ -357,10 +404,12 @@ class EngineCore:
         if self.ended is not None:
             self.ended(call, outcome)
 
-    def recover(self, found: Iterable[InFlight]) -> None:
+    def recover(self, found: Iterable[InFlight], users: Mapping[int, LogIn], now: float) -> None:
         """What was in flight when the last engine stopped; settled as the switches come up."""
-        self.recovery.expect(found)
+        self.recovery.expect(found, users)
+        self.recovery.settle_unknown(now)
 
-    def free(self, call_ids: tuple[str, ...]) -> None:
+    def free(self, call_ids: tuple[str, ...], skipped: bool = False) -> None:
+        """Give leases back."""
         if call_ids:
-            self.effects.append(Free(call_ids))
+            self.effects.append(Free(call_ids, skipped))

@@ -130,6 +130,8 @@ class Seat:
     last_call: str = ""  # the last one, which may still be disposed of
     reason: str = ""
     pause_later: bool = False
+    pause_reason: str = ""
+    absent: bool = False  # its page is gone: no customers until it is back
     paced_for: str = ""  # the campaign whose pacing counts on this seat
     timer: int = 0
     until: float | None = None  # when wrap-up ends by itself

@@ -36,8 +36,11 @@ def leg_uid(user_id: int) -> str:
 
 
 def leg_user(uid: str) -> int:
-    """The user whose leg this channel is."""
-    return int(uid[len(LEG_PREFIX) :][:12], 16)
+    """The user whose leg this channel is; 0 when the id is not of our making."""
+    try:
+        return int(uid[len(LEG_PREFIX) :][:12], 16)
+    except ValueError:
+        return 0
 
 
 class Seats:
@@ -64,7 +67,10 @@ class Seats:
             since=now,
         )
         self.by_user[seat.user_id] = seat
-        if seat.mode == "ring":
+        spare = self.core.recovery.claim(seat.user_id, switch, seat.phone) if seat.mode == "nailed" else ""
+        if spare:
+            self.attach_leg(seat, spare)
+        if spare or seat.mode == "ring":
             seat.state = SeatState.PAUSED
         else:
             self._ring_phone(seat, now)
@@ -92,7 +98,10 @@ class Seats:
         following, actions = found
         if event is SeatEvent.RELEASE:
             seat.last_call, seat.call = seat.call, ""
-        if following is SeatState.READY and seat.pause_later:
+        if event is SeatEvent.RELEASE and seat.mode == "ring":
+            self._drop_leg(seat, now)
+        if following is SeatState.READY and (seat.pause_later or seat.absent):
+            reason = seat.pause_reason if seat.pause_later else "page_lost"
             following, actions, seat.pause_later = SeatState.PAUSED, (), False
         if following is not seat.state:
             self._account(seat, now)
@@ -120,9 +129,7 @@ class Seats:
         if seat.mode == "ring":
             self._drop_leg(seat, now)
         self.core.tell(
-            CallStatus(
-                user_id=user_id, call_id=call.id, state="ended", at=self.core.wall_s(now), cause=cause
-            )
+            CallStatus(user_id=user_id, call_id=call.id, state="ended", at=self.core.wall_s(now), cause=cause)
         )
         self.step(seat, SeatEvent.MISSED, now)
 
@@ -153,6 +160,33 @@ class Seats:
             self.step(seat, SeatEvent.NO_REPLY, now, "phone_no_answer")
         elif seat.state is SeatState.TALKING and call is not None:
             self.core.calls.step(call, CallEvent.HANG, now)  # putting the phone down ends the call
+
+    def tell_status(self, seat: Seat) -> None:
+        """Tell the page how its seat stands."""
+        core = self.core
+        core.tell(
+            SeatStatus(
+                user_id=seat.user_id,
+                state=seat.state.value,
+                since=core.wall_s(seat.since),
+                reason=seat.reason,
+                call_id=seat.call or (seat.last_call if seat.state is SeatState.WRAP_UP else ""),
+                until=None if seat.until is None else core.wall_s(seat.until),
+            )
+        )
+
+    def dismiss(self, now: float) -> None:
+        """The engine stops: every seat leaves and its leg is hung up; so are the legs that wait for their users."""
+        for seat in list(self.by_user.values()):
+            self.step(seat, SeatEvent.LOG_OUT, now)
+        for user_id in list(self.core.recovery.spare):
+            self.core.recovery.let_go(user_id)
+
+    def hide(self, seat: Seat, now: float, skipped: bool = False) -> None:
+        """Take a previewed customer off the seat's screen."""
+        self._forget_preview(seat, skipped)
+        seat.call = ""
+        self.step(seat, SeatEvent.MISSED, now)
 
     def for_call(self, call: Call, campaign: Campaign) -> Seat | None:
         """The longest-idle seat that may take this call now."""
@@ -209,6 +243,7 @@ class Seats:
 
     def _lose_call(self, seat: Seat, now: float) -> None:
         call = self.core.calls.by_id.get(seat.call)
+        self._forget_preview(seat)
         seat.last_call, seat.call = seat.call, ""
         if call is None:
             return
@@ -219,6 +254,7 @@ class Seats:
 
     def _hang_call(self, seat: Seat, now: float) -> None:
         call = self.core.calls.by_id.get(seat.call)
+        self._forget_preview(seat)
         seat.call = ""
         if call is not None:
             call.seat = None
@@ -228,6 +264,11 @@ class Seats:
         seat.pause_later = True
 
     # --- within ---------------------------------------------------------------------------------------------------
+
+    def _forget_preview(self, seat: Seat, skipped: bool = False) -> None:
+        lead = self.core.previews.pop(seat.user_id, None)
+        if lead is not None:
+            self.core.free((lead.call_id,), skipped)
 
     def _start_wrap(self, seat: Seat, now: float) -> None:
         campaign = self.core.campaigns.get(seat.serving)
@@ -263,16 +304,7 @@ class Seats:
     def _changed(self, seat: Seat, now: float) -> None:
         """Tell the page, the log and pacing."""
         core = self.core
-        core.tell(
-            SeatStatus(
-                user_id=seat.user_id,
-                state=seat.state.value,
-                since=core.wall_s(seat.since),
-                reason=seat.reason,
-                call_id=seat.call or (seat.last_call if seat.state is SeatState.WRAP_UP else ""),
-                until=None if seat.until is None else core.wall_s(seat.until),
-            )
-        )
+        self.tell_status(seat)
         core.write(
             SeatChanged(
                 at=core.wall(now),

@@ -1,0 +1,162 @@
+"""The daemon's configuration, `dialer.toml`: read, checked, and refused with file, key and reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_data_path
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class ConfigError(Exception):
+    """A configuration that can't be used. The text names the file, the key and the reason."""
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections."""
+
+
+class EngineSection(_Section, frozen=True):
+    """`name` tells engines apart in the journal and in leases; it must stay the same over restarts."""
+
+    name: str = "engine-1"
+    drain_limit_s: float = 120.0  # how long calls may go on after SIGTERM
+
+
+class DatabaseSection(_Section, frozen=True):
+    """`url` empty: an embedded PostgreSQL in the data folder."""
+
+    url: str = ""
+
+
+class WebSection(_Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: int = 8080
+    secure_cookie: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    default_language: str = "zh"
+
+
+class MetricsSection(_Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: int = 9464
+
+
+class AgiSection(_Section, frozen=True):
+    """Where the FastAGI service listens; `advertise` is how the switch reaches it, when that differs."""
+
+    host: str = "127.0.0.1"
+    port: int = 4573
+    advertise: str = ""
+
+
+class CampaignsSection(_Section, frozen=True):
+    """`folder`: campaign files to apply when they change, empty for none."""
+
+    folder: str = ""
+
+
+class SwitchSection(_Section, frozen=True):
+    """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them."""
+
+    name: str
+    host: str
+    user: str
+    secret: str
+    port: int = 5038
+    max_lines: int = 100
+    calls_per_s: float = 10.0
+    trunk: str = "PJSIP/{number}@carrier"
+    phone: str = "PJSIP/{endpoint}"
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    switch: tuple[SwitchSection, ...]
+    engine: EngineSection = EngineSection()
+    database: DatabaseSection = DatabaseSection()
+    web: WebSection = WebSection()
+    metrics: MetricsSection = MetricsSection()
+    agi: AgiSection = AgiSection()
+    campaigns: CampaignsSection = CampaignsSection()
+
+
+def default_data_folder() -> Path:
+    """The user's own folder for the embedded database, the spool and the state."""
+    return user_data_path("zhudong", appauthor=False)
+
+
+def load(path: Path) -> Config:
+    """Read and check the file. Raises :class:`ConfigError`."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as fault:
+        raise ConfigError(f"{path}: can't be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{path}: is not UTF-8 at byte {fault.start}") from fault
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Config:
+    """Check the text of a configuration; `where` names it in errors. Raises :class:`ConfigError`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigError(f"{where}: {fault}") from fault
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as fault:
+        raise ConfigError(f"{where}: {fault}".replace("`$.", "`")) from fault
+    for key, reason in _faults(config):
+        raise ConfigError(f"{where}: {key}: {reason}")
+    return config
+
+
+def _faults(config: Config):  # type: ignore[no-untyped-def]
+    """Yield (key, reason) for each value that has the right type and makes no sense."""
+    if not config.switch:
+        yield "switch", "there must be at least one [[switch]]"
+    if not NAME.fullmatch(config.engine.name):
+        yield "engine.name", "must be 1 to 32 letters, digits, - or _"
+    if config.engine.drain_limit_s < 0:
+        yield "engine.drain_limit_s", "must not be negative"
+    if config.database.url and not config.database.url.startswith(
+        ("postgresql://", "postgresql+psycopg2://")
+    ):
+        yield "database.url", "must begin with postgresql://; no other database is supported"
+    for key, port in (
+        ("web.port", config.web.port),
+        ("metrics.port", config.metrics.port),
+        ("agi.port", config.agi.port),
+    ):
+        if not 0 <= port <= 65535:
+            yield key, f"{port} is no port"
+    if config.web.default_language not in ("zh", "en"):
+        yield "web.default_language", "must be zh or en"
+    seen: set[str] = set()
+    for index, switch in enumerate(config.switch):
+        key = f"switch[{index}]"
+        if not NAME.fullmatch(switch.name):
+            yield f"{key}.name", "must be 1 to 32 letters, digits, - or _"
+        if switch.name in seen:
+            yield f"{key}.name", f"{switch.name!r} is the name of another switch"
+        seen.add(switch.name)
+        if not 1 <= switch.port <= 65535:
+            yield f"{key}.port", f"{switch.port} is no port"
+        if switch.max_lines < 1:
+            yield f"{key}.max_lines", "must be at least 1"
+        if not 0 < switch.calls_per_s <= 1000:
+            yield f"{key}.calls_per_s", "must be above 0 and at most 1000"
+        if "{number}" not in switch.trunk:
+            yield f"{key}.trunk", "must hold {number}, as in PJSIP/{number}@carrier"
+        if "{endpoint}" not in switch.phone:
+            yield f"{key}.phone", "must hold {endpoint}, as in PJSIP/{endpoint}"
+        for field in ("host", "user", "secret", "trunk", "phone"):
+            if any(ord(c) < 32 for c in getattr(switch, field)):
+                yield f"{key}.{field}", "holds a control character"

@@ -1,0 +1,199 @@
+"""What seats ask of the engine: each command is checked, carried out at once, and answered with a code."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from campaigns.records import Dispositioned, NotesSaved
+from cti.messages import (
+    Command,
+    DialPreviewed,
+    Dispose,
+    HangUp,
+    Hold,
+    LogIn,
+    LogOut,
+    PageBack,
+    PageLost,
+    Pause,
+    Ready,
+    RedialPhone,
+    Reply,
+    SaveNotes,
+)
+from dialer.core.call import CallEvent, CallState
+from dialer.core.seat import Seat, SeatEvent, SeatState
+
+if TYPE_CHECKING:
+    from dialer.core.engine import EngineCore
+
+# What may stand in a dial string as an endpoint's name. AMI and the dialplan give other characters a meaning.
+ENDPOINT = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
+
+OK = Reply(ok=True)
+
+
+def refuse(code: str, detail: str = "") -> Reply:
+    return Reply(ok=False, code=code, detail=detail)
+
+
+class Commands:
+    """Answers commands. A command never waits and never raises for what a seat may have sent."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self.core = core
+        self._of_seat: dict[type, Callable[[Any, Seat, float], Reply]] = {
+            LogOut: self._log_out,
+            Ready: self._ready,
+            Pause: self._pause,
+            PageLost: self._page_lost,
+            PageBack: self._page_back,
+            Dispose: self._dispose,
+            SaveNotes: self._save_notes,
+            HangUp: self._hang_up,
+            Hold: self._hold,
+            RedialPhone: self._redial,
+            DialPreviewed: self._dial_previewed,
+        }
+
+    def answer(self, command: Command, now: float) -> Reply:
+        """Carry a command out and say what came of it."""
+        if isinstance(command, LogIn):
+            return self._log_in(command, now)
+        seat = self.core.seats.by_user.get(command.user_id)
+        if seat is None:
+            return refuse("not_at_seat")
+        return self._of_seat[type(command)](command, seat, now)
+
+    def _log_in(self, command: LogIn, now: float) -> Reply:
+        seats = self.core.seats
+        if not ENDPOINT.fullmatch(command.phone):
+            return refuse("bad_phone", command.phone)
+        if command.mode not in ("nailed", "ring"):
+            return refuse("malformed", f"mode {command.mode!r} is neither nailed nor ring")
+        if self.core.draining:
+            return refuse("draining")
+        seat = seats.by_user.get(command.user_id)
+        if seat is not None:
+            if seat.phone == command.phone and seat.mode == command.mode:
+                seats.step(seat, SeatEvent.REDIAL, now)
+                seat.absent = False
+                seats.tell_status(seat)
+                return OK
+            if seat.call:
+                return refuse("in_call")
+            seats.step(seat, SeatEvent.LOG_OUT, now)
+        if any(other.phone == command.phone for other in seats.by_user.values()):
+            return refuse("phone_taken", command.phone)
+        seats.log_in(command, self.core.seat_switch(), secrets.token_hex(8), now)
+        return OK
+
+    def _log_out(self, command: LogOut, seat: Seat, now: float) -> Reply:
+        self.core.seats.step(seat, SeatEvent.LOG_OUT, now)
+        return OK
+
+    def _ready(self, command: Ready, seat: Seat, now: float) -> Reply:
+        seat.pause_later = False
+        if seat.state in (SeatState.PHONE, SeatState.NO_PHONE):
+            return refuse("no_phone")
+        self.core.seats.step(seat, SeatEvent.READY, now)
+        return OK
+
+    def _pause(self, command: Pause, seat: Seat, now: float) -> Reply:
+        seat.pause_reason = command.reason
+        self.core.seats.step(seat, SeatEvent.PAUSE, now, command.reason)
+        return OK
+
+    def _page_lost(self, command: PageLost, seat: Seat, now: float) -> Reply:
+        seat.absent = True
+        if seat.state is SeatState.READY:
+            self.core.seats.step(seat, SeatEvent.PAUSE, now, "page_lost")
+        return OK
+
+    def _page_back(self, command: PageBack, seat: Seat, now: float) -> Reply:
+        seat.absent = False
+        if seat.state is SeatState.PAUSED and seat.reason == "page_lost":
+            self.core.seats.step(seat, SeatEvent.READY, now)
+        return OK
+
+    def _dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:
+        if command.call_id not in (seat.call, seat.last_call) or not command.call_id:
+            return refuse("not_your_call")
+        campaign = self.core.campaigns.get(seat.serving)
+        choices = {d.code: d for d in campaign.config.dispositions} if campaign is not None else {}
+        choice = choices.get(command.code)
+        if choice is None:
+            return refuse("unknown_disposition", command.code)
+        at = self.core.wall(now)
+        callback = command.callback_at
+        retry = callback is None and choice.retry_after_s is not None
+        self.core.write(
+            Dispositioned(
+                at=at,
+                call_id=command.call_id,
+                user_id=seat.user_id,
+                code=command.code,
+                notes=command.notes,
+                callback_at=None if callback is None else datetime.fromtimestamp(callback, UTC),
+                do_not_call=command.do_not_call,
+                retry_at=at + timedelta(seconds=choice.retry_after_s or 0.0) if retry else None,
+                final=choice.final,
+            )
+        )
+        if command.and_ready and seat.state is SeatState.WRAP_UP:
+            self.core.seats.step(seat, SeatEvent.READY, now)
+        return OK
+
+    def _save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
+        if command.call_id not in (seat.call, seat.last_call) or not command.call_id:
+            return refuse("not_your_call")
+        self.core.write(
+            NotesSaved(
+                at=self.core.wall(now), call_id=command.call_id, user_id=seat.user_id, notes=command.notes
+            )
+        )
+        return OK
+
+    def _hang_up(self, command: HangUp, seat: Seat, now: float) -> Reply:
+        call = self.core.calls.by_id.get(command.call_id)
+        if call is None or seat.call != command.call_id:
+            return refuse("not_your_call")
+        call.ended_by = "agent"
+        return OK if self.core.calls.step(call, CallEvent.HANG, now) else refuse("wrong_state")
+
+    def _hold(self, command: Hold, seat: Seat, now: float) -> Reply:
+        call = self.core.calls.by_id.get(command.call_id)
+        if call is None or call.seat != seat.user_id:
+            return refuse("not_your_call")
+        wanted = CallState.HELD if command.on else CallState.CONNECTED
+        if call.state is wanted:
+            return OK
+        if call.state is not (CallState.CONNECTED if command.on else CallState.HELD):
+            return refuse("wrong_state")
+        self.core.calls.step(call, CallEvent.HOLD if command.on else CallEvent.RESUME, now)
+        return OK
+
+    def _redial(self, command: RedialPhone, seat: Seat, now: float) -> Reply:
+        if seat.state is not SeatState.NO_PHONE:
+            return refuse("wrong_state")
+        if not self.core.is_up(seat.switch):
+            return refuse("switch_down", seat.switch)
+        self.core.seats.step(seat, SeatEvent.REDIAL, now)
+        return OK
+
+    def _dial_previewed(self, command: DialPreviewed, seat: Seat, now: float) -> Reply:
+        lead = self.core.previews.get(seat.user_id)
+        if lead is None or lead.call_id != command.call_id or seat.state is not SeatState.PREVIEW:
+            return refuse("not_your_call")
+        if command.skip:
+            self.core.seats.hide(seat, now, skipped=True)
+            return OK
+        if not self.core.is_up(seat.switch):
+            return refuse("switch_down", seat.switch)
+        del self.core.previews[seat.user_id]
+        self.core.reserve([lead], seat.serving, now, seat=seat.user_id)
+        return OK

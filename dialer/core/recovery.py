@@ -1,0 +1,205 @@
+"""Makes calls and seats agree with what lives on a switch: after a lost link, a switch's restart, or the engine's own.
+
+Theory of operation. A snapshot is taken before the link is announced, so what it lacks is gone and what it has is
+alive. What an engine that died left behind is told by the leases: a call in one bridge with a seat's leg is adopted
+with its seat, whose user is named in the leg's channel id; any other is hung up and recorded, an answered one as
+abandoned. Channels of ours that nobody knows are hung up, but a seat's leg waits some seconds for its user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from campaigns.records import AttemptConnected
+from campaigns.values import InFlight
+from cti.messages import LogIn
+from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.effects import Drop
+from dialer.core.seat import Seat, SeatEvent, SeatState
+from dialer.core.seats import leg_user
+from dialer.switch import port
+
+if TYPE_CHECKING:
+    from dialer.core.engine import EngineCore
+
+UP = 6  # Asterisk's ChannelState: answered
+SPARE_S = 30.0  # how long a leg waits for its user after a restart of the engine
+
+
+class Recovery:
+    """What was in flight before, and the legs that wait for their users."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self.core = core
+        self._expected: dict[str, dict[str, InFlight]] = {}  # by switch, then call id
+        self._users: Mapping[int, LogIn] = {}
+        self.spare: dict[int, tuple[str, str, str]] = {}  # user: leg, switch, channel's name
+
+    def expect(self, found: Iterable[InFlight], users: Mapping[int, LogIn]) -> None:
+        """Take note of what the leases say was in flight. What was not dialed is free at once."""
+        self._users = users
+        undialed = []
+        for flight in found:
+            if flight.dialed:
+                self._expected.setdefault(flight.switch, {})[flight.call_id] = flight
+            else:
+                undialed.append(flight.call_id)
+        self.core.free(tuple(undialed))
+
+    def settle_unknown(self, now: float) -> None:
+        """Settle what was dialed over switches that are no longer configured."""
+        for switch in [name for name in self._expected if name not in self.core.switches]:
+            for flight in self._expected.pop(switch).values():
+                self._lost(flight, next(iter(self.core.switches)), now)
+
+    def resynchronise(self, event: port.LinkUp) -> None:
+        """Bring everything on this switch into line with its snapshot."""
+        channels = event.snapshot.channels
+        for call in [c for c in self.core.calls.by_id.values() if c.switch == event.switch]:
+            self._check_call(call, channels.get(call.uid), event.at)
+        for seat in [s for s in self.core.seats.by_user.values() if s.switch == event.switch]:
+            self._check_seat(seat, channels.get(seat.leg), event.at)
+        for flight in self._expected.pop(event.switch, {}).values():
+            self._find(flight, event)
+        for uid, channel in channels.items():
+            self._check_channel(uid, channel, event)
+        self.core.serve_waiting(event.at)
+
+    def claim(self, user_id: int, switch: str, phone: str) -> str:
+        """A spare leg of this user on this phone, or nothing."""
+        leg, found_on, name = self.spare.get(user_id, ("", "", ""))
+        dial = self.core.phone(switch).format(endpoint=phone)
+        if leg and found_on == switch and name.startswith(f"{dial}-"):
+            del self.spare[user_id]
+            return leg
+        return ""
+
+    def let_go(self, user_id: int) -> None:
+        """Nobody came for this leg."""
+        leg, switch, _ = self.spare.pop(user_id, ("", "", ""))
+        if leg:
+            self.core.effects.append(Drop(switch, leg))
+
+    def is_spare(self, uid: str) -> bool:
+        return any(leg == uid for leg, _, _ in self.spare.values())
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _check_call(self, call: Call, channel: port.Channel | None, at: float) -> None:
+        step = self.core.calls.step
+        if call.state is CallState.RESERVED:
+            return
+        if channel is None:
+            step(call, CallEvent.LOST, at)
+        elif call.state is CallState.CLOSING:
+            self.core.effects.append(Drop(call.switch, call.uid))
+        elif call.state in (CallState.DIALING, CallState.RINGING) and channel.state == UP:
+            screen = self.core.campaigns[call.campaign].config.amd
+            step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, at)
+        elif call.state is CallState.CONNECTING and channel.bridge_id:
+            step(call, CallEvent.BRIDGED, at)
+        elif call.state in (CallState.CONNECTED, CallState.CONNECTING) and not channel.bridge_id:
+            seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+            if seat is not None and seat.leg_up:
+                self.core.calls.join(call, seat.leg)
+
+    def _check_seat(self, seat: Seat, channel: port.Channel | None, at: float) -> None:
+        seats = self.core.seats
+        if not seat.leg:
+            return
+        if channel is None:
+            seats.leg_gone(seat, at)
+            seats.step(seat, SeatEvent.REDIAL, at)  # the switch lost it, not its user
+        elif channel.state == UP and not seat.leg_up:
+            seats.leg_answered(seat, at)
+
+    def _find(self, flight: InFlight, event: port.LinkUp) -> None:
+        channel = event.snapshot.channels.get(port.CALL_PREFIX + flight.call_id)
+        if channel is None:
+            self._lost(flight, event.switch, event.at)
+            return
+        call = self._call(flight, event.switch, event.at)
+        if call is None:
+            return
+        if channel.state != UP:
+            call.state = CallState.RINGING
+            self.core.calls.adopt(call)
+            self.core.calls.step(call, CallEvent.HANG, event.at)
+            return
+        call.answered_at = call.human_at = event.at
+        leg = self._leg_with(channel, event.snapshot)
+        seat = self._seat(leg, call, event) if leg else None
+        if seat is not None:
+            if call.connected_at is None:  # the record was lost with the engine
+                self.core.write(
+                    AttemptConnected(at=self.core.wall(event.at), call_id=call.id, user_id=seat.user_id)
+                )
+            call.connected_at, call.seat, call.last_seat = event.at, seat.user_id, seat.user_id
+            call.state = CallState.CONNECTED
+            self.core.calls.adopt(call)
+            self.core.seats.adopt(seat, leg, event.at)
+            pop = self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at)
+            self.core.tell(pop)
+        else:
+            call.state = CallState.WAITING
+            self.core.calls.adopt(call)
+            ended = call.connected_at is not None
+            self.core.calls.step(call, CallEvent.HANG if ended else CallEvent.LIMIT, event.at)
+
+    def _leg_with(self, channel: port.Channel, snapshot: port.Snapshot) -> str:
+        """The seat's leg in one bridge with this channel."""
+        members = snapshot.bridges.get(channel.bridge_id, ()) if channel.bridge_id else ()
+        return next((uid for uid in members if uid.startswith(port.LEG_PREFIX)), "")
+
+    def _seat(self, leg: str, call: Call, event: port.LinkUp) -> Seat | None:
+        """The seat this leg belongs to, as it was before the engine stopped."""
+        user = self._users.get(leg_user(leg))
+        if user is None or user.user_id in self.core.seats.by_user:
+            return None
+        return Seat(
+            user_id=user.user_id,
+            name=user.name,
+            phone=user.phone,
+            campaigns=user.campaigns,
+            session_id=leg[-16:],
+            mode=user.mode,
+            switch=event.switch,
+            since=event.at,
+            state=SeatState.TALKING,
+            call=call.id,
+            serving=call.campaign,
+            reason="page_lost",
+            absent=True,
+        )
+
+    def _lost(self, flight: InFlight, switch: str, at: float) -> None:
+        """Dialed, and its channel is no more: what came of it is what the records say, or nobody knows."""
+        call = self._call(flight, switch, at)
+        if call is not None:
+            call.state = CallState.DIALING
+            self.core.calls.adopt(call)
+            self.core.calls.step(call, CallEvent.LOST, at)
+
+    def _call(self, flight: InFlight, switch: str, at: float) -> Call | None:
+        names = [c.name for c in self.core.campaigns.values() if c.id == flight.campaign_id]
+        if not names:
+            self.core.anomaly("in_flight_of_unknown_campaign", flight.call_id)
+            return None
+        call = Call(lead=flight.lead, campaign=names[0], switch=switch, reserved_at=at, dialed_at=at)
+        if flight.seat_user_id is not None:
+            call.connected_at, call.last_seat = at, flight.seat_user_id
+        return call
+
+    def _check_channel(self, uid: str, channel: port.Channel, event: port.LinkUp) -> None:
+        """Channels with our ids that are nobody's."""
+        if uid.startswith(port.CALL_PREFIX):
+            if uid[len(port.CALL_PREFIX) :] not in self.core.calls.by_id:
+                self.core.effects.append(Drop(event.switch, uid))
+        elif uid.startswith(port.LEG_PREFIX) and uid not in self.core.seats.by_leg and not self.is_spare(uid):
+            user = leg_user(uid)
+            if channel.state == UP and user not in self.core.seats.by_user and user not in self.spare:
+                self.spare[user] = (uid, event.switch, channel.name)
+                self.core.timers.start(event.at + SPARE_S, "spare", user)
+            else:
+                self.core.effects.append(Drop(event.switch, uid))

@@ -1,0 +1,386 @@
+"""The core in its event loop: feeds it events, commands and time, and carries out what it wants done.
+
+Theory of operation. Everything that reaches the core does so on the loop and runs to its end, effects included:
+messages for seats are handed to the bus in the same call, commands for switches become tasks in the order in which
+they were asked for, so a screen-pop is on its way before the connect command it belongs to. Pacing is asked once a
+turn of the loop, however many events came in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from time import monotonic, time
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from campaigns.config import CampaignConfig
+from campaigns.recycle import after_outcome
+
+from campaigns.records import AttemptEnded
+from campaigns.values import Outcome, Permit, Refusal
+from cti.bus import Bus
+from cti.messages import Command, Dispose, Reply, SaveNotes, ScreenPop
+from dialer.core.call import Call, CallEvent
+from dialer.core.effects import Authorize, Drop, Free, Join, Originate, Send, Tell, Write
+from dialer.core.engine import EngineCore
+from dialer.journal import Journal
+from dialer.leads import Authorizer, Hopper, LeadBuffer
+from dialer.metrics import Metrics
+from dialer.snapshots import snapshot
+from dialer.switch import port
+from pacing.contract import Mode
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.02  # how finely the core's timers run; the shortest limit is 2 s
+REPACE_TICKS = 5  # pacing is asked at least so often: calls per second fill up, leads come in
+SECOND_S = 1.0
+RENEW_EVERY_S = 20.0
+SAVE_LIMIT_S = 3.0
+SKIPPED_S = 4 * 3600.0  # a skipped lead comes again after half a working day
+JOURNAL_LIMIT = 50_000  # records waiting; past this nothing new is dialed
+
+
+class Engine:
+    """One engine: its core, its switches, its leads, its journal."""
+
+    def __init__(
+        self,
+        core: EngineCore,
+        switches: Mapping[str, port.Switch],
+        hopper: Hopper,
+        journal: Journal,
+        bus: Bus,
+        metrics: Metrics,
+    ) -> None:
+        self.core = core
+        self.switches = switches
+        self.hopper = hopper
+        self.journal = journal
+        self.bus = bus
+        self.metrics = metrics
+        self.leads_left: dict[str, int] = {}
+        self._buffers: dict[str, LeadBuffer] = {}
+        self._fillers: dict[str, asyncio.Task[None]] = {}
+        self._authorizer = Authorizer(hopper, self._answered)
+        self._to_free: set[str] = set()
+        self._tasks = asyncio.TaskGroup()
+        self._pacing_due = False
+        self._last_serial = 0
+        self._turns: dict[str, int] = {}  # caller ids are taken in turn
+        self._carry_out: dict[type, Callable[..., None]] = {
+            Originate: lambda e: self._spawn(self._originate(e)),
+            Join: self._start_join,
+            Drop: lambda e: self._spawn(self._drop(e)),
+            Send: lambda e: self._spawn(self._send(e)),
+            Tell: self._tell,
+            Write: self._write,
+            Authorize: lambda e: self._authorizer.ask([(call_id, e.switch) for call_id in e.call_ids]),
+            Free: self._free,
+        }
+        core.ended = metrics.ended
+        bus.serve(self.answer)
+
+    # --- in -------------------------------------------------------------------------------------------------------
+
+    def feed(self, event: port.SwitchEvent) -> None:
+        """Take an event from a switch, on the loop."""
+        try:
+            self.core.handle(event)
+        except Exception:  # a fault of ours must not end the link; it is counted as a broken promise
+            log.exception("the core failed on an event", event_type=type(event).__name__)
+            self.core.breach("core_fault", type(event).__name__)
+        self.flush()
+
+    async def answer(self, command: Command) -> Reply:
+        """Carry out a seat's command; what it saves is durable before the reply."""
+        reply = self.core.command(command, monotonic())
+        self.flush()
+        if reply.ok and isinstance(command, (Dispose, SaveNotes)):
+            try:
+                async with asyncio.timeout(SAVE_LIMIT_S):
+                    await self.journal.durable(self._last_serial)
+            except TimeoutError:
+                return Reply(ok=False, code="not_saved")
+        return reply
+
+    def harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
+        """The FastAGI service finished a safe-harbour dialogue."""
+        self.core.harbour_done(uid, played, opted_out, monotonic())
+        self.flush()
+
+    def configure(self, campaign_id: int, config: CampaignConfig) -> None:
+        """Add a campaign or give it a new version; it holds from now on."""
+        campaign = self.core.configure(campaign_id, config, monotonic())
+        if campaign.name not in self._buffers:
+            name = campaign.name
+            buffer = LeadBuffer(campaign_id, self.hopper, lambda dry: self._filled(name, dry))
+            self._buffers[name] = buffer
+            self._fillers[name] = self._tasks.create_task(buffer.run(), name=f"leads of {name}")
+        self.flush()
+
+    # --- run ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run until cancelled. Campaigns may be configured once this has begun."""
+        async with self._tasks as tasks:
+            for switch in self.switches.values():
+                tasks.create_task(switch.run(self.feed), name=f"switch {switch.name}")
+            tasks.create_task(self._authorizer.run(), name="rules")
+            tasks.create_task(self._tick(), name="tick")
+            tasks.create_task(self._each_second(), name="second")
+            tasks.create_task(self._keep_leases(), name="leases")
+
+    async def drain(self, limit_s: float) -> None:
+        """Dial no more, let calls finish for `limit_s`, then end those that are left and let the seats go."""
+        self.core.draining = True
+        for name, buffer in self._buffers.items():
+            self._fillers[name].cancel()
+            await self._try("leads given back", buffer.empty())
+        await self._until_idle(limit_s)
+        for call in list(self.core.calls.by_id.values()):
+            call.ended_by = "engine"
+            self.core.calls.step(call, CallEvent.HANG, monotonic())
+        self.flush()
+        await self._until_idle(8.0)
+        self.core.seats.dismiss(monotonic())
+        self.flush()
+        await asyncio.sleep(0.2)  # the hang-ups leave; nothing answers for them
+        if self._to_free:
+            await self._try("leases given back", self.hopper.release(sorted(self._to_free)))
+
+    async def _until_idle(self, limit_s: float) -> None:
+        until = monotonic() + limit_s
+        while self.core.calls.by_id and monotonic() < until:
+            await asyncio.sleep(TICK_S)
+
+    async def _try(self, what: str, work: Awaitable[object]) -> None:
+        try:
+            await work
+        except SQLAlchemyError as fault:  # the database is away; the leases run out by themselves
+            log.warning("not done", what=what, reason=str(fault))
+
+    # --- effects --------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Carry out what the core wants done, and have pacing asked where something changed."""
+        while effects := self.core.take():
+            for effect in effects:
+                self._carry_out[type(effect)](effect)
+        if self.core.touched and not self._pacing_due:
+            self._pacing_due = True
+            asyncio.get_running_loop().call_soon(self._pace)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        self._tasks.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception:  # one effect's fault must not end the daemon; timers settle its call
+            log.exception("an effect failed")
+            self.core.breach("core_fault", "effect")
+        self.flush()
+
+    async def _originate(self, effect: Originate) -> None:
+        try:
+            await self.switches[effect.switch].originate(effect.origination)
+        except port.ReplyLost:
+            pass  # it may have been placed: events, the resynchronisation or a timer tell
+        except port.SwitchError as fault:
+            log.info("an originate was refused", uid=effect.origination.uid, reason=str(fault))
+            self.core.originate_refused(effect.origination.uid, monotonic())
+
+    def _start_join(self, effect: Join) -> None:
+        call = self.core.calls.by_id.get(effect.call_id)
+        first = call is not None and call.connected_at is None and call.bridge_tries <= 1
+        self._spawn(self._join(effect, call.human_at if call is not None and first else None))
+
+    async def _join(self, effect: Join, human_at: float | None) -> None:
+        if human_at is not None:
+            self.metrics.connecting(monotonic() - human_at)
+        try:
+            await self.switches[effect.switch].bridge(effect.uid, effect.leg)
+        except port.ReplyLost:
+            pass  # a Bridged event, the resynchronisation or the connect limit tells
+        except port.SwitchError as fault:
+            log.info("a bridge was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
+            self.core.join_failed(effect.call_id, monotonic())
+
+    async def _drop(self, effect: Drop) -> None:
+        try:
+            await self.switches[effect.switch].hang_up(effect.uid, effect.cause)
+        except port.ActionRefused:
+            self.core.no_such_channel(effect.uid, monotonic())
+        except port.SwitchError as fault:
+            log.info("a hang-up was not sent", uid=effect.uid, reason=str(fault))
+
+    async def _send(self, effect: Send) -> None:
+        try:
+            await self.switches[effect.switch].redirect(effect.uid, effect.context)
+        except port.SwitchError as fault:
+            log.info("a redirect failed", uid=effect.uid, context=effect.context, reason=str(fault))
+
+    def _tell(self, effect: Tell) -> None:
+        self.bus.to_seat(effect.message)
+        if isinstance(effect.message, ScreenPop) and not effect.message.preview:
+            call = self.core.calls.by_id.get(effect.message.call_id)
+            if call is not None and call.human_at is not None and call.bridge_tries <= 1:
+                self.metrics.popped(monotonic() - call.human_at)
+
+    def _write(self, effect: Write) -> None:
+        self._last_serial = self.journal.put(effect.record)
+
+    def _free(self, effect: Free) -> None:
+        self._spawn(self._release(effect))
+
+    async def _release(self, effect: Free) -> None:
+        again = datetime.now(UTC) + timedelta(seconds=SKIPPED_S) if effect.skipped else None
+        try:
+            await self.hopper.release(effect.call_ids, again)
+        except SQLAlchemyError as fault:  # the database is away
+            log.warning("leases could not be given back yet", leases=len(effect.call_ids), reason=str(fault))
+            self._to_free.update(effect.call_ids)
+
+    # --- pacing ---------------------------------------------------------------------------------------------------
+
+    def _pace(self) -> None:
+        self._pacing_due = False
+        names, self.core.touched = self.core.touched, set()
+        for name in names:
+            campaign = self.core.campaigns[name]
+            self._buffers[name].want(self._buffer_size(name))
+            started = monotonic()
+            decision = self.core.decide(name, started)
+            self.metrics.pacing_decision.observe(monotonic() - started)
+            if self.journal.depth > JOURNAL_LIMIT:
+                continue
+            if decision.dial > 0:
+                self.core.reserve(self._buffers[name].take(decision.dial), name, monotonic())
+            if campaign.config.mode == Mode.PREVIEW and campaign.config.running and not self.core.draining:
+                self._show(name)
+        self.flush()
+
+    def _show(self, name: str) -> None:
+        """Preview: give each idle seat a customer to look at."""
+        buffer = self._buffers[name]
+        for user_id in list(self.core.campaigns[name].paced_idle):
+            for lead in buffer.take(1):
+                if not self.core.show(user_id, lead, name, monotonic()):
+                    self.core.free((lead.call_id,))
+
+    def _buffer_size(self, name: str) -> int:
+        """Leads to hold: twice the seats that are counted on, and enough for a turn of the database at full speed."""
+        campaign = self.core.campaigns[name]
+        if not campaign.config.running or self.core.draining:
+            return 0
+        seats = sum(1 for seat in self.core.seats.by_user.values() if seat.paced_for == name)
+        return min(1_000, 2 * seats + 20) if seats else 0
+
+    def _filled(self, name: str, dry: bool) -> None:
+        campaign = self.core.campaigns[name]
+        if campaign.dry != dry:
+            campaign.dry = dry
+            self.core.repace(monotonic())
+        self.core.touched.add(name)
+        self.flush()
+
+    def _answered(self, call_id: str, answer: Permit | Refusal | None) -> None:
+        """The rules have spoken."""
+        now = monotonic()
+        call = self.core.calls.by_id.get(call_id)
+        if isinstance(answer, Permit):
+            self.core.permitted(call_id, self._caller_id(call), now)
+        elif isinstance(answer, Refusal):
+            self.core.refused(call_id, answer.reason.value, now)
+        else:
+            self.core.refused(call_id, "database", now)
+        self.flush()
+
+    def _caller_id(self, call: Call | None) -> str:
+        """The campaign's next caller id."""
+        pool = self.core.campaigns[call.campaign].config.caller_ids if call is not None else ()
+        if call is None or not pool:
+            return ""
+        turn = self._turns[call.campaign] = self._turns.get(call.campaign, -1) + 1
+        return pool[turn % len(pool)]
+
+    # --- clocks ---------------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        turn, due = 0, monotonic()
+        while True:
+            due += TICK_S
+            await asyncio.sleep(max(0.0, due - monotonic()))
+            now = monotonic()
+            self.metrics.lagged(max(0.0, now - due))
+            due = max(due, now - TICK_S)
+            turn += 1
+            try:
+                self.core.tick(now)
+                if turn % REPACE_TICKS == 0:
+                    self.core.touched.update(self._buffers)
+            except Exception:
+                log.exception("the core failed on its timers")
+                self.core.breach("core_fault", "tick")
+            self.flush()
+
+    async def _each_second(self) -> None:
+        while True:
+            await asyncio.sleep(SECOND_S)
+            at = time()
+            for campaign in self.core.campaigns.values():
+                left = self.leads_left.get(campaign.name)
+                self.bus.snapshot(snapshot(self.core, campaign, at, monotonic(), left))
+                self.metrics.leads_buffered.labels(campaign.name).set(len(self._buffers[campaign.name]))
+                if left is not None:
+                    self.metrics.leads_left.labels(campaign.name).set(left)
+            self.metrics.refresh(self.core)
+            journal = self.journal
+            self.metrics.journal(journal.depth, journal.applied, journal.rejected, journal.available)
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            held = [call.id for call in self.core.calls.by_id.values()]
+            held += [lead.call_id for lead in self.core.previews.values()]
+            for buffer in self._buffers.values():
+                held += buffer.call_ids
+            try:
+                if held:
+                    await self.hopper.renew(held)
+                if self._to_free:
+                    free, self._to_free = self._to_free, set()
+                    await self.hopper.release(sorted(free))
+                if self._authorizer.uncertain:
+                    await self._settle_uncertain()
+            except SQLAlchemyError as fault:  # the database is away: the leases outlive some minutes of it
+                log.warning("leases could not be renewed", leases=len(held), reason=str(fault))
+
+    async def _settle_uncertain(self) -> None:
+        """Calls whose permit was lost with the database's reply: recorded or not, they were never dialed."""
+        uncertain = set(self._authorizer.uncertain)
+        undialed = []
+        for flight in await self.hopper.in_flight():
+            if flight.call_id not in uncertain:
+                continue
+            names = [c for c in self.core.campaigns.values() if c.id == flight.campaign_id]
+            if flight.dialed and names:
+                at = datetime.now(UTC)
+                after = after_outcome(names[0].config, Outcome.CANCELLED, flight.lead.attempts + 1, at)
+                self.journal.put(
+                    AttemptEnded(
+                        at=at,
+                        call_id=flight.call_id,
+                        outcome=Outcome.CANCELLED.value,
+                        retry_at=after.retry_at,
+                        final=after.final,
+                    )
+                )
+            else:
+                undialed.append(flight.call_id)
+        if undialed:
+            await self.hopper.release(undialed)
+        self._authorizer.uncertain -= uncertain

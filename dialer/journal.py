@@ -1,0 +1,215 @@
+"""The journal's writer: records leave the event loop at once and reach the database in groups, exactly once, in order.
+
+Theory of operation. One thread takes what has gathered and commits it as one transaction. Every record has a serial
+number of this writer; the database keeps the last one it has applied, in the same transaction, so that a repeat is
+recognised. While the database is away, records go to a spool file, synced to disk, and are replayed from it before
+anything newer. A record that the database refuses by itself is set aside with its reason and holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from campaigns.records import AnyRecord
+
+log = structlog.get_logger(__name__)
+
+Batch = Sequence[tuple[int, AnyRecord]]
+
+MAX_BATCH = 2_000
+RETRY_S = 1.0  # how often a database that is away is tried again
+GATHER_S = 0.004  # a commit costs milliseconds; what comes within this time shares one
+
+
+class Unavailable(Exception):
+    """The database can't be reached now; nothing is wrong with the records."""
+
+
+class Spool:
+    """Records on disk, a JSON line each: `[serial, record]`. A line cut by a crash is dropped: it was never promised."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._decode = msgspec.json.Decoder(tuple[int, AnyRecord]).decode
+        self.count = sum(1 for _ in self._lines()) if path.exists() else 0
+
+    def append(self, batch: Batch) -> None:
+        """Write and sync."""
+        data = b"".join(msgspec.json.encode(item) + b"\n" for item in batch)
+        with self.path.open("ab") as file:
+            if file.tell() and not self._ends_whole():
+                file.write(b"\n")  # a cut line must not swallow the next record
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        self.count += len(batch)
+
+    def read(self) -> list[tuple[int, AnyRecord]]:
+        """Everything in it, oldest first."""
+        return list(self._lines())
+
+    def clear(self) -> None:
+        """Everything in it has been applied."""
+        self.path.unlink(missing_ok=True)
+        self.count = 0
+
+    def _lines(self):  # type: ignore[no-untyped-def]
+        with self.path.open("rb") as file:
+            for line in file:
+                try:
+                    yield self._decode(line)
+                except msgspec.MsgspecError:
+                    log.warning(
+                        "a spooled line was cut and is dropped", file=str(self.path), length=len(line)
+                    )
+
+    def _ends_whole(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+
+class Journal:
+    """One writer. `apply` commits a batch, or raises :class:`Unavailable`, or anything else for a faulty record."""
+
+    def __init__(self, apply: Callable[[Batch], None], folder: Path, last_applied: int) -> None:
+        self._apply = apply
+        folder.mkdir(parents=True, exist_ok=True)
+        self._spool = Spool(folder / "journal.spool")
+        self._aside = folder / "journal.rejected"
+        spooled = self._spool.read() if self._spool.count else []
+        self._serial = max([last_applied, *(serial for serial, _ in spooled)])
+        self._durable = self._serial
+        self._queue: deque[tuple[int, AnyRecord]] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.available = True
+        self.applied = 0
+        self.rejected = 0
+        self.commits = 0
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """Records not yet in the database."""
+        return len(self._queue) + self._spool.count
+
+    def put(self, record: AnyRecord) -> int:
+        """Take a record; returns its serial number. Never waits."""
+        self._serial += 1
+        self._queue.append((self._serial, record))
+        self._wake.set()
+        return self._serial
+
+    async def durable(self, serial: int) -> None:
+        """Wait until the record with this number survives a crash."""
+        if serial > self._durable:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append((serial, future))
+            if serial <= self._durable and not future.done():
+                future.set_result(None)
+            await future
+
+    async def close(self, limit_s: float = 10.0) -> None:
+        """Write what is left, to the database or the spool, and stop."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join, limit_s)
+
+    # --- in the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        retry_at = 0.0
+        while True:
+            self._wake.wait(RETRY_S if self._spool.count else None)
+            self._wake.clear()
+            if not self._closing:
+                time.sleep(GATHER_S)
+            if self._spool.count and time.monotonic() >= retry_at and not self._replay():
+                retry_at = time.monotonic() + RETRY_S
+            while self._queue:
+                batch = [self._queue[i] for i in range(min(len(self._queue), MAX_BATCH))]
+                if not self._store(batch):
+                    self._wake.set()
+                    time.sleep(RETRY_S)  # neither database nor disk: keep them and try again
+                    break
+                for _ in batch:
+                    self._queue.popleft()
+                self._promise(batch[-1][0])
+            if self._closing:
+                return
+
+    def _store(self, batch: Batch) -> bool:
+        """Bring a batch to safety: the database, or the spool while it is away or older records wait there."""
+        if self._spool.count == 0 and self._commit(batch):
+            return True
+        try:
+            self._spool.append(batch)
+        except OSError as fault:
+            log.error(
+                "the journal can be written neither to the database nor to the spool", reason=str(fault)
+            )
+            return False
+        return True
+
+    def _commit(self, batch: Batch) -> bool:
+        """Apply a batch. A record that is refused by itself is set aside. False while the database is away."""
+        try:
+            self._apply(batch)
+        except Unavailable as fault:
+            if self.available:
+                log.warning("the database is away, the journal goes to the spool", reason=str(fault))
+            self.available = False
+            return False
+        except Exception as fault:  # noqa: BLE001 - whatever it is: found by halving, logged and set aside
+            if len(batch) > 1:
+                half = len(batch) // 2
+                return self._commit(batch[:half]) and self._commit(batch[half:])
+            self._set_aside(batch[0], fault)
+            return True
+        if not self.available:
+            log.info("the database is back")
+        self.available = True
+        self.applied += len(batch)
+        self.commits += 1
+        return True
+
+    def _set_aside(self, item: tuple[int, AnyRecord], fault: Exception) -> None:
+        self.rejected += 1
+        log.error("a record was refused by the database and is set aside", serial=item[0], reason=str(fault))
+        with self._aside.open("ab") as file:
+            file.write(
+                msgspec.json.encode({"serial": item[0], "record": item[1], "reason": str(fault)}) + b"\n"
+            )
+
+    def _replay(self) -> bool:
+        records = self._spool.read()
+        for start in range(0, len(records), MAX_BATCH):
+            if not self._commit(records[start : start + MAX_BATCH]):
+                return False
+        log.info("the spool was replayed", records=len(records))
+        self._spool.clear()
+        return True
+
+    def _promise(self, serial: int) -> None:
+        self._durable = serial
+        if self._waiting and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._durable:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,190 @@
+"""Leads on their way from the hopper to the dial: a small leased buffer a campaign, and the rules' last word.
+
+Database work runs in named, bounded executors; the event loop only hands over and takes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+from typing import Protocol, TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns.values import InFlight, Lead, Permit, Refusal
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+RENEW_S = 15.0  # leases live for minutes; a missed renewal or two costs nothing
+STALE_S = 120.0  # a lead that waited longer in the buffer goes back: its window or its rank may have changed
+DRY_RETRY_S = 2.0
+FAULT_RETRY_S = 1.0
+
+
+class LeadSource(Protocol):
+    """The hopper. Every method blocks and may raise when the database is away."""
+
+    def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]: ...
+
+    def renew(self, call_ids: Sequence[str]) -> int: ...
+
+    def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None: ...
+
+    def authorize(
+        self, calls: Sequence[tuple[str, str]], now: datetime
+    ) -> Mapping[str, Permit | Refusal]: ...
+
+    def in_flight(self) -> list[InFlight]: ...
+
+
+class Hopper:
+    """The hopper behind executors: leases and returns in one, the rules' last word in another, so neither waits."""
+
+    def __init__(self, source: LeadSource) -> None:
+        self.source = source
+        self._leases = ThreadPoolExecutor(2, "hopper")
+        self._rules = ThreadPoolExecutor(1, "rules")
+
+    async def lease(self, campaign_id: int, limit: int) -> list[Lead]:
+        return await self._in(self._leases, partial(self.source.lease, campaign_id, limit, _now()))
+
+    async def renew(self, call_ids: Sequence[str]) -> int:
+        return await self._in(self._leases, partial(self.source.renew, call_ids))
+
+    async def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
+        await self._in(self._leases, partial(self.source.release, call_ids, not_before))
+
+    async def in_flight(self) -> list[InFlight]:
+        return await self._in(self._leases, self.source.in_flight)
+
+    async def authorize(self, calls: Sequence[tuple[str, str]]) -> Mapping[str, Permit | Refusal]:
+        return await self._in(self._rules, lambda: self.source.authorize(calls, _now()))
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._leases.shutdown(wait=False)
+        self._rules.shutdown(wait=False)
+
+    @staticmethod
+    async def _in(executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+
+class LeadBuffer:
+    """A campaign's leased leads. `on_filled` is called when leads came in, or when there are none left (`dry`)."""
+
+    def __init__(self, campaign_id: int, hopper: Hopper, on_filled: Callable[[bool], None]) -> None:
+        self.campaign_id = campaign_id
+        self.wanted = 0  # how many it should hold; 0 lets go of all
+        self._hopper = hopper
+        self._on_filled = on_filled
+        self._leads: deque[tuple[float, Lead]] = deque()
+        self._low = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._leads)
+
+    @property
+    def call_ids(self) -> list[str]:
+        return [lead.call_id for _, lead in self._leads]
+
+    def take(self, limit: int) -> list[Lead]:
+        """Up to `limit` leads, oldest first."""
+        taken = [self._leads.popleft()[1] for _ in range(min(limit, len(self._leads)))]
+        if len(self._leads) <= self.wanted // 2:
+            self._low.set()
+        return taken
+
+    def want(self, size: int) -> None:
+        """Set how many leads to hold."""
+        self.wanted = size
+        if len(self._leads) < size or not size:
+            self._low.set()
+
+    async def run(self) -> None:
+        """Keep it filled until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(RENEW_S):
+                    await self._low.wait()
+            except TimeoutError:
+                pass
+            self._low.clear()
+            try:
+                await self._refill()
+            except SQLAlchemyError as fault:  # the database is away: what we hold stays ours, try again
+                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=str(fault))
+                await asyncio.sleep(FAULT_RETRY_S)
+                self._low.set()
+
+    async def empty(self) -> None:
+        """Give everything back."""
+        ids = self.call_ids
+        self._leads.clear()
+        if ids:
+            await self._hopper.release(ids)
+
+    async def _refill(self) -> None:
+        if not self.wanted:
+            return await self.empty()
+        now = monotonic()
+        stale = []
+        while self._leads and self._leads[0][0] < now - STALE_S:
+            stale.append(self._leads.popleft()[1].call_id)
+        if stale:
+            await self._hopper.release(stale)
+        missing = self.wanted - len(self._leads)
+        if missing <= 0:
+            return None
+        leads = await self._hopper.lease(self.campaign_id, missing)
+        at = monotonic()
+        self._leads.extend((at, lead) for lead in leads)
+        self._on_filled(not self._leads)
+        if len(leads) < missing:
+            await asyncio.sleep(DRY_RETRY_S)
+        return None
+
+
+class Authorizer:
+    """Asks the rules about reserved calls in batches: while one batch is asked about, the next one gathers."""
+
+    def __init__(self, hopper: Hopper, on_answer: Callable[[str, Permit | Refusal | None], None]) -> None:
+        self._hopper = hopper
+        self._on_answer = on_answer  # None: the database could not say
+        self._asked: list[tuple[str, str]] = []
+        self._some = asyncio.Event()
+        self.uncertain: set[str] = set()  # asked, and nobody knows whether the attempt was recorded
+
+    def ask(self, calls: Sequence[tuple[str, str]]) -> None:
+        """Ask about (call id, switch) pairs; the answers come by the callback."""
+        self._asked.extend(calls)
+        self._some.set()
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            calls, self._asked = self._asked, []
+            if not calls:
+                continue
+            answers: Mapping[str, Permit | Refusal] = {}
+            try:
+                answers = await self._hopper.authorize(calls)
+            except SQLAlchemyError as fault:  # the database is away: nothing is dialed that is not on record
+                log.warning("calls could not be authorized", calls=len(calls), reason=str(fault))
+                self.uncertain.update(call_id for call_id, _ in calls)
+            for call_id, _ in calls:
+                self._on_answer(call_id, answers.get(call_id))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,237 @@
+"""What operations sees: the engine's figures as Prometheus metrics, on a port of their own.
+
+Histograms are observed where things happen; everything that is a count or a level inside the core is copied once a
+second by :meth:`Metrics.refresh`, on the event loop, so that a scrape never reads the core from another thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from campaigns.values import Outcome
+from dialer.core.call import Call, CallState
+from dialer.core.engine import EngineCore
+from dialer.core.seat import SeatState
+
+FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+RINGING_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+TINY_S = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05)
+KEPT = 200_000  # samples kept for the percentiles of a run's summary
+
+INVARIANTS = (
+    "lead_in_flight_twice",
+    "outcome_of_a_live_call",
+    "connect_without_seat",
+    "seat_with_two_customers",
+    "offered_while_not_ready",
+    "abandon_target",
+    "core_fault",
+)
+
+
+class Metrics:
+    """All metrics of one engine, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.answer_to_pop = Histogram(
+            "zhudong_answer_to_pop_seconds",
+            "From a human's answer to the screen-pop handed to the seat's socket.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.answer_to_connect = Histogram(
+            "zhudong_answer_to_connect_seconds",
+            "From a human's answer to the connect command written to the switch.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.originate_to_ring = Histogram(
+            "zhudong_originate_to_ring_seconds",
+            "From the originate to the first ringing.",
+            buckets=RINGING_S,
+            registry=registry,
+        )
+        self.pacing_decision = Histogram(
+            "zhudong_pacing_decision_seconds",
+            "Time of one pacing decision.",
+            buckets=TINY_S,
+            registry=registry,
+        )
+        self.loop_lag = Histogram(
+            "zhudong_loop_lag_seconds",
+            "How late the event loop runs its timers.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.calls = Counter(
+            "zhudong_calls", "Calls ended.", ("campaign", "outcome", "cause"), registry=registry
+        )
+        self._dials = _Level("zhudong_dials", "Calls placed.", ("campaign",), registry)
+        self._refusals = _Level(
+            "zhudong_refusals",
+            "Leads that the rules refused at the moment of dialing.",
+            ("campaign", "reason"),
+            registry,
+        )
+        self._humans = _Level(
+            "zhudong_answered_humans", "Calls answered by a person.", ("campaign",), registry
+        )
+        self._abandoned = _Level(
+            "zhudong_abandoned", "Answered by a person, no seat in time.", ("campaign",), registry
+        )
+        self._events = _Level(
+            "zhudong_ami_events", "Events read from switches.", ("switch", "event"), registry
+        )
+        self._faults = _Level(
+            "zhudong_ami_faults", "What was wrong with a switch's stream.", ("switch", "fault"), registry
+        )
+        self._anomalies = _Level(
+            "zhudong_anomalies", "Events that no state expected.", ("anomaly",), registry
+        )
+        self._breaches = _Level(
+            "zhudong_invariant_breaches", "Broken promises. Must stay 0.", ("invariant",), registry
+        )
+        self._journal = _Level(
+            "zhudong_journal_records", "Records by what became of them.", ("fate",), registry
+        )
+        self._harbour = _Level(
+            "zhudong_agi_dialogues", "FastAGI dialogues by how they ended.", ("result",), registry
+        )
+        self._door = _Level(
+            "zhudong_seat_door_events", "What happened at the seats' door.", ("event",), registry
+        )
+        self.seats = Gauge("zhudong_seats", "Seats by state.", ("state",), registry=registry)
+        self.lines = Gauge("zhudong_lines", "Calls by stage.", ("campaign", "stage"), registry=registry)
+        self.abandon_rate = Gauge(
+            "zhudong_abandon_ratio",
+            "Abandoned of answered humans over the window.",
+            ("campaign",),
+            registry=registry,
+        )
+        self.abandon_target = Gauge(
+            "zhudong_abandon_target_ratio", "What the rate must not exceed.", ("campaign",), registry=registry
+        )
+        self.switch_up = Gauge(
+            "zhudong_switch_up", "1 while the switch can be used.", ("switch",), registry=registry
+        )
+        self.leads_left = Gauge(
+            "zhudong_leads_left", "Leads still callable.", ("campaign",), registry=registry
+        )
+        self.leads_buffered = Gauge(
+            "zhudong_leads_buffered", "Leads leased for dialing.", ("campaign",), registry=registry
+        )
+        self.config_ok = Gauge(
+            "zhudong_config_valid",
+            "0 while a campaign's newest file was refused.",
+            ("file",),
+            registry=registry,
+        )
+        self.journal_depth = Gauge(
+            "zhudong_journal_depth", "Records not yet in the database.", registry=registry
+        )
+        self.database_up = Gauge(
+            "zhudong_database_up", "1 while the database takes the journal.", registry=registry
+        )
+        self.pop_samples: deque[float] = deque(maxlen=KEPT)
+        self.connect_samples: deque[float] = deque(maxlen=KEPT)
+        self.lag_samples: deque[float] = deque(maxlen=KEPT)
+        for name in INVARIANTS:
+            self._breaches.set(0, name)
+
+    def serve(self, host: str, port: int) -> int:
+        """Start answering scrapes in a thread of its own; returns the port."""
+        server, _ = start_http_server(port, host, self.registry)
+        return server.server_address[1]
+
+    def popped(self, delay_s: float) -> None:
+        self.answer_to_pop.observe(delay_s)
+        self.pop_samples.append(delay_s)
+
+    def connecting(self, delay_s: float) -> None:
+        self.answer_to_connect.observe(delay_s)
+        self.connect_samples.append(delay_s)
+
+    def lagged(self, delay_s: float) -> None:
+        self.loop_lag.observe(delay_s)
+        self.lag_samples.append(delay_s)
+
+    def ended(self, call: Call, outcome: Outcome) -> None:
+        """A call is over."""
+        self.calls.labels(call.campaign, outcome.value, str(call.cause)).inc()
+        if call.ringing_at is not None and call.dialed_at is not None:
+            self.originate_to_ring.observe(call.ringing_at - call.dialed_at)
+
+    def refresh(self, core: EngineCore) -> None:
+        """Copy the core's counts and levels."""
+        states = Tally(seat.state for seat in core.seats.by_user.values())
+        for state in SeatState:
+            if state is not SeatState.OFFLINE:
+                self.seats.labels(state.value).set(states[state])
+        stages = Tally((call.campaign, call.state) for call in core.calls.by_id.values())
+        for campaign in core.campaigns.values():
+            counts, name = campaign.counts, campaign.name
+            for stage in CallState:
+                if stage is not CallState.ENDED:
+                    self.lines.labels(name, stage.value).set(stages[name, stage])
+            self._dials.set(counts.dials, name)
+            self._humans.set(counts.humans, name)
+            self._abandoned.set(counts.abandoned, name)
+            for reason, count in counts.refusals.items():
+                self._refusals.set(count, name, reason)
+            self.abandon_rate.labels(name).set(campaign.ledger.rate)
+            self.abandon_target.labels(name).set(campaign.config.target)
+        for name, lines in core.switches.items():
+            self.switch_up.labels(name).set(1 if lines.up else 0)
+        for anomaly, count in core.anomalies.items():
+            self._anomalies.set(count, anomaly)
+        for invariant, count in core.breaches.items():
+            self._breaches.set(count, invariant)
+
+    def stream(self, switch: str, events: Mapping[str, int], faults: Mapping[str, int]) -> None:
+        """Copy what a switch's adapter counted."""
+        for event, count in events.items():
+            self._events.set(count, switch, event)
+        for fault, count in faults.items():
+            self._faults.set(count, switch, fault)
+
+    def dialogues(self, results: Mapping[str, int]) -> None:
+        """Copy what the FastAGI service counted."""
+        for result, count in results.items():
+            self._harbour.set(count, result)
+
+    def door(self, counters: Mapping[str, int]) -> None:
+        """Copy what the seats' door counted."""
+        for event, count in counters.items():
+            self._door.set(count, event)
+
+    def journal(self, depth: int, applied: int, rejected: int, available: bool) -> None:
+        """Copy the journal's figures."""
+        self.journal_depth.set(depth)
+        self.database_up.set(1 if available else 0)
+        self._journal.set(applied, "applied")
+        self._journal.set(rejected, "rejected")
+
+
+class _Level:
+    """A counter whose value is kept elsewhere and only copied here."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+        self._counter = Counter(name, text, labels, registry=registry)
+        self._seen: dict[tuple[str, ...], float] = {}
+
+    def set(self, value: float, *labels: str) -> None:
+        """Bring the counter up to `value`; a smaller one is taken as a new start from 0."""
+        seen = self._seen.get(labels, 0.0)
+        self._counter.labels(*labels).inc(value - seen if value >= seen else value)
+        self._seen[labels] = value
+
+
+def percentile(samples: deque[float] | list[float], share: float) -> float | None:
+    """The sample at or below which `share` (0 to 1) of all lie, interpolated; None without samples."""
+    return float(np.quantile(np.fromiter(samples, float), share)) if samples else None
