@@ -1,0 +1,224 @@
+"""A campaign's configuration: one TOML text, checked to the last value, refused with file, key and reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import time
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from campaigns.values import Outcome
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+CALLER_ID = re.compile(r"\+?[0-9]{3,20}")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MODES = ("preview", "progressive", "ratio")
+
+DAY_S = 86_400.0
+
+
+class CampaignsError(Exception):
+    """Base of this room's errors."""
+
+
+class ConfigError(CampaignsError):
+    """A campaign's configuration that can't be used. The text names the file, the key and the reason."""
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all parts."""
+
+
+class SafeHarbour(_Part, frozen=True):
+    """What a customer hears when no seat is free: a sound of the switch, and the key that stops all further calls."""
+
+    message: str = "zhudong/safe-harbour"
+    opt_out_key: str = "9"
+
+
+class Disposition(_Part, frozen=True):
+    """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay."""
+
+    code: str
+    label: dict[str, str]
+    key: str = ""
+    final: bool = False
+    retry_after_s: float | None = None
+
+
+class Window(_Part, frozen=True):
+    """When calls are allowed on one weekday, in the called party's own time; `to` is not part of it."""
+
+    start: time = msgspec.field(name="from", default=time(9, 0))
+    end: time = msgspec.field(name="to", default=time(20, 0))
+
+
+class Rules(_Part, frozen=True):
+    """Who may be called again, and when.
+
+    `windows` maps a weekday (mon … sun) to its window; a day without one is closed. `attempts` caps the attempts on
+    one number in this campaign. `retry_s` maps an outcome to the delay before the next attempt; an outcome without
+    one is not retried. `lock_out_s` bars a number after an abandoned call: 72 h is what the FCC and Ofcom both ask.
+    """
+
+    windows: dict[str, Window] = msgspec.field(default_factory=lambda: {day: Window() for day in WEEKDAYS})
+    attempts: int = 3
+    retry_s: dict[str, float] = msgspec.field(
+        default_factory=lambda: {
+            "busy": 900.0,
+            "no_answer": 4 * 3600.0,
+            "machine": DAY_S,
+            "congestion": 300.0,
+            "failed": 600.0,
+            "rejected": DAY_S,
+            "hung_up": DAY_S,
+            "abandoned": 3 * DAY_S,
+            "cancelled": 60.0,
+            "lost": 3600.0,
+        }
+    )
+    lock_out_s: float = 3 * DAY_S
+    abandon_window_days: int = 30
+
+
+DEFAULT_DISPOSITIONS = (
+    Disposition(code="sold", label={"en": "Sold", "zh": "成交"}, key="1", final=True),
+    Disposition(
+        code="interested", label={"en": "Interested, call back", "zh": "有意向，需回访"}, key="2", retry_after_s=DAY_S
+    ),
+    Disposition(code="not_interested", label={"en": "Not interested", "zh": "无意向"}, key="3", final=True),
+    Disposition(code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", final=True),
+    Disposition(code="machine", label={"en": "Answering machine", "zh": "语音信箱"}, key="5", retry_after_s=DAY_S),
+)
+
+
+class CampaignConfig(_Part, frozen=True):
+    """One campaign. Durations in seconds.
+
+    `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
+    the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
+    lets nobody hang up earlier). `trunk` overrides the switch's own dial string.
+    """
+
+    name: str
+    switch: str
+    running: bool = False
+    priority: int = 0
+    mode: str = "progressive"
+    ratio: float = 1.5
+    target: float = 0.03
+    trunk: str = ""
+    max_lines: int = 1_000
+    caller_ids: tuple[str, ...] = ()
+    ring_limit_s: float = 25.0
+    connect_limit_s: float = 2.0
+    amd: bool = False
+    wrap_up_s: float = 30.0
+    safe_harbour: SafeHarbour = SafeHarbour()
+    dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
+    rules: Rules = msgspec.field(default_factory=Rules)
+
+
+def load(path: Path) -> CampaignConfig:
+    """Read and check a file. Raises :class:`ConfigError`."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as fault:
+        raise ConfigError(f"{path}: can't be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{path}: is not UTF-8 at byte {fault.start}") from fault
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> CampaignConfig:
+    """Check a text; `where` names it in errors. Raises :class:`ConfigError`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigError(f"{where}: {fault}") from fault
+    try:
+        config = msgspec.convert(raw, CampaignConfig)
+    except msgspec.ValidationError as fault:
+        raise ConfigError(f"{where}: {fault}".replace("`$.", "`")) from fault
+    for key, reason in faults(config):
+        raise ConfigError(f"{where}: {key}: {reason}")
+    return config
+
+
+def faults(config: CampaignConfig) -> list[tuple[str, str]]:
+    """What has the right type and makes no sense, as (key, reason)."""
+    found: list[tuple[str, str]] = []
+
+    def check(right: bool, key: str, reason: str) -> None:
+        if not right:
+            found.append((key, reason))
+
+    check(bool(NAME.fullmatch(config.name)), "name", "must be 1 to 64 letters, digits, dots, - or _")
+    check(bool(config.switch), "switch", "must name a switch")
+    check(config.mode in MODES, "mode", f"must be one of {', '.join(MODES)}, is {config.mode!r}")
+    check(1.0 <= config.ratio <= 15.0, "ratio", f"must be between 1 and 15, is {config.ratio}")
+    check(0.0 <= config.target <= 1.0, "target", f"must be a share between 0 and 1, is {config.target}")
+    check(
+        config.trunk == "" or ("{number}" in config.trunk and config.trunk.isprintable()),
+        "trunk",
+        "must hold {number}, as in PJSIP/{number}@carrier",
+    )
+    check(1 <= config.max_lines <= 100_000, "max_lines", "must be between 1 and 100000")
+    check(15.0 <= config.ring_limit_s <= 120.0, "ring_limit_s", "must be between 15 (the legal minimum) and 120")
+    check(0.0 < config.connect_limit_s <= 2.0, "connect_limit_s", "must be above 0 and at most 2 (the legal limit)")
+    check(0.0 <= config.wrap_up_s <= 3600.0, "wrap_up_s", "must be between 0 and 3600")
+    for index, caller_id in enumerate(config.caller_ids):
+        check(bool(CALLER_ID.fullmatch(caller_id)), f"caller_ids[{index}]", f"{caller_id!r} is no telephone number")
+    key = config.safe_harbour.opt_out_key
+    check(len(key) == 1 and key in "0123456789*#", "safe_harbour.opt_out_key", f"{key!r} is no telephone key")
+    message = config.safe_harbour.message
+    check(
+        bool(message) and message.isprintable() and not set(message) & set(",&;|\"'"),
+        "safe_harbour.message",
+        "must name a sound of the switch, without its extension",
+    )
+    _check_dispositions(config, check)
+    _check_rules(config.rules, check)
+    return found
+
+
+def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]
+    check(bool(config.dispositions), "dispositions", "there must be at least one")
+    codes: set[str] = set()
+    keys: set[str] = set()
+    for index, each in enumerate(config.dispositions):
+        at = f"dispositions[{index}]"
+        check(bool(CODE.fullmatch(each.code)), f"{at}.code", f"{each.code!r} must be lower-case letters, digits and _")
+        check(each.code not in codes, f"{at}.code", f"{each.code!r} stands twice")
+        check({"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh")
+        check(len(each.key) <= 1, f"{at}.key", "must be one character")
+        check(not each.key or each.key not in keys, f"{at}.key", f"{each.key!r} is another disposition's key")
+        check(each.retry_after_s is None or each.retry_after_s >= 0, f"{at}.retry_after_s", "must not be negative")
+        codes.add(each.code)
+        keys.add(each.key)
+
+
+def _check_rules(rules: Rules, check) -> None:  # type: ignore[no-untyped-def]
+    for day, window in rules.windows.items():
+        check(day in WEEKDAYS, f"rules.windows.{day}", f"is no weekday; use {', '.join(WEEKDAYS)}")
+        check(window.start < window.end, f"rules.windows.{day}", "must end after it begins")
+        check(window.start.tzinfo is None and window.end.tzinfo is None, f"rules.windows.{day}", "is local time: no offset")
+    check(1 <= rules.attempts <= 50, "rules.attempts", "must be between 1 and 50")
+    for outcome, delay in rules.retry_s.items():
+        check(outcome in set(Outcome) - {Outcome.CONNECTED}, f"rules.retry_s.{outcome}", "is no outcome that is retried")
+        check(delay >= 0, f"rules.retry_s.{outcome}", "must not be negative")
+    check(rules.lock_out_s >= 0, "rules.lock_out_s", "must not be negative")
+    check(1 <= rules.abandon_window_days <= 365, "rules.abandon_window_days", "must be between 1 and 365")
+
+
+def known_zone(name: str) -> bool:
+    """Whether this is a time zone of the IANA database."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""The live view in the terminal: campaign, seats by state, lines by stage, abandon rate, idle time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cti.messages import CampaignSnapshot
+
+SEAT_STYLES = {
+    "talking": "green",
+    "connecting": "bright_green",
+    "wrap_up": "yellow",
+    "ready": "cyan",
+    "preview": "blue",
+    "paused": "bright_black",
+    "phone": "magenta",
+    "no_phone": "red",
+}
+LINE_STYLES = {
+    "reserved": "bright_black",
+    "dialing": "cyan",
+    "ringing": "blue",
+    "screening": "magenta",
+    "waiting": "red",
+    "connecting": "bright_green",
+    "connected": "green",
+    "held": "yellow",
+    "harbour": "red",
+    "closing": "bright_black",
+}
+BAR = 40  # columns
+SPARKS = " ▁▂▃▄▅▆▇█"
+HISTORY = 60  # seconds in the small curves
+
+
+class LiveView:
+    """Draws the newest snapshot of each campaign. `links` are the addresses printed below."""
+
+    def __init__(self, links: Sequence[tuple[str, str]]) -> None:
+        self._links = links
+        self._last: dict[str, CampaignSnapshot] = {}
+        self._talking: dict[str, deque[int]] = {}
+
+    def take(self, snapshot: CampaignSnapshot) -> None:
+        """Keep a snapshot for the next drawing."""
+        self._last[snapshot.campaign] = snapshot
+        curve = self._talking.setdefault(snapshot.campaign, deque(maxlen=HISTORY))
+        curve.append(snapshot.seats.get("talking", 0))
+
+    def __rich__(self) -> RenderableType:
+        panels: list[RenderableType] = [self._campaign(s) for s in self._last.values()]
+        if not panels:
+            panels = [Panel(Text("starting …", style="bright_black"), title="Zhudong")]
+        links = Table.grid(padding=(0, 2))
+        for label, address in self._links:
+            links.add_row(Text(label, style="bold"), Text(address))
+        return Group(*panels, links)
+
+    def _campaign(self, s: CampaignSnapshot) -> Panel:
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(width=9, style="bold")
+        grid.add_column(ratio=1)
+        grid.add_row("seats", _bar(s.seats, SEAT_STYLES))
+        grid.add_row("", _legend(s.seats, SEAT_STYLES))
+        grid.add_row("lines", _bar(s.lines, LINE_STYLES))
+        grid.add_row("", _legend(s.lines, LINE_STYLES))
+        grid.add_row("talking", Text(_curve(self._talking[s.campaign], sum(s.seats.values())), style="green"))
+        grid.add_row("", "")
+        grid.add_row("calls", _figures(s))
+        grid.add_row("abandon", _abandon(s))
+        grid.add_row("seats'", f"idle {s.idle_s_per_call:.1f} s per call   occupancy {s.occupancy:.0%}")
+        grid.add_row("pacing", _decision(s))
+        state = "running" if s.running else "stopped"
+        left = "" if s.leads_left is None else f"   {s.leads_left:,} leads left"
+        return Panel(grid, title=f"[bold]{s.campaign}[/]   {s.mode}, {state}{left}", border_style="blue")
+
+
+def _figures(s: CampaignSnapshot) -> str:
+    return f"{s.dials:,} dialed   {s.answered_humans:,} people answered   {s.connected:,} connected"
+
+
+def _abandon(s: CampaignSnapshot) -> Text:
+    style = "green" if s.abandon_rate <= s.target else "bold red"
+    text = Text(f"{s.abandon_rate:.2%}", style=style)
+    return text.append(f"   {s.abandoned} calls; at most {s.target:.0%} allowed", style="default")
+
+
+def _decision(s: CampaignSnapshot) -> str:
+    why = {key: value for key, value in s.decision.items() if key not in ("dial", "bound")}
+    figures = "  ".join(f"{key} {value}" for key, value in why.items())
+    return f"bound by {s.decision.get('bound', '?')}   {figures}"
+
+
+def _bar(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
+    """A bar of one block a share, in the order of `styles`, as wide for any total."""
+    total = sum(parts.values())
+    text = Text()
+    drawn, seen = 0, 0
+    for name, style in styles.items():
+        seen += parts.get(name, 0)
+        width = round(BAR * seen / total) - drawn if total else 0
+        text.append("█" * width, style=style)
+        drawn += width
+    text.append("·" * (BAR - drawn), style="bright_black")
+    return text.append(f" {total}")
+
+
+def _legend(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
+    text = Text()
+    for name, style in styles.items():
+        if parts.get(name):
+            text.append("■ ", style=style).append(f"{name.replace('_', ' ')} {parts[name]}  ")
+    return text
+
+
+def _curve(values: Sequence[int], top: int) -> str:
+    return "".join(SPARKS[min(8, round(8 * value / top))] if top else " " for value in values)

@@ -1,0 +1,243 @@
+"""Whatever comes, in whatever order, twice, late or never: no invariant breaks, no call and no seat is stranded."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from cti.messages import (
+    DialPreviewed,
+    Dispose,
+    HangUp,
+    Hold,
+    LogIn,
+    LogOut,
+    PageBack,
+    PageLost,
+    Pause,
+    Ready,
+    RedialPhone,
+)
+from dialer.core.call import CallState
+from dialer.core.seat import SeatState
+from dialer.switch import port
+from tests.core.world import CAMPAIGN, SWITCH, UP, World, config, lead
+
+USERS = st.integers(1, 3)
+PICK = st.integers(0, 1_000)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Seats, customers and a switch that behave, misbehave, and forget."""
+
+    @initialize(amd=st.booleans(), mode=st.sampled_from(["progressive", "ratio", "preview"]))
+    def begin(self, amd: bool, mode: str) -> None:
+        self.world = World(config(amd=amd, mode=mode, wrap_up_s=5.0))
+        self.old: list[str] = []
+
+    def some_uid(self, pick: int) -> str | None:
+        uids = sorted(self.world.channels)
+        return uids[pick % len(uids)] if uids else None
+
+    # seats
+    @rule(user=USERS, mode=st.sampled_from(["nailed", "ring"]))
+    def log_in(self, user: int, mode: str) -> None:
+        self.world.command(
+            LogIn(user_id=user, name="x", phone=f"seat{user}", campaigns=(CAMPAIGN,), mode=mode)
+        )
+
+    @rule(user=USERS)
+    def seat_up(self, user: int) -> None:
+        seat = self.world.core.seats.by_user.get(user)
+        if seat is not None and seat.leg in self.world.channels:
+            self.world.answer(seat.leg)
+        self.world.command(Ready(user_id=user))
+
+    @rule(
+        user=USERS,
+        kind=st.sampled_from([LogOut, Ready, Pause, PageLost, PageBack, RedialPhone]),
+    )
+    def seat_does(self, user: int, kind: type) -> None:
+        self.world.command(kind(user_id=user))
+
+    @rule(user=USERS, what=st.sampled_from(["dispose", "hang_up", "hold", "resume", "dial", "skip"]))
+    def seat_acts_on_call(self, user: int, what: str) -> None:
+        seat = self.world.core.seats.by_user.get(user)
+        if seat is None:
+            return
+        call = seat.call or seat.last_call
+        command = {
+            "dispose": Dispose(user_id=user, call_id=call, code="sold"),
+            "hang_up": HangUp(user_id=user, call_id=call),
+            "hold": Hold(user_id=user, call_id=call, on=True),
+            "resume": Hold(user_id=user, call_id=call, on=False),
+            "dial": DialPreviewed(user_id=user, call_id=call),
+            "skip": DialPreviewed(user_id=user, call_id=call, skip=True),
+        }[what]
+        self.world.command(command)
+
+    # calls
+    @rule(count=st.integers(1, 3))
+    def reserve(self, count: int) -> None:
+        world = self.world
+        leads = [lead(world.leads + i + 1) for i in range(count)]
+        world.leads += count
+        world.core.reserve(leads, CAMPAIGN, world.at)
+        world.run()
+
+    @rule(permit=st.booleans())
+    def rules_answer(self, permit: bool) -> None:
+        asked, self.world.asked = self.world.asked, []
+        for call_id in asked:
+            if permit:
+                self.world.core.permitted(call_id, "", self.world.at)
+            else:
+                self.world.core.refused(call_id, "window", self.world.at)
+        self.world.run()
+
+    @rule(user=USERS)
+    def preview(self, user: int) -> None:
+        world = self.world
+        world.leads += 1
+        shown = lead(world.leads)
+        if not world.core.show(user, shown, CAMPAIGN, world.at):
+            world.freed.append(shown.call_id)
+        world.run()
+
+    @rule(pick=PICK)
+    def ring(self, pick: int) -> None:
+        uid = self.some_uid(pick)
+        if uid is not None and self.world.channels[uid].state != UP:
+            self.world.ring(uid)
+
+    @rule(pick=PICK, repeat=st.booleans())
+    def answer(self, pick: int, repeat: bool) -> None:
+        uid = self.some_uid(pick)
+        if uid is not None:
+            self.world.answer(uid)
+            if repeat and uid in self.world.channels:
+                self.world.answer(uid)
+
+    @rule(pick=PICK, status=st.sampled_from(["HUMAN", "MACHINE", "NOTSURE"]))
+    def amd(self, pick: int, status: str) -> None:
+        uid = self.some_uid(pick)
+        if uid is not None:
+            self.world.event(port.AmdResult(self.world.at, SWITCH, uid, status, ""))
+
+    @rule(pick=PICK, cause=st.sampled_from([0, 16, 17, 19, 34, 1]), repeat=st.booleans())
+    def hang_up(self, pick: int, cause: int, repeat: bool) -> None:
+        uid = self.some_uid(pick)
+        if uid is not None:
+            self.old.append(uid)
+            self.world.hang_up(uid, cause)
+            if repeat:
+                self.world.event(port.HungUp(self.world.at, SWITCH, uid, cause))
+
+    @rule(pick=PICK)
+    def channel_vanishes_unheard(self, pick: int) -> None:
+        self.world.channels.pop(self.some_uid(pick) or "", None)
+
+    @rule(pick=PICK)
+    def originate_fails(self, pick: int) -> None:
+        uid = self.some_uid(pick)
+        if uid is not None and self.world.channels[uid].state != UP:
+            self.world.channels.pop(uid)
+            self.world.event(port.OriginateFailed(self.world.at, SWITCH, uid, 3))
+
+    @rule()
+    def joins_done(self) -> None:
+        self.world.join_all()
+
+    @rule()
+    def joins_lost(self) -> None:
+        self.world.joins.clear()
+
+    @rule()
+    def drops_done(self) -> None:
+        dropped, self.world.dropped = self.world.dropped, []
+        for uid in dropped:
+            if uid in self.world.channels:
+                self.world.hang_up(uid)
+            else:
+                self.world.core.no_such_channel(uid, self.world.at)
+                self.world.run()
+
+    @precondition(lambda self: self.old)
+    @rule(pick=PICK, kind=st.sampled_from([port.Ringing, port.Answered, port.Bridged, port.Created]))
+    def late_event(self, pick: int, kind: type) -> None:
+        uid = self.old[pick % len(self.old)]
+        more = {port.Answered: ("PJSIP/x",), port.Created: ("PJSIP/x",), port.Bridged: ("b",)}.get(kind, ())
+        self.world.event(kind(self.world.at, SWITCH, uid, *more))
+
+    @rule(pick=PICK, opted=st.booleans())
+    def harbour_done(self, pick: int, opted: bool) -> None:
+        uid = self.some_uid(pick)
+        if uid is not None:
+            self.world.core.harbour_done(uid, True, opted, self.world.at)
+            self.world.run()
+
+    # the switch and time
+    @rule()
+    def link_down(self) -> None:
+        self.world.link_down()
+
+    @rule(lose=st.booleans())
+    def link_up(self, lose: bool) -> None:
+        self.world.link_up(frozenset(self.world.channels) if lose else frozenset())
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 12.0, 60.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @invariant()
+    def everything_holds(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check()
+
+    def teardown(self) -> None:
+        """However it went, it ends: every call with one outcome, every seat where its user can leave."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        world.joins.clear()
+        self.rules_answer(False)
+        for uid in list(world.channels):
+            if uid.startswith(port.CALL_PREFIX):
+                world.hang_up(uid)
+        world.link_up()
+        for _ in range(4):
+            world.pass_time(60.0)
+            self.drops_done()
+            self.rules_answer(False)
+        world.check()
+        assert not world.core.calls.by_id, [c.state for c in world.core.calls.by_id.values()]
+        dialed = {uid[4:] for uid in world.originated if uid.startswith(port.CALL_PREFIX)}
+        assert dialed <= set(world.outcomes())
+        for user in list(world.core.seats.by_user):
+            world.command(LogOut(user_id=user))
+        assert not world.core.seats.by_user
+        assert not world.core.previews
+
+
+AnyOrder.TestCase.settings = settings(
+    max_examples=150,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestAnyOrder = AnyOrder.TestCase
+
+
+def test_the_tables_have_a_way_out_of_every_state() -> None:
+    from dialer.core.call import CALL
+    from dialer.core.seat import SEAT
+
+    for table, states, end in ((CALL, CallState, CallState.ENDED), (SEAT, SeatState, SeatState.OFFLINE)):
+        reach = {end}
+        while True:
+            more = {s for (s, _), (following, _) in table.entries.items() if following in reach} - reach
+            if not more:
+                break
+            reach |= more
+        assert reach == set(states), f"{table.name}: no way out of {set(states) - reach}"

@@ -1,0 +1,239 @@
+"""A world around the core: a switch in a dictionary that does what it is told, late, twice or never, as a test likes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from campaigns.config import CampaignConfig, parse
+from campaigns.records import AnyRecord, AttemptEnded
+from campaigns.values import Lead
+from cti.messages import Command, LogIn, Ready, Reply, ScreenPop, SeatMessage
+from dialer.core.call import CallState
+from dialer.core.calls import IN_AIR
+from dialer.core.effects import Authorize, Drop, Effect, Free, Join, Originate, Send, Tell, Write
+from dialer.core.engine import EngineCore
+from dialer.core.lines import SwitchLines
+from dialer.core.seat import SeatState
+from dialer.switch import port
+
+SWITCH = "main"
+CAMPAIGN = "spring"
+UP, RINGING = 6, 5
+
+
+def config(**changes: object) -> CampaignConfig:
+    """A running campaign that dials at a ratio, for tests that bend one thing."""
+    text = f'name = "{CAMPAIGN}"\nrunning = true\nmode = "progressive"\nswitch = "{SWITCH}"\n'
+    return replace_config(parse(text, "test"), **changes)
+
+
+def replace_config(base: CampaignConfig, **changes: object) -> CampaignConfig:
+    try:
+        return replace(base, **changes)  # type: ignore[type-var]
+    except TypeError:
+        import msgspec
+
+        return msgspec.structs.replace(base, **changes)  # type: ignore[type-var]
+
+
+def lead(number: int) -> Lead:
+    return Lead(
+        call_id=f"{number:032x}",
+        campaign_id=1,
+        lead_id=number,
+        number_id=number,
+        number=f"+86138{number:08d}",
+        name=f"客户{number}",
+        zones=("Asia/Shanghai",),
+        attempts=0,
+    )
+
+
+@dataclass(slots=True)
+class Channel:
+    uid: str
+    state: int = 0
+    bridge: str = ""
+
+
+@dataclass
+class World:
+    """The core and everything it talks to. `at` is the monotonic clock of this world."""
+
+    config: CampaignConfig = field(default_factory=config)
+    at: float = 1_000.0
+    max_lines: int = 50
+
+    def __post_init__(self) -> None:
+        lines = SwitchLines(SWITCH, self.max_lines, 1000.0, "PJSIP/{number}@carrier", "PJSIP/{endpoint}")
+        self.core = EngineCore({SWITCH: lines}, wall_offset=1_700_000_000.0)
+        self.channels: dict[str, Channel] = {}
+        self.joins: list[Join] = []
+        self.asked: list[str] = []
+        self.told: list[SeatMessage] = []
+        self.records: list[AnyRecord] = []
+        self.freed: list[str] = []
+        self.originated: Counter[str] = Counter()
+        self.dropped: list[str] = []
+        self.sent: list[Send] = []
+        self.done: list[Effect] = []
+        self.leads = 0
+        self.link_up()
+        self.core.configure(1, self.config, self.at)
+        self.run()
+
+    # --- what the world does ----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Carry out what the core wants, as a switch would."""
+        for effect in self.core.take():
+            self.done.append(effect)
+            match effect:
+                case Originate():
+                    uid = effect.origination.uid
+                    self.originated[uid] += 1
+                    self.channels[uid] = Channel(uid)
+                case Join():
+                    self.joins.append(effect)
+                case Drop():
+                    self.dropped.append(effect.uid)
+                case Send():
+                    self.sent.append(effect)
+                case Tell():
+                    self.told.append(effect.message)
+                case Write():
+                    self.records.append(effect.record)
+                case Authorize():
+                    self.asked.extend(effect.call_ids)
+                case Free():
+                    self.freed.extend(effect.call_ids)
+
+    def event(self, event: port.SwitchEvent) -> None:
+        self.core.handle(event)
+        self.run()
+
+    def link_up(self, lost: frozenset[str] = frozenset()) -> None:
+        for uid in lost:
+            self.channels.pop(uid, None)
+        bridges: dict[str, list[str]] = {}
+        for channel in self.channels.values():
+            if channel.bridge:
+                bridges.setdefault(channel.bridge, []).append(channel.uid)
+        snapshot = port.Snapshot(
+            {c.uid: port.Channel(c.uid, f"PJSIP/{c.uid}", c.state, c.bridge) for c in self.channels.values()},
+            {name: tuple(members) for name, members in bridges.items()},
+        )
+        self.event(port.LinkUp(self.at, SWITCH, "22", snapshot))
+
+    def link_down(self) -> None:
+        self.event(port.LinkDown(self.at, SWITCH, "test"))
+
+    def ring(self, uid: str) -> None:
+        self.channels[uid].state = RINGING
+        self.event(port.Ringing(self.at, SWITCH, uid))
+
+    def answer(self, uid: str) -> None:
+        self.channels[uid].state = UP
+        self.event(port.Answered(self.at, SWITCH, uid, f"PJSIP/{uid}"))
+
+    def hang_up(self, uid: str, cause: int = 16) -> None:
+        channel = self.channels.pop(uid, None)
+        if channel is not None and channel.bridge:
+            for other in self.channels.values():
+                if other.bridge == channel.bridge:
+                    other.bridge = ""
+        self.event(port.HungUp(self.at, SWITCH, uid, cause))
+
+    def bridge(self, join: Join) -> None:
+        """Join as asked, or refuse where a channel is missing."""
+        here, there = self.channels.get(join.uid), self.channels.get(join.leg)
+        if here is None or there is None or here.state != UP or there.state != UP:
+            self.core.join_failed(join.call_id, self.at)
+            self.run()
+            return
+        for channel in self.channels.values():
+            if channel.bridge and channel.bridge in (here.bridge, there.bridge):
+                channel.bridge = ""
+        here.bridge = there.bridge = f"b-{join.call_id}"
+        self.event(port.Bridged(self.at, SWITCH, join.uid, here.bridge))
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.at + seconds
+        while self.at < until:
+            self.at = min(until, self.at + 0.25)
+            self.core.tick(self.at)
+            self.run()
+
+    # --- what people do ---------------------------------------------------------------------------------------
+
+    def command(self, command: Command) -> Reply:
+        reply = self.core.command(command, self.at)
+        self.run()
+        return reply
+
+    def seat(self, user_id: int, mode: str = "nailed", ready: bool = True) -> None:
+        """A seat that has logged in, whose phone is up, and who is ready."""
+        self.command(LogIn(user_id=user_id, name=f"u{user_id}", phone=f"seat{user_id}", campaigns=(CAMPAIGN,), mode=mode))
+        if mode == "nailed":
+            self.answer(self.core.seats.by_user[user_id].leg)
+        if ready:
+            self.command(Ready(user_id=user_id))
+
+    def dial(self, count: int = 1) -> list[str]:
+        """Place calls whatever pacing says; their ids."""
+        leads = [lead(self.leads + i + 1) for i in range(count)]
+        self.leads += count
+        self.core.reserve(leads, CAMPAIGN, self.at)
+        self.run()
+        for call_id in self.asked:
+            self.core.permitted(call_id, "", self.at)
+        self.asked.clear()
+        self.run()
+        return [each.call_id for each in leads]
+
+    def join_all(self) -> None:
+        joins, self.joins = self.joins, []
+        for join in joins:
+            self.bridge(join)
+
+    # --- what may be asked of it ------------------------------------------------------------------------------
+
+    def outcomes(self) -> dict[str, str]:
+        return {r.call_id: r.outcome for r in self.records if isinstance(r, AttemptEnded)}
+
+    def pops(self) -> list[ScreenPop]:
+        return [m for m in self.told if isinstance(m, ScreenPop)]
+
+    def check(self) -> None:
+        """Everything that must hold between two events."""
+        core = self.core
+        assert not core.breaches, core.breaches
+        calls, seats = core.calls.by_id, core.seats.by_user
+        for call in calls.values():
+            if call.state in (CallState.CONNECTING, CallState.CONNECTED, CallState.HELD):
+                assert call.seat is not None and seats[call.seat].call == call.id
+            elif call.state is not CallState.RESERVED:
+                assert call.seat is None, call
+            assert call.state is not CallState.ENDED
+        for seat in seats.values():
+            if seat.state in (SeatState.CONNECTING, SeatState.TALKING):
+                assert seat.call in calls and calls[seat.call].seat == seat.user_id, seat
+            if seat.state in (SeatState.READY, SeatState.PAUSED, SeatState.PHONE, SeatState.NO_PHONE):
+                assert not seat.call, seat
+            if seat.state is SeatState.WRAP_UP:
+                assert seat.timer, "wrap-up without an end"
+        for campaign in core.campaigns.values():
+            ready = {s.user_id for s in seats.values() if s.state is SeatState.READY}
+            assert set(campaign.idle) == ready
+            assert campaign.in_air == sum(c.state in IN_AIR for c in calls.values())
+            waiting = {c.id for c in calls.values() if c.state is CallState.WAITING}
+            assert set(campaign.waiting) <= waiting
+            if core.is_up(SWITCH):
+                assert not (campaign.waiting and campaign.idle), "a customer waits beside an idle seat"
+        on_line = sum(c.dialed_at is not None for c in calls.values())
+        assert core.calls.lines.get(SWITCH, 0) == on_line
+        assert all(n == 1 for n in self.originated.values())
+        ended = [r.call_id for r in self.records if isinstance(r, AttemptEnded)]
+        assert len(ended) == len(set(ended)), "two outcomes for one call"
+        assert not set(ended) & set(calls)
