@@ -207,6 +207,8 @@ class Engine:
             pass  # a Bridged event, the resynchronisation or the connect limit tells
         except port.SwitchError as fault:
             log.info("a bridge was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
+            if "channel2" in str(fault).lower():  # "Channel2 does not exists": the seat's leg went unheard
+                self.core.no_such_channel(effect.leg, monotonic())
             self.core.join_failed(effect.call_id, monotonic())
 
     async def _drop(self, effect: Drop) -> None:

@@ -182,6 +182,7 @@ class Calls:
     def _seek_seat(self, call: Call, now: float) -> None:
         """Match at once with the longest-idle seat; else wait, with the connect clock running since the answer."""
         campaign = self.core.campaigns[call.campaign]
+        call.seat = None
         if call.human_at is None:
             call.human_at = now
             self._pace(call, CallStage.HUMAN, now)

@@ -230,7 +230,8 @@ class EngineCore:
         for campaign in served:
             for call_id in campaign.waiting:
                 call = self.calls.by_id[call_id]
-                if call.switch == seat.switch and call.wanted_seat is None and self.is_up(call.switch):
+                mine = call.wanted_seat in (None, seat.user_id)
+                if mine and call.switch == seat.switch and self.is_up(call.switch):
                     return call
         return None
 

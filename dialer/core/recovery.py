@@ -56,10 +56,12 @@ class Recovery:
     def resynchronise(self, event: port.LinkUp) -> None:
         """Bring everything on this switch into line with its snapshot."""
         channels = event.snapshot.channels
+        legs = {s.leg: s for s in self.core.seats.by_user.values() if s.leg and s.switch == event.switch}
         for call in [c for c in self.core.calls.by_id.values() if c.switch == event.switch]:
             self._check_call(call, channels.get(call.uid), event.at)
-        for seat in [s for s in self.core.seats.by_user.values() if s.switch == event.switch]:
-            self._check_seat(seat, channels.get(seat.leg), event.at)
+        for leg, seat in legs.items():
+            if seat.leg == leg:  # else it has rung anew meanwhile, which the snapshot can't know
+                self._check_seat(seat, channels.get(leg), event.at)
         for flight in self._expected.pop(event.switch, {}).values():
             self._find(flight, event)
         for uid, channel in channels.items():
@@ -106,8 +108,6 @@ class Recovery:
 
     def _check_seat(self, seat: Seat, channel: port.Channel | None, at: float) -> None:
         seats = self.core.seats
-        if not seat.leg:
-            return
         if channel is None:
             seats.leg_gone(seat, at)
             seats.step(seat, SeatEvent.REDIAL, at)  # the switch lost it, not its user

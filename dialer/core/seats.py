@@ -194,7 +194,8 @@ class Seats:
             return None
         if call.wanted_seat is not None:
             seat = self.by_user.get(call.wanted_seat)
-            return seat if seat is not None and seat.state is SeatState.PREVIEW else None
+            able = seat is not None and seat.state in (SeatState.PREVIEW, SeatState.READY)
+            return seat if able else None
         for user in campaign.idle:
             seat = self.by_user[user]
             if seat.switch == call.switch:

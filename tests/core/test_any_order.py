@@ -35,9 +35,11 @@ class AnyOrder(RuleBasedStateMachine):
     def begin(self, amd: bool, mode: str) -> None:
         self.world = World(config(amd=amd, mode=mode, wrap_up_s=5.0))
         self.old: list[str] = []
+        self.seat_ready(1, "nailed")
+        self.seat_ready(2, "ring")
 
-    def some_uid(self, pick: int) -> str | None:
-        uids = sorted(self.world.channels)
+    def some_uid(self, pick: int, prefix: str = "zd") -> str | None:
+        uids = sorted(uid for uid in self.world.channels if uid.startswith(prefix))
         return uids[pick % len(uids)] if uids else None
 
     # seats
@@ -46,6 +48,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.command(
             LogIn(user_id=user, name="x", phone=f"seat{user}", campaigns=(CAMPAIGN,), mode=mode)
         )
+
+    @rule(user=USERS, mode=st.sampled_from(["nailed", "ring"]))
+    def seat_ready(self, user: int, mode: str) -> None:
+        self.log_in(user, mode)
+        self.seat_up(user)
 
     @rule(user=USERS)
     def seat_up(self, user: int) -> None:
@@ -78,6 +85,41 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.command(command)
 
     # calls
+    @rule(count=st.integers(1, 4), answered=st.booleans(), joined=st.booleans())
+    def dial(self, count: int, answered: bool, joined: bool) -> None:
+        """The usual course, as far as it goes."""
+        for call_id in self.world.dial(count):
+            uid = port.CALL_PREFIX + call_id
+            if answered and uid in self.world.channels:
+                self.world.ring(uid)
+                self.world.answer(uid)
+        if joined:
+            self.joins_done()
+
+    @rule(pick=PICK, joined=st.booleans())
+    def customer_answers(self, pick: int, joined: bool) -> None:
+        uid = self.some_uid(pick, port.CALL_PREFIX)
+        if uid is not None:
+            self.world.answer(uid)
+            if self.world.core.campaigns[CAMPAIGN].config.amd:
+                self.world.event(port.AmdResult(self.world.at, SWITCH, uid, "HUMAN", ""))
+        if joined:
+            self.joins_done()
+
+    @rule(pick=PICK)
+    def leg_lost(self, pick: int) -> None:
+        uid = self.some_uid(pick, port.LEG_PREFIX)
+        if uid is not None:
+            self.old.append(uid)
+            self.world.hang_up(uid)
+
+    @rule(user=USERS, joined=st.booleans())
+    def preview_and_dial(self, user: int, joined: bool) -> None:
+        self.preview(user)
+        self.seat_acts_on_call(user, "dial")
+        self.rules_answer(True)
+        self.customer_answers(0, joined)
+
     @rule(count=st.integers(1, 3))
     def reserve(self, count: int) -> None:
         world = self.world

@@ -230,7 +230,9 @@ class World:
             waiting = {c.id for c in calls.values() if c.state is CallState.WAITING}
             assert set(campaign.waiting) <= waiting
             if core.is_up(SWITCH):
-                assert not (campaign.waiting and campaign.idle), "a customer waits beside an idle seat"
+                wanted = {calls[call_id].wanted_seat for call_id in campaign.waiting}
+                beside = ready if None in wanted else ready & wanted
+                assert not beside, "a customer waits beside an idle seat"
         on_line = sum(c.dialed_at is not None for c in calls.values())
         assert core.calls.lines.get(SWITCH, 0) == on_line
         assert all(n == 1 for n in self.originated.values())
