@@ -1,0 +1,67 @@
+# `make demo` needs Python 3.11 to 3.13 and make; `make test` is what CI runs. Both set themselves up.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+RUNTIME := $(VENV)/.installed-runtime
+TESTING := $(VENV)/.installed-test
+SCALE ?= 1.0
+BENCHMARKS = $(filter-out __init__ report,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint provision bench lock clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(RUNTIME) ## the environment in .venv, with the locked packages
+
+demo: $(RUNTIME) ## a call centre in one terminal; DURATION=60 JSON=out.json runs it without one
+	@$(BIN)/dialer demo $(if $(DURATION),--duration $(DURATION)) $(if $(JSON),--json $(JSON))
+
+test: lint provision ## everything CI runs: lint, types, import contracts, all tests (ARGS= goes to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(TESTING) ## ruff, pyrefly and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check --summary=none
+	$(BIN)/lint-imports --no-logo
+
+provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu
+	@if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
+		$(BIN)/python -m tests.rig.provision && $(BIN)/python -m tests.browser.provision; \
+	else \
+		echo "not root on Debian or Ubuntu: what needs Asterisk or Chromium and finds none is skipped, and says so"; \
+	fi
+
+bench: $(TESTING) ## every benchmark, one after the other (SCALE=0.1 for a quick look)
+	@failed=; for name in $(BENCHMARKS); do \
+		echo; echo "== $$name"; $(BIN)/python -m benchmarks.$$name --scale $(SCALE) || failed="$$failed $$name"; \
+	done; if [ -n "$$failed" ]; then echo "budget broken:$$failed"; exit 1; fi
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --extra build
+
+lock: $(TESTING) ## resolve the lock files anew (UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) $(UPGRADE) --extra test --output-file requirements-test.lock
+	$(COMPILE) $(UPGRADE) --constraint requirements-test.lock --output-file requirements.lock
+
+clean: ## remove the environment and all caches; downloads kept outside the project stay
+	rm -rf $(VENV) build dist *.egg-info .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@scripts/venv.sh $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "setup: installing the locked packages"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TESTING): requirements-test.lock $(RUNTIME)
+	@echo "setup: installing the locked test tools"
+	@$(PIP) --require-hashes -r requirements-test.lock
+	@touch $@
