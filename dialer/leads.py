@@ -34,7 +34,7 @@ class LeadSource(Protocol):
 
     def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]: ...
 
-    def renew(self, call_ids: Sequence[str]) -> int: ...
+    def renew(self, call_ids: Sequence[str], now: datetime) -> int: ...
 
     def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None: ...
 
@@ -42,7 +42,9 @@ class LeadSource(Protocol):
         self, calls: Sequence[tuple[str, str]], now: datetime
     ) -> Mapping[str, Permit | Refusal]: ...
 
-    def in_flight(self) -> list[InFlight]: ...
+    def in_flight(self, now: datetime) -> list[InFlight]: ...
+
+    def left(self, campaign_id: int) -> int: ...
 
 
 class Hopper:
@@ -57,13 +59,16 @@ class Hopper:
         return await self._in(self._leases, partial(self.source.lease, campaign_id, limit, _now()))
 
     async def renew(self, call_ids: Sequence[str]) -> int:
-        return await self._in(self._leases, partial(self.source.renew, call_ids))
+        return await self._in(self._leases, partial(self.source.renew, call_ids, _now()))
 
     async def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
         await self._in(self._leases, partial(self.source.release, call_ids, not_before))
 
     async def in_flight(self) -> list[InFlight]:
-        return await self._in(self._leases, self.source.in_flight)
+        return await self._in(self._leases, partial(self.source.in_flight, _now()))
+
+    async def left(self, campaign_id: int) -> int:
+        return await self._in(self._leases, partial(self.source.left, campaign_id))
 
     async def authorize(self, calls: Sequence[tuple[str, str]]) -> Mapping[str, Permit | Refusal]:
         return await self._in(self._rules, lambda: self.source.authorize(calls, _now()))

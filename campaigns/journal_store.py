@@ -1,0 +1,206 @@
+"""Applies the journal's records to the tables: in order, in groups, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from psycopg2.extras import execute_values
+from sqlalchemy import Engine
+
+from campaigns.ids import as_uuid, leased_at
+from campaigns.records import (
+    AnyRecord,
+    AttemptAnswered,
+    AttemptConnected,
+    AttemptEnded,
+    Audited,
+    Dispositioned,
+    NotesSaved,
+    OptedOut,
+    SeatChanged,
+)
+
+Rows = Sequence[tuple[int, AnyRecord]]
+
+# The serial that was applied last, locked for this transaction: a second writer of the same name waits here.
+CURSOR = """
+INSERT INTO journal_cursor (writer, serial) VALUES (%s, 0)
+ON CONFLICT (writer) DO UPDATE SET serial = journal_cursor.serial RETURNING serial
+"""
+MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
+
+ANSWERED = """
+UPDATE attempt a SET answered_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+"""
+CONNECTED = """
+UPDATE attempt a SET connected_at = v.at, user_id = v.user_id FROM (VALUES %s) AS v (call_id, leased_at, at, user_id)
+WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+"""
+# One outcome for each attempt: a second one changes nothing.
+ENDED = """
+UPDATE attempt a SET ended_at = v.at, outcome = v.outcome, cause = v.cause, tech_cause = v.tech_cause,
+    ring_s = v.ring_s, wait_s = v.wait_s, talk_s = v.talk_s, user_id = COALESCE(v.user_id, a.user_id), amd = v.amd,
+    harbour_played = v.harbour_played
+FROM (VALUES %s) AS v (call_id, leased_at, at, outcome, cause, tech_cause, ring_s, wait_s, talk_s, user_id, amd,
+    harbour_played)
+WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.outcome IS NULL
+"""
+# The lead's next state. A disposition that came first has the last word.
+RECYCLED = """
+UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
+    open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false ELSE v.final END,
+    next_at = COALESCE(d.retry_at, v.retry_at, v.at)
+FROM (VALUES %s) AS v (call_id, at, retry_at, final) LEFT JOIN disposition d ON d.call_id = v.call_id
+WHERE l.lease = v.call_id
+"""
+LOCKED = """
+INSERT INTO lock_out (e164, until)
+SELECT n.e164, max(v.until) FROM (VALUES %s) AS v (call_id, leased_at, until)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+JOIN number n ON n.id = a.number_id GROUP BY n.e164
+ON CONFLICT (e164) DO UPDATE SET until = GREATEST(lock_out.until, excluded.until)
+"""
+DISPOSED = """
+INSERT INTO disposition (call_id, user_id, code, notes, do_not_call, retry_at, final, at) VALUES %s
+ON CONFLICT (call_id) DO UPDATE SET user_id = excluded.user_id, code = excluded.code, notes = excluded.notes,
+    do_not_call = excluded.do_not_call, retry_at = excluded.retry_at, final = excluded.final, at = excluded.at
+"""
+# The verdict on a call that is over already; not on one of a later attempt.
+JUDGED = """
+UPDATE lead l SET open = NOT v.final, next_at = COALESCE(v.retry_at, l.next_at)
+FROM (VALUES %s) AS v (call_id, retry_at, final)
+WHERE l.last_call = v.call_id AND l.lease IS NULL AND (v.final OR v.retry_at IS NOT NULL)
+"""
+CALLBACK = """
+INSERT INTO callback (call_id, lead_id, user_id, due_at)
+SELECT v.call_id, a.lead_id, v.user_id, v.due_at FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at
+"""
+BARRED = """
+INSERT INTO dnc (e164, source, campaign_id, at)
+SELECT n.e164, 'agent', a.campaign_id, v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+JOIN number n ON n.id = a.number_id ON CONFLICT (e164) DO NOTHING
+"""
+NOTES = """
+UPDATE attempt a SET notes = v.notes FROM (VALUES %s) AS v (call_id, leased_at, notes)
+WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+"""
+OPTED_OUT = "INSERT INTO dnc (e164, source, campaign_id, at) VALUES %s ON CONFLICT (e164) DO NOTHING"
+SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id) VALUES %s"
+AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"
+
+# PostgreSQL takes a bare VALUES list's types from its first row, so each column names its own.
+ID, TIME, INT, REAL, TEXT, BOOL = "%s::uuid", "%s::timestamptz", "%s::bigint", "%s::real", "%s::text", "%s::bool"
+
+
+class JournalStore:
+    """The tables behind one journal writer. Blocks; raises what the database raises."""
+
+    def __init__(self, engine: Engine, writer: str) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    def last_serial(self) -> int:
+        """The serial that was applied last, 0 before the first."""
+        connection = self._engine.raw_connection()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT serial FROM journal_cursor WHERE writer = %s", (self._writer,))
+                row = cursor.fetchone()
+                return row[0] if row else 0
+        finally:
+            connection.close()
+
+    def apply(self, batch: Rows) -> None:
+        """Apply (serial, record) pairs in one transaction; those applied before are left out."""
+        connection = self._engine.raw_connection()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(CURSOR, (self._writer,))
+                done = cursor.fetchone()[0]  # type: ignore[index]
+                fresh = [record for serial, record in batch if serial > done]
+                if fresh:
+                    _write(cursor, fresh)
+                    cursor.execute(MOVE, (batch[-1][0], self._writer))
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+        finally:
+            connection.close()
+
+
+def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
+    kinds: dict[type, list[Any]] = {}
+    for record in records:
+        kinds.setdefault(type(record), []).append(record)
+
+    def put(sql: str, rows: list[tuple[Any, ...]], *types: str) -> None:
+        if rows:
+            template = f"({', '.join(types)})" if types else None
+            execute_values(cursor, sql, rows, template=template, page_size=2_000)
+
+    answered: list[AttemptAnswered] = kinds.get(AttemptAnswered, [])
+    put(ANSWERED, _last((*_key(r), r.at) for r in answered), ID, TIME, TIME)
+    connected: list[AttemptConnected] = kinds.get(AttemptConnected, [])
+    put(CONNECTED, _last((*_key(r), r.at, r.user_id) for r in connected), ID, TIME, TIME, INT)
+
+    disposed: list[Dispositioned] = list({r.call_id: r for r in kinds.get(Dispositioned, [])}.values())
+    put(
+        DISPOSED,
+        [(as_uuid(r.call_id), r.user_id, r.code, r.notes, r.do_not_call, r.callback_at or r.retry_at, r.final, r.at) for r in disposed],
+    )
+    ended: list[AttemptEnded] = list({r.call_id: r for r in reversed(kinds.get(AttemptEnded, []))}.values())
+    _put_ended(put, ended)
+    put(
+        JUDGED,
+        [(as_uuid(r.call_id), r.callback_at or r.retry_at, r.final) for r in disposed],
+        ID, TIME, BOOL,
+    )  # fmt: skip
+    put(
+        CALLBACK,
+        [(*_key(r), r.user_id, r.callback_at) for r in disposed if r.callback_at is not None],
+        ID, TIME, INT, TIME,
+    )  # fmt: skip
+    put(BARRED, [(*_key(r), r.at) for r in disposed if r.do_not_call], ID, TIME, TIME)
+    notes: list[NotesSaved] = kinds.get(NotesSaved, [])
+    put(NOTES, _last((*_key(r), r.notes) for r in notes), ID, TIME, TEXT)
+    opted: list[OptedOut] = kinds.get(OptedOut, [])
+    put(OPTED_OUT, _last((r.number, r.source, r.campaign_id, r.at) for r in opted))
+    seats: list[SeatChanged] = kinds.get(SeatChanged, [])
+    put(SEATS, [(r.at, r.user_id, r.session_id, r.state, r.reason, r.call_id) for r in seats])
+    audit: list[Audited] = kinds.get(Audited, [])
+    put(AUDIT, [(r.at, r.actor, r.action, r.subject, r.detail) for r in audit])
+
+
+def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
+    put(
+        ENDED,
+        [
+            (
+                *_key(r), r.at, r.outcome, r.cause, r.tech_cause, r.ring_s, r.wait_s, r.talk_s, r.user_id, r.amd,
+                r.harbour_played,
+            )
+            for r in ended
+        ],
+        ID, TIME, TIME, TEXT, "%s::smallint", "%s::smallint", REAL, REAL, REAL, INT, TEXT, BOOL,
+    )  # fmt: skip
+    put(RECYCLED, [(as_uuid(r.call_id), r.at, r.retry_at, r.final) for r in ended], ID, TIME, TIME, BOOL)
+    put(
+        LOCKED,
+        [(*_key(r), r.locked_until) for r in ended if r.locked_until is not None],
+        ID, TIME, TIME,
+    )  # fmt: skip
+
+
+def _key(record: Any) -> tuple[str, Any]:
+    return as_uuid(record.call_id), leased_at(record.call_id)
+
+
+def _last(rows: Any) -> list[tuple[Any, ...]]:
+    """One row for each first column, the last one counts: an UPDATE from several rows would take any."""
+    return list({row[0]: row for row in rows}.values())
