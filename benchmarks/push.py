@@ -9,23 +9,21 @@ once, as the alternative, with the loop most servers use: `for socket in sockets
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import multiprocessing
-import os
-import platform
 import random
 import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import connect
 
+from benchmarks import report
+from benchmarks.report import Result, percentile
 from cti.app import create_app
 from cti.bus import Bus
 from cti.identity import UserIdentity
@@ -129,6 +127,8 @@ async def read_all(port: int, seats: int, watchers: int, out: Connection) -> Non
                 await socket.recv()
             opened += 1
         async for message in socket:
+            if isinstance(message, bytes):
+                continue
             if '"screen_pop"' in message:
                 at = time.monotonic()
                 mark = message.index('"call_id":"') + 11
@@ -148,7 +148,7 @@ async def read_all(port: int, seats: int, watchers: int, out: Connection) -> Non
 
 
 def pages(port: int, seats: int, watchers: int, out: Connection) -> None:
-    with_loop(lambda: read_all(port, seats, watchers, out))
+    report.run_async(lambda: read_all(port, seats, watchers, out))
 
 
 # --- the door's process -------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ async def phase(
     late = sorted(1000 * (read[call] - at) for call, at in due.items() if call in read)
     return {
         "name": name,
-        "p50": late[len(late) // 2],
-        "p99": late[int(len(late) * 0.99)],
+        "p50": percentile(late, 0.5),
+        "p99": percentile(late, 0.99),
         "max": late[-1],
         "lost": len(due) - len(late),
         "cpu": cpu,
@@ -244,72 +244,19 @@ async def run(scale: float) -> list[dict[str, Any]]:
         await asyncio.gather(server, return_exceptions=True)
 
 
-def with_loop(main: Callable[[], Awaitable[Any]]) -> Any:
-    """Run on uvloop where it is installed, as the daemon does."""
-    try:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    except ImportError:
-        factory = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main())  # type: ignore[arg-type]
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", type=float, default=1.0, help="1.0 is 1,000 seats and 200 watchers")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    chosen = report.options(__doc__.splitlines()[0], "1.0 is 1,000 seats and 200 watchers")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
-    phases = with_loop(lambda: run(options.scale))
     results = []
-    for found in phases:
+    for found in report.run_async(lambda: run(chosen.scale)):
         ours = "sequential" not in found["name"]
         for what in ("p50", "p99", "max"):
             budget = BUDGET_MS if what == "p99" and ours else None
-            value = round(found[what], 3)
-            results.append(
-                {
-                    "what": f"{found['name']}: {what}",
-                    "value": value,
-                    "unit": "ms",
-                    "budget": budget,
-                    "ok": budget is None or value <= budget,
-                }
-            )
-        results.append(
-            {
-                "what": f"{found['name']}: lost",
-                "value": found["lost"],
-                "unit": "pops",
-                "budget": 0,
-                "ok": found["lost"] == 0,
-            }
-        )
-        results.append(
-            {
-                "what": f"{found['name']}: door's CPU",
-                "value": round(found["cpu"], 3),
-                "unit": "cores",
-                "budget": None,
-                "ok": True,
-            }
-        )
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, scale {options.scale}"
-    )
-    for row in results:
-        budget = (
-            "" if row["budget"] is None else f"  (budget {row['budget']}, {'ok' if row['ok'] else 'BROKEN'})"
-        )
-        print(f"{row['what']:<55} {row['value']:>10} {row['unit']}{budget}")
-    if options.json:
-        options.json.write_text(
-            json.dumps({"name": "push", "scale": options.scale, "results": results}, indent=2)
-        )
-    return 0 if all(row["ok"] for row in results) else 1
+            results.append(Result(f"{found['name']}: {what}", round(found[what], 3), "ms", budget))
+        results.append(Result(f"{found['name']}: lost", found["lost"], "pops", 0))
+        results.append(Result(f"{found['name']}: door's CPU", round(found["cpu"], 3), "cores"))
+    return report.report("push", chosen, results)
 
 
 if __name__ == "__main__":

@@ -31,17 +31,23 @@ SETTLED = frozenset(
     }
 )
 
+# Settled calls remembered, so that an event that comes late or twice cannot bring one back into the air, where
+# nothing would ever end it. Far more than are settled within the seconds by which an event can be late.
+REMEMBERED = 4_096
+
 
 class ModePacer:
     """Pacing by counting: idle seats on one side, calls in the air on the other. A decision takes constant time.
 
-    A call in the air is one that may still want a seat: dialed, ringing, answered, or a person who waits.
+    A call in the air is one that may still want a seat: dialed, ringing, answered, or a person who waits. One first
+    heard of in a later stage than dialed counts from then on; a call that is settled stays so.
     """
 
     def __init__(self, config: PacingConfig) -> None:
         self._config = config
         self._idle: set[Hashable] = set()
         self._in_air: set[Hashable] = set()
+        self._settled: dict[Hashable, None] = {}  # oldest first
 
     def observe(self, event: Event) -> None:
         """Take note of an event. Repeats, late arrivals and unknown ids change nothing that they should not."""
@@ -51,10 +57,14 @@ class ModePacer:
             else:
                 self._idle.discard(event.seat)
         elif isinstance(event, CallEvent):
-            if event.stage is CallStage.DIALED:
-                self._in_air.add(event.call)
-            elif event.stage in SETTLED:
+            if event.stage not in SETTLED:
+                if event.call not in self._settled:
+                    self._in_air.add(event.call)
+            else:
                 self._in_air.discard(event.call)
+                self._settled[event.call] = None
+                if len(self._settled) > REMEMBERED:
+                    del self._settled[next(iter(self._settled))]
 
     def decide(self, now: float, room: Room) -> Decision:
         """Lines wanted for the idle seats, less those in the air, within the room there is.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacing.contract import CallEvent, CallStage, Mode, PacingConfig, Room, SeatEvent, SeatState
-from pacing.modes import SETTLED, ModePacer
+from pacing.modes import REMEMBERED, SETTLED, ModePacer
 
 PLENTY = Room(free_lines=1_000)
 
@@ -54,6 +54,29 @@ def test_a_new_mode_keeps_the_seats_and_calls_that_are_known() -> None:
     assert made.decide(0, PLENTY).dial == 7
 
 
+@pytest.mark.parametrize("late", [CallStage.DIALED, CallStage.RINGING, CallStage.ANSWERED, CallStage.HUMAN])
+def test_an_event_that_comes_after_the_call_is_over_does_not_bring_it_back(late: CallStage) -> None:
+    made = pacer(Mode.PROGRESSIVE, idle=3)
+    for stage in (CallStage.DIALED, CallStage.BUSY, late, CallStage.BUSY, late):
+        made.observe(CallEvent(1.0, "a", stage))
+    assert made.decide(1, PLENTY).dial == 3
+
+
+def test_a_person_who_waits_counts_even_when_the_dialing_was_never_told() -> None:
+    made = pacer(Mode.PROGRESSIVE, idle=3)
+    made.observe(CallEvent(1.0, "a", CallStage.HUMAN))
+    assert made.decide(1, PLENTY).dial == 2
+
+
+def test_what_is_remembered_of_settled_calls_is_bounded() -> None:
+    made = pacer(Mode.PROGRESSIVE, idle=3)
+    for call in range(3 * REMEMBERED):
+        made.observe(CallEvent(1.0, call, CallStage.DIALED))
+        made.observe(CallEvent(1.0, call, CallStage.NO_ANSWER))
+    assert len(made._settled) == REMEMBERED
+    assert made.decide(1, PLENTY).dial == 3
+
+
 EVENTS = st.lists(
     st.one_of(
         st.builds(
@@ -76,15 +99,15 @@ def test_no_order_of_events_brings_more_calls_than_seats_and_room_bear(
 ) -> None:
     made = ModePacer(PacingConfig(mode, ratio=ratio))
     idle: set[object] = set()
-    in_air: set[object] = set()
+    heard: set[object] = set()
+    settled: set[object] = set()
     for event in events:
         made.observe(event)
         if isinstance(event, SeatEvent):
             (idle.add if event.state is SeatState.IDLE and not event.gone else idle.discard)(event.seat)
-        elif event.stage is CallStage.DIALED:
-            in_air.add(event.call)
-        elif event.stage in SETTLED:
-            in_air.discard(event.call)
+        else:
+            (settled if event.stage in SETTLED else heard).add(event.call)
+    in_air = heard - settled
     dial = made.decide(0, room).dial
     assert 0 <= dial <= min(room.free_lines, room.rate_allowance, room.leads)
     factor = {Mode.PREVIEW: 0.0, Mode.PROGRESSIVE: 1.0, Mode.RATIO: ratio}[mode]
