@@ -11,7 +11,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "machines.md"
 
 TEXT = """# The machines
 
-Drawn from the tables in `dialer/core/call.py` and `dialer/core/seat.py` by `make docs`; a test compares this page with them.
+Drawn from the tables in `dialer/core/call.py` and `dialer/core/seat.py` by `make docs`; a test compares
+this page with them.
 A pair of state and event that has neither an arrow here nor a place in the table's `ignored` set is counted in
 `zhudong_anomalies_total` and changes nothing.
 

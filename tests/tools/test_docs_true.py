@@ -1,0 +1,60 @@
+"""The docs are held to the tree: every path exists, every key and metric is described, the drawings are the tables'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from campaigns.config import CampaignConfig
+from dialer.config import Config
+from dialer.metrics import Metrics
+from scripts.draw_machines import PAGE, draw
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ROOMS = "pacing|campaigns|cti|dialer|simulator|tests|benchmarks|deploy|docs|scripts"
+IN_TREE = re.compile(rf"`((?:{ROOMS})/[\w./-]*)`")
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_file_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = [ROOT / path for path in IN_TREE.findall(text)]
+    linked = [page.parent / link for link in LINK.findall(text)]
+    assert [str(path) for path in named + linked if not path.exists()] == []
+
+
+def keys(struct: type[msgspec.Struct]) -> Iterator[str]:
+    for field in msgspec.structs.fields(struct):
+        yield field.encode_name
+        for part in msgspec.inspect.multi_type_info([field.type]):
+            inner = getattr(part, "item_type", None) or getattr(part, "value_type", None) or part
+            if isinstance(inner, msgspec.inspect.StructType):
+                yield from keys(inner.cls)
+
+
+@pytest.mark.parametrize("config", [Config, CampaignConfig])
+def test_every_key_is_described(config: type[msgspec.Struct]) -> None:
+    page = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
+    assert [key for key in keys(config) if not re.search(rf"\b{key}\b", page)] == []
+
+
+def test_every_metric_is_described_and_no_other() -> None:
+    page = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`(zhudong_\w+)`", page))
+    suffix = {"counter": "_total"}
+    served = {
+        f"{family.name}{suffix.get(family.type, '')}"
+        for family in Metrics().registry.collect()
+        if family.name
+    }
+    assert described == served
+
+
+def test_the_drawings_are_those_of_the_tables() -> None:
+    assert PAGE.read_text(encoding="utf-8") == draw(), "run `make docs`"
