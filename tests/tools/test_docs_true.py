@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from campaigns.config import CampaignConfig
+from dialer.cli import main
 from dialer.config import Config
 from dialer.metrics import Metrics
 from scripts.draw_machines import PAGE, draw
@@ -42,6 +43,17 @@ def keys(struct: type[msgspec.Struct]) -> Iterator[str]:
 def test_every_key_is_described(config: type[msgspec.Struct]) -> None:
     page = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
     assert [key for key in keys(config) if not re.search(rf"\b{key}\b", page)] == []
+
+
+def test_every_command_and_option_is_described() -> None:
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    missing = []
+    for name, command in main.commands.items():
+        if f"`dialer {name}" not in page:
+            missing.append(name)
+        options = [option for each in command.params for option in each.opts if option.startswith("--")]
+        missing += [f"{name} {option}" for option in options if f"{option}" not in page]
+    assert missing == []
 
 
 def test_every_metric_is_described_and_no_other() -> None:
