@@ -40,6 +40,7 @@ SECOND_S = 1.0
 RENEW_EVERY_S = 20.0
 SAVE_LIMIT_S = 3.0
 SKIPPED_S = 4 * 3600.0  # a skipped lead comes again after half a working day
+CLOSING_S = 8.0  # past the limit after which a hang-up is given up
 JOURNAL_LIMIT = 50_000  # records waiting; past this nothing new is dialed
 
 
@@ -123,9 +124,10 @@ class Engine:
 
     # --- run ------------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Run until cancelled. Campaigns may be configured once this has begun."""
+    async def run(self, before: Callable[[], Awaitable[None]]) -> None:
+        """Run until cancelled. `before` is awaited first: campaigns and recovery, before any switch is connected."""
         async with self._tasks as tasks:
+            await before()
             for switch in self.switches.values():
                 tasks.create_task(switch.run(self.feed), name=f"switch {switch.name}")
             tasks.create_task(self._authorizer.run(), name="rules")
@@ -133,8 +135,11 @@ class Engine:
             tasks.create_task(self._each_second(), name="second")
             tasks.create_task(self._keep_leases(), name="leases")
 
-    async def drain(self, limit_s: float) -> None:
-        """Dial no more, let calls finish for `limit_s`, then end those that are left and let the seats go."""
+    async def drain(self, limit_s: Callable[[], float]) -> None:
+        """Dial no more, let calls finish for `limit_s()`, then end those that are left and let the seats go.
+
+        The limit is asked again and again, so that it may be cut short.
+        """
         self.core.draining = True
         for name, buffer in self._buffers.items():
             self._fillers[name].cancel()
@@ -144,16 +149,16 @@ class Engine:
             call.ended_by = "engine"
             self.core.calls.step(call, CallEvent.HANG, monotonic())
         self.flush()
-        await self._until_idle(8.0)
+        await self._until_idle(lambda: CLOSING_S)
         self.core.seats.dismiss(monotonic())
         self.flush()
         await asyncio.sleep(0.2)  # the hang-ups leave; nothing answers for them
         if self._to_free:
             await self._try("leases given back", self.hopper.release(sorted(self._to_free)))
 
-    async def _until_idle(self, limit_s: float) -> None:
-        until = monotonic() + limit_s
-        while self.core.calls.by_id and monotonic() < until:
+    async def _until_idle(self, limit_s: Callable[[], float]) -> None:
+        began = monotonic()
+        while self.core.calls.by_id and monotonic() < began + limit_s():
             await asyncio.sleep(TICK_S)
 
     async def _try(self, what: str, work: Awaitable[object]) -> None:

@@ -1,0 +1,51 @@
+"""A watched folder of campaign files: what changes is applied; what is wrong is told once and changes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from campaigns.config import ConfigError
+from campaigns.store import CampaignStore
+from dialer.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class CampaignFolder:
+    """Applies `*.toml` of a folder when they change. An empty folder name watches nothing."""
+
+    def __init__(self, folder: str, store: CampaignStore, metrics: Metrics) -> None:
+        self._folder = Path(folder) if folder else None
+        self._store = store
+        self._metrics = metrics
+        self._seen: dict[Path, tuple[int, int]] = {}
+
+    def apply_changes(self) -> None:
+        """Look once. Blocks; meant for a thread."""
+        if self._folder is None:
+            return
+        for path in sorted(self._folder.glob("*.toml")):
+            try:
+                status = path.stat()
+                mark = (status.st_mtime_ns, status.st_size)
+                if self._seen.get(path) == mark:
+                    continue
+                source = path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as fault:
+                self._tell(path, f"can't be read: {fault}")
+                continue
+            try:
+                applied = self._store.apply(source, str(path), "folder", datetime.now(UTC))
+            except ConfigError as fault:
+                self._tell(path, str(fault))
+            else:
+                log.info("a campaign file was applied", file=str(path), version=applied.version)
+                self._metrics.config_ok.labels(path.name).set(1)
+            self._seen[path] = mark
+
+    def _tell(self, path: Path, reason: str) -> None:
+        log.error("a campaign file was refused; the last good version stays", file=str(path), reason=reason)
+        self._metrics.config_ok.labels(path.name).set(0)

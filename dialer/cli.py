@@ -1,0 +1,322 @@
+"""The console command `dialer`. Exit codes: 0 done, 1 failed or a check did not hold, 2 a wrong input or config."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dialer import __version__
+from dialer.config import Config, ConfigError, default_data_folder, load
+
+WRONG_INPUT = 2
+
+
+class Settings:
+    """What every command is given."""
+
+    def __init__(self, config_file: Path | None, data: Path | None) -> None:
+        self.config_file = config_file
+        self.given_data = data
+
+    @property
+    def data(self) -> Path:
+        return self.given_data or default_data_folder()
+
+    def config(self) -> Config:
+        """The configuration, or the end of the command with exit code 2."""
+        if self.config_file is None:
+            fail("--config FILE is needed here; deploy/dialer.toml is an example")
+        try:
+            return load(self.config_file)
+        except ConfigError as fault:
+            fail(str(fault))
+
+
+def fail(message: str, code: int = WRONG_INPUT) -> Any:
+    """Say what is wrong on stderr, and leave."""
+    click.echo(f"dialer: {message}", err=True)
+    sys.exit(code)
+
+
+def common(command: Any) -> Any:
+    """The options that every command takes."""
+    command = click.option(
+        "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for the embedded database, spool and state."
+    )(command)
+    return click.option(
+        "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="The daemon's dialer.toml."
+    )(command)
+
+
+def as_json(command: Any) -> Any:
+    """The option of commands that print a result."""
+    return click.option("--json", "json_out", is_flag=True, help="Print the result as JSON.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="dialer")
+def main() -> None:
+    """Zhudong, a predictive dialer for Asterisk.
+
+    `dialer demo` shows a call centre at work, nothing else needed. With your own Asterisk: write a dialer.toml, try it
+    with `dialer check`, bring in people and customers with `dialer user`, `dialer apply` and `dialer import`, start
+    with `dialer run`.
+    """
+
+
+@main.command()
+@click.option("--duration", type=click.FloatRange(min=1), help="Seconds to run; without it until Ctrl-C.")
+@click.option("--json", "summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary to this file; no live view.")
+@click.option("--seats", type=click.IntRange(1, 2000), default=20, show_default=True, help="Virtual seats.")
+@click.option("--leads", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True, help="Customers on the list.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Chooses the customers' behaviour.")
+@click.option("--web-port", type=click.IntRange(0, 65535), default=0, help="Port of the pages; 0 takes a free one.")
+@common
+def demo(
+    duration: float | None,
+    summary: Path | None,
+    seats: int,
+    leads: int,
+    seed: int,
+    web_port: int,
+    config_file: Path | None,
+    data: Path | None,
+) -> None:
+    """A whole call centre in this terminal: database, virtual switch, virtual seats, a list, and the engine.
+
+    Exits 0 only when every invariant held and every lead, call and seat is accounted for. --config names a campaign
+    file to try instead of the demo's own.
+    """
+    from dialer.demo import DemoOptions, run_demo
+
+    options = DemoOptions(
+        duration_s=duration, seats=seats, leads=leads, seed=seed, data=data, web_port=web_port, campaign_file=config_file
+    )
+    sys.exit(run_demo(options, summary))
+
+
+@main.command()
+@click.option("--people", is_flag=True, help="Log readable lines instead of JSON.")
+@common
+def run(people: bool, config_file: Path | None, data: Path | None) -> None:
+    """Run the daemon. SIGTERM drains: no new calls, those in progress finish. SIGHUP reads the config again."""
+    from campaigns.config import CampaignsError
+    from cti.server import CannotListen
+    from dialer import logs
+    from dialer.daemon import AlreadyRunning, Daemon
+    from dialer.service import serve_signals
+
+    settings = Settings(config_file, data)
+    config = settings.config()
+    logs.configure(sys.stderr, people)
+
+    async def running() -> None:
+        daemon = Daemon(config, settings.data)
+        with serve_signals(daemon, settings.config_file):
+            await daemon.run(ready=lambda at: click.echo(f"seats' page: http://{config.web.host}:{at.web}/", err=True))
+
+    try:
+        new_loop(running())
+    except (CampaignsError, CannotListen, AlreadyRunning, OSError) as fault:
+        fail(str(fault), 1)
+
+
+@main.command()
+@click.option("--switch", "switch_name", help="Only this switch.")
+@click.option("--dial", help="Place the test call to this dial string, such as PJSIP/100; without it inside the switch.")
+@as_json
+@common
+def check(switch_name: str | None, dial: str | None, json_out: bool, config_file: Path | None, data: Path | None) -> None:
+    """Verify each switch end to end: link, log-in, rights, version, dialplan, and a test call."""
+    from dialer.check import check_switch
+
+    config = Settings(config_file, data).config()
+    sections = [s for s in config.switch if switch_name in (None, s.name)]
+    if not sections:
+        fail(f"there is no switch {switch_name!r} in {config_file}")
+    results = {s.name: asyncio.run(check_switch(s, dial)) for s in sections}
+    if json_out:
+        click.echo(json.dumps({n: [vars_of(step) for step in steps] for n, steps in results.items()}, ensure_ascii=False))
+    else:
+        for name, steps in results.items():
+            click.echo(f"switch {name}")
+            for step in steps:
+                click.echo(f"  {'ok    ' if step.ok else 'FAILED'}  {step.what}: {step.detail}")
+                if step.hint and not step.ok:
+                    click.echo(f"          {step.hint}")
+    sys.exit(0 if all(step.ok for steps in results.values() for step in steps) else 1)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--by", default="", help="Who applies it; the system's user by default.")
+@as_json
+@common
+def apply(files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | None, data: Path | None) -> None:
+    """Apply campaign files. A running daemon takes them within 2 s; a wrong one changes nothing."""
+    import getpass
+
+    from campaigns.config import ConfigError as CampaignError
+    from campaigns.store import CampaignStore
+
+    applied = []
+    with opened_database(Settings(config_file, data)) as engine:
+        store = CampaignStore(engine)
+        for path in files:
+            try:
+                text = path.read_text("utf-8")
+                applied.append(store.apply(text, str(path), by or getpass.getuser(), datetime.now(UTC)))
+            except (OSError, UnicodeDecodeError) as fault:
+                fail(f"{path}: can't be read: {fault}")
+            except CampaignError as fault:
+                fail(str(fault))
+    rows = [{"campaign": a.config.name, "version": a.version, "running": a.config.running} for a in applied]
+    if json_out:
+        click.echo(json.dumps(rows))
+    else:
+        for row in rows:
+            click.echo(f"{row['campaign']}: version {row['version']}, {'running' if row['running'] else 'stopped'}")
+
+
+@main.command(name="import")
+@click.argument("campaign")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--region", default="CN", show_default=True, help="Country of numbers without a country code (ISO 3166).")
+@click.option("--zone", default="", help="Time zone of numbers that name none (IANA).")
+@click.option("--rejects", type=click.Path(path_type=Path), help="Where rejected rows go; FILE.rejected.csv by default.")
+@as_json
+@common
+def import_list(
+    campaign: str,
+    file: Path,
+    region: str,
+    zone: str,
+    rejects: Path | None,
+    json_out: bool,
+    config_file: Path | None,
+    data: Path | None,
+) -> None:
+    """Import a list of customers: CSV with a header, in UTF-8 or GB18030.
+
+    A column phone (or 电话) is needed; name and timezone are known; all others become the customer's attributes.
+    """
+    from campaigns.importing import ImportFailed, import_csv
+    from campaigns.store import CampaignStore
+
+    rejects = rejects or file.with_name(file.name + ".rejected.csv")
+    with opened_database(Settings(config_file, data)) as engine:
+        found = [a for a in CampaignStore(engine).newer_than(0) if a.config.name == campaign]
+        if not found:
+            fail(f"there is no campaign {campaign!r}; apply its file first")
+        try:
+            result = import_csv(engine, found[0].campaign_id, file, datetime.now(UTC), rejects, region, zone)
+        except ImportFailed as fault:
+            fail(str(fault))
+    if json_out:
+        row = {"accepted": result.accepted, "rejected": result.rejected, "encoding": result.encoding, "rejects": str(rejects)}
+        click.echo(json.dumps(row))
+        return
+    click.echo(f"{result.accepted} accepted, {result.rejected} rejected ({result.encoding})")
+    for each in result.rejects[:5]:
+        click.echo(f"  row {each.place}: {each.reason}")
+    if result.rejected:
+        click.echo(f"all rejected rows: {rejects}")
+
+
+@main.command()
+@click.argument("login")
+@click.option("--name", required=True, help="As shown to others.")
+@click.option("--role", type=click.Choice(["agent", "supervisor", "admin"]), default="agent", show_default=True)
+@click.option("--phone", default="", help="Their SIP endpoint.")
+@click.option("--campaign", "campaigns", multiple=True, help="A campaign they serve; may be given again.")
+@click.option("--organisation", default="main", show_default=True)
+@click.option("--branch", default="main", show_default=True)
+@click.password_option(help="Asked for when not given.")
+@common
+def user(
+    login: str,
+    name: str,
+    role: str,
+    phone: str,
+    campaigns: tuple[str, ...],
+    organisation: str,
+    branch: str,
+    password: str,
+    config_file: Path | None,
+    data: Path | None,
+) -> None:
+    """Add a person who may log in to the pages."""
+    from campaigns.users import LoginTaken, UserStore
+
+    with opened_database(Settings(config_file, data)) as engine:
+        users = UserStore(engine)
+        try:
+            user_id = users.create(users.branch(organisation, branch), login, name, role, password, phone, campaigns)
+        except LoginTaken as fault:
+            fail(str(fault))
+    click.echo(f"{login}: user {user_id}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulate(arguments: tuple[str, ...]) -> None:
+    """Run the virtual switch by itself: an AMI server to point a daemon at. `dialer simulate --help` has its options."""
+    from simulator.__main__ import main as simulator_main
+
+    sys.exit(simulator_main(list(arguments)))
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script: eval "$(dialer completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        fail(f"no completion for {shell}")
+    click.echo(found(main, {}, "dialer", "_DIALER_COMPLETE").source())
+
+
+def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
+    """The database of the daemon, as a context: of its config's URL, or embedded in the data folder."""
+    from contextlib import contextmanager
+
+    from campaigns import database
+    from campaigns.config import CampaignsError
+
+    @contextmanager
+    def opened():  # type: ignore[no-untyped-def]
+        url = settings.config().database.url if settings.config_file is not None else ""
+        try:
+            engine = database.connect(url or database.start_embedded(settings.data / "postgresql"), pool_size=2)
+            database.migrate(engine)
+        except CampaignsError as fault:
+            fail(str(fault), 1)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    return opened()
+
+
+def new_loop(work: Any) -> Any:
+    """Run a coroutine in a fresh event loop: uvloop's where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def vars_of(step: Any) -> dict[str, Any]:
+    """A slots dataclass as a dict."""
+    return {name: getattr(step, name) for name in step.__slots__}

@@ -1,0 +1,304 @@
+"""The composition root: builds every room's part of one daemon, runs them together, and takes them down in order.
+
+Order down: no new calls and the calls' end (drain), then the seats' door, then the journal, then the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, time
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+
+from campaigns import database
+from campaigns.hopper import Hopper as StoredHopper
+from campaigns.journal_store import JournalStore
+from campaigns.store import CampaignStore
+from campaigns.users import UserStore
+from cti.accounts import StoredAccounts
+from cti.app import create_app
+from cti.bus import Bus
+from cti.messages import LogIn
+from cti.server import serve
+from cti.settings import WebSettings
+from dialer.campaign_folder import CampaignFolder
+from dialer.config import Config, SwitchSection
+from dialer.core.engine import EngineCore
+from dialer.core.lines import SwitchLines
+from dialer.engine import Engine
+from dialer.fastagi import FastAgi
+from dialer.journal import Batch, Journal, Unavailable
+from dialer.leads import Hopper
+from dialer.metrics import Metrics
+from dialer.switch.asterisk import AsteriskSwitch
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+WATCH_S = 1.0  # how often applied versions are looked for; live within 2 s
+COUNT_EVERY = 10  # watches between two counts of the leads left
+LEDGER_EVERY = 600  # watches between two readings of the abandon window
+PARTITIONS_EVERY = 3_600  # watches between two looks at the calendar
+
+
+class AlreadyRunning(Exception):
+    """Another daemon uses this data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running daemon can be reached."""
+
+    web: int
+    metrics: int
+    agi: int
+
+
+class Daemon:
+    """One daemon. :meth:`run` returns after :meth:`stop`; `ready` is called once, with the ports."""
+
+    def __init__(self, config: Config, data: Path) -> None:
+        self.config = config
+        self.data = data
+        self.bus = Bus()
+        self.metrics = Metrics()
+        self.engine: Engine | None = None
+        self.database: DatabaseEngine | None = None
+        self._stop = asyncio.Event()
+        self._drain_limit_s = config.engine.drain_limit_s
+        self._change = 0
+        self._store_thread = ThreadPoolExecutor(1, "campaigns")
+
+    def stop(self, drain_limit_s: float | None = None) -> None:
+        """Begin to drain; :meth:`run` returns when that is done."""
+        if drain_limit_s is not None:
+            self._drain_limit_s = drain_limit_s
+        self._stop.set()
+
+    async def run(
+        self,
+        ready: Callable[[Addresses], None] | None = None,
+        prepare: Callable[[DatabaseEngine], object] | None = None,
+    ) -> None:
+        """Run until stopped. `prepare` is called in a thread once the database is there, before anything is read.
+
+        Raises what keeps it from starting: a DatabaseError, CannotListen, AlreadyRunning.
+        """
+        with _only_one(self.data):
+            self.database = await asyncio.to_thread(self._open_database)
+            try:
+                if prepare is not None:
+                    await asyncio.to_thread(prepare, self.database)
+                await self._run(self.database, ready)
+            finally:
+                self._store_thread.shutdown(wait=False)
+                await asyncio.to_thread(self.database.dispose)
+
+    def reload(self, config: Config) -> list[str]:
+        """Take a new configuration; returns the sections that only a restart can change."""
+        if self.engine is None:
+            return []
+        for section in config.switch:
+            lines = self.engine.core.switches.get(section.name)
+            if lines is not None:
+                lines.max_lines, lines.calls_per_s = section.max_lines, section.calls_per_s
+                lines.trunk, lines.phone = section.trunk, section.phone
+        self._drain_limit_s = config.engine.drain_limit_s
+        fixed = [
+            name
+            for name in ("database", "web", "metrics", "agi", "campaigns")
+            if getattr(config, name) != getattr(self.config, name)
+        ]
+        if [_link(s) for s in config.switch] != [_link(s) for s in self.config.switch]:
+            fixed.append("switch")
+        return fixed
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _open_database(self) -> DatabaseEngine:
+        url = self.config.database.url or database.start_embedded(self.data / "postgresql")
+        engine = database.connect(url)
+        database.migrate(engine)
+        return engine
+
+    async def _run(self, stored: DatabaseEngine, ready: Callable[[Addresses], None] | None) -> None:
+        config, name = self.config, self.config.engine.name
+        journal_store = JournalStore(stored, name)
+        last = await asyncio.to_thread(journal_store.last_serial)
+        journal = Journal(_unavailable_told_apart(journal_store.apply), self.data / "spool" / name, last)
+        hopper = Hopper(StoredHopper(stored, name))
+        accounts = StoredAccounts(UserStore(stored))
+        agi = FastAgi(config.agi.host, config.agi.port, self._harbour_done)
+        await agi.start()
+        core = EngineCore(
+            {section.name: _lines(section) for section in config.switch},
+            wall_offset=time() - monotonic(),
+            agi_url=config.agi.advertise or f"agi://{config.agi.host}:{agi.port}",
+        )
+        switches = {section.name: _switch(section) for section in config.switch}
+        engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
+        store = CampaignStore(stored)
+        app = create_app(self.bus, accounts, _web_settings(config))
+        metrics_port = self.metrics.serve(config.metrics.host, config.metrics.port)
+        running = asyncio.create_task(engine.run(before=lambda: self._recover(engine, stored, store)), name="engine")
+        web_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        parts = [
+            running,
+            asyncio.create_task(serve(app, config.web.host, config.web.port, web_port.set_result), name="web"),
+            asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
+            asyncio.create_task(self._refresh(app, agi, switches), name="figures"),
+        ]
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await asyncio.wait([*parts, web_port], return_when=asyncio.FIRST_COMPLETED)
+            if web_port.done() and ready is not None:
+                ready(Addresses(web_port.result(), metrics_port, agi.port))
+            await asyncio.wait([*parts, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                log.info("draining", limit_s=self._drain_limit_s)
+                await engine.drain(lambda: self._drain_limit_s)
+        finally:
+            faults = await _take_down([*parts, stopping])
+            await agi.stop()
+            await journal.close()
+            hopper.close()
+            accounts.close()
+        if faults:
+            raise faults[0]
+
+    def _harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
+        if self.engine is not None:
+            self.engine.harbour_done(uid, played, opted_out)
+
+    async def _recover(self, engine: Engine, stored: DatabaseEngine, store: CampaignStore) -> None:
+        """Before any switch is connected: the campaigns, and what was in flight when the last engine stopped."""
+        await self._configure(engine, store)
+        source, now = engine.hopper.source, datetime.now(UTC)
+        found = await asyncio.to_thread(source.in_flight, now)
+        if found:
+            log.info("calls of the last run are looked for", calls=len(found))
+            await asyncio.to_thread(StoredHopper(stored, self.config.engine.name).take_over, now)
+        users = await asyncio.to_thread(UserStore(stored).all)
+        seats: Mapping[int, LogIn] = {
+            u.user_id: LogIn(user_id=u.user_id, name=u.name, phone=u.phone, campaigns=u.campaigns) for u in users
+        }
+        engine.core.recover(found, seats, monotonic())
+        engine.flush()
+
+    async def _configure(self, engine: Engine, store: CampaignStore) -> None:
+        """Take the campaigns' versions that are newer than those we have."""
+        now = datetime.now(UTC)
+        for applied in await self._in_store(lambda: store.newer_than(self._change)):
+            self._change = max(self._change, applied.change)
+            fresh = applied.config.name not in engine.core.campaigns
+            engine.configure(applied.campaign_id, applied.config)
+            log.info("a campaign was configured", campaign=applied.config.name, version=applied.version)
+            if fresh:
+                await self._read_ledger(engine, store, applied.config.name, now)
+
+    async def _read_ledger(self, engine: Engine, store: CampaignStore, name: str, now: datetime) -> None:
+        campaign = engine.core.campaigns[name]
+        days = campaign.config.rules.abandon_window_days
+        humans, abandoned = await self._in_store(lambda: store.abandoned(campaign.id, days, now))
+        if engine.journal.depth == 0:  # else the tables lag behind what we counted ourselves
+            campaign.ledger.humans, campaign.ledger.abandoned = humans, abandoned
+
+    async def _watch(self, engine: Engine, store: CampaignStore, hopper: Hopper) -> None:
+        folder = CampaignFolder(self.config.campaigns.folder, store, self.metrics)
+        turn = 0
+        while True:
+            await asyncio.sleep(WATCH_S)
+            turn += 1
+            try:
+                await self._in_store(folder.apply_changes)
+                await self._configure(engine, store)
+                if turn % COUNT_EVERY == 1:
+                    for campaign in list(engine.core.campaigns.values()):
+                        engine.leads_left[campaign.name] = await hopper.left(campaign.id)
+                if turn % LEDGER_EVERY == 0:
+                    for name in list(engine.core.campaigns):
+                        await self._read_ledger(engine, store, name, datetime.now(UTC))
+                if turn % PARTITIONS_EVERY == 0 and self.database is not None:
+                    await asyncio.to_thread(database.ensure_partitions, self.database, datetime.now(UTC).date())
+            except SQLAlchemyError as fault:
+                log.warning("the campaigns could not be looked at", reason=database.reason(fault))
+
+    async def _refresh(self, app, agi: FastAgi, switches: Mapping[str, AsteriskSwitch]) -> None:  # type: ignore[no-untyped-def]
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for switch in switches.values():
+                self.metrics.stream(switch.name, switch.stats.events, switch.stats.faults)
+            self.metrics.dialogues(agi.results)
+            self.metrics.door(app.state.gateway.counters)
+
+    async def _in_store(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
+
+
+@contextlib.contextmanager
+def _only_one(data: Path):  # type: ignore[no-untyped-def]
+    """Hold the data folder's lock."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "daemon.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(f"another dialer runs on {data}; give --data another folder") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+async def _take_down(tasks: list[asyncio.Task]) -> list[BaseException]:  # type: ignore[type-arg]
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    return [e for e in ended if isinstance(e, BaseException) and not isinstance(e, asyncio.CancelledError)]
+
+
+def _unavailable_told_apart(apply: Callable[[Batch], None]) -> Callable[[Batch], None]:
+    def applied(batch: Batch) -> None:
+        import psycopg2
+
+        try:
+            apply(batch)
+        except (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError) as fault:
+            raise Unavailable(str(fault).strip().split("\n")[0]) from fault
+
+    return applied
+
+
+def _lines(section: SwitchSection) -> SwitchLines:
+    return SwitchLines(section.name, section.max_lines, section.calls_per_s, section.trunk, section.phone)
+
+
+def _switch(section: SwitchSection) -> AsteriskSwitch:
+    return AsteriskSwitch(section.name, section.host, section.port, section.user, section.secret)
+
+
+def _link(section: SwitchSection) -> tuple[str, str, int, str, str]:
+    return section.name, section.host, section.port, section.user, section.secret
+
+
+def _web_settings(config: Config) -> WebSettings:
+    web = config.web
+    return WebSettings(
+        secure_cookie=web.secure_cookie,
+        allowed_origins=web.allowed_origins,
+        trusted_proxies=web.trusted_proxies,
+        default_language=web.default_language,
+    )
+

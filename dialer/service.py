@@ -1,0 +1,59 @@
+"""The daemon as a service: signals, and the notes to systemd."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from dialer.config import ConfigError, load
+from dialer.daemon import Daemon
+
+log = structlog.get_logger(__name__)
+
+
+def notify(state: str) -> None:
+    """Tell systemd, when it listens (sd_notify's datagram protocol)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.connect("\0" + address[1:] if address.startswith("@") else address)
+        sock.sendall(state.encode())
+
+
+@contextmanager
+def serve_signals(daemon: Daemon, config_file: Path | None) -> Iterator[None]:
+    """SIGTERM and SIGINT drain, a second one cuts the drain short; SIGHUP reads the config again."""
+    loop = asyncio.get_running_loop()
+    asked = 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        notify("STOPPING=1")
+        daemon.stop(0.0 if asked > 1 else None)
+
+    def reload() -> None:
+        if config_file is None:
+            return
+        try:
+            fixed = daemon.reload(load(config_file))
+        except ConfigError as fault:
+            log.error("the new config was refused; the last good one stays", reason=str(fault))
+            return
+        log.info("the config was read again", needs_restart=fixed)
+
+    for number, action in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, reload)):
+        loop.add_signal_handler(number, action)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,312 @@
+"""A real Asterisk (or what speaks as one) as the engine's switch: link, log-in, resynchronisation, commands, events.
+
+Theory of operation. A link counts as up only when it has logged in, set its event filters and taken a snapshot of all
+channels; the listener hears of them in one LinkUp before any later event. Events that come in while the snapshot is
+taken are kept and handed on after it. When the link is lost, commands that wait fail, nothing is sent again, and the
+adapter connects anew with back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+
+from dialer.switch.port import (
+    CALL_PREFIX,
+    LEG_PREFIX,
+    ActionRefused,
+    Channel,
+    LinkDown,
+    LinkUp,
+    NotConnected,
+    Origination,
+    ReplyLost,
+    Snapshot,
+    SwitchError,
+    SwitchEvent,
+)
+from dialer.switch.protocol import AmiLink, open_link
+from dialer.switch.translation import Translation
+from dialer.switch.wire import Message, variables
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[SwitchEvent], None]
+
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 5.0
+REFUSED_WAIT_S = 15.0  # a wrong secret does not get right by trying often, and fail2ban watches
+PING_EVERY_S = 2.0
+SILENCE_S = 5.0  # a link that answers no ping for so long is half open
+OLDEST_VERSION = 18
+
+# 31 events of a bridged call become 12. Replies and list items always pass.
+WANTED = (
+    "FullyBooted",
+    "Shutdown",
+    "Newchannel",
+    "Newstate",
+    "OriginateResponse",
+    "Hangup",
+    "BridgeEnter",
+    "BridgeLeave",
+    "UserEvent",
+    "DTMFEnd",
+)
+
+
+class LoginRefused(SwitchError):
+    """The switch does not take this user and secret."""
+
+
+class NoRight(SwitchError):
+    """The AMI user lacks a right; the text says which line of manager.conf to change."""
+
+
+class TooOld(SwitchError):
+    """This version of Asterisk is not supported."""
+
+
+@dataclass(slots=True)
+class SwitchStats:
+    """Plain numbers for an exporter, over all links since the start."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    links: int = 0
+
+
+class AsteriskSwitch:
+    """One switch; see :class:`dialer.switch.port.Switch`."""
+
+    def __init__(self, name: str, host: str, port: int, user: str, secret: str) -> None:
+        self.name = name
+        self.stats = SwitchStats()
+        self.version = ""
+        self._host, self._port = host, port
+        self._user, self._secret = user, secret
+        self._link: AmiLink | None = None
+        self._up = False
+
+    @property
+    def connected(self) -> bool:
+        """Logged in and resynchronised."""
+        return self._up
+
+    async def run(self, listener: Listener) -> None:
+        """Connect, and reconnect with back-off, until cancelled. The listener is called on the loop, in order."""
+        wait_s, told = FIRST_WAIT_S, ""
+        while True:
+            translation = Translation(self.name, listener)
+            try:
+                self._link = await open_link(self._host, self._port, translation.hear)
+                await self._log_in(self._link)
+                await self._announce(self._link, translation)
+                wait_s, told = FIRST_WAIT_S, ""
+                reason = await self._keep_alive(self._link)
+            except (OSError, SwitchError) as fault:
+                reason = explain(fault, self._host, self._port)
+                if isinstance(fault, (LoginRefused, NoRight, TooOld)):
+                    wait_s = REFUSED_WAIT_S
+            finally:
+                self._close(translation)
+            if self._up:
+                self._up = False
+                listener(LinkDown(monotonic(), self.name, reason))
+            if reason != told:
+                log.warning("the switch can't be used", switch=self.name, reason=reason, next_try_s=round(wait_s, 1))
+                told = reason
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    async def originate(self, call: Origination) -> None:
+        """Return once the switch has queued the call. Its fate comes as events."""
+        headers = [
+            ("Channel", call.dial),
+            ("ChannelId", call.uid),
+            ("Async", "true"),
+            ("Timeout", str(int(call.ring_limit_s * 1000))),
+            ("Context", call.context),
+            ("Exten", call.exten),
+            ("Priority", "1"),
+        ]
+        if call.caller_id:
+            headers.append(("CallerID", call.caller_id))
+        headers += variables(call.variables)
+        await self._ready().ask("Originate", headers)
+
+    async def bridge(self, uid: str, other: str) -> None:
+        """Put two channels into one bridge, out of whatever they were in."""
+        await self._ready().ask("Bridge", (("Channel1", uid), ("Channel2", other), ("Tone", "no")))
+
+    async def hang_up(self, uid: str, cause: int = 16) -> None:
+        """End a channel with this Q.850 cause."""
+        await self._ready().ask("Hangup", (("Channel", uid), ("Cause", str(cause))))
+
+    async def redirect(self, uid: str, context: str, exten: str = "s", priority: int = 1) -> None:
+        """Send a channel elsewhere in the dialplan."""
+        headers = (("Channel", uid), ("Context", context), ("Exten", exten), ("Priority", str(priority)))
+        await self._ready().ask("Redirect", headers)
+
+    async def set_variable(self, uid: str, name: str, value: str) -> None:
+        """Set a channel variable."""
+        await self._ready().ask("Setvar", (("Channel", uid), ("Variable", name), ("Value", value)))
+
+    async def start_recording(self, uid: str, path: str) -> None:
+        """Record both directions of a channel into a file on the switch."""
+        await self._ready().ask("MixMonitor", (("Channel", uid), ("File", path)))
+
+    async def stop_recording(self, uid: str) -> None:
+        """End the recording of a channel."""
+        await self._ready().ask("StopMixMonitor", (("Channel", uid),))
+
+    async def listen(self, listener_dial: str, target_uid: str, options: str = "q") -> None:
+        """Ring `listener_dial` and let it hear the target (ChanSpy by its unique id)."""
+        headers = (
+            ("Channel", listener_dial),
+            ("Async", "true"),
+            ("Application", "ChanSpy"),
+            ("Data", f",u({target_uid}){options}"),
+        )
+        await self._ready().ask("Originate", headers)
+
+    async def snapshot(self) -> Snapshot:
+        """All channels of ours and the bridges they are in."""
+        return await take_snapshot(self._ready())
+
+    async def command(self, text: str) -> Sequence[str]:
+        """Run a console command and return its lines (checks only)."""
+        message = await self._ready().ask("Command", (("Command", text),))
+        return message.get("Output", "").split("\n")
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _ready(self) -> AmiLink:
+        if not self._up or self._link is None:
+            raise NotConnected(f"there is no link to the switch {self.name}")
+        return self._link
+
+    async def _log_in(self, link: AmiLink) -> None:
+        self.version = await log_in(link, self._user, self._secret)
+        await set_filters(link)
+
+    async def _announce(self, link: AmiLink, translation: Translation) -> None:
+        snapshot = await take_snapshot(link)
+        self._up = True
+        self.stats.links += 1
+        log.info("the switch is up", switch=self.name, version=self.version, channels=len(snapshot.channels))
+        translation.begin(LinkUp(monotonic(), self.name, self.version, snapshot))
+
+    async def _keep_alive(self, link: AmiLink) -> str:
+        """Ping until the link is gone; why it is."""
+        while True:
+            done, _ = await asyncio.wait({link.closed_why}, timeout=PING_EVERY_S)
+            self._count(link)
+            if done:
+                return link.closed_why.result()
+            try:
+                await link.ask("Ping", limit_s=SILENCE_S)
+            except ReplyLost:
+                if monotonic() - link.last_heard > SILENCE_S:
+                    return f"it said nothing for {SILENCE_S:g} s"
+            except ActionRefused as fault:  # "Asterisk is shutting down": the close will come
+                log.info("a ping was refused", switch=self.name, reason=str(fault))
+            except NotConnected as fault:
+                return str(fault)
+
+    def _close(self, translation: Translation) -> None:
+        translation.end()
+        link, self._link = self._link, None
+        if link is not None:
+            self._count(link)
+            link.close()
+
+    def _count(self, link: AmiLink) -> None:
+        self.stats.events.update(link.events)
+        self.stats.faults.update(link.faults)
+        self.stats.faults.update(link.parser.faults)
+        link.events.clear()
+        link.faults.clear()
+        link.parser.faults.clear()
+
+
+async def log_in(link: AmiLink, user: str, secret: str) -> str:
+    """Log in and return Asterisk's version. Raises LoginRefused, NoRight, TooOld."""
+    try:
+        await link.ask("Login", (("Username", user), ("Secret", secret), ("Events", "on")))
+    except ActionRefused as fault:
+        raise LoginRefused(str(fault)) from fault
+    try:
+        settings = await link.ask("CoreSettings")
+    except ActionRefused as fault:
+        raise NoRight(f"CoreSettings: {fault}; `read` and `write` of the AMI user must name system and reporting") from fault
+    version = settings.get("AsteriskVersion", "")
+    major = version.split(".")[0]
+    if major.isdigit() and int(major) < OLDEST_VERSION:
+        raise TooOld(f"it runs Asterisk {version}; {OLDEST_VERSION} or newer is needed")
+    return version
+
+
+async def set_filters(link: AmiLink) -> None:
+    """Let only the events through that are used. Asterisk before 20.10 knows only the older, slower form."""
+    for name in WANTED:
+        try:
+            await link.ask("Filter", (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name}),method(none)")))
+        except ActionRefused as fault:
+            if "ermission" in str(fault):
+                raise NoRight(f"Filter: {fault}; `write` of the AMI user must name system") from fault
+            await link.ask("Filter", (("Operation", "Add"), ("Filter", f"Event: {name}$")))
+
+
+async def take_snapshot(link: AmiLink) -> Snapshot:
+    """All live channels with ids of ours, and all bridges with their members."""
+    channels: dict[str, Channel] = {}
+    bridges: dict[str, list[str]] = {}
+    for item in await link.listing("CoreShowChannels"):
+        uid, bridge = item.get("Uniqueid", ""), item.get("BridgeId", "")
+        if bridge:
+            bridges.setdefault(bridge, []).append(uid)
+        if uid.startswith((CALL_PREFIX, LEG_PREFIX)):
+            channels[uid] = Channel(
+                uid=uid,
+                name=item.get("Channel", ""),
+                state=_number(item, "ChannelState"),
+                bridge_id=bridge,
+                context=item.get("Context", ""),
+                connected_s=_seconds(item.get("Duration", "")),
+            )
+    return Snapshot(channels, {name: tuple(members) for name, members in bridges.items()})
+
+
+def explain(fault: Exception, host: str, port: int) -> str:
+    """One clear line for a person."""
+    at = f"{host}:{port}"
+    if isinstance(fault, LoginRefused):
+        return f"{at} refuses the log-in ({fault}): user or secret differ from manager.conf, or it does not permit this address"
+    if isinstance(fault, ConnectionRefusedError):
+        return f"nothing listens on {at}: is Asterisk running, and manager.conf's `enabled = yes` and port right?"
+    if isinstance(fault, OSError):
+        return f"{at} can't be reached: {fault.strerror or fault}"
+    return f"{at}: {fault}"
+
+
+def _number(message: Message, key: str) -> int:
+    value = message.get(key, "")
+    return int(value) if value.isdigit() and len(value) < 10 else 0
+
+
+def _seconds(clock: str) -> float:
+    """Seconds of an HH:MM:SS, 0 for anything else."""
+    parts = clock.split(":")
+    if len(parts) != 3 or not all(part.isdigit() and len(part) < 7 for part in parts):
+        return 0.0
+    hours, minutes, seconds = (int(part) for part in parts)
+    return hours * 3600.0 + minutes * 60.0 + seconds

@@ -1,0 +1,120 @@
+"""AMI on the wire, without a socket: bytes in, messages out; values in, bytes out.
+
+Theory of operation. A message is a run of header lines that an empty line ends. Input is kept as bytes until a whole
+message is there, so a character cut by a chunk comes out whole; what is no UTF-8 then becomes U+FFFD. A line that
+is too long for Asterisk to have sent, or a message with too many bytes, is dropped up to the next empty line and
+counted. Nothing a peer sends raises.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from dialer.switch.port import UnsafeValue
+
+BANNER = b"Asterisk Call Manager/"
+MAX_MESSAGE = 262_144  # bytes; a Command's output may be long, an event never is
+MAX_BANNER = 256
+MAX_LINE = 1_022  # bytes Asterisk 22 takes in a line from us; one more is "line too long", and an orphan error
+END = b"\r\n\r\n"
+
+Message = dict[str, str]
+
+
+class Parser:
+    """Cuts a stream into messages. `faults` counts what was dropped: long, garbled, undecodable."""
+
+    def __init__(self) -> None:
+        self.banner = ""
+        self.faults: Counter[str] = Counter()
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take what was read; return the messages that are whole by now."""
+        data = self._rest + data if self._rest else data
+        if not self.banner:
+            line, found, data = data.partition(b"\n")
+            if not found:
+                self._rest = line[: MAX_BANNER + 1]
+                if len(line) > MAX_BANNER:
+                    self.banner = "?"
+                return []
+            self.banner = line.decode("utf-8", "replace").strip() or "?"
+        parts = data.split(END)
+        self._rest = parts.pop()
+        messages = []
+        for part in parts:
+            if self._skipping:
+                self._skipping = False
+            elif len(part) > MAX_MESSAGE:
+                self.faults["too_long"] += 1
+            else:
+                message = self._read(part)
+                if message:
+                    messages.append(message)
+        if len(self._rest) > MAX_MESSAGE:
+            if not self._skipping:
+                self.faults["too_long"] += 1
+            self._skipping = True
+            self._rest = self._rest[-len(END) + 1 :]  # an end may be cut here
+        return messages
+
+    def _read(self, part: bytes) -> Message:
+        try:
+            text = part.decode()
+        except UnicodeDecodeError:
+            self.faults["undecodable"] += 1
+            text = part.decode("utf-8", "replace")
+        message: Message = {}
+        for line in text.split("\n"):
+            key, found, value = line.partition(":")
+            if not found:
+                if line.strip():
+                    self.faults["garbled"] += 1
+                continue
+            value = value.strip(" \r")
+            if key in message:  # Output, ChanVariable and their like come again and again
+                message[key] += "\n" + value
+            else:
+                message[key] = value
+        return message
+
+
+def encode(action: str, action_id: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """An action as bytes.
+
+    Raises :class:`dialer.switch.port.UnsafeValue` for a control character, which would begin a header of its own,
+    and for a line that Asterisk would refuse.
+    """
+    lines = [f"Action: {action}\r\nActionID: {action_id}"]
+    for key, value in headers:
+        line = f"{key}: {value}"
+        if not line.isprintable():
+            check_printable(key, value)
+        if len(line) * 4 > MAX_LINE and len(line.encode("utf-8", "replace")) > MAX_LINE:
+            raise UnsafeValue(f"{key} is too long for a line of AMI ({MAX_LINE} bytes)")
+        lines.append(line)
+    try:
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    except UnicodeEncodeError as fault:
+        raise UnsafeValue(f"{action} holds a character that is no text") from fault
+
+
+def check_printable(key: str, value: str) -> None:
+    """Refuse control characters, line and paragraph separators included."""
+    for char in value:
+        if ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029":
+            raise UnsafeValue(f"{key} holds the control character U+{ord(char):04X}")
+
+
+def variables(values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Channel variables for an Originate, one header each.
+
+    Raises UnsafeValue for what Asterisk would read otherwise: it splits at commas and drops quotes and backslashes.
+    """
+    for name, value in values.items():
+        if any(char in '",\\' for char in value) or not name.isidentifier():
+            raise UnsafeValue(f"the variable {name} holds a comma, a quote or a backslash")
+        yield "Variable", f"{name}={value}"
