@@ -88,11 +88,16 @@ class Rules(_Part, frozen=True):
 DEFAULT_DISPOSITIONS = (
     Disposition(code="sold", label={"en": "Sold", "zh": "成交"}, key="1", final=True),
     Disposition(
-        code="interested", label={"en": "Interested, call back", "zh": "有意向，需回访"}, key="2", retry_after_s=DAY_S
+        code="interested",
+        label={"en": "Interested, call back", "zh": "有意向，需回访"},
+        key="2",
+        retry_after_s=DAY_S,
     ),
     Disposition(code="not_interested", label={"en": "Not interested", "zh": "无意向"}, key="3", final=True),
     Disposition(code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", final=True),
-    Disposition(code="machine", label={"en": "Answering machine", "zh": "语音信箱"}, key="5", retry_after_s=DAY_S),
+    Disposition(
+        code="machine", label={"en": "Answering machine", "zh": "语音信箱"}, key="5", retry_after_s=DAY_S
+    ),
 )
 
 
@@ -168,11 +173,21 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "must hold {number}, as in PJSIP/{number}@carrier",
     )
     check(1 <= config.max_lines <= 100_000, "max_lines", "must be between 1 and 100000")
-    check(15.0 <= config.ring_limit_s <= 120.0, "ring_limit_s", "must be between 15 (the legal minimum) and 120")
-    check(0.0 < config.connect_limit_s <= 2.0, "connect_limit_s", "must be above 0 and at most 2 (the legal limit)")
+    check(
+        15.0 <= config.ring_limit_s <= 120.0, "ring_limit_s", "must be between 15 (the legal minimum) and 120"
+    )
+    check(
+        0.0 < config.connect_limit_s <= 2.0,
+        "connect_limit_s",
+        "must be above 0 and at most 2 (the legal limit)",
+    )
     check(0.0 <= config.wrap_up_s <= 3600.0, "wrap_up_s", "must be between 0 and 3600")
     for index, caller_id in enumerate(config.caller_ids):
-        check(bool(CALLER_ID.fullmatch(caller_id)), f"caller_ids[{index}]", f"{caller_id!r} is no telephone number")
+        check(
+            bool(CALLER_ID.fullmatch(caller_id)),
+            f"caller_ids[{index}]",
+            f"{caller_id!r} is no telephone number",
+        )
     key = config.safe_harbour.opt_out_key
     check(len(key) == 1 and key in "0123456789*#", "safe_harbour.opt_out_key", f"{key!r} is no telephone key")
     message = config.safe_harbour.message
@@ -192,12 +207,20 @@ def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[
     keys: set[str] = set()
     for index, each in enumerate(config.dispositions):
         at = f"dispositions[{index}]"
-        check(bool(CODE.fullmatch(each.code)), f"{at}.code", f"{each.code!r} must be lower-case letters, digits and _")
+        check(
+            bool(CODE.fullmatch(each.code)),
+            f"{at}.code",
+            f"{each.code!r} must be lower-case letters, digits and _",
+        )
         check(each.code not in codes, f"{at}.code", f"{each.code!r} stands twice")
         check({"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh")
         check(len(each.key) <= 1, f"{at}.key", "must be one character")
         check(not each.key or each.key not in keys, f"{at}.key", f"{each.key!r} is another disposition's key")
-        check(each.retry_after_s is None or each.retry_after_s >= 0, f"{at}.retry_after_s", "must not be negative")
+        check(
+            each.retry_after_s is None or each.retry_after_s >= 0,
+            f"{at}.retry_after_s",
+            "must not be negative",
+        )
         codes.add(each.code)
         keys.add(each.key)
 
@@ -206,10 +229,18 @@ def _check_rules(rules: Rules, check) -> None:  # type: ignore[no-untyped-def]
     for day, window in rules.windows.items():
         check(day in WEEKDAYS, f"rules.windows.{day}", f"is no weekday; use {', '.join(WEEKDAYS)}")
         check(window.start < window.end, f"rules.windows.{day}", "must end after it begins")
-        check(window.start.tzinfo is None and window.end.tzinfo is None, f"rules.windows.{day}", "is local time: no offset")
+        check(
+            window.start.tzinfo is None and window.end.tzinfo is None,
+            f"rules.windows.{day}",
+            "is local time: no offset",
+        )
     check(1 <= rules.attempts <= 50, "rules.attempts", "must be between 1 and 50")
     for outcome, delay in rules.retry_s.items():
-        check(outcome in set(Outcome) - {Outcome.CONNECTED}, f"rules.retry_s.{outcome}", "is no outcome that is retried")
+        check(
+            outcome in set(Outcome) - {Outcome.CONNECTED},
+            f"rules.retry_s.{outcome}",
+            "is no outcome that is retried",
+        )
         check(delay >= 0, f"rules.retry_s.{outcome}", "must not be negative")
     check(rules.lock_out_s >= 0, "rules.lock_out_s", "must not be negative")
     check(1 <= rules.abandon_window_days <= 365, "rules.abandon_window_days", "must be between 1 and 365")

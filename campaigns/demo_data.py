@@ -43,7 +43,28 @@ sun = { from = 00:00:00, to = 23:59:59 }
 """
 
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗"
-GIVEN = ("伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "军", "洋", "勇", "艳", "杰", "娟", "涛", "明", "超", "秀英", "建华", "玉兰")
+GIVEN = (
+    "伟",
+    "芳",
+    "娜",
+    "敏",
+    "静",
+    "丽",
+    "强",
+    "磊",
+    "军",
+    "洋",
+    "勇",
+    "艳",
+    "杰",
+    "娟",
+    "涛",
+    "明",
+    "超",
+    "秀英",
+    "建华",
+    "玉兰",
+)
 PLANS = ("畅享 59", "畅享 99", "冰激凌 129", "家庭共享 199", "校园 39", "商务 299")
 DISTRICTS = ("城关区", "七里河区", "安宁区", "西固区", "榆中县", "永登县", "皋兰县")
 PREFIXES = ("130", "131", "132", "155", "156", "185", "186", "176")
@@ -67,7 +88,9 @@ class DemoData:
     imported: ImportResult
 
 
-def set_up(engine: Engine, seats: int, leads: int, at: datetime, seed: int = 1, config: str = CONFIG) -> DemoData:
+def set_up(
+    engine: Engine, seats: int, leads: int, at: datetime, seed: int = 1, config: str = CONFIG
+) -> DemoData:
     """Fill an empty database. The same seed gives the same customers."""
     users = UserStore(engine)
     branch = users.branch("西部电信", "兰州分公司")
@@ -75,7 +98,9 @@ def set_up(engine: Engine, seats: int, leads: int, at: datetime, seed: int = 1, 
     made = []
     for number in range(1, seats + 1):
         name, phone = f"虚拟座席 {number:02d}", f"seat{number:03d}"
-        user_id = users.create(branch, f"virtual{number:03d}", name, "agent", "", phone, [campaign.config.name])
+        user_id = users.create(
+            branch, f"virtual{number:03d}", name, "agent", "", phone, [campaign.config.name]
+        )
         made.append(DemoSeat(user_id, name, phone))
     mine = [campaign.config.name]
     users.create(branch, "lina", "李娜", "agent", PASSWORD, "seat901", mine, "zh")
@@ -90,7 +115,9 @@ def customers(count: int, seed: int) -> Iterator[Row]:
     """Made-up customers with numbers of China's mobile ranges, none twice."""
     chance = random.Random(seed)
     for index in range(count):
-        subscriber = (index * 7_919 + 20_000_003) % 100_000_000  # 7919 is prime to 10^8: no number comes twice
+        subscriber = (
+            index * 7_919 + 20_000_003
+        ) % 100_000_000  # 7919 is prime to 10^8: no number comes twice
         yield Row(
             place=index + 2,
             e164=f"+86{PREFIXES[index % len(PREFIXES)]}{subscriber:08d}",

@@ -16,7 +16,9 @@ from campaigns.ids import as_uuid, leased_at, new_call_id
 from campaigns.rules import Facts, is_open, may_call
 from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
 
-LEASE_S = 300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
+LEASE_S = (
+    300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
+)
 
 # Ready leads of a campaign in the order they became callable, in zones that are open now. The partial index
 # lead_ready serves filter and order; SKIP LOCKED lets engines lease side by side.
@@ -38,7 +40,9 @@ WITH picked AS (
 SELECT leased.*, n.id AS number_id, n.e164, n.attempts FROM leased JOIN number n ON n.lead_id = leased.id
 """)
 
-RENEW = text("UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner")
+RENEW = text(
+    "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
+)
 
 # A lead whose attempt is on record is not released: only its outcome takes the lease away.
 RELEASE = text("""
@@ -254,7 +258,9 @@ class Hopper:
             },
         )
 
-    def _record(self, connection: Connection, rows: Sequence, switches: Mapping[str, str], now: datetime) -> None:  # type: ignore[type-arg]
+    def _record(
+        self, connection: Connection, rows: Sequence, switches: Mapping[str, str], now: datetime
+    ) -> None:  # type: ignore[type-arg]
         ids = [r.lease.hex for r in rows]
         connection.execute(
             DIALED,

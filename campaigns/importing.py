@@ -21,7 +21,9 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError, known_zone
 
-PHONE_HEADERS = frozenset({"phone", "number", "tel", "telephone", "mobile", "电话", "号码", "手机", "手机号", "联系电话"})
+PHONE_HEADERS = frozenset(
+    {"phone", "number", "tel", "telephone", "mobile", "电话", "号码", "手机", "手机号", "联系电话"}
+)
 NAME_HEADERS = frozenset({"name", "customer", "姓名", "名称", "客户", "客户姓名"})
 ZONE_HEADERS = frozenset({"timezone", "time_zone", "zone", "时区"})
 MAX_FIELD = 4_096  # characters; a longer one is a quote that was never closed
@@ -39,8 +41,10 @@ CREATE TEMPORARY TABLE stage (place bigint, lead_id bigint DEFAULT nextval('lead
 COPY = "COPY stage (place, e164, name, attributes, zones) FROM STDIN"
 # A number once in the file and once in the campaign; the first row wins.
 DUPLICATES = """
-DELETE FROM stage s WHERE EXISTS (SELECT FROM stage o WHERE o.e164 = s.e164 AND o.place < s.place)
-    OR EXISTS (SELECT FROM number n WHERE n.campaign_id = %(campaign)s AND n.e164 = s.e164)
+DELETE FROM stage s USING (
+    SELECT place, row_number() OVER (PARTITION BY e164 ORDER BY place) > 1 AS again FROM stage
+) o LEFT JOIN stage t USING (place) LEFT JOIN number n ON n.campaign_id = %(campaign)s AND n.e164 = t.e164
+WHERE o.place = s.place AND (o.again OR n.id IS NOT NULL)
 RETURNING s.place, s.e164
 """
 LEADS = """
@@ -111,9 +115,10 @@ def import_csv(
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ImportFailed(f"{region!r} is no region known to have telephone numbers")
     encoding = encoding_of(path)
-    with path.open(encoding=encoding, newline="", errors="surrogateescape") as file, rejects_path.open(
-        "w", encoding="utf-8", newline=""
-    ) as out:
+    with (
+        path.open(encoding=encoding, newline="", errors="surrogateescape") as file,
+        rejects_path.open("w", encoding="utf-8", newline="") as out,
+    ):
         rejects = csv.writer(out)
         rejects.writerow(["row", "reason", "cells"])
         result = ImportResult(0, encoding=encoding)
@@ -186,6 +191,7 @@ def store_rows(
         cursor = connection.connection.cursor()
         cursor.execute(STAGE)
         cursor.copy_expert(COPY, _CopyLines(rows))
+        cursor.execute("ANALYZE stage")
         parameters = {"campaign": campaign_id, "list": result.list_id}
         cursor.execute(DUPLICATES, parameters)
         for place, e164 in cursor.fetchall():
@@ -252,7 +258,9 @@ def _row(
         e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
         name=" ".join(cells[columns.name].split()) if columns.name is not None else "",
         attributes={
-            key: cell.strip() for i, (key, cell) in enumerate(zip(header, cells, strict=True)) if i not in special and key
+            key: cell.strip()
+            for i, (key, cell) in enumerate(zip(header, cells, strict=True))
+            if i not in special and key
         },
         zones=zones,
     )
@@ -260,7 +268,9 @@ def _row(
 
 def zones_of(number: phonenumbers.PhoneNumber, default: str) -> tuple[str, ...]:
     """The zones the number's owner may be in, all of which must be open; `default` for a number that names none."""
-    zones = tuple(z for z in number_zones.time_zones_for_number(number) if z != UNKNOWN_ZONE and known_zone(z))
+    zones = tuple(
+        z for z in number_zones.time_zones_for_number(number) if z != UNKNOWN_ZONE and known_zone(z)
+    )
     return zones or ((default,) if default else ())
 
 

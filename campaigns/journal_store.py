@@ -94,7 +94,14 @@ SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id) 
 AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"
 
 # PostgreSQL takes a bare VALUES list's types from its first row, so each column names its own.
-ID, TIME, INT, REAL, TEXT, BOOL = "%s::uuid", "%s::timestamptz", "%s::bigint", "%s::real", "%s::text", "%s::bool"
+ID, TIME, INT, REAL, TEXT, BOOL = (
+    "%s::uuid",
+    "%s::timestamptz",
+    "%s::bigint",
+    "%s::real",
+    "%s::text",
+    "%s::bool",
+)
 
 
 class JournalStore:
@@ -152,7 +159,19 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
     disposed: list[Dispositioned] = list({r.call_id: r for r in kinds.get(Dispositioned, [])}.values())
     put(
         DISPOSED,
-        [(as_uuid(r.call_id), r.user_id, r.code, r.notes, r.do_not_call, r.callback_at or r.retry_at, r.final, r.at) for r in disposed],
+        [
+            (
+                as_uuid(r.call_id),
+                r.user_id,
+                r.code,
+                r.notes,
+                r.do_not_call,
+                r.callback_at or r.retry_at,
+                r.final,
+                r.at,
+            )
+            for r in disposed
+        ],
     )
     ended: list[AttemptEnded] = list({r.call_id: r for r in reversed(kinds.get(AttemptEnded, []))}.values())
     _put_ended(put, ended)

@@ -40,13 +40,19 @@ def may_call(facts: Facts, config: CampaignConfig, now: datetime) -> Permit | Re
     if not facts.leased:
         return refuse(RefusalReason.LEASE_LOST, "the lease is not ours any more")
     if not config.running or not facts.open:
-        return refuse(RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run, or has finished with this lead")
+        return refuse(
+            RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run, or has finished with this lead"
+        )
     if facts.on_dnc:
         return refuse(RefusalReason.DNC, "the number is on the do-not-call list")
     if facts.attempts >= config.rules.attempts:
-        return refuse(RefusalReason.ATTEMPTS, f"{facts.attempts} attempts were made, the cap is {config.rules.attempts}")
+        return refuse(
+            RefusalReason.ATTEMPTS, f"{facts.attempts} attempts were made, the cap is {config.rules.attempts}"
+        )
     if facts.locked_until is not None and facts.locked_until > now:
-        return refuse(RefusalReason.LOCK_OUT, f"locked out until {facts.locked_until:%F %T}Z", facts.locked_until)
+        return refuse(
+            RefusalReason.LOCK_OUT, f"locked out until {facts.locked_until:%F %T}Z", facts.locked_until
+        )
     if facts.next_at is not None and facts.next_at > now:
         return refuse(RefusalReason.RETRY_DELAY, f"not before {facts.next_at:%F %T}Z", facts.next_at)
     if not facts.zones:

@@ -47,10 +47,15 @@ def fail(message: str, code: int = WRONG_INPUT) -> Any:
 def common(command: Any) -> Any:
     """The options that every command takes."""
     command = click.option(
-        "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for the embedded database, spool and state."
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder for the embedded database, spool and state.",
     )(command)
     return click.option(
-        "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="The daemon's dialer.toml."
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The daemon's dialer.toml.",
     )(command)
 
 
@@ -72,11 +77,24 @@ def main() -> None:
 
 @main.command()
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds to run; without it until Ctrl-C.")
-@click.option("--json", "summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary to this file; no live view.")
+@click.option(
+    "--json",
+    "summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the summary to this file; no live view.",
+)
 @click.option("--seats", type=click.IntRange(1, 2000), default=20, show_default=True, help="Virtual seats.")
-@click.option("--leads", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True, help="Customers on the list.")
+@click.option(
+    "--leads",
+    type=click.IntRange(1, 1_000_000),
+    default=5_000,
+    show_default=True,
+    help="Customers on the list.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Chooses the customers' behaviour.")
-@click.option("--web-port", type=click.IntRange(0, 65535), default=0, help="Port of the pages; 0 takes a free one.")
+@click.option(
+    "--web-port", type=click.IntRange(0, 65535), default=0, help="Port of the pages; 0 takes a free one."
+)
 @common
 def demo(
     duration: float | None,
@@ -96,7 +114,13 @@ def demo(
     from dialer.demo import DemoOptions, run_demo
 
     options = DemoOptions(
-        duration_s=duration, seats=seats, leads=leads, seed=seed, data=data, web_port=web_port, campaign_file=config_file
+        duration_s=duration,
+        seats=seats,
+        leads=leads,
+        seed=seed,
+        data=data,
+        web_port=web_port,
+        campaign_file=config_file,
     )
     sys.exit(run_demo(options, summary))
 
@@ -119,7 +143,9 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     async def running() -> None:
         daemon = Daemon(config, settings.data)
         with serve_signals(daemon, settings.config_file):
-            await daemon.run(ready=lambda at: click.echo(f"seats' page: http://{config.web.host}:{at.web}/", err=True))
+            await daemon.run(
+                ready=lambda at: click.echo(f"seats' page: http://{config.web.host}:{at.web}/", err=True)
+            )
 
     try:
         new_loop(running())
@@ -129,10 +155,14 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
 
 @main.command()
 @click.option("--switch", "switch_name", help="Only this switch.")
-@click.option("--dial", help="Place the test call to this dial string, such as PJSIP/100; without it inside the switch.")
+@click.option(
+    "--dial", help="Place the test call to this dial string, such as PJSIP/100; without it inside the switch."
+)
 @as_json
 @common
-def check(switch_name: str | None, dial: str | None, json_out: bool, config_file: Path | None, data: Path | None) -> None:
+def check(
+    switch_name: str | None, dial: str | None, json_out: bool, config_file: Path | None, data: Path | None
+) -> None:
     """Verify each switch end to end: link, log-in, rights, version, dialplan, and a test call."""
     from dialer.check import check_switch
 
@@ -142,7 +172,11 @@ def check(switch_name: str | None, dial: str | None, json_out: bool, config_file
         fail(f"there is no switch {switch_name!r} in {config_file}")
     results = {s.name: asyncio.run(check_switch(s, dial)) for s in sections}
     if json_out:
-        click.echo(json.dumps({n: [vars_of(step) for step in steps] for n, steps in results.items()}, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                {n: [vars_of(step) for step in steps] for n, steps in results.items()}, ensure_ascii=False
+            )
+        )
     else:
         for name, steps in results.items():
             click.echo(f"switch {name}")
@@ -158,7 +192,9 @@ def check(switch_name: str | None, dial: str | None, json_out: bool, config_file
 @click.option("--by", default="", help="Who applies it; the system's user by default.")
 @as_json
 @common
-def apply(files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | None, data: Path | None) -> None:
+def apply(
+    files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | None, data: Path | None
+) -> None:
     """Apply campaign files. A running daemon takes them within 2 s; a wrong one changes nothing."""
     import getpass
 
@@ -181,15 +217,21 @@ def apply(files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | 
         click.echo(json.dumps(rows))
     else:
         for row in rows:
-            click.echo(f"{row['campaign']}: version {row['version']}, {'running' if row['running'] else 'stopped'}")
+            click.echo(
+                f"{row['campaign']}: version {row['version']}, {'running' if row['running'] else 'stopped'}"
+            )
 
 
 @main.command(name="import")
 @click.argument("campaign")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--region", default="CN", show_default=True, help="Country of numbers without a country code (ISO 3166).")
+@click.option(
+    "--region", default="CN", show_default=True, help="Country of numbers without a country code (ISO 3166)."
+)
 @click.option("--zone", default="", help="Time zone of numbers that name none (IANA).")
-@click.option("--rejects", type=click.Path(path_type=Path), help="Where rejected rows go; FILE.rejected.csv by default.")
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Where rejected rows go; FILE.rejected.csv by default."
+)
 @as_json
 @common
 def import_list(
@@ -219,7 +261,12 @@ def import_list(
         except ImportFailed as fault:
             fail(str(fault))
     if json_out:
-        row = {"accepted": result.accepted, "rejected": result.rejected, "encoding": result.encoding, "rejects": str(rejects)}
+        row = {
+            "accepted": result.accepted,
+            "rejected": result.rejected,
+            "encoding": result.encoding,
+            "rejects": str(rejects),
+        }
         click.echo(json.dumps(row))
         return
     click.echo(f"{result.accepted} accepted, {result.rejected} rejected ({result.encoding})")
@@ -232,7 +279,9 @@ def import_list(
 @main.command()
 @click.argument("login")
 @click.option("--name", required=True, help="As shown to others.")
-@click.option("--role", type=click.Choice(["agent", "supervisor", "admin"]), default="agent", show_default=True)
+@click.option(
+    "--role", type=click.Choice(["agent", "supervisor", "admin"]), default="agent", show_default=True
+)
 @click.option("--phone", default="", help="Their SIP endpoint.")
 @click.option("--campaign", "campaigns", multiple=True, help="A campaign they serve; may be given again.")
 @click.option("--organisation", default="main", show_default=True)
@@ -257,7 +306,9 @@ def user(
     with opened_database(Settings(config_file, data)) as engine:
         users = UserStore(engine)
         try:
-            user_id = users.create(users.branch(organisation, branch), login, name, role, password, phone, campaigns)
+            user_id = users.create(
+                users.branch(organisation, branch), login, name, role, password, phone, campaigns
+            )
         except LoginTaken as fault:
             fail(str(fault))
     click.echo(f"{login}: user {user_id}")
@@ -295,7 +346,9 @@ def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
     def opened():  # type: ignore[no-untyped-def]
         url = settings.config().database.url if settings.config_file is not None else ""
         try:
-            engine = database.connect(url or database.start_embedded(settings.data / "postgresql"), pool_size=2)
+            engine = database.connect(
+                url or database.start_embedded(settings.data / "postgresql"), pool_size=2
+            )
             database.migrate(engine)
         except CampaignsError as fault:
             fail(str(fault), 1)

@@ -152,11 +152,15 @@ class Daemon:
         store = CampaignStore(stored)
         app = create_app(self.bus, accounts, _web_settings(config))
         metrics_port = self.metrics.serve(config.metrics.host, config.metrics.port)
-        running = asyncio.create_task(engine.run(before=lambda: self._recover(engine, stored, store)), name="engine")
+        running = asyncio.create_task(
+            engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
+        )
         web_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         parts = [
             running,
-            asyncio.create_task(serve(app, config.web.host, config.web.port, web_port.set_result), name="web"),
+            asyncio.create_task(
+                serve(app, config.web.host, config.web.port, web_port.set_result), name="web"
+            ),
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
             asyncio.create_task(self._refresh(app, agi, switches), name="figures"),
         ]
@@ -192,7 +196,8 @@ class Daemon:
             await asyncio.to_thread(StoredHopper(stored, self.config.engine.name).take_over, now)
         users = await asyncio.to_thread(UserStore(stored).all)
         seats: Mapping[int, LogIn] = {
-            u.user_id: LogIn(user_id=u.user_id, name=u.name, phone=u.phone, campaigns=u.campaigns) for u in users
+            u.user_id: LogIn(user_id=u.user_id, name=u.name, phone=u.phone, campaigns=u.campaigns)
+            for u in users
         }
         engine.core.recover(found, seats, monotonic())
         engine.flush()
@@ -231,7 +236,9 @@ class Daemon:
                     for name in list(engine.core.campaigns):
                         await self._read_ledger(engine, store, name, datetime.now(UTC))
                 if turn % PARTITIONS_EVERY == 0 and self.database is not None:
-                    await asyncio.to_thread(database.ensure_partitions, self.database, datetime.now(UTC).date())
+                    await asyncio.to_thread(
+                        database.ensure_partitions, self.database, datetime.now(UTC).date()
+                    )
             except SQLAlchemyError as fault:
                 log.warning("the campaigns could not be looked at", reason=database.reason(fault))
 
@@ -275,7 +282,12 @@ def _unavailable_told_apart(apply: Callable[[Batch], None]) -> Callable[[Batch],
 
         try:
             apply(batch)
-        except (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError) as fault:
+        except (
+            OperationalError,
+            InterfaceError,
+            psycopg2.OperationalError,
+            psycopg2.InterfaceError,
+        ) as fault:
             raise Unavailable(str(fault).strip().split("\n")[0]) from fault
 
     return applied
@@ -301,4 +313,3 @@ def _web_settings(config: Config) -> WebSettings:
         trusted_proxies=web.trusted_proxies,
         default_language=web.default_language,
     )
-

@@ -15,10 +15,10 @@ from time import monotonic, time
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from campaigns.config import CampaignConfig
-from campaigns.recycle import after_outcome
 
+from campaigns.config import CampaignConfig
 from campaigns.records import AttemptEnded
+from campaigns.recycle import after_outcome
 from campaigns.values import Outcome, Permit, Refusal
 from cti.bus import Bus
 from cti.messages import Command, Dispose, Reply, SaveNotes, ScreenPop

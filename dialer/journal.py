@@ -35,7 +35,7 @@ class Unavailable(Exception):
 
 
 class Spool:
-    """Records on disk, a JSON line each: `[serial, record]`. A line cut by a crash is dropped: it was never promised."""
+    """Records on disk, a JSON line each: `[serial, record]`. A line that a crash cut was never promised: dropped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -12,7 +12,9 @@ QUIET = ("panoramisk", "asyncio", "uvicorn", "alembic", "websockets")
 
 def configure(out: TextIO, people: bool, level: str = "info") -> None:
     """Send all logs to `out`, the libraries' warnings included."""
-    renderer = structlog.dev.ConsoleRenderer(colors=out.isatty()) if people else structlog.processors.JSONRenderer()
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty()) if people else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -25,6 +27,8 @@ def configure(out: TextIO, people: bool, level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True)
+    logging.basicConfig(
+        stream=out, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True
+    )
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

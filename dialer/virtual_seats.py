@@ -10,7 +10,18 @@ from dataclasses import dataclass
 import structlog
 
 from cti.bus import Bus
-from cti.messages import CallStatus, Command, Dispose, HangUp, LogIn, Ready, RedialPhone, ScreenPop, SeatMessage, SeatStatus
+from cti.messages import (
+    CallStatus,
+    Command,
+    Dispose,
+    HangUp,
+    LogIn,
+    Ready,
+    RedialPhone,
+    ScreenPop,
+    SeatMessage,
+    SeatStatus,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from campaigns.recycle import after_outcome
-
 from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
+from campaigns.recycle import after_outcome
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState

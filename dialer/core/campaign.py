@@ -7,9 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from campaigns.config import CampaignConfig
-from pacing.modes import ModePacer
-
 from pacing.contract import Decision, Mode, Pacer, PacingConfig, Room
+from pacing.modes import ModePacer
 
 
 def pacing_config(config: CampaignConfig) -> PacingConfig:

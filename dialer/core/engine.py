@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
-from campaigns.config import CampaignConfig
 
+from campaigns.config import CampaignConfig
 from campaigns.records import AnyRecord
 from campaigns.values import InFlight, Lead, Outcome
 from cti.messages import Command, DispositionChoice, LogIn, Reply, ScreenPop, SeatMessage

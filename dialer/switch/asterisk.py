@@ -120,7 +120,9 @@ class AsteriskSwitch:
                 self._up = False
                 listener(LinkDown(monotonic(), self.name, reason))
             if reason != told:
-                log.warning("the switch can't be used", switch=self.name, reason=reason, next_try_s=round(wait_s, 1))
+                log.warning(
+                    "the switch can't be used", switch=self.name, reason=reason, next_try_s=round(wait_s, 1)
+                )
                 told = reason
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
@@ -247,7 +249,9 @@ async def log_in(link: AmiLink, user: str, secret: str) -> str:
     try:
         settings = await link.ask("CoreSettings")
     except ActionRefused as fault:
-        raise NoRight(f"CoreSettings: {fault}; `read` and `write` of the AMI user must name system and reporting") from fault
+        raise NoRight(
+            f"CoreSettings: {fault}; `read` and `write` of the AMI user must name system and reporting"
+        ) from fault
     version = settings.get("AsteriskVersion", "")
     major = version.split(".")[0]
     if major.isdigit() and int(major) < OLDEST_VERSION:
@@ -259,7 +263,10 @@ async def set_filters(link: AmiLink) -> None:
     """Let only the events through that are used. Asterisk before 20.10 knows only the older, slower form."""
     for name in WANTED:
         try:
-            await link.ask("Filter", (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name}),method(none)")))
+            await link.ask(
+                "Filter",
+                (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name}),method(none)")),
+            )
         except ActionRefused as fault:
             if "ermission" in str(fault):
                 raise NoRight(f"Filter: {fault}; `write` of the AMI user must name system") from fault
@@ -290,7 +297,7 @@ def explain(fault: Exception, host: str, port: int) -> str:
     """One clear line for a person."""
     at = f"{host}:{port}"
     if isinstance(fault, LoginRefused):
-        return f"{at} refuses the log-in ({fault}): user or secret differ from manager.conf, or it does not permit this address"
+        return f"{at} refuses the log-in ({fault}): compare user, secret and `permit` with its manager.conf"
     if isinstance(fault, ConnectionRefusedError):
         return f"nothing listens on {at}: is Asterisk running, and manager.conf's `enabled = yes` and port right?"
     if isinstance(fault, OSError):

@@ -58,7 +58,9 @@ class AmiLink(AMIProtocol):
             if self.parser.banner.encode().startswith(BANNER):
                 self.greeted.set_result(self.parser.banner.partition("/")[2])
             else:
-                self.greeted.set_exception(ActionRefused(f"it is no Asterisk: it says {self.parser.banner[:60]!r}"))
+                self.greeted.set_exception(
+                    ActionRefused(f"it is no Asterisk: it says {self.parser.banner[:60]!r}")
+                )
         for message in messages:
             name = message.get("Event")
             if name is None:

@@ -127,7 +127,13 @@ class Translation:
         # carrier; both mean that nobody picked up.
         self._listener(
             HungUp(
-                at, self._switch, uid, cause, message.get("Cause-txt", ""), tech_cause, timed_out=reason == TIMED_OUT
+                at,
+                self._switch,
+                uid,
+                cause,
+                message.get("Cause-txt", ""),
+                tech_cause,
+                timed_out=reason == TIMED_OUT,
             )
         )
 

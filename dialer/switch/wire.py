@@ -16,7 +16,9 @@ from dialer.switch.port import UnsafeValue
 BANNER = b"Asterisk Call Manager/"
 MAX_MESSAGE = 262_144  # bytes; a Command's output may be long, an event never is
 MAX_BANNER = 256
-MAX_LINE = 1_022  # bytes Asterisk 22 takes in a line from us; one more is "line too long", and an orphan error
+MAX_LINE = (
+    1_022  # bytes Asterisk 22 takes in a line from us; one more is "line too long", and an orphan error
+)
 END = b"\r\n\r\n"
 
 Message = dict[str, str]

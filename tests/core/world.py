@@ -1,4 +1,4 @@
-"""A world around the core: a switch in a dictionary that does what it is told, late, twice or never, as a test likes."""
+"""A world around the core: a switch in a dictionary that obeys, late, twice or never, as a test likes."""
 
 from __future__ import annotations
 
@@ -174,7 +174,11 @@ class World:
 
     def seat(self, user_id: int, mode: str = "nailed", ready: bool = True) -> None:
         """A seat that has logged in, whose phone is up, and who is ready."""
-        self.command(LogIn(user_id=user_id, name=f"u{user_id}", phone=f"seat{user_id}", campaigns=(CAMPAIGN,), mode=mode))
+        self.command(
+            LogIn(
+                user_id=user_id, name=f"u{user_id}", phone=f"seat{user_id}", campaigns=(CAMPAIGN,), mode=mode
+            )
+        )
         if mode == "nailed":
             self.answer(self.core.seats.by_user[user_id].leg)
         if ready:
