@@ -89,7 +89,8 @@ LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
 WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
 """)
 TAKE_OVER = text("""
-UPDATE lead SET lease_owner = :owner, lease_until = :until WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
+UPDATE lead SET lease_owner = :owner, lease_until = :until
+WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
 """)
 
 OPEN_LEADS = text("SELECT count(*) FROM lead WHERE campaign_id = :campaign AND open")

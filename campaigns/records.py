@@ -13,18 +13,18 @@ class Record(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
     at: datetime
 
 
-class AttemptAnswered(Record, tag="answered"):
+class AttemptAnswered(Record, frozen=True, tag="answered"):
     call_id: str
 
 
-class AttemptConnected(Record, tag="connected"):
+class AttemptConnected(Record, frozen=True, tag="connected"):
     """The customer and `user_id`'s seat are in one bridge."""
 
     call_id: str
     user_id: int
 
 
-class AttemptEnded(Record, tag="ended"):
+class AttemptEnded(Record, frozen=True, tag="ended"):
     """The one outcome of an originate; sets the attempt, the number's and the lead's next state.
 
     `retry_at` is when the number may be tried again (None: no more by itself); `locked_until` sets a lock-out.
@@ -46,7 +46,7 @@ class AttemptEnded(Record, tag="ended"):
     final: bool = False
 
 
-class Dispositioned(Record, tag="dispositioned"):
+class Dispositioned(Record, frozen=True, tag="dispositioned"):
     """The seat's verdict on a call. `retry_at` and `final` overrule those of the outcome."""
 
     call_id: str
@@ -59,13 +59,13 @@ class Dispositioned(Record, tag="dispositioned"):
     final: bool = False
 
 
-class NotesSaved(Record, tag="notes"):
+class NotesSaved(Record, frozen=True, tag="notes"):
     call_id: str
     user_id: int
     notes: str
 
 
-class OptedOut(Record, tag="opted_out"):
+class OptedOut(Record, frozen=True, tag="opted_out"):
     """The customer asked, by key or by voice, not to be called again: the number goes on the DNC list."""
 
     call_id: str
@@ -74,7 +74,7 @@ class OptedOut(Record, tag="opted_out"):
     campaign_id: int
 
 
-class SeatChanged(Record, tag="seat"):
+class SeatChanged(Record, frozen=True, tag="seat"):
     """A line of the seat session log."""
 
     user_id: int
@@ -84,7 +84,7 @@ class SeatChanged(Record, tag="seat"):
     call_id: str = ""
 
 
-class Audited(Record, tag="audit"):
+class Audited(Record, frozen=True, tag="audit"):
     actor: str
     action: str
     subject: str

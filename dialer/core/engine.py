@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -59,7 +60,7 @@ class EngineCore:
         self.breaches: Counter[str] = Counter()
         self.draining = False
         self.ended: Callable[[Call, Outcome], None] | None = None
-        self._on = {
+        self._on: Mapping[type, Callable[[Any], None]] = {
             port.LinkUp: self._link_up,
             port.LinkDown: self._link_down,
             port.Created: self._created,
