@@ -175,18 +175,15 @@ async def open_link(host: str, port: int, on_event: OnEvent, limit_s: float = RE
 
     Raises OSError for a refused connection, ActionRefused for something that is no Asterisk, ReplyLost for silence.
     """
-    manager = panoramisk.Manager(
-        host=host,
-        port=port,
-        loop=asyncio.get_running_loop(),
-        protocol_factory=lambda: AmiLink(on_event),
-    )
     loop = asyncio.get_running_loop()
+
+    def protocol() -> AmiLink:
+        return AmiLink(on_event)
+
+    manager = panoramisk.Manager(host=host, port=port, loop=loop, protocol_factory=protocol)
     try:
         async with asyncio.timeout(limit_s):
-            _, link = await loop.create_connection(
-                manager.config["protocol_factory"], manager.config["host"], manager.config["port"]
-            )
+            _, link = await loop.create_connection(protocol, host, port)
     except TimeoutError:
         raise ReplyLost(f"no connection to {host}:{port} within {limit_s:g} s") from None
     link.factory = manager
