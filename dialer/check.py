@@ -43,7 +43,7 @@ class _Failed(Exception):
 
 
 async def check_switch(section: SwitchSection, dial: str | None = None) -> list[Step]:
-    """Try everything the engine will need; stops at the first step that fails. `dial` is the test call's dial string."""
+    """Try everything the engine will need, up to the first step that fails. `dial` is the test call's dial string."""
     steps: list[Step] = []
     heard: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(10_000)
     link: AmiLink | None = None

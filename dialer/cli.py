@@ -7,7 +7,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -38,7 +38,7 @@ class Settings:
             fail(str(fault))
 
 
-def fail(message: str, code: int = WRONG_INPUT) -> Any:
+def fail(message: str, code: int = WRONG_INPUT) -> NoReturn:
     """Say what is wrong on stderr, and leave."""
     click.echo(f"dialer: {message}", err=True)
     sys.exit(code)
@@ -317,7 +317,7 @@ def user(
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: tuple[str, ...]) -> None:
-    """Run the virtual switch by itself: an AMI server to point a daemon at. `dialer simulate --help` has its options."""
+    """Run the virtual switch by itself, for a daemon to be pointed at. `dialer simulate --help` has its options."""
     from simulator.__main__ import main as simulator_main
 
     sys.exit(simulator_main(list(arguments)))

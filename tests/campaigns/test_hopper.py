@@ -1,0 +1,133 @@
+"""Leads under a lease: in flight once, given back, found after a crash, refused at the last moment."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Engine, text
+
+from campaigns.hopper import LEASE, Hopper
+from campaigns.records import AttemptConnected, AttemptEnded, OptedOut
+from campaigns.values import Permit, Refusal, RefusalReason
+from tests.campaigns.world import CONFIG, NOON, Campaign, later
+
+pytest_plugins = ("tests.database",)
+
+
+def test_a_lead_is_handed_out_once_however_many_ask(db: Engine) -> None:
+    campaign = Campaign(db, leads=200)
+    with ThreadPoolExecutor(4) as threads:
+        taken = list(threads.map(lambda _: campaign.lease(60), range(4)))
+    ids = [lead.lead_id for leads in taken for lead in leads]
+    assert len(ids) == len(set(ids)) == 200
+
+
+def test_a_lease_given_back_comes_again_a_skipped_one_later(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    [lead] = campaign.lease()
+    assert campaign.lease() == []
+    campaign.hopper.release([lead.call_id])
+    [again] = campaign.lease()
+    assert again.call_id != lead.call_id
+    campaign.hopper.release([again.call_id], later(hours=1))
+    assert campaign.lease() == []
+    assert len(campaign.lease(at=later(hours=1, seconds=1))) == 1
+
+
+def test_a_dialed_lead_is_not_given_back_without_an_outcome(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    leads = campaign.lease()
+    campaign.dial(leads)
+    campaign.hopper.release([leads[0].call_id])
+    assert campaign.lease() == []
+    [flight] = campaign.hopper.in_flight(NOON)
+    assert flight.dialed and flight.switch == "main" and flight.seat_user_id is None
+
+
+def test_after_a_crash_the_leases_tell_what_was_in_flight(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    waiting, dialed, talking = campaign.lease(3)
+    campaign.dial([dialed, talking])
+    campaign.record(AttemptConnected(at=NOON, call_id=talking.call_id, user_id=7))
+    found = {f.call_id: f for f in Hopper(db, "engine-1").in_flight(NOON)}
+    assert not found[waiting.call_id].dialed
+    assert found[dialed.call_id].dialed and found[dialed.call_id].seat_user_id is None
+    assert found[talking.call_id].seat_user_id == 7
+    assert found[talking.call_id].lead.attempts == 0
+
+
+def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    campaign.lease()
+    other = Hopper(db, "engine-2")
+    assert other.in_flight(later(minutes=1)) == [] and other.take_over(later(minutes=1)) == 0
+    assert len(other.in_flight(later(minutes=6))) == 1 and other.take_over(later(minutes=6)) == 1
+
+
+def test_nothing_is_leased_outside_the_window(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    assert campaign.lease(at=later(hours=9)) == []  # 21 o'clock
+    assert len(campaign.lease(at=later(hours=22))) == 1
+
+
+def test_the_rules_are_asked_again_when_dialing(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    late, barred, stopped = campaign.lease(3, later(hours=7, minutes=59))  # 19:59
+    evening = later(hours=8)
+    campaign.record(OptedOut(at=NOON, call_id="x", number=barred.number, source="key", campaign_id=campaign.id))
+    answers = campaign.hopper.authorize([(late.call_id, "main"), (barred.call_id, "main")], evening)
+    assert _reason(answers[late.call_id]) is RefusalReason.WINDOW
+    assert answers[late.call_id].until == later(hours=21)  # type: ignore[union-attr] - 9 o'clock in Shanghai
+    assert _reason(answers[barred.call_id]) is RefusalReason.DNC
+    campaign.store.apply(CONFIG.replace("true", "false"), "test", "tester", NOON)
+    assert _reason(campaign.hopper.authorize([(stopped.call_id, "main")], NOON)[stopped.call_id]) is (
+        RefusalReason.CAMPAIGN_STOPPED
+    )
+    assert campaign.one("SELECT count(*) FROM attempt")[0] == 0
+    assert campaign.hopper.in_flight(NOON) == []
+
+
+def test_a_call_whose_lease_is_gone_is_refused(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    [lead] = campaign.lease()
+    campaign.hopper.release([lead.call_id])
+    assert campaign.dial([lead]) == []
+    assert campaign.dial(campaign.lease()) != []
+
+
+def test_a_permit_is_on_record_before_it_is_handed_out(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    leads = campaign.lease(2)
+    assert set(campaign.dial(leads)) == {lead.call_id for lead in leads}
+    assert campaign.one("SELECT count(*), min(switch), min(dialed_at) FROM attempt") == (2, "main", NOON)
+    assert campaign.one("SELECT sum(attempts) FROM number")[0] == 2
+
+
+def test_the_cap_ends_a_lead_and_a_lock_out_holds_over_campaigns(db: Engine) -> None:
+    campaign = Campaign(db, leads=1, more="[rules]\nattempts = 2\nlock_out_s = 3600.0\n")
+    at = NOON
+    for expected in (1, 2):
+        leads = campaign.lease(at=at)
+        assert campaign.dial(leads, at) and leads[0].attempts == expected - 1
+        ended = AttemptEnded(at=at, call_id=leads[0].call_id, outcome="abandoned", retry_at=at, locked_until=at)
+        campaign.record(ended)
+    [lead] = campaign.lease(at=at)
+    assert _reason(campaign.hopper.authorize([(lead.call_id, "main")], at)[lead.call_id]) is RefusalReason.ATTEMPTS
+    assert campaign.lease(at=later(hours=1)) == []
+    assert campaign.hopper.left(campaign.id) == 0
+
+
+def test_leasing_reads_the_index_of_ready_leads(db: Engine) -> None:
+    campaign = Campaign(db, leads=20_000)
+    values = {
+        "campaign": campaign.id, "now": NOON, "zones": ["Asia/Shanghai"], "limit": 100, "ids": [], "owner": "x",
+        "until": NOON,
+    }  # fmt: skip
+    with db.connect() as connection:
+        plan = "\n".join(r[0] for r in connection.execute(text("EXPLAIN " + LEASE.text), values))
+    assert "lead_ready" in plan and "Seq Scan on lead" not in plan
+
+
+def _reason(answer: Permit | Refusal) -> RefusalReason:
+    assert isinstance(answer, Refusal)
+    return answer.reason

@@ -1,0 +1,58 @@
+"""A campaign with a list, for stories about leads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, text
+
+from campaigns.hopper import Hopper
+from campaigns.importing import ImportResult, Row, store_rows
+from campaigns.journal_store import JournalStore
+from campaigns.records import AnyRecord
+from campaigns.store import Applied, CampaignStore
+from campaigns.values import Lead, Permit
+
+NOON = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)  # 12 o'clock in Shanghai, a Tuesday
+CONFIG = 'name = "spring"\nswitch = "main"\nrunning = true\n'
+
+
+class Campaign:
+    """One campaign in a fresh database."""
+
+    def __init__(self, db: Engine, leads: int = 10, more: str = "", zone: str = "Asia/Shanghai") -> None:
+        self.db = db
+        self.store = CampaignStore(db)
+        self.applied: Applied = self.store.apply(CONFIG + more, "test", "tester", NOON)
+        rows = [Row(n + 2, f"+8613800{n:06d}", f"客户{n}", {"n": n}, (zone,)) for n in range(leads)]
+        self.imported = ImportResult(0)
+        store_rows(db, self.id, "list", "test", NOON, rows, lambda reject: None, self.imported)
+        self.hopper = Hopper(db, "engine-1")
+        self.journal = JournalStore(db, "engine-1")
+        self._serial = 0
+
+    @property
+    def id(self) -> int:
+        return self.applied.campaign_id
+
+    def lease(self, limit: int = 1, at: datetime = NOON) -> list[Lead]:
+        return self.hopper.lease(self.id, limit, at)
+
+    def dial(self, leads: Sequence[Lead], at: datetime = NOON) -> list[str]:
+        """Authorize; the ids of those that were permitted."""
+        answers = self.hopper.authorize([(lead.call_id, "main") for lead in leads], at)
+        return [call_id for call_id, answer in answers.items() if isinstance(answer, Permit)]
+
+    def record(self, *records: AnyRecord) -> None:
+        batch = [(self._serial + n, record) for n, record in enumerate(records, 1)]
+        self._serial += len(records)
+        self.journal.apply(batch)
+
+    def one(self, sql: str, **values: object):  # type: ignore[no-untyped-def]
+        with self.db.connect() as connection:
+            return connection.execute(text(sql), values).one()
+
+
+def later(**more: float) -> datetime:
+    return NOON + timedelta(**more)

@@ -1,0 +1,62 @@
+"""A real PostgreSQL for tests: one embedded server a run, a migrated template, a copy of it for each test."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from campaigns import database
+
+_serial = count(1)
+
+
+@cache
+def server() -> str:
+    """The URL of this run's server. It stops, and its folder goes, when the run ends."""
+    folder = Path(tempfile.mkdtemp(prefix="zhudong-pg-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # runs after the server's own end
+    return database.start_embedded(folder / "pg")
+
+
+def url_of(name: str) -> str:
+    return server().replace("/postgres?", f"/{name}?", 1)
+
+
+@cache
+def template() -> str:
+    """The name of a database that has been migrated and is never used itself."""
+    _run(f"CREATE DATABASE {(name := 'zhudong_template')}")
+    engine = database.connect(url_of(name), pool_size=2)
+    database.migrate(engine)
+    engine.dispose()
+    return name
+
+
+def fresh_url() -> str:
+    """The URL of a database of one's own, migrated and empty."""
+    name = f"test_{next(_serial)}"
+    _run(f"CREATE DATABASE {name} TEMPLATE {template()}")
+    return url_of(name)
+
+
+@pytest.fixture
+def db() -> Iterator[Engine]:
+    """An engine on a fresh database."""
+    engine = database.connect(fresh_url())
+    yield engine
+    engine.dispose()
+
+
+def _run(statement: str) -> None:
+    admin = database.connect(server(), pool_size=1)
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(statement))
+    admin.dispose()
