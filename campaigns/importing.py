@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 import phonenumbers
@@ -129,8 +129,10 @@ def import_csv(
             if len(result.rejects) < REJECTS_KEPT:
                 result.rejects.append(each)
 
+        rows = read_rows(file, str(path), region, zone)
+
         def good() -> Iterator[Row]:
-            for each in read_rows(file, str(path), region, zone):
+            for each in rows:
                 if isinstance(each, Row):
                     yield each
                 else:
@@ -149,8 +151,8 @@ def encoding_of(path: Path) -> str:
     return min(faults, key=lambda name: faults[name])
 
 
-def read_rows(file: TextIO, where: str, region: str, zone: str) -> Iterator[Row | Reject]:
-    """Read every record of a CSV file with a header. Raises :class:`ImportFailed` for a header of no use."""
+def read_rows(file: Iterable[str], where: str, region: str, zone: str) -> Iterator[Row | Reject]:
+    """Read the header at once and every record as it is asked for. Raises :class:`ImportFailed` for a bad header."""
     csv.field_size_limit(MAX_FIELD)
     reader = csv.reader(file, strict=True)
     try:
@@ -160,18 +162,7 @@ def read_rows(file: TextIO, where: str, region: str, zone: str) -> Iterator[Row 
     except csv.Error as fault:
         raise ImportFailed(f"{where}: row 1 can't be read: {fault}") from fault
     columns = _columns(header, where)
-    place = 1
-    while True:
-        place += 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as fault:
-            yield Reject(place, f"can't be read: {fault}")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _row(place, cells, header, columns, region, zone)
+    return _records(reader, header, columns, region, zone)
 
 
 def store_rows(
@@ -228,6 +219,23 @@ def _columns(header: list[str], where: str) -> _Columns:
     if phone is None:
         raise ImportFailed(f"{where}: no column holds the number; name one of them phone, number or 电话")
     return _Columns(phone, find(NAME_HEADERS), find(ZONE_HEADERS))
+
+
+def _records(
+    reader: Iterator[list[str]], header: list[str], columns: _Columns, region: str, zone: str
+) -> Iterator[Row | Reject]:
+    place = 1
+    while True:
+        place += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as fault:
+            yield Reject(place, f"can't be read: {fault}")
+            continue
+        if any(cell.strip() for cell in cells):
+            yield _row(place, cells, header, columns, region, zone)
 
 
 def _row(

@@ -74,7 +74,9 @@ def test_the_rules_are_asked_again_when_dialing(db: Engine) -> None:
     campaign = Campaign(db, leads=3)
     late, barred, stopped = campaign.lease(3, later(hours=7, minutes=59))  # 19:59
     evening = later(hours=8)
-    campaign.record(OptedOut(at=NOON, call_id="x", number=barred.number, source="key", campaign_id=campaign.id))
+    campaign.record(
+        OptedOut(at=NOON, call_id="x", number=barred.number, source="key", campaign_id=campaign.id)
+    )
     answers = campaign.hopper.authorize([(late.call_id, "main"), (barred.call_id, "main")], evening)
     assert _reason(answers[late.call_id]) is RefusalReason.WINDOW
     assert answers[late.call_id].until == later(hours=21)  # type: ignore[union-attr] - 9 o'clock in Shanghai
@@ -109,10 +111,15 @@ def test_the_cap_ends_a_lead_and_a_lock_out_holds_over_campaigns(db: Engine) -> 
     for expected in (1, 2):
         leads = campaign.lease(at=at)
         assert campaign.dial(leads, at) and leads[0].attempts == expected - 1
-        ended = AttemptEnded(at=at, call_id=leads[0].call_id, outcome="abandoned", retry_at=at, locked_until=at)
+        ended = AttemptEnded(
+            at=at, call_id=leads[0].call_id, outcome="abandoned", retry_at=at, locked_until=at
+        )
         campaign.record(ended)
     [lead] = campaign.lease(at=at)
-    assert _reason(campaign.hopper.authorize([(lead.call_id, "main")], at)[lead.call_id]) is RefusalReason.ATTEMPTS
+    assert (
+        _reason(campaign.hopper.authorize([(lead.call_id, "main")], at)[lead.call_id])
+        is RefusalReason.ATTEMPTS
+    )
     assert campaign.lease(at=later(hours=1)) == []
     assert campaign.hopper.left(campaign.id) == 0
 

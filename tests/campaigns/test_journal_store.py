@@ -1,0 +1,122 @@
+"""Records reach the tables once, whatever is repeated, and an agent's verdict has the last word in any order."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from campaigns.records import (
+    AttemptAnswered,
+    AttemptConnected,
+    AttemptEnded,
+    Audited,
+    Dispositioned,
+    NotesSaved,
+    OptedOut,
+    SeatChanged,
+)
+from campaigns.values import Lead
+from tests.campaigns.world import NOON, Campaign, later
+
+pytest_plugins = ("tests.database",)
+
+
+def connected(lead: Lead) -> AttemptEnded:
+    return AttemptEnded(
+        at=later(minutes=2), call_id=lead.call_id, outcome="connected", talk_s=61.5, user_id=7, final=True
+    )
+
+
+def dialed(campaign: Campaign) -> Lead:
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    return lead
+
+
+def test_a_batch_applied_twice_counts_once(db: Engine) -> None:
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    batch = [
+        (1, AttemptAnswered(at=NOON, call_id=lead.call_id)),
+        (2, SeatChanged(at=NOON, user_id=7, session_id="s", state="talking", call_id=lead.call_id)),
+        (3, Audited(at=NOON, actor="chen", action="listen", subject="7")),
+    ]
+    campaign.journal.apply(batch)
+    campaign.journal.apply(batch)
+    campaign.journal.apply([*batch, (4, connected(lead))])
+    assert campaign.journal.last_serial() == 4
+    assert campaign.one("SELECT count(*) FROM seat_log")[0] == 1
+    assert campaign.one("SELECT count(*) FROM audit")[0] == 1
+    row = campaign.one("SELECT outcome, answered_at, talk_s FROM attempt")
+    assert row == ("connected", NOON, 61.5)
+
+
+def test_the_first_outcome_is_the_one(db: Engine) -> None:
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    lost = AttemptEnded(at=NOON, call_id=lead.call_id, outcome="lost")
+    campaign.record(connected(lead), lost)
+    campaign.record(lost)
+    assert campaign.one("SELECT outcome FROM attempt")[0] == "connected"
+
+
+def test_a_connected_lead_is_done_unless_the_agent_says_otherwise(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    done, again, early = (dialed(campaign) for _ in range(3))
+    call_back = {"user_id": 7, "code": "interested", "retry_at": later(hours=1)}
+    campaign.record(connected(done), connected(again))
+    campaign.record(Dispositioned(at=NOON, call_id=again.call_id, **call_back))  # type: ignore[arg-type]
+    campaign.record(Dispositioned(at=NOON, call_id=early.call_id, **call_back))  # type: ignore[arg-type]
+    campaign.record(connected(early))
+    assert campaign.lease(5) == []
+    assert {lead.lead_id for lead in campaign.lease(5, later(hours=1))} == {again.lead_id, early.lead_id}
+
+
+def test_a_callback_is_kept_and_the_lead_comes_then(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = dialed(campaign)
+    due = later(hours=3)
+    campaign.record(
+        connected(lead),
+        Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code="interested", callback_at=due),
+    )
+    assert campaign.one("SELECT lead_id, due_at FROM callback") == (lead.lead_id, due)
+    assert campaign.lease(at=later(hours=2)) == [] and len(campaign.lease(at=due)) == 1
+
+
+def test_a_number_that_wants_no_more_calls_is_barred_by_key_or_by_the_agent(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    by_key, by_word = dialed(campaign), dialed(campaign)
+    campaign.record(
+        OptedOut(
+            at=NOON, call_id=by_key.call_id, number=by_key.number, source="key", campaign_id=campaign.id
+        ),
+        connected(by_word),
+        Dispositioned(at=NOON, call_id=by_word.call_id, user_id=7, code="sold", do_not_call=True),
+    )
+    rows = campaign.one("SELECT array_agg(e164 ORDER BY e164), array_agg(source ORDER BY e164) FROM dnc")
+    assert rows[0] == sorted([by_key.number, by_word.number]) and set(rows[1]) == {"key", "agent"}
+
+
+def test_the_last_notes_and_the_last_verdict_count(db: Engine) -> None:
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    campaign.record(
+        NotesSaved(at=NOON, call_id=lead.call_id, user_id=7, notes="first"),
+        NotesSaved(at=NOON, call_id=lead.call_id, user_id=7, notes="再打"),
+        Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code="sold"),
+        Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code="not_interested", final=True),
+        AttemptConnected(at=NOON, call_id=lead.call_id, user_id=7),
+    )
+    assert campaign.one("SELECT notes, user_id FROM attempt") == ("再打", 7)
+    assert campaign.one("SELECT code FROM disposition")[0] == "not_interested"
+
+
+def test_an_abandoned_number_is_locked_out(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = dialed(campaign)
+    until = later(days=3)
+    campaign.record(
+        AttemptEnded(at=NOON, call_id=lead.call_id, outcome="abandoned", retry_at=NOON, locked_until=until)
+    )
+    assert campaign.one("SELECT e164, until FROM lock_out") == (lead.number, until)
+    assert campaign.store.abandoned(campaign.id, 30, later(hours=1)) == (1, 1)
