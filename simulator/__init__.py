@@ -1,4 +1,4 @@
-"""A call centre without telephones: a virtual switch that speaks AMI, with customers and phones that follow a scenario."""
+"""A call centre without telephones: a virtual switch that speaks AMI, and the people at its far ends."""
 
 from __future__ import annotations
 

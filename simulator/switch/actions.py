@@ -1,17 +1,17 @@
-"""The actions that change something: originate, bridge, hang up, redirect, variables, recording, keys, filters, faults."""
+"""The actions that change something: calls, bridges, variables, recording, keys, filters and faults."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from simulator.switch.channel import UP, Channel, Originate
 from simulator.switch.console import console
 from simulator.switch.faults import UnknownFault
 from simulator.switch.filters import BadFilter, parse_criteria, parse_pattern
-from simulator.switch.listing import Listing
+from simulator.switch.listing import LISTINGS, Listing
 from simulator.switch.session import WRITE, Session
 from simulator.switch.wire import Action
 
@@ -34,7 +34,7 @@ def parse_caller(text: str) -> tuple[str, str] | None:
 
 
 def parse_variables(headers: list[str]) -> dict[str, str]:
-    """Variable headers as Asterisk reads them: split at commas out of quotes, quotes and backslashes lost, first one counts."""
+    """Variable headers as Asterisk reads them: split at commas out of quotes, unquoted, the first of a name counts."""
     variables: dict[str, str] = {}
     for header in headers:
         for part in _split(header):
@@ -69,9 +69,9 @@ class Actions:
         self._listing = Listing(switch)
 
     def carry_out(self, session: Session, name: str, action: Action) -> None:
-        found = self.TABLE.get(name)
+        found = ACTIONS.get(name)
         if found is None:
-            listed = Listing.TABLE.get(name)
+            listed = LISTINGS.get(name)
             if listed is None:
                 known = "Use Action: ListCommands to show available commands."
                 session.refuse(action, f"Invalid/unknown command: {action.name}. {known}")
@@ -177,12 +177,14 @@ class Actions:
             return session.refuse(action, "Regex compile error")
         channels = [channel for name, channel in self._switch.exchange.by_name.items() if found.search(name)]
         session.reply(
-            f"Response: Success\r\n{action.reply_id}EventList: start\r\nMessage: Channels hung up will follow\r\n\r\n"
+            f"Response: Success\r\n{action.reply_id}EventList: start\r\n"
+            "Message: Channels hung up will follow\r\n\r\n"
         )
         for channel in channels:
             session.reply(f"Event: ChannelHungup\r\nChannel: {channel.name}\r\n{action.reply_id}\r\n")
         session.reply(
-            f"Event: ChannelsHungupListComplete\r\n{action.reply_id}EventList: Complete\r\nListItems: {len(channels)}\r\n\r\n"
+            f"Event: ChannelsHungupListComplete\r\n{action.reply_id}EventList: Complete\r\n"
+            f"ListItems: {len(channels)}\r\n\r\n"
         )
         for channel in channels:
             if not channel.gone:
@@ -230,6 +232,7 @@ class Actions:
         reply = f"Response: Success\r\n{action.reply_id}Message: DTMF successfully queued\r\n\r\n"
         seconds = int(duration) / 1000 if duration.isdigit() else 0.1
         self._switch.loop.call_later(seconds, release, reply)
+        return None
 
     # --- a channel's things -----------------------------------------------------------------------------------
 
@@ -278,6 +281,7 @@ class Actions:
             channel.recordings -= 1
             session.accept(action)
             self._switch.exchange.feed.channel("MixMonitorStop", channel)
+        return None
 
     def user_event(self, session: Session, action: Action) -> None:
         session.accept(action, "Event Sent")
@@ -323,7 +327,8 @@ class Actions:
         ok, lines = console(self._switch, action.get("command"))
         output = "".join(f"Output: {line}\r\n" for line in lines)
         session.reply(
-            f"Response: {'Success' if ok else 'Error'}\r\n{action.reply_id}Message: Command output follows\r\n{output}\r\n"
+            f"Response: {'Success' if ok else 'Error'}\r\n{action.reply_id}"
+            f"Message: Command output follows\r\n{output}\r\n"
         )
 
     def fault(self, session: Session, action: Action) -> None:
@@ -340,23 +345,24 @@ class Actions:
 
         self._switch.spawn(misbehave())
 
-    Do = Callable[["Actions", Session, Action], None]
-    TABLE: ClassVar[Mapping[str, tuple[frozenset[str], Do]]] = {
-        "bridge": (frozenset({"call"}), bridge),
-        "command": (frozenset({"command"}), command),
-        "events": (frozenset(), events),
-        "filter": (frozenset({"system"}), filter),
-        "getvar": (frozenset({"call", "reporting"}), get_variable),
-        "hangup": (frozenset({"system", "call"}), hang_up),
-        "logoff": (frozenset(), log_off),
-        "mixmonitor": (frozenset({"system", "call"}), record),
-        "mixmonitormute": (frozenset({"system", "call"}), mute_recording),
-        "originate": (frozenset({"originate"}), originate),
-        "ping": (frozenset(), ping),
-        "playdtmf": (frozenset({"call"}), play_dtmf),
-        "redirect": (frozenset({"call"}), redirect),
-        "setvar": (frozenset({"call"}), set_variable),
-        "stopmixmonitor": (frozenset({"system", "call"}), stop_recording),
-        "userevent": (frozenset({"user"}), user_event),
-        "zhudongfault": (WRITE, fault),
-    }
+
+Do = Callable[[Actions, Session, Action], None]
+ACTIONS: Final[Mapping[str, tuple[frozenset[str], Do]]] = {
+    "bridge": (frozenset({"call"}), Actions.bridge),
+    "command": (frozenset({"command"}), Actions.command),
+    "events": (frozenset(), Actions.events),
+    "filter": (frozenset({"system"}), Actions.filter),
+    "getvar": (frozenset({"call", "reporting"}), Actions.get_variable),
+    "hangup": (frozenset({"system", "call"}), Actions.hang_up),
+    "logoff": (frozenset(), Actions.log_off),
+    "mixmonitor": (frozenset({"system", "call"}), Actions.record),
+    "mixmonitormute": (frozenset({"system", "call"}), Actions.mute_recording),
+    "originate": (frozenset({"originate"}), Actions.originate),
+    "ping": (frozenset(), Actions.ping),
+    "playdtmf": (frozenset({"call"}), Actions.play_dtmf),
+    "redirect": (frozenset({"call"}), Actions.redirect),
+    "setvar": (frozenset({"call"}), Actions.set_variable),
+    "stopmixmonitor": (frozenset({"system", "call"}), Actions.stop_recording),
+    "userevent": (frozenset({"user"}), Actions.user_event),
+    "zhudongfault": (WRITE, Actions.fault),
+}

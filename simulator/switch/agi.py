@@ -7,7 +7,7 @@ import logging
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from simulator.switch.channel import HANG_UP_MARK, Channel
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VERSION: Final = "22.10.1+dfsg+~cs6.17.60671434-1"
 DEFAULT_PORT: Final = 4573
 CONNECT_S: Final = 2.0
 SAMPLES_PER_S: Final = 8000
@@ -112,7 +113,7 @@ class AgiDialogue:
     async def _carry_out(self, command: str) -> str:
         words = _words(command)
         for length in (3, 2, 1):
-            play = self.COMMANDS.get(" ".join(words[:length]).upper())
+            play = COMMANDS.get(" ".join(words[:length]).upper())
             if play is not None:
                 break
         else:
@@ -123,7 +124,7 @@ class AgiDialogue:
         return await play(self, words[length:])
 
     async def _key(self, seconds: float, stops_at: str) -> str:
-        """Wait for a key of `stops_at` and return it; a space when the time is over, HANG_UP_MARK when the caller left."""
+        """Wait for a key of `stops_at` and return it; a space when time is up, HANG_UP_MARK when the caller left."""
         keys = self._channel.keys
         if keys is None:
             return HANG_UP_MARK
@@ -215,32 +216,30 @@ class AgiDialogue:
     async def said(self, words: list[str]) -> str:
         return "200 result=1"
 
-    Command = Callable[["AgiDialogue", list[str]], Awaitable[str]]
-    COMMANDS: ClassVar[Mapping[str, Command]] = {
-        "ANSWER": nothing,
-        "CHANNEL STATUS": status,
-        "EXEC": execute,
-        "GET DATA": get_data,
-        "GET FULL VARIABLE": get_full_variable,
-        "GET OPTION": stream_file,
-        "GET VARIABLE": get_variable,
-        "HANGUP": hang_up,
-        "NOOP": nothing,
-        "SAY ALPHA": say,
-        "SAY DIGITS": say,
-        "SAY NUMBER": say,
-        "SAY PHONETIC": say,
-        "SET AUTOHANGUP": nothing,
-        "SET CALLERID": said,
-        "SET CONTEXT": nothing,
-        "SET EXTENSION": nothing,
-        "SET MUSIC": nothing,
-        "SET PRIORITY": nothing,
-        "SET VARIABLE": set_variable,
-        "STREAM FILE": stream_file,
-        "VERBOSE": said,
-        "WAIT FOR DIGIT": wait_for_digit,
-    }
 
-
-VERSION: Final = "22.10.1+dfsg+~cs6.17.60671434-1"
+Command = Callable[[AgiDialogue, list[str]], Awaitable[str]]
+COMMANDS: Final[Mapping[str, Command]] = {
+    "ANSWER": AgiDialogue.nothing,
+    "CHANNEL STATUS": AgiDialogue.status,
+    "EXEC": AgiDialogue.execute,
+    "GET DATA": AgiDialogue.get_data,
+    "GET FULL VARIABLE": AgiDialogue.get_full_variable,
+    "GET OPTION": AgiDialogue.stream_file,
+    "GET VARIABLE": AgiDialogue.get_variable,
+    "HANGUP": AgiDialogue.hang_up,
+    "NOOP": AgiDialogue.nothing,
+    "SAY ALPHA": AgiDialogue.say,
+    "SAY DIGITS": AgiDialogue.say,
+    "SAY NUMBER": AgiDialogue.say,
+    "SAY PHONETIC": AgiDialogue.say,
+    "SET AUTOHANGUP": AgiDialogue.nothing,
+    "SET CALLERID": AgiDialogue.said,
+    "SET CONTEXT": AgiDialogue.nothing,
+    "SET EXTENSION": AgiDialogue.nothing,
+    "SET MUSIC": AgiDialogue.nothing,
+    "SET PRIORITY": AgiDialogue.nothing,
+    "SET VARIABLE": AgiDialogue.set_variable,
+    "STREAM FILE": AgiDialogue.stream_file,
+    "VERBOSE": AgiDialogue.said,
+    "WAIT FOR DIGIT": AgiDialogue.wait_for_digit,
+}

@@ -101,7 +101,8 @@ class Channel:
         """The channel's headers as they stand in nearly every event."""
         p = prefix
         return (
-            f"{p}Channel: {self.name}\r\n{p}ChannelState: {self.state}\r\n{p}ChannelStateDesc: {STATE_TEXT[self.state]}\r\n"
+            f"{p}Channel: {self.name}\r\n{p}ChannelState: {self.state}\r\n"
+            f"{p}ChannelStateDesc: {STATE_TEXT[self.state]}\r\n"
             f"{p}CallerIDNum: {self.caller_num}\r\n{p}CallerIDName: {self.caller_name}\r\n"
             f"{p}ConnectedLineNum: {self.connected_num}\r\n{p}ConnectedLineName: {self.connected_name}\r\n"
             f"{p}Language: en\r\n{p}AccountCode: {self.account}\r\n{p}Context: {self.context}\r\n"

@@ -81,7 +81,7 @@ class Faults:
         self._reorder = count
 
     def send_garbage(self, kind: str) -> None:
-        """Send something no Asterisk should: a key of :data:`GARBAGE`, or `split_utf8`, which is sound but cut by TCP."""
+        """Send what no Asterisk should: a key of :data:`GARBAGE`; or `split_utf8`, sound but cut by TCP."""
         if kind == "split_utf8":
             whole = (
                 "Event: UserEvent\r\nPrivilege: user,all\r\nUserEvent: Odd\r\nName: 王小明\r\n\r\n".encode()
@@ -113,7 +113,7 @@ class Faults:
         return [session for session in self._switch.sessions if not session.control]
 
     async def by_name(self, name: str, value: str) -> None:
-        """A fault as the AMI action names it: see the table in the module's tests for all names."""
+        """A fault as the AMI action names it: the methods here, and the switch's own comings and goings."""
         try:
             match name.replace("-", "_").lower():
                 case "drop_link":

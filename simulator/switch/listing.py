@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from simulator.switch.agi import VERSION
 from simulator.switch.bridges import Bridge
@@ -86,7 +86,8 @@ class Listing:
             f"EffectiveConnectedLineNum: {channel.connected_num}\r\n"
             f"EffectiveConnectedLineName: {channel.connected_name}\r\nTimeToHangup: 0\r\n"
             f"BridgeID: {channel.bridge.uid if channel.bridge else ''}\r\n"
-            f"Application: {'(null)' if bridged else channel.app}\r\nData: {'(null)' if bridged else channel.app_data}\r\n"
+            f"Application: {'(null)' if bridged else channel.app}\r\n"
+            f"Data: {'(null)' if bridged else channel.app_data}\r\n"
             "Nativeformats: (ulaw)\r\nReadformat: ulaw\r\nReadtrans: \r\nWriteformat: ulaw\r\nWritetrans: \r\n"
             f"Callgroup: 0\r\nPickupgroup: 0\r\nSeconds: {int(self._switch.exchange.now() - channel.since)}\r\n"
             f"{variables}{action.reply_id}\r\n"
@@ -136,13 +137,14 @@ class Listing:
         names = "".join(f"{name}: {name}\r\n" for name in self._switch.action_names())
         session.reply(f"Response: Success\r\n{action.reply_id}{names}\r\n")
 
-    Show = Callable[["Listing", Session, Action], None]
-    TABLE: ClassVar[Mapping[str, tuple[frozenset[str], Show]]] = {
-        "bridgeinfo": (frozenset(), bridge_info),
-        "bridgelist": (frozenset(), bridge_list),
-        "coresettings": (_LOOKERS, core_settings),
-        "coreshowchannels": (_LOOKERS, core_show_channels),
-        "corestatus": (_LOOKERS, core_status),
-        "listcommands": (frozenset(), list_commands),
-        "status": (frozenset({"system", "call", "reporting"}), status),
-    }
+
+Show = Callable[[Listing, Session, Action], None]
+LISTINGS: Final[Mapping[str, tuple[frozenset[str], Show]]] = {
+    "bridgeinfo": (frozenset(), Listing.bridge_info),
+    "bridgelist": (frozenset(), Listing.bridge_list),
+    "coresettings": (_LOOKERS, Listing.core_settings),
+    "coreshowchannels": (_LOOKERS, Listing.core_show_channels),
+    "corestatus": (_LOOKERS, Listing.core_status),
+    "listcommands": (frozenset(), Listing.list_commands),
+    "status": (frozenset({"system", "call", "reporting"}), Listing.status),
+}

@@ -21,9 +21,9 @@ class BridgeStay(msgspec.Struct, omit_defaults=True):
 class CallRecord(msgspec.Struct):
     """What became of one Originate. Times are Unix seconds, absent when it did not happen.
 
-    `ended_by` is far_end, engine (Hangup action), dialplan, ring_limit, refused (never became a channel), restart
-    (the switch lost it), stopped (the virtual switch was closed), or empty while the call is up. `harbour` is agi, playback or empty; `harbour_done` when
-    the message was heard to its end.
+    `ended_by` is far_end, engine (Hangup action), dialplan, ring_limit, refused (never became a channel), restart (the
+    switch lost it), stopped (the virtual switch was closed), or empty while the call is up. `harbour` is agi,
+    playback or empty; `harbour_done` when the message was heard to its end.
     """
 
     uid: str

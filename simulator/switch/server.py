@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from simulator.scenario import Scenario
-from simulator.switch.actions import Actions
+from simulator.switch.actions import ACTIONS, Actions
 from simulator.switch.dialplan import CONTRACT, Context
 from simulator.switch.exchange import Exchange
 from simulator.switch.faults import Faults
-from simulator.switch.listing import Listing
+from simulator.switch.listing import LISTINGS
 from simulator.switch.log import CallLog
 from simulator.switch.session import Account, Session
 
@@ -91,7 +91,7 @@ class VirtualSwitch:
         return time.time()
 
     def action_names(self) -> list[str]:
-        return sorted((*Actions.TABLE, *Listing.TABLE, "challenge", "login"))
+        return sorted((*ACTIONS, *LISTINGS, "challenge", "login"))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run in the background; a failure is logged."""

@@ -57,7 +57,7 @@ class Session(asyncio.Protocol):
         self._write(BANNER.encode())
         self._patience = self.switch.loop.call_later(self.switch.auth_timeout_s, self.close)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self.switch.sessions.discard(self)
         self.switch.exchange.feed.leave(self)
