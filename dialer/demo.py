@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -39,7 +39,7 @@ from dialer.live_view import LiveView
 from dialer.metrics import INVARIANTS, percentile
 from dialer.virtual_seats import Manner, VirtualSeats
 from simulator.scenario import Population, StatisticalScenario
-from simulator.switch import VirtualSwitch
+from simulator.switch.server import VirtualSwitch
 
 FASTER = 0.15  # the customers' times: a minute shows what a shift would
 DRAIN_S = 20.0
@@ -107,14 +107,13 @@ class Demo:
     async def run(self) -> dict[str, Any]:
         """Run to the end of the duration, or until interrupted; returns the summary."""
         options = self._options
-        people = replace(PEOPLE)
-        scenario = StatisticalScenario(people=people, seed=options.seed)
+        scenario = StatisticalScenario(people=PEOPLE, seed=options.seed, sound_s=3.0)
         async with AsyncExitStack() as stack:
-            switch = await stack.enter_async_context(VirtualSwitch(scenario, seed=options.seed))
+            switch = await stack.enter_async_context(VirtualSwitch(scenario))
             daemon = Daemon(self._config(switch), self._folder)
             daemon.bus.on_snapshot(self._take)
             await self._run(daemon, stack)
-            await switch.settled()
+            await _settled(switch)
             witnessed = [
                 Witnessed(
                     uid=call.uid,
@@ -241,6 +240,13 @@ class Demo:
                 "seats": len(self.balance.seats),
             },
         }
+
+
+async def _settled(switch: VirtualSwitch, limit_s: float = 5.0) -> None:
+    """Let the switch carry out the last hang-ups."""
+    until = monotonic() + limit_s
+    while switch.exchange.by_uid and monotonic() < until:
+        await asyncio.sleep(0.02)
 
 
 def _milliseconds(samples) -> dict[str, float | None]:  # type: ignore[no-untyped-def]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
 from time import monotonic
+from typing import cast
 
 import panoramisk
 from panoramisk.ami_protocol import AMIProtocol
@@ -46,9 +47,8 @@ class AmiLink(AMIProtocol):
     # --- asyncio's protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self.transport.set_write_buffer_limits(high=WRITE_LIMIT)
 
     def data_received(self, data: bytes) -> None:
         """Hot path: read, cut, hand on, all in this call."""

@@ -156,9 +156,8 @@ class Exchange:
         later = self._later
         later(channel, ring_limit_s, self._ring_limit)
         if does.progress_after_s is not None:
-            answers_early = asked.early_media
-            later(channel, does.progress_after_s, self._answer if answers_early else self._progress)
-            if answers_early:
+            later(channel, does.progress_after_s, self._progress)
+            if asked.early_media:
                 return
         if does.rings_after_s is not None:
             later(channel, does.rings_after_s, self._ring)
@@ -183,7 +182,10 @@ class Exchange:
         self.devices.moved(channel, DOWN, RINGING)
 
     def _progress(self, channel: Channel) -> None:
+        """Early media: an answer, where the Originate asked to take it for one."""
         self._dial_state(channel, "PROGRESS")
+        if channel.originate is not None and channel.originate.early_media:
+            self._answer(channel)
 
     def _dial_state(self, channel: Channel, status: str) -> None:
         if self.feed.wants("DialState"):

@@ -51,7 +51,7 @@ class Session(asyncio.Protocol):
     # --- the connection ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        assert hasattr(transport, "write")  # uvloop's is no asyncio.Transport by inheritance
         self._transport = transport
         self.switch.sessions.add(self)
         self._write(BANNER.encode())

@@ -53,13 +53,14 @@ class Action:
 class ActionReader:
     """Cuts a client's bytes into actions. A bare LF ends a line too, a bare CR does not; as Asterisk reads."""
 
-    __slots__ = ("_buffer", "_fault", "_headers", "_lines")
+    __slots__ = ("_buffer", "_fault", "_headers", "_lines", "_orphan")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._headers: list[tuple[str, str]] = []
         self._lines = 0
         self._fault = ""
+        self._orphan = False
 
     def feed(self, data: bytes) -> list[Action]:
         lines = (self._buffer + data).split(b"\n")
@@ -71,10 +72,14 @@ class ActionReader:
             line = raw[:-1] if raw.endswith(b"\r") else raw
             if not line:
                 actions.append(self._finish())
+                if self._orphan:  # a line one byte too long leaves its line end behind, an action of its own
+                    self._orphan = False
+                    actions.append(self._finish())
                 continue
             self._lines += 1
             if len(line) > LONGEST_LINE:
                 self._fault = "Failed to parse message: line too long"
+                self._orphan = len(line) == LONGEST_LINE + 1
             elif self._lines > MOST_HEADERS:
                 self._fault = "Too many lines in message or allocation failure"
             else:

@@ -1,4 +1,4 @@
-"""May this lead be called now? Whatever the facts, no permit breaks a rule, and every refusal has a reason that is so."""
+"""May this lead be called now? Whatever the facts, no permit breaks a rule, and every refusal says why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ ZONES = (
     "Pacific/Apia",
     "Europe/London",
 )
-INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))
+INSTANTS = st.datetimes(  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(2024, 1, 1),  # noqa: DTZ001
+    datetime(2028, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
 WINDOWS = st.dictionaries(
     st.sampled_from(WEEKDAYS),
     st.tuples(st.times(), st.times())
