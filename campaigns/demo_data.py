@@ -25,7 +25,7 @@ mode = "ratio"
 ratio = 2.0
 target = 0.03
 caller_ids = ["+862168880001", "+862168880002"]
-ring_limit_s = 20.0
+ring_limit_s = 15.0
 wrap_up_s = 20.0
 
 [rules]

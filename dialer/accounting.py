@@ -12,8 +12,12 @@ from campaigns.accounts import Accounts, Attempt
 from campaigns.values import Outcome
 from dialer.switch.port import CALL_PREFIX, LEG_PREFIX
 
-NEVER_DIALED = frozenset({Outcome.CANCELLED, Outcome.FAILED, Outcome.LOST})  # may have no channel on the switch
-NO_PERSON = frozenset({Outcome.BUSY, Outcome.NO_ANSWER, Outcome.CONGESTION, Outcome.INVALID, Outcome.REJECTED})
+NEVER_DIALED = frozenset(
+    {Outcome.CANCELLED, Outcome.FAILED, Outcome.LOST}
+)  # may have no channel on the switch
+NO_PERSON = frozenset(
+    {Outcome.BUSY, Outcome.NO_ANSWER, Outcome.CONGESTION, Outcome.INVALID, Outcome.REJECTED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,11 @@ def balance(accounts: Accounts, witnessed: Iterable[Witnessed], attempts_cap: in
     if over := accounts.over_cap(attempts_cap):
         found.leads.append(f"{over} numbers were called more often than the cap")
     found.seats += [f"the leg {uid} was left up" for uid, c in seen.items() if _is_leg(uid) and not c.ended]
-    found.seats += [f"seat {user} ended as {state}" for user, state in accounts.seat_states().items() if state != "offline"]
+    found.seats += [
+        f"seat {user} ended as {state}"
+        for user, state in accounts.seat_states().items()
+        if state != "offline"
+    ]
     return found
 
 
@@ -79,7 +87,9 @@ def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
         found.calls.append(f"{attempt.call_id}: still up on the switch")
     if joined != (attempt.outcome == Outcome.CONNECTED):
         with_seat = "was" if joined else "was not"
-        found.calls.append(f"{attempt.call_id}: {attempt.outcome} in the books, {with_seat} in a bridge with a seat")
+        found.calls.append(
+            f"{attempt.call_id}: {attempt.outcome} in the books, {with_seat} in a bridge with a seat"
+        )
     if call.answered and attempt.outcome in NO_PERSON:
         found.calls.append(f"{attempt.call_id}: {attempt.outcome} in the books, answered on the switch")
     if not call.answered and attempt.outcome in (Outcome.ABANDONED, Outcome.HUNG_UP, Outcome.MACHINE):

@@ -41,13 +41,13 @@ from dialer.virtual_seats import Manner, VirtualSeats
 from simulator.scenario import Population, StatisticalScenario
 from simulator.switch.server import VirtualSwitch
 
-FASTER = 0.15  # the customers' times: a minute shows what a shift would
+FASTER = 0.3  # the customers' times: a minute shows what a shift would
 DRAIN_S = 20.0
 TELL_EVERY_S = 10.0
 SHOWN = 5  # differences printed for each kind
 
-PEOPLE = Population(answers=0.45, talk_s=100.0, ring_s=10.0, patience_s=40.0).shorter(FASTER)
-MANNER = Manner(wrap_s=3.0, talk_s=15.0, hangs_up=0.3)
+PEOPLE = Population(answers=0.55, talk_s=100.0, ring_s=10.0, patience_s=40.0).shorter(FASTER)
+MANNER = Manner(wrap_s=4.0, talk_s=30.0, hangs_up=0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,9 @@ def run_demo(options: DemoOptions, summary_file: Path | None) -> int:
 class Demo:
     """One run."""
 
-    def __init__(self, options: DemoOptions, campaign: str, folder: Path, console: Console, live: bool) -> None:
+    def __init__(
+        self, options: DemoOptions, campaign: str, folder: Path, console: Console, live: bool
+    ) -> None:
         self._options = options
         self._campaign = campaign
         self._folder = folder
@@ -140,7 +142,11 @@ class Demo:
         self._started = monotonic()
         view = LiveView(self._links(ready.result()))
         daemon.bus.on_snapshot(view.take)
-        shown = stack.enter_context(Live(view, console=self._console, refresh_per_second=4)) if self._show else None
+        shown = (
+            stack.enter_context(Live(view, console=self._console, refresh_per_second=4))
+            if self._show
+            else None
+        )
         if shown is None:
             for label, address in self._links(ready.result()):
                 self._console.print(f"{label}: {address}", soft_wrap=True, highlight=False)
@@ -186,7 +192,9 @@ class Demo:
     def _seats(self, daemon: Daemon) -> VirtualSeats:
         assert self._data is not None  # set by _prepare, before the daemon is ready
         names = (self._data.campaign.config.name,)
-        logins = [LogIn(user_id=s.user_id, name=s.name, phone=s.phone, campaigns=names) for s in self._data.seats]
+        logins = [
+            LogIn(user_id=s.user_id, name=s.name, phone=s.phone, campaigns=names) for s in self._data.seats
+        ]
         return VirtualSeats(daemon.bus, logins, MANNER, self._options.seed)
 
     def _links(self, at: Addresses) -> list[tuple[str, str]]:
@@ -219,7 +227,7 @@ class Demo:
         self.balance = await asyncio.to_thread(balance, accounts, witnessed, config.rules.attempts)
         campaign = daemon.engine.core.campaigns[config.name]
         counts, metrics, last = campaign.counts, daemon.metrics, self._snapshot
-        breaches = {name: 0 for name in INVARIANTS} | dict(daemon.engine.core.breaches)
+        breaches = dict.fromkeys(INVARIANTS, 0) | dict(daemon.engine.core.breaches)
         breaches["abandon_target"] = int(campaign.ledger.rate > config.target)
         return {
             "duration_s": round(self._lasted, 1),

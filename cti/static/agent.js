@@ -317,6 +317,7 @@ function whatNext(state, owes) {
   const reason = model.seat?.reason;
   if (state === "paused" && owes) return t("next.paused_owes");
   if (state === "no_phone" && reason === "phone_no_answer") return t("next.phone_no_answer");
+  if (state === "no_phone" && reason === "switch_down") return t("next.phone_switch_down");
   if (state === "preview" && drafts.dialed) return t("next.preview_dialed");
   if (drafts.pausing && seat.inCall(model)) return t("next.pausing");
   if (state === "wrap_up" && drafts.chosen) return t("next.saving");

@@ -152,6 +152,7 @@ class Call:
     ringing_at: float | None = None
     answered_at: float | None = None
     human_at: float | None = None
+    human_counted: bool = False
     connected_at: float | None = None
     seat: int | None = None  # user id
     bridge_tries: int = 0

@@ -223,6 +223,7 @@ class Calls:
             call.connected_at = now
             campaign = self.core.campaigns[call.campaign]
             campaign.counts.connected += 1
+            self._count_human(call)
             self._pace(call, CallStage.CONNECTED, now)
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
@@ -257,9 +258,8 @@ class Calls:
     def _abandon(self, call: Call, now: float) -> None:
         call.outcome = Outcome.ABANDONED
         campaign = self.core.campaigns[call.campaign]
-        campaign.ledger.humans += 1
+        self._count_human(call)
         campaign.ledger.abandoned += 1
-        campaign.counts.humans += 1
         campaign.counts.abandoned += 1
         self._pace(call, CallStage.ABANDONED, now)
 
@@ -298,6 +298,14 @@ class Calls:
             return Outcome.NO_ANSWER
         return CAUSES.get(call.cause, Outcome.FAILED)
 
+    def _count_human(self, call: Call) -> None:
+        """Once a call, as soon as it is known whether the person who answered got a seat."""
+        if not call.human_counted:
+            call.human_counted = True
+            campaign = self.core.campaigns[call.campaign]
+            campaign.counts.humans += 1
+            campaign.ledger.humans += 1
+
     def _record(self, call: Call, outcome: Outcome, now: float) -> None:
         campaign = self.core.campaigns[call.campaign]
         del self.by_id[call.id]
@@ -307,8 +315,7 @@ class Calls:
         call.outcome = outcome
         campaign.counts.outcomes[outcome] += 1
         if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):
-            campaign.counts.humans += 1
-            campaign.ledger.humans += 1
+            self._count_human(call)
         if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
             self._pace(call, STAGES.get(outcome, CallStage.FAILED), now)
         if call.wanted_seat is not None and call.connected_at is None:

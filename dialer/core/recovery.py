@@ -62,6 +62,9 @@ class Recovery:
         for leg, seat in legs.items():
             if seat.leg == leg:  # else it has rung anew meanwhile, which the snapshot can't know
                 self._check_seat(seat, channels.get(leg), event.at)
+        for seat in self.core.seats.by_user.values():
+            if seat.switch == event.switch and seat.reason == "switch_down":
+                self.core.seats.step(seat, SeatEvent.REDIAL, event.at)
         for flight in self._expected.pop(event.switch, {}).values():
             self._find(flight, event)
         for uid, channel in channels.items():

@@ -155,7 +155,7 @@ class Seats:
         seat.leg_up = False
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode != "ring":
-            self.step(seat, SeatEvent.LEG_GONE, now, "phone_lost" if was_up else "phone_no_answer")
+            self.step(seat, SeatEvent.LEG_GONE, now, self._why_gone(seat, was_up))
         elif seat.state is SeatState.CONNECTING:
             self.step(seat, SeatEvent.NO_REPLY, now, "phone_no_answer")
         elif seat.state is SeatState.TALKING and call is not None:
@@ -265,6 +265,11 @@ class Seats:
         seat.pause_later = True
 
     # --- within ---------------------------------------------------------------------------------------------------
+
+    def _why_gone(self, seat: Seat, was_up: bool) -> str:
+        if not self.core.is_up(seat.switch):
+            return "switch_down"
+        return "phone_lost" if was_up else "phone_no_answer"
 
     def _forget_preview(self, seat: Seat, skipped: bool = False) -> None:
         lead = self.core.previews.pop(seat.user_id, None)

@@ -22,8 +22,8 @@ ZONES = (
     "Pacific/Apia",
     "Europe/London",
 )
-INSTANTS = st.datetimes(  # noqa: DTZ001 - hypothesis adds the zone
-    datetime(2024, 1, 1),  # noqa: DTZ001
+INSTANTS = st.datetimes(
+    datetime(2024, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
     datetime(2028, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
