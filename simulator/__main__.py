@@ -92,8 +92,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return asyncio.new_event_loop
 
 
-def main() -> int:
-    options = parser().parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    """Run until SIGTERM, SIGINT or (if asked for) the end of stdin; 1 when the address can't be had."""
+    options = parser().parse_args(arguments)
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from simulator.switch.filters import Sieve
 from simulator.switch.wire import BANNER, Action, ActionReader, encode
@@ -51,8 +51,7 @@ class Session(asyncio.Protocol):
     # --- the connection ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert hasattr(transport, "write")  # uvloop's is no asyncio.Transport by inheritance
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
         self.switch.sessions.add(self)
         self._write(BANNER.encode())
         self._patience = self.switch.loop.call_later(self.switch.auth_timeout_s, self.close)

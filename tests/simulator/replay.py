@@ -15,7 +15,15 @@ from tests.simulator.rig import ACCOUNTS, CONTEXTS, RigScenario
 from tests.simulator.transcript import BANNER, Connection, Message, message
 
 # What the client of the recordings waited for before it went on.
-AWAITED = ("OriginateResponse", "Hangup", "UserEvent", "BridgeEnter", "DTMFEnd", "MixMonitorStart")
+AWAITED = (
+    "Newstate",
+    "OriginateResponse",
+    "Hangup",
+    "UserEvent",
+    "BridgeEnter",
+    "DTMFEnd",
+    "MixMonitorStart",
+)
 LIMIT_S = 120.0  # of the fast clock
 # Values that tell the time or the machine, not the story.
 VOLATILE = frozenset(
