@@ -41,13 +41,14 @@ def console(switch: VirtualSwitch, command: str) -> tuple[bool, list[str]]:
 
 
 def _dialplan(switch: VirtualSwitch, name: str) -> tuple[bool, list[str]]:
-    steps = switch.exchange.dialplan.contexts.get(name.rpartition("@")[2])
+    context = name.rpartition("@")[2]
+    steps = switch.exchange.dialplan.contexts.get(context)
     if steps is None:
         return False, [
             f"There is no existence of '{name}' context",
             f"Command 'dialplan show {name}' failed.",
         ]
-    lines = [f"[ Context '{name}' created by 'pbx_config' ]"]
+    lines = [f"[ Context '{context}' created by 'pbx_config' ]"]
     for number, step in enumerate(steps, 1):
         head = "  's' =>" if number == 1 else ""
         lines.append(f"{head:<20}{number}. {step.app}({step.data})".ljust(64) + "[extensions.conf:1]")

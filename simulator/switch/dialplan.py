@@ -162,8 +162,8 @@ CONTRACT: Final[Mapping[str, Context]] = {
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
         user_event(
             "ZhudongAMD",
-            "Uniqueid: ${UNIQUEID},Status: ${AMDSTATUS},Cause: ${AMDCAUSE}",
-            lambda channel: f"Uniqueid: {channel.uid}\r\n{_amd_headers(channel)}",
+            "Status: ${AMDSTATUS},Cause: ${AMDCAUSE}",
+            _amd_headers,
         ),
         goto("zhudong-customer", 1),
     ),

@@ -1,0 +1,214 @@
+"""A whole installation around one switch: database, list, people, and `dialer run` as a process that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import Engine, text
+
+from campaigns import database
+from campaigns.accounts import Accounts
+from campaigns.importing import import_csv
+from campaigns.store import CampaignStore
+from campaigns.users import UserStore
+from tests.contract.agent import Agent
+from tests.contract.switches import SwitchUnderTest
+from tests.database import fresh_url
+
+PASSWORD = "correct horse"
+START_LIMIT_S = 15.0
+DIALER = Path(sys.executable).with_name("dialer")
+OPEN_ALL_DAY = "".join(
+    f"{day} = {{ from = 00:00:00, to = 23:59:59 }}\n"
+    for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+)
+ATTEMPTS = """
+SELECT a.outcome, a.cause, a.tech_cause, a.answered_at, a.connected_at, a.ended_at, a.user_id, a.harbour_played,
+    a.amd, a.talk_s, n.e164, d.code, d.notes
+FROM attempt a JOIN number n ON n.id = a.number_id LEFT JOIN disposition d ON d.call_id = a.call_id
+ORDER BY a.dialed_at
+"""
+
+
+class House:
+    """One installation. Nothing runs until :meth:`start`."""
+
+    def __init__(self, switch: SwitchUnderTest, folder: Path) -> None:
+        self.switch = switch
+        self.folder = folder
+        self.began = datetime.now(UTC)
+        self.url = fresh_url()
+        self.db: Engine = database.connect(self.url, pool_size=2)
+        self.web, self.metrics_port = _free_port(), _free_port()
+        self.log = folder / "dialer.log"
+        self._process: asyncio.subprocess.Process | None = None
+        self._open = AsyncExitStack()
+        (folder / "dialer.toml").write_text(self._config(), "utf-8")
+
+    # --- what is set up -----------------------------------------------------------------------------------------
+
+    def campaign(self, tails: Sequence[str], extra: str = "", rules: str = "") -> None:
+        """Apply a running campaign and bring in one customer for each of the two-digit tails, in that order."""
+        base = {"mode": '"progressive"', "ring_limit_s": "15.0", "wrap_up_s": "60.0", "target": "1.0"}
+        given = dict(line.split(" = ", 1) for line in extra.splitlines() if line)
+        keys = "".join(f"{key} = {value}\n" for key, value in (base | given).items())
+        config = (
+            f'name = "spring"\nswitch = "{self.switch.name}"\nrunning = true\n{keys}'
+            f"\n[rules]\n{rules}\n[rules.windows]\n{OPEN_ALL_DAY}"
+        )
+        applied = CampaignStore(self.db).apply(config, "the test's campaign", "test", self.began)
+        list_file = self.folder / "list.csv"
+        lines = [f"{number(n, tail)},客户{n},plan {n},Asia/Shanghai" for n, tail in enumerate(tails, 1)]
+        list_file.write_text("\n".join(["电话,姓名,plan,时区", *lines]) + "\n", "utf-8")
+        result = import_csv(
+            self.db, applied.campaign_id, list_file, self.began, self.folder / "rejected.csv", "CN", ""
+        )
+        assert (result.accepted, result.rejected) == (len(tails), 0)
+
+    def person(self, login: str, phone: str) -> None:
+        """Add an agent."""
+        users = UserStore(self.db)
+        branch = users.branch("main", "main")
+        users.create(branch, login, login.title(), "agent", PASSWORD, phone, ("spring",))
+
+    # --- what runs ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the daemon and wait until it serves its pages and the switch is up."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                str(DIALER), "run", "--config", str(self.folder / "dialer.toml"), "--data", str(self.folder / "data"),
+                stderr=log, env=os.environ | {"PYTHONDEVMODE": ""},
+            )  # fmt: skip
+        up = f'zhudong_switch_up{{switch="{self.switch.name}"}}'
+        await self.until("the switch is up", lambda metrics: metrics.get(up) == 1)
+
+    async def agent(self, login: str) -> Agent:
+        """An agent's open page; it closes with the house."""
+        return await self._open.enter_async_context(Agent(self.web, login, PASSWORD))
+
+    async def working(self, login: str, phone: str, mode: str = "nailed") -> Agent:
+        """A new agent who is ready for customers."""
+        self.person(login, phone)
+        agent = await self.agent(login)
+        await agent.work(mode)
+        return agent
+
+    async def kill(self) -> None:
+        """`kill -9`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+    async def terminate(self) -> None:
+        """SIGTERM, without waiting for the end."""
+        assert self._process is not None
+        self._process.terminate()
+
+    async def ended(self, limit_s: float = 20.0) -> int:
+        """Wait for the daemon's end; returns its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(limit_s):
+            return await self._process.wait()
+
+    async def close(self) -> None:
+        """Let the pages go, then the daemon, at once."""
+        await self._open.aclose()
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            self._process.terminate()  # a second one cuts the drain short
+            try:
+                await self.ended()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        self.db.dispose()
+
+    # --- what is seen -------------------------------------------------------------------------------------------
+
+    def attempts(self) -> list[Any]:
+        """Every attempt, in the order of dialing."""
+        with self.db.connect() as connection:
+            return list(connection.execute(text(ATTEMPTS)))
+
+    def outcomes(self) -> dict[str, str | None]:
+        """Outcome by the number's last two digits."""
+        return {row.e164[-2:]: row.outcome for row in self.attempts()}
+
+    def scalar(self, query: str) -> Any:
+        with self.db.connect() as connection:
+            return connection.execute(text(query)).scalar_one()
+
+    async def metrics(self) -> dict[str, float]:
+        """What Prometheus would read."""
+        async with httpx2.AsyncClient() as client:
+            said = (await client.get(f"http://127.0.0.1:{self.metrics_port}/metrics")).text
+        lines = (line.rpartition(" ") for line in said.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    async def until(
+        self, what: str, so: Callable[[dict[str, float]], bool], limit_s: float = START_LIMIT_S
+    ) -> None:
+        """Wait until the metrics say so."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    if self._process is not None and self._process.returncode is not None:
+                        raise AssertionError(f"the daemon ended: {self.log.read_text()}")
+                    try:
+                        if so(await self.metrics()):
+                            return
+                    except httpx2.TransportError:
+                        pass  # not yet there
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"waited {limit_s} s for: {what}. {self.log.read_text()}") from None
+
+    async def recorded(self, count: int, limit_s: float = 20.0) -> list[Any]:
+        """Wait until so many attempts have an outcome; returns them all."""
+        async with asyncio.timeout(limit_s):
+            while sum(1 for row in self.attempts() if row.outcome is not None) < count:
+                await asyncio.sleep(0.05)
+        return self.attempts()
+
+    async def books_are_square(self) -> None:
+        """Every attempt has its outcome, no lead is in anyone's hands, none was called twice at once; no breach."""
+        assert [row for row in self.attempts() if row.outcome is None] == []
+        accounts = Accounts(self.db, self.began)
+        assert accounts.called_at_once() == 0
+        breaches = {
+            n: v
+            for n, v in (await self.metrics()).items()
+            if n.startswith("zhudong_invariant_breaches_total")
+        }
+        assert not any(breaches.values()), breaches
+
+    def _config(self) -> str:
+        switch = self.switch
+        return (
+            f'[database]\nurl = "{self.url}"\n[web]\nport = {self.web}\n[metrics]\nport = {self.metrics_port}\n'
+            f"[agi]\nport = 0\n[engine]\ndrain_limit_s = 20.0\n"
+            f'[[switch]]\nname = "{switch.name}"\nhost = "{switch.host}"\nport = {switch.port}\n'
+            f'user = "{switch.user}"\nsecret = "{switch.secret}"\nmax_lines = 20\ncalls_per_s = 50.0\n'
+        )
+
+
+def number(n: int, tail: str) -> str:
+    """A mobile number that ends in `tail`, a different one for each n."""
+    return f"+8613800{n:04d}{tail}"
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
