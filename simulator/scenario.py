@@ -131,6 +131,11 @@ class TailsScenario:
         return trunk not in self.phones.unknown
 
 
+SHARES_OF_CALLS: Final = ("answers", "busy", "congestion", "invalid", "unavailable", "rejects")
+SHARES: Final = (*SHARES_OF_CALLS, "machines", "hangs_up_early", "opts_out", "phone_lost")
+MEANS: Final = ("ring_s", "talk_s", "greeting_s", "patience_s", "hold_patience_s", "phone_lost_after_s")
+
+
 @dataclass(frozen=True, slots=True)
 class Population:
     """Who answers a statistical scenario's calls. Shares are of all calls and of answers; times are means, in seconds.
@@ -152,12 +157,23 @@ class Population:
     ring_spread_s: float = 4.0
     talk_s: float = 90.0
     talk_spread: float = 0.6
+    greeting_s: float = 19.0  # of a machine, which then hangs up
     patience_s: float = 12.0
     hold_patience_s: float = 60.0
     opts_out: float = 0.2  # of those who hear the safe-harbour message
     opt_out_key: str = "9"
     phone_lost: float = 0.0  # of the seats' legs: the phone hangs up by itself
     phone_lost_after_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in SHARES:
+            if not 0 <= (share := getattr(self, name)) <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, not {share:g}")
+        if (all_calls := sum(getattr(self, name) for name in SHARES_OF_CALLS)) > 1 + 1e-9:
+            raise ValueError(f"{' + '.join(SHARES_OF_CALLS)} is {all_calls:g}, more than all calls")
+        for name in MEANS:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is a time above 0 s, not {getattr(self, name):g}")
 
     def shorter(self, factor: float) -> Population:
         """The same people with all their times multiplied, for a demonstration that shall not take all day."""
@@ -166,6 +182,7 @@ class Population:
             ring_s=self.ring_s * factor,
             ring_spread_s=self.ring_spread_s * factor,
             talk_s=self.talk_s * factor,
+            greeting_s=self.greeting_s * factor,
             patience_s=self.patience_s * factor,
             hold_patience_s=self.hold_patience_s * factor,
         )
@@ -208,7 +225,7 @@ class StatisticalScenario:
     def _answers(self, chance: random.Random, ring: float, order: int) -> Behaviour:
         people = self.people
         if chance.random() < people.machines:
-            greeting_s = chance.uniform(8.0, 30.0)
+            greeting_s = chance.uniform(0.4, 1.6) * people.greeting_s
             return Behaviour(answers_after_s=ring, leaves_after_s=greeting_s, amd=AMD_MACHINE, order=order)
         talk = (
             chance.lognormvariate(0.0, people.talk_spread)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OPTION_MS: Final = 5000.0  # GET OPTION without a time-out waits for as long as the dialplan waits for a digit
 VERSION: Final = "22.10.1+dfsg+~cs6.17.60671434-1"
 DEFAULT_PORT: Final = 4573
 CONNECT_S: Final = 2.0
@@ -151,6 +152,15 @@ class AgiDialogue:
         result = -1 if key == HANG_UP_MARK else 0 if key == " " else ord(key)
         return f"200 result={result} endpos={int(heard_s * SAMPLES_PER_S)}"
 
+    async def get_option(self, words: list[str]) -> str:
+        """The sound, then some time in which a key still counts."""
+        escape = words[1] if len(words) > 1 else ""
+        key, heard_s = await self._play(escape)
+        if key == " ":
+            key = await self._key(float(words[2] if len(words) > 2 else OPTION_MS) / 1000, escape)
+        result = -1 if key == HANG_UP_MARK else 0 if key == " " else ord(key)
+        return f"200 result={result} endpos={int(heard_s * SAMPLES_PER_S)}"
+
     async def get_data(self, words: list[str]) -> str:
         seconds = float(words[1]) / 1000 if len(words) > 1 else 5.0
         most = int(words[2]) if len(words) > 2 else 1024
@@ -224,7 +234,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "EXEC": AgiDialogue.execute,
     "GET DATA": AgiDialogue.get_data,
     "GET FULL VARIABLE": AgiDialogue.get_full_variable,
-    "GET OPTION": AgiDialogue.stream_file,
+    "GET OPTION": AgiDialogue.get_option,
     "GET VARIABLE": AgiDialogue.get_variable,
     "HANGUP": AgiDialogue.hang_up,
     "NOOP": AgiDialogue.nothing,

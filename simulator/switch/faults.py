@@ -36,6 +36,7 @@ class Faults:
         self.delay_replies_s = 0.0
         self.refuses_logins = False
         self._lose = 0
+        self._duplicate = 0
         self._reorder = 0
         self._kept: list[tuple[Session, bytes]] = []
 
@@ -47,6 +48,9 @@ class Faults:
             session.say(data)
         elif self._lose:
             self._lose -= 1
+        elif self._duplicate:
+            self._duplicate -= 1
+            session.say(data + data)
         elif self._reorder:
             self._kept.append((session, data))
             if len(self._kept) >= self._reorder:
@@ -75,6 +79,10 @@ class Faults:
     def lose_replies(self, count: int) -> None:
         """The next `count` replies never come, though their actions are carried out."""
         self._lose = count
+
+    def duplicate_replies(self, count: int) -> None:
+        """The next `count` replies come twice."""
+        self._duplicate = count
 
     def reorder_replies(self, count: int) -> None:
         """Keep the next `count` replies and send them last first."""
@@ -122,6 +130,8 @@ class Faults:
                     self.delay_replies(float(value))
                 case "lose_replies":
                     self.lose_replies(int(value))
+                case "duplicate_replies":
+                    self.duplicate_replies(int(value))
                 case "reorder_replies":
                     self.reorder_replies(int(value))
                 case "send_garbage":
