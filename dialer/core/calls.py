@@ -62,7 +62,7 @@ class Calls:
     def __init__(self, core: EngineCore) -> None:
         self.core = core
         self.by_id: dict[str, Call] = {}
-        self.lines: dict[str, int] = {}  # live calls by switch
+        self.lines: dict[str, int] = {}  # calls by switch, from the moment they are decided on
         self._actions = {action: getattr(self, f"_{action.value}") for action in CallAction}
 
     # --- in -------------------------------------------------------------------------------------------------------
@@ -76,6 +76,7 @@ class Calls:
             return None
         call = Call(lead=lead, campaign=campaign, switch=switch, reserved_at=now, wanted_seat=seat)
         self.by_id[call.id] = call
+        self.lines[switch] = self.lines.get(switch, 0) + 1
         self._enter_air(call)
         self._pace(call, CallStage.DIALED, now)
         return call
@@ -144,7 +145,6 @@ class Calls:
         config = campaign.config
         call.dialed_at = now
         campaign.counts.dials += 1
-        self.lines[call.switch] = self.lines.get(call.switch, 0) + 1
         self._timer(call, now + config.ring_limit_s + DIAL_GRACE_S)
         self.core.effects.append(
             Originate(
@@ -164,7 +164,7 @@ class Calls:
         self._pace(call, CallStage.FAILED, now)
         if call.wanted_seat is not None:
             self.core.seats.missed(call.wanted_seat, call, now, "refused")
-        del self.by_id[call.id]
+        self._remove(call)
 
     def _note_ringing(self, call: Call, now: float) -> None:
         call.ringing_at = now
@@ -298,6 +298,10 @@ class Calls:
             return Outcome.NO_ANSWER
         return CAUSES.get(call.cause, Outcome.FAILED)
 
+    def _remove(self, call: Call) -> None:
+        del self.by_id[call.id]
+        self.lines[call.switch] -= 1
+
     def _count_human(self, call: Call) -> None:
         """Once a call, as soon as it is known whether the person who answered got a seat."""
         if not call.human_counted:
@@ -308,10 +312,8 @@ class Calls:
 
     def _record(self, call: Call, outcome: Outcome, now: float) -> None:
         campaign = self.core.campaigns[call.campaign]
-        del self.by_id[call.id]
+        self._remove(call)
         call.timer = 0
-        if call.dialed_at is not None:
-            self.lines[call.switch] -= 1
         call.outcome = outcome
         campaign.counts.outcomes[outcome] += 1
         if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):

@@ -145,8 +145,10 @@ class EngineCore:
     def reserve(self, leads: Iterable[Lead], name: str, now: float, seat: int | None = None) -> None:
         """Take leased leads on board and have the rules asked; `seat` previewed them."""
         switch = self.campaigns[name].config.switch
-        calls = [self.calls.reserve(lead, name, switch, now, seat) for lead in leads]
-        self.effects.append(Authorize(switch, tuple(call.id for call in calls if call is not None)))
+        found = (self.calls.reserve(lead, name, switch, now, seat) for lead in leads)
+        calls = tuple(call.id for call in found if call is not None)
+        self.switches[switch].spend(len(calls), now)
+        self.effects.append(Authorize(switch, calls))
 
     def permitted(self, call_id: str, caller_id: str, now: float) -> None:
         """The rules allow it and the attempt is on record: dial, if there is still somebody to dial for."""
@@ -159,7 +161,6 @@ class EngineCore:
             self.calls.step(call, CallEvent.CANCEL, now)
             return
         call.caller_id = caller_id
-        self.switches[call.switch].spend(now)
         self.calls.step(call, CallEvent.PERMIT, now)
 
     def refused(self, call_id: str, reason: str, now: float) -> None:
@@ -167,6 +168,7 @@ class EngineCore:
         call = self.calls.by_id.get(call_id)
         if call is not None:
             self.campaigns[call.campaign].counts.refusals[reason] += 1
+            self.switches[call.switch].give_back()
             self.calls.step(call, CallEvent.REFUSE, now)
 
     def pace_seat(self, seat: Seat, now: float) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+BURST_S = 0.2  # carriers count calls per second strictly; pacing is asked at least twice in this time
+
+
 @dataclass(slots=True)
 class SwitchLines:
-    """One named switch. Calls per second are a token bucket that holds one second's worth."""
+    """One named switch. Calls per second are a token bucket, spent as soon as a call is decided on."""
 
     name: str
     max_lines: int
@@ -21,12 +24,16 @@ class SwitchLines:
     def allowance(self, now: float) -> int:
         """Whole calls that may be placed now."""
         if now > self._filled_at:
-            burst = max(1.0, self.calls_per_s)
+            burst = max(1.0, self.calls_per_s * BURST_S)
             self._tokens = min(burst, self._tokens + (now - self._filled_at) * self.calls_per_s)
             self._filled_at = now
         return max(0, int(self._tokens))
 
-    def spend(self, now: float) -> None:
-        """One call is placed."""
+    def spend(self, calls: int, now: float) -> None:
+        """So many calls will be placed."""
         self.allowance(now)
-        self._tokens -= 1.0
+        self._tokens -= calls
+
+    def give_back(self) -> None:
+        """A call that was decided on will not be placed after all."""
+        self._tokens += 1.0

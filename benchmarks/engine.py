@@ -1,0 +1,382 @@
+"""One engine under a full shift: `python -m benchmarks.engine [--scale S] [--json FILE]`.
+
+Four processes, as in a call centre: the virtual switch, the daemon (with its embedded PostgreSQL), 1,000 agents' pages
+on real sockets, and this one. 100 calls a second are placed; a third of the customers answer. Latencies are taken
+outside the engine, on the machine's one clock: from the instant the switch's own log says that a customer answered, to
+the instant the agent's page has read the screen-pop, and to the instant the switch has both in one bridge. The
+engine's own figures stand beside them. The AMI path is then fed the same events as panoramisk's own protocol class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from benchmarks import report
+from benchmarks.ami_path import compare
+from benchmarks.report import Result, percentile
+
+SEATS = 1_000
+CALLS_PER_S = 100
+WARM_UP_S = 25.0
+MEASURED_S = 40.0
+WRAP_S = 4.0
+LIMIT_S = 240.0
+POP_MS, CONNECT_MS, MEMORY_MB = 20.0, 25.0, 300.0
+
+CAMPAIGN = """
+name = "spring"
+switch = "virtual"
+running = true
+mode = "ratio"
+ratio = 10.0
+target = 1.0
+ring_limit_s = 15.0
+max_lines = 5000
+caller_ids = ["+862168880001"]
+[rules.windows]
+"""
+ALL_DAY = "".join(
+    f"{day} = {{ from = 00:00:00, to = 23:59:59 }}\n"
+    for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What this run puts on the engine."""
+
+    seats: int
+    calls_per_s: int
+    warm_up_s: float
+    measured_s: float
+
+    @property
+    def leads(self) -> int:
+        return int(self.calls_per_s * (self.warm_up_s + self.measured_s + 30))
+
+
+# --- the daemon's process -----------------------------------------------------------------------------------
+
+
+async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Connection) -> None:
+    """Run the daemon; obey `mark` (forget the samples so far) and `stop` (drain nothing, give the samples back)."""
+    import structlog
+
+    from campaigns.demo_data import customers
+    from campaigns.importing import ImportResult, store_rows
+    from campaigns.store import CampaignStore
+    from campaigns.users import UserStore
+    from dialer.config import AgiSection, Config, MetricsSection, SwitchSection, WebSection
+    from dialer.daemon import Addresses, Daemon
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    section = SwitchSection(
+        name="virtual", host=switch["host"], port=switch["port"], user=switch["user"], secret=switch["secret"],
+        max_lines=5_000, calls_per_s=float(load.calls_per_s),
+    )  # fmt: skip
+    config = Config(
+        switch=(section,), web=WebSection(port=0), metrics=MetricsSection(port=0), agi=AgiSection(port=0)
+    )
+    tokens: list[str] = []
+
+    def prepare(database: Any) -> None:
+        at = datetime.now(UTC)
+        applied = CampaignStore(database).apply(
+            CAMPAIGN + ALL_DAY, "the benchmark's campaign", "benchmark", at
+        )
+        rows = customers(load.leads, 1)
+        store_rows(database, applied.campaign_id, "list", "made up", at, rows, None, ImportResult(0))
+        users = UserStore(database)
+        branch = users.branch("main", "main")
+        for n in range(1, load.seats + 1):
+            user = users.create(branch, f"agent{n}", f"Agent {n}", "agent", "", f"seat{n}", ("spring",))
+            tokens.append(users.open_session(user, "benchmark"))
+
+    daemon = Daemon(config, folder)
+    ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(daemon.run(ready.set_result, prepare))
+    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if not ready.done():
+        await running
+    pipe.send({"web": ready.result().web, "tokens": tokens})
+    assert daemon.engine is not None
+    metrics, core = daemon.metrics, daemon.engine.core
+    samples = {"pop": metrics.pop_samples, "connect": metrics.connect_samples, "lag": metrics.lag_samples}
+    most = cpu = began = 0.0
+    while True:
+        await asyncio.sleep(0.05)
+        most = max(most, len(core.calls.by_id))
+        if not pipe.poll():
+            continue
+        if pipe.recv() == "mark":
+            for kept in samples.values():
+                kept.clear()
+            most, cpu, began = 0, time.process_time(), time.monotonic()
+            dials = core.campaigns["spring"].counts.dials
+            continue
+        spent = time.monotonic() - began
+        campaign = core.campaigns["spring"]
+        pipe.send(
+            {name: [s * 1000 for s in kept] for name, kept in samples.items()}
+            | {
+                "cpu": (time.process_time() - cpu) / spent,
+                "calls_in_flight": most,
+                "calls_per_s": (campaign.counts.dials - dials) / spent,
+                "memory_mb": _memory_mb(os.getpid()),
+                "breaches": sum(core.breaches.values()),
+                "anomalies": dict(core.anomalies),
+                "abandoned": campaign.counts.abandoned,
+                "connected": campaign.counts.connected,
+            }
+        )
+        daemon.stop(0.0)
+        await running
+        return
+
+
+def daemon_process(load: Load, switch: dict[str, Any], folder: Path, pipe: Connection) -> None:
+    report.run_async(lambda: run_daemon(load, switch, folder, pipe))
+
+
+# --- the pages' process -------------------------------------------------------------------------------------
+
+
+class Page:
+    """One agent's page: takes the seat, reads, and disposes of each customer after a while."""
+
+    def __init__(self, socket: ClientConnection, read: dict[str, float], ready: asyncio.Event) -> None:
+        self._socket = socket
+        self._read = read
+        self._ready = ready
+        self._asked = 0
+        self._call = ""
+        self._chance = random.Random(id(self))
+
+    async def run(self) -> None:
+        await self._socket.send('{"type":"hello"}')
+        await self._ask(type="log_in")
+        async for text in self._socket:
+            at = time.time()
+            if not isinstance(text, str) or '"type":"event"' not in text:
+                continue
+            event = json.loads(text)["event"]
+            if event["type"] == "screen_pop":
+                self._call = event["call_id"]
+                self._read[self._call] = at
+            elif event["type"] == "seat_status":
+                await self._moved(event["state"])
+
+    async def _moved(self, state: str) -> None:
+        if state == "paused":
+            await self._ask(type="ready")
+        elif state == "ready":
+            self._ready.set()
+        elif state == "wrap_up":
+            wrap = WRAP_S * self._chance.uniform(0.5, 1.5)
+            asyncio.get_running_loop().call_later(wrap, self._dispose, self._call)
+
+    def _dispose(self, call: str) -> None:
+        task = asyncio.ensure_future(self._ask(type="dispose", call_id=call, code="not_interested"))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _ask(self, **command: Any) -> None:
+        self._asked += 1
+        await self._socket.send(json.dumps({"type": "request", "id": self._asked, "command": command}))
+
+
+async def hold_pages(port: int, tokens: list[str], pipe: Connection) -> None:
+    """Open all pages, have every agent ready, and note when each pop was read, until told to stop."""
+    read: dict[str, float] = {}
+    gate = asyncio.Semaphore(50)
+    readies = [asyncio.Event() for _ in tokens]
+
+    async def one(token: str, ready: asyncio.Event) -> None:
+        async with gate:
+            socket = await connect(
+                f"ws://127.0.0.1:{port}/ws",
+                additional_headers={"Cookie": f"zd_session={token}"},
+                compression=None,
+                ping_interval=None,
+            )
+        with contextlib.suppress(Exception):  # the daemon closes it at the end
+            await Page(socket, read, ready).run()
+
+    tasks = [asyncio.create_task(one(token, ready)) for token, ready in zip(tokens, readies, strict=True)]
+    await asyncio.gather(*(ready.wait() for ready in readies))
+    pipe.send("ready")
+    while not pipe.poll():
+        await asyncio.sleep(0.05)
+    pipe.send(read)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def pages_process(port: int, tokens: list[str], pipe: Connection) -> None:
+    report.run_async(lambda: hold_pages(port, tokens, pipe))
+
+
+# --- the run ------------------------------------------------------------------------------------------------
+
+
+def _memory_mb(pid: int) -> float:
+    """The most memory the process ever held (VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start_switch(log: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    """The virtual switch in its own process."""
+    from simulator.switch.server import SECRET
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "simulator", "--scenario", "statistical", "--log", str(log), "--until-stdin-closes",
+         "--answers", "0.35", "--talk", "18", "--ring", "6"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline()) | {"secret": SECRET}
+
+
+def run(load: Load, folder: Path) -> dict[str, Any]:
+    """One run; everything that was started is ended, whatever happens."""
+    spawn = multiprocessing.get_context("spawn")
+    log = folder / "switch.jsonl"
+    with contextlib.ExitStack() as stack:
+        switch, at = start_switch(log)
+        stack.callback(switch.kill)
+        here, there = multiprocessing.Pipe()
+        daemon = spawn.Process(target=daemon_process, args=(load, at, folder, there))
+        daemon.start()
+        stack.callback(_end, daemon)
+        started = _receive(here, daemon)
+        page_here, page_there = multiprocessing.Pipe()
+        pages = spawn.Process(target=pages_process, args=(started["web"], started["tokens"], page_there))
+        pages.start()
+        stack.callback(_end, pages)
+        _receive(page_here, pages)
+        time.sleep(load.warm_up_s)
+        here.send("mark")
+        began, switch_cpu = time.time(), _cpu_s(switch.pid)
+        time.sleep(load.measured_s)
+        ended, switch_cpu = time.time(), (_cpu_s(switch.pid) - switch_cpu) / load.measured_s
+        page_here.send("stop")
+        read: dict[str, float] = _receive(page_here, pages)
+        here.send("stop")
+        found = _receive(here, daemon)
+        daemon.join(30)
+        assert switch.stdin is not None
+        switch.stdin.close()
+        switch.wait(10)
+    outside = outside_latencies(log, read, began, ended)
+    return found | outside | {"switch_cpu": switch_cpu}
+
+
+def outside_latencies(
+    log: Path, read: dict[str, float], began: float, ended: float
+) -> dict[str, list[float]]:
+    """From the switch's own log and the pages' own clock, in milliseconds, for customers who answered while measured."""
+    from simulator.switch.log import read_log
+
+    pops, joins = [], []
+    for record in read_log(log):
+        if (
+            not record.uid.startswith("zdc-")
+            or record.answered is None
+            or not began <= record.answered < ended
+        ):
+            continue
+        seen = read.get(record.uid.removeprefix("zdc-"))
+        if seen is not None and seen < ended:
+            pops.append((seen - record.answered) * 1000)
+        if record.bridged_with:
+            joins.append((record.bridged_with[0].entered - record.answered) * 1000)
+    return {"answer_to_page": sorted(pops), "answer_to_bridge": sorted(joins)}
+
+
+def _receive(pipe: Connection, process: Any) -> Any:
+    deadline = time.monotonic() + LIMIT_S
+    while not pipe.poll(0.2):
+        if not process.is_alive():
+            raise RuntimeError(f"{process.name} ended with {process.exitcode}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{process.name} said nothing for {LIMIT_S:g} s")
+    return pipe.recv()
+
+
+def _end(process: Any) -> None:
+    if process.is_alive():
+        process.terminate()
+        process.join(10)
+
+
+def main() -> int:
+    chosen = report.options("One engine under a full shift: latency, loop lag, CPU, memory, AMI events.")
+    load = Load(
+        seats=max(1, round(SEATS * chosen.scale)),
+        calls_per_s=max(1, round(CALLS_PER_S * chosen.scale)),
+        warm_up_s=WARM_UP_S if chosen.scale >= 1 else WARM_UP_S / 2,
+        measured_s=MEASURED_S if chosen.scale >= 1 else MEASURED_S / 4,
+    )
+    folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
+    try:
+        found = run(load, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    results = [
+        Result("seats", load.seats, ""),
+        Result("calls placed", found["calls_per_s"], "calls/s", 0.9 * load.calls_per_s, "at_least"),
+        Result("calls in flight, most", found["calls_in_flight"], "calls"),
+        Result("customers connected", found["connected"], "calls"),
+        Result("abandoned", found["abandoned"], "calls"),
+    ]
+    for name, what, budget in (
+        ("answer_to_page", "answer to pop read by the page", POP_MS),
+        ("answer_to_bridge", "answer to both in one bridge", CONNECT_MS),
+        ("pop", "answer read to pop sent (engine's own clock)", POP_MS),
+        ("connect", "answer read to connect sent (engine's own clock)", CONNECT_MS),
+        ("lag", "event loop lag", None),
+    ):
+        values = sorted(found[name])
+        results += [
+            Result(f"{what}, p50", percentile(values, 0.5), "ms"),
+            Result(f"{what}, p99", percentile(values, 0.99), "ms", budget),
+        ]
+    results += [
+        Result("engine process, share of a core", found["cpu"] * 100, "%"),
+        Result("switch process, share of a core", found["switch_cpu"] * 100, "%"),
+        Result("engine memory, most", found["memory_mb"], "MB", MEMORY_MB),
+        Result("invariant breaches", found["breaches"], "", 0),
+        *compare(chosen.scale),
+    ]
+    if found["anomalies"]:
+        print(f"events that no state expected: {found['anomalies']}")
+    return report.report("engine", chosen, results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
