@@ -143,9 +143,9 @@ class AgiDialogue:
         channel = self._channel
         if channel.behaviour.harbour_keys:
             self._exchange.begin_harbour(channel)
-        begin = self._exchange.now()
-        key = await self._key(self._exchange.scenario.sound_s, escape)
-        return key, self._exchange.now() - begin
+        begin, whole_s = self._exchange.now(), self._exchange.scenario.sound_s
+        key = await self._key(whole_s, escape)
+        return key, whole_s if key == " " else self._exchange.now() - begin
 
     async def stream_file(self, words: list[str]) -> str:
         key, heard_s = await self._play(words[1] if len(words) > 1 else "")
