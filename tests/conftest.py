@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.rig.plugin"]
+
 # CI runs on a machine that has everything; there a skip means that something has gone missing unnoticed.
 NO_SKIP = os.environ.get("CI", "") not in ("", "0", "false") or bool(os.environ.get("ZHUDONG_NO_SKIP"))
 

@@ -10,8 +10,6 @@ import pytest
 from tests.contract.house import House
 from tests.contract.switches import SwitchUnderTest, VirtualSwitchProcess, calls_over
 
-pytest_plugins = ["tests.rig.plugin"]
-
 
 @pytest.fixture(scope="session")
 def virtual_switch() -> Iterator[VirtualSwitchProcess]:
