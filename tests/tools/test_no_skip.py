@@ -24,7 +24,7 @@ def outcome(folder: Path, source: str, env: dict[str, str]) -> subprocess.Comple
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"],
         cwd=folder,
-        env=plain | env,
+        env=plain | env | {"PYTHONPATH": str(CONFTEST.parents[1])},  # the conftest names a plugin of ours
         capture_output=True,
         text=True,
         check=False,
