@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
+from secrets import token_hex
 from time import monotonic
 from typing import cast
 
@@ -36,6 +37,7 @@ class AmiLink(AMIProtocol):
         self.faults: Counter[str] = Counter()
         self.responses: dict[str, asyncio.Future[Message]] = {}
         self._lists: dict[str, list[Message]] = {}
+        self._mark = token_hex(4)  # other clients' ActionIDs come by in their OriginateResponses
         self._ids = count(1)
         loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[str] = loop.create_future()
@@ -97,13 +99,13 @@ class AmiLink(AMIProtocol):
         Raises ActionRefused with the switch's words, ReplyLost after `limit_s` or with the link, NotConnected, and
         UnsafeValue before anything was sent.
         """
-        action_id = f"z{next(self._ids)}"
+        action_id = f"z{self._mark}-{next(self._ids)}"
         data = encode(action, action_id, headers)
         return await self._exchange(action, action_id, data, limit_s)
 
     async def listing(self, action: str, limit_s: float = REPLY_LIMIT_S * 2) -> list[Message]:
         """Send an action that is answered by a list, and return the list's items."""
-        action_id = f"z{next(self._ids)}"
+        action_id = f"z{self._mark}-{next(self._ids)}"
         items = self._lists[action_id] = []
         try:
             await self._exchange(action, action_id, encode(action, action_id, ()), limit_s)

@@ -32,6 +32,9 @@ from dialer.switch.wire import Message
 OURS = (CALL_PREFIX, LEG_PREFIX)
 GRACE_S = 0.5  # between a failed OriginateResponse and its Hangup; seen: up to some milliseconds
 TIMED_OUT = 3  # OriginateResponse's Reason for the ring limit
+ENDED = (
+    1_000  # how many are remembered; an OriginateResponse was seen up to some milliseconds after the Hangup
+)
 HELD = 50_000  # events kept while a snapshot is taken; past it the link is of no use
 
 
@@ -44,6 +47,9 @@ class Translation:
         self._held: deque[tuple[str, Message, float]] | None = deque(maxlen=HELD)
         self._answered: set[str] = set()
         self._failed: dict[str, tuple[int, asyncio.TimerHandle]] = {}  # reason, and the grace's end
+        self._ended: dict[
+            str, None
+        ] = {}  # the newest to hang up: an OriginateResponse after that says nothing new
         self._over = False
         self._kinds: dict[str, Callable[[Message, str, float], None]] = {
             "Newchannel": self._created,
@@ -100,6 +106,8 @@ class Translation:
             self._listener(Ringing(at, self._switch, uid))
 
     def _response(self, message: Message, uid: str, at: float) -> None:
+        if uid in self._ended:
+            return
         if message.get("Response") == "Success":
             self._answer(message, uid, at)
             return
@@ -119,6 +127,9 @@ class Translation:
 
     def _hang_up(self, message: Message, uid: str, at: float) -> None:
         self._answered.discard(uid)
+        self._ended[uid] = None
+        if len(self._ended) > ENDED:
+            del self._ended[next(iter(self._ended))]
         reason, timer = self._failed.pop(uid, (0, None))
         if timer is not None:
             timer.cancel()
