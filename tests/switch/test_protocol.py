@@ -116,7 +116,7 @@ async def test_a_refusal_carries_the_words_of_the_switch():
 
     async with greeted(script) as peer:
         link, _ = await linked(peer)
-        with pytest.raises(ActionRefused, match="^No such channel$"):
+        with pytest.raises(ActionRefused, match=r"^No such channel$"):
             await link.ask("Hangup")
         link.close()
 
