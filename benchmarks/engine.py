@@ -299,7 +299,7 @@ def run(load: Load, folder: Path) -> dict[str, Any]:
 def outside_latencies(
     log: Path, read: dict[str, float], began: float, ended: float
 ) -> dict[str, list[float]]:
-    """From the switch's own log and the pages' own clock, in milliseconds, for customers who answered while measured."""
+    """From the switch's own log and the pages' own clock, in milliseconds, for customers who answered meanwhile."""
     from simulator.switch.log import read_log
 
     pops, joins = [], []

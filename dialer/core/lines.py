@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 BURST_S = 0.2  # carriers count calls per second strictly; pacing is asked at least twice in this time
 
 

@@ -38,7 +38,8 @@ def test_a_refused_call_gives_its_line_and_its_turn_back() -> None:
 
 
 @given(
-    st.floats(0.1, 200.0), st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(0, 50)), min_size=1, max_size=40)
+    st.floats(0.1, 200.0),
+    st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(0, 50)), min_size=1, max_size=40),
 )
 def test_in_any_stretch_no_more_calls_than_the_rate_and_one_burst(
     rate: float, asks: list[tuple[float, int]]
