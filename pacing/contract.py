@@ -33,6 +33,7 @@ class Mode(StrEnum):
     PREVIEW = "preview"  # the seat sees the customer first and asks for the call
     PROGRESSIVE = "progressive"  # one call for each free seat, never more
     RATIO = "ratio"  # a fixed number of lines for each free seat
+    PREDICTIVE = "predictive"  # as many as a model of answers and free seats finds worth their risk
 
 
 class SeatState(StrEnum):
@@ -63,12 +64,16 @@ class CallStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeatEvent:
-    """A seat changed state. A seat never heard of before is new; `gone` takes it off the books."""
+    """A seat changed state. A seat never heard of before is new; `gone` takes it off the books.
+
+    `leaving`: after what it does now it takes no further customer (a pause was asked for, the shift ends).
+    """
 
     at: float
     seat: Hashable
     state: SeatState
     gone: bool = False
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,18 @@ class PacingConfig:
     """What a supervisor tunes. Validated by :meth:`check`.
 
     `ratio` is lines in the air for each idle seat (mode ratio only). `target` is the share of answered humans that
-    may be abandoned over the campaign's window, in [0, 1].
+    may be abandoned over the campaign's window, in [0, 1]. `connect_limit_s` is how long a person waits for a seat
+    before the call counts as abandoned, `ring_limit_s` how long a phone rings at most, `wrap_limit_s` how long a
+    wrap-up may last, None for no limit.
     """
 
     mode: Mode = Mode.PROGRESSIVE
     ratio: float = 1.5
     target: float = 0.03
     max_lines: int = 1_000_000
+    connect_limit_s: float = 2.0
+    ring_limit_s: float = 25.0
+    wrap_limit_s: float | None = None
 
     def check(self) -> list[str]:
         """Return what is wrong, one sentence a fault, empty when all is well."""
