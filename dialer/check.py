@@ -20,6 +20,7 @@ CONTEXTS = (
     "zhudong-amd",
     "zhudong-safe-harbour",
     "zhudong-hold",
+    "zhudong-play",
     "zhudong-test",
 )
 CALL_LIMIT_S = 20.0

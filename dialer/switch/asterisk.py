@@ -162,6 +162,11 @@ class AsteriskSwitch:
         """Set a channel variable."""
         await self._ready().ask("Setvar", (("Channel", uid), ("Variable", name), ("Value", value)))
 
+    async def play(self, uid: str, sound: str) -> None:
+        """Take a channel out of what it is in and play it a sound; then it waits to be bridged, as after a hold."""
+        await self.set_variable(uid, "ZD_SOUND", sound)
+        await self.redirect(uid, "zhudong-play")
+
     async def start_recording(self, uid: str, path: str) -> None:
         """Record both directions of a channel into a file on the switch."""
         await self._ready().ask("MixMonitor", (("Channel", uid), ("File", path)))
@@ -171,12 +176,16 @@ class AsteriskSwitch:
         await self._ready().ask("StopMixMonitor", (("Channel", uid),))
 
     async def listen(self, listener_dial: str, target_uid: str, options: str = "q") -> None:
-        """Ring `listener_dial` and let it hear the target (ChanSpy by its unique id)."""
+        """Ring `listener_dial` and let it hear this target until one of them hangs up (ChanSpy).
+
+        ChanSpy takes the id where a channel's name would stand; without it, it goes to any channel there is. E and S
+        end it with its target, or at once when that is gone: else it waits for ever.
+        """
         headers = (
             ("Channel", listener_dial),
             ("Async", "true"),
             ("Application", "ChanSpy"),
-            ("Data", f",u({target_uid}){options}"),
+            ("Data", f"{target_uid},uES{options}"),
         )
         await self._ready().ask("Originate", headers)
 

@@ -223,12 +223,19 @@ class Switch(Protocol):
 
     async def set_variable(self, uid: str, name: str, value: str) -> None: ...
 
+    async def play(self, uid: str, sound: str) -> None:
+        """Take a channel out of what it is in and play it a sound; then it waits to be bridged, as after a hold."""
+        ...
+
     async def start_recording(self, uid: str, path: str) -> None: ...
 
     async def stop_recording(self, uid: str) -> None: ...
 
     async def listen(self, listener_dial: str, target_uid: str, options: str = "q") -> None:
-        """Ring `listener_dial` and let it hear the target (ChanSpy)."""
+        """Ring `listener_dial` and let it hear this target until one of them hangs up (ChanSpy).
+
+        `options` are ChanSpy's: `q` says nothing before, `w` lets the target hear the listener, `B` both sides.
+        """
         ...
 
     async def snapshot(self) -> Snapshot: ...

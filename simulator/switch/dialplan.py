@@ -111,6 +111,14 @@ def agi(script: str) -> Step:
     return Step("AGI", f"${{ZD_AGI}}/{script}", play)
 
 
+def sound() -> Step:
+    def play(exchange: Exchange, channel: Channel) -> Outcome:
+        exchange.resume_after(channel, exchange.scenario.sound_s)
+        return WAIT
+
+    return Step("Playback", "${ZD_SOUND}", play)
+
+
 def playback() -> Step:
     def play(exchange: Exchange, channel: Channel) -> Outcome:
         channel.record.harbour = "playback"
@@ -184,6 +192,12 @@ CONTRACT: Final[Mapping[str, Context]] = {
         music(),
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
         hang_up(),
+    ),
+    "zhudong-play": (
+        answer(),
+        sound(),
+        go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
+        goto("zhudong-customer", 4),
     ),
     "zhudong-test": (answer(), wait(TEST_S), hang_up()),
 }

@@ -321,10 +321,16 @@ class Exchange:
         self._later(channel, KEY_S, ends)
 
     def _application(self, channel: Channel, asked: Originate) -> None:
-        """An Originate with Application: ChanSpy is the one the engine uses; others end at once."""
+        """An Originate with Application: ChanSpy is the one the engine uses; others end at once.
+
+        With the option u its first argument is a channel's id, else what a channel's name begins with.
+        """
         channel.app, channel.app_data = asked.app, asked.app_data
-        target = asked.app_data.partition(",")[0]
-        watched = next((other for name, other in self.by_name.items() if name.startswith(target)), None)
+        target, _, options = asked.app_data.partition(",")
+        if "u" in options:
+            watched = self.find(target)
+        else:
+            watched = next((other for name, other in self.by_name.items() if name.startswith(target)), None)
         if asked.app.lower() != "chanspy" or watched is None or watched is channel:
             self.end_by_dialplan(channel)
             return

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from dialer.switch.asterisk import log_in, take_snapshot
@@ -24,6 +25,11 @@ class SwitchUnderTest(Protocol):
     user: str
     secret: str
 
+    @property
+    def recordings(self) -> Path | None:
+        """Where its recordings appear; None when it has no sound."""
+        ...
+
     def restart(self) -> None:
         """End it at once, with all its channels, and start it again at the same address. Blocks until it answers."""
         ...
@@ -38,6 +44,7 @@ class VirtualSwitchProcess:
     port: int = 0
     user: str = ""
     secret: str = ""
+    recordings: Path | None = None
     _process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:

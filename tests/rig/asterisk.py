@@ -37,7 +37,7 @@ class NotUp(Exception):
 
 
 class AsteriskRig:
-    """Use it as a context manager, or call :meth:`start` and :meth:`stop`."""
+    """Use it as a context manager, or call :meth:`start` and :meth:`stop`. `extra_dialplan` adds contexts."""
 
     name = "rig"
     host = HOST
@@ -46,8 +46,9 @@ class AsteriskRig:
     trunk = "PJSIP/{number}@carrier"
     phone = "PJSIP/{endpoint}"
 
-    def __init__(self, installed: Installed) -> None:
+    def __init__(self, installed: Installed, extra_dialplan: str = "") -> None:
         self._installed = installed
+        self._extra_dialplan = extra_dialplan
         self._folder = Path()
         self._asterisk: Process | None = None
         self._far_ends: list[Process] = []
@@ -68,7 +69,7 @@ class AsteriskRig:
         addresses = Addresses(free_tcp(), *free_udp(3))
         self.port = addresses.ami
         modules = inner(self._installed.modules, self._installed.root)
-        configuration.write(self._folder, self.inside(self._folder), modules, addresses)
+        configuration.write(self._folder, self.inside(self._folder), modules, addresses, self._extra_dialplan)
         try:
             self._start_far_ends(addresses)
             self._start_asterisk()
@@ -100,6 +101,11 @@ class AsteriskRig:
     def log(self) -> Path:
         """What Asterisk writes: notices, warnings, errors, and each step of the dialplan."""
         return self._folder / "log/full"
+
+    @property
+    def recordings(self) -> Path:
+        """Where Asterisk puts what it records."""
+        return self._folder / "spool/monitor"
 
     def log_tail(self, lines: int = 60) -> str:
         """The end of Asterisk's log."""

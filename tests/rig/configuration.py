@@ -45,8 +45,11 @@ class Addresses:
     phones: int
 
 
-def write(folder: Path, inner: str, modules: str, addresses: Addresses) -> Path:
-    """Write everything below `folder`, which Asterisk sees as `inner`; returns the folder of the configuration."""
+def write(folder: Path, inner: str, modules: str, addresses: Addresses, extra_dialplan: str = "") -> Path:
+    """Write everything below `folder`, which Asterisk sees as `inner`; returns the folder of the configuration.
+
+    `extra_dialplan` comes after the user's contexts.
+    """
     etc = folder / "etc"
     for name in ("etc", "run", "log", "db", "spool", "data", "keys", "moh", "agi-bin"):
         (folder / name).mkdir()
@@ -80,7 +83,7 @@ dontwarn = yes
         "musiconhold.conf": f"[default]\nmode = files\ndirectory = {inner}/moh\n",
         "cdr.conf": "[general]\nenable = no\n",
         "confbridge.conf": "[general]\n[default_bridge]\ntype = bridge\n[default_user]\ntype = user\nquiet = yes\n",
-        "extensions.conf": (DEPLOY / "extensions.conf").read_text("utf-8"),
+        "extensions.conf": (DEPLOY / "extensions.conf").read_text("utf-8") + extra_dialplan,
         "manager.conf": manager((DEPLOY / "manager.conf").read_text("utf-8"), addresses),
         "pjsip.conf": pjsip((DEPLOY / "pjsip.conf").read_text("utf-8"), addresses),
     }  # fmt: skip
