@@ -59,6 +59,9 @@ WANTED = (
     "UserEvent",
     "DTMFEnd",
 )
+COUNTED = frozenset(
+    {*WANTED, "CoreShowChannel", "CoreShowChannelsComplete"}
+)  # by name; a peer may invent others
 
 
 class LoginRefused(SwitchError):
@@ -241,7 +244,8 @@ class AsteriskSwitch:
             link.close()
 
     def _count(self, link: AmiLink) -> None:
-        self.stats.events.update(link.events)
+        for name, count in link.events.items():
+            self.stats.events[name if name in COUNTED else "other"] += count
         self.stats.faults.update(link.faults)
         self.stats.faults.update(link.parser.faults)
         link.events.clear()
@@ -263,7 +267,7 @@ async def log_in(link: AmiLink, user: str, secret: str) -> str:
         ) from fault
     version = settings.get("AsteriskVersion", "")
     major = version.split(".")[0]
-    if major.isdigit() and int(major) < OLDEST_VERSION:
+    if major.isdecimal() and int(major) < OLDEST_VERSION:
         raise TooOld(f"it runs Asterisk {version}; {OLDEST_VERSION} or newer is needed")
     return version
 
@@ -316,13 +320,13 @@ def explain(fault: Exception, host: str, port: int) -> str:
 
 def _number(message: Message, key: str) -> int:
     value = message.get(key, "")
-    return int(value) if value.isdigit() and len(value) < 10 else 0
+    return int(value) if value.isdecimal() and len(value) < 10 else 0
 
 
 def _seconds(clock: str) -> float:
     """Seconds of an HH:MM:SS, 0 for anything else."""
     parts = clock.split(":")
-    if len(parts) != 3 or not all(part.isdigit() and len(part) < 7 for part in parts):
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 7 for part in parts):
         return 0.0
     hours, minutes, seconds = (int(part) for part in parts)
     return hours * 3600.0 + minutes * 60.0 + seconds

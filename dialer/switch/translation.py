@@ -32,9 +32,8 @@ from dialer.switch.wire import Message
 OURS = (CALL_PREFIX, LEG_PREFIX)
 GRACE_S = 0.5  # between a failed OriginateResponse and its Hangup; seen: up to some milliseconds
 TIMED_OUT = 3  # OriginateResponse's Reason for the ring limit
-ENDED = (
-    1_000  # how many are remembered; an OriginateResponse was seen up to some milliseconds after the Hangup
-)
+ENDED = 1_000  # how many are remembered: what follows a channel's end was seen up to some milliseconds later
+AMD_STATUSES = frozenset({"HUMAN", "MACHINE", "NOTSURE", "HANGUP"})
 HELD = 50_000  # events kept while a snapshot is taken; past it the link is of no use
 
 
@@ -47,9 +46,7 @@ class Translation:
         self._held: deque[tuple[str, Message, float]] | None = deque(maxlen=HELD)
         self._answered: set[str] = set()
         self._failed: dict[str, tuple[int, asyncio.TimerHandle]] = {}  # reason, and the grace's end
-        self._ended: dict[
-            str, None
-        ] = {}  # the newest to hang up: an OriginateResponse after that says nothing new
+        self._ended: dict[str, None] = {}  # the newest that are over: what comes after says nothing new
         self._over = False
         self._kinds: dict[str, Callable[[Message, str, float], None]] = {
             "Newchannel": self._created,
@@ -96,20 +93,23 @@ class Translation:
     # --- one kind each --------------------------------------------------------------------------------------------
 
     def _created(self, message: Message, uid: str, at: float) -> None:
+        self._ended.pop(uid, None)
         self._listener(Created(at, self._switch, uid, message.get("Channel", "")))
 
     def _state(self, message: Message, uid: str, at: float) -> None:
         state = message.get("ChannelState")
         if state == "6":
             self._answer(message, uid, at)
-        elif state in ("4", "5"):
+        elif state in ("4", "5") and uid not in self._ended:
             self._listener(Ringing(at, self._switch, uid))
 
     def _response(self, message: Message, uid: str, at: float) -> None:
-        if uid in self._ended:
-            return
         if message.get("Response") == "Success":
             self._answer(message, uid, at)
+            return
+        if (
+            uid in self._ended or uid in self._answered
+        ):  # a live call's id, asked for again, is refused with that id
             return
         reason = TIMED_OUT if message.get("Reason") == str(TIMED_OUT) else 0
         if uid not in self._failed:
@@ -118,18 +118,18 @@ class Translation:
 
     def _no_hang_up(self, uid: str) -> None:
         reason, _ = self._failed.pop(uid)
+        self._end_of(uid)
         self._listener(OriginateFailed(monotonic(), self._switch, uid, reason))
 
     def _answer(self, message: Message, uid: str, at: float) -> None:
-        if uid not in self._answered:
+        if uid not in self._answered and uid not in self._ended:
             self._answered.add(uid)
             self._listener(Answered(at, self._switch, uid, message.get("Channel", "")))
 
     def _hang_up(self, message: Message, uid: str, at: float) -> None:
-        self._answered.discard(uid)
-        self._ended[uid] = None
-        if len(self._ended) > ENDED:
-            del self._ended[next(iter(self._ended))]
+        if uid in self._ended:
+            return
+        self._end_of(uid)
         reason, timer = self._failed.pop(uid, (0, None))
         if timer is not None:
             timer.cancel()
@@ -148,6 +148,12 @@ class Translation:
             )
         )
 
+    def _end_of(self, uid: str) -> None:
+        self._answered.discard(uid)
+        self._ended[uid] = None
+        if len(self._ended) > ENDED:
+            del self._ended[next(iter(self._ended))]
+
     def _enter(self, message: Message, uid: str, at: float) -> None:
         self._listener(Bridged(at, self._switch, uid, message.get("BridgeUniqueid", "")))
 
@@ -157,7 +163,8 @@ class Translation:
     def _user_event(self, message: Message, uid: str, at: float) -> None:
         if message.get("UserEvent") == "ZhudongAMD":
             status = message.get("Status", "")
-            self._listener(AmdResult(at, self._switch, uid, status, message.get("Cause", "")))
+            found = status if status in AMD_STATUSES else "NOTSURE"
+            self._listener(AmdResult(at, self._switch, uid, found, message.get("Cause", "")))
 
     def _digit(self, message: Message, uid: str, at: float) -> None:
         self._listener(Digit(at, self._switch, uid, message.get("Digit", "")))
@@ -165,4 +172,4 @@ class Translation:
 
 def _number(value: str | None) -> int:
     """A cause as a number; 0 for none, and for what is no cause."""
-    return int(value) if value is not None and value.isdigit() and len(value) <= 3 else 0
+    return int(value) if value is not None and value.isdecimal() and len(value) <= 3 else 0

@@ -37,13 +37,14 @@ class Parser:
         """Take what was read; return the messages that are whole by now."""
         data = self._rest + data if self._rest else data
         if not self.banner:
-            line, found, data = data.partition(b"\n")
-            if not found:
-                self._rest = line[: MAX_BANNER + 1]
-                if len(line) > MAX_BANNER:
-                    self.banner = "?"
+            line, found, after = data.partition(b"\n")
+            if len(line) > MAX_BANNER:
+                self.banner, self._skipping = "?", True
+            elif not found:
+                self._rest = data
                 return []
-            self.banner = line.decode("utf-8", "replace").strip() or "?"
+            else:
+                self.banner, data = line.decode("utf-8", "replace").strip() or "?", after
         parts = data.split(END)
         self._rest = parts.pop()
         messages = []
@@ -56,7 +57,7 @@ class Parser:
                 message = self._read(part)
                 if message:
                     messages.append(message)
-        if len(self._rest) > MAX_MESSAGE:
+        if len(self._rest) > MAX_MESSAGE + len(END) - 1:  # the longest message, and most of its end
             if not self._skipping:
                 self.faults["too_long"] += 1
             self._skipping = True
@@ -105,10 +106,12 @@ def encode(action: str, action_id: str, headers: Iterable[tuple[str, str]]) -> b
 
 
 def check_printable(key: str, value: str) -> None:
-    """Refuse control characters, line and paragraph separators included."""
-    for char in value:
+    """Refuse control characters in either, line and paragraph separators included."""
+    for char in key + value:
         if ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029":
-            raise UnsafeValue(f"{key} holds the control character U+{ord(char):04X}")
+            raise UnsafeValue(
+                f"{key.encode('unicode_escape').decode()} holds the control character U+{ord(char):04X}"
+            )
 
 
 def variables(values: Mapping[str, str]) -> Iterable[tuple[str, str]]:

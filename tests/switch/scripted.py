@@ -81,19 +81,19 @@ class Peer:
         self.reply(await self.action("CoreSettings"), AsteriskVersion="22.10.1", AMIversion="11.0.0")
 
     async def filters(self) -> list[str]:
-        """Take the event filters, up to the request for the snapshot, which is left unanswered in `snapshot_id`."""
+        """Take the event filters, up to the request for the snapshot: it is kept unanswered, `asked_for_snapshot`."""
         found = []
-        while (action := await self._next())["Action"] == "Filter":
+        while (action := await self.any_action())["Action"] == "Filter":
             found.append(action["MatchCriteria"])
             self.reply(action, Message="Success")
         assert action["Action"] == "CoreShowChannels", action
-        self._snapshot = action
+        self.asked_for_snapshot = action
         return found
 
     def snapshot(self, *channels: Mapping[str, str]) -> None:
         """Answer the request for the snapshot."""
-        action_id = self._snapshot["ActionID"]
-        self.reply(self._snapshot, EventList="start", Message="Channels will follow")
+        action_id = self.asked_for_snapshot["ActionID"]
+        self.reply(self.asked_for_snapshot, EventList="start", Message="Channels will follow")
         for channel in channels:
             self.event("CoreShowChannel", ActionID=action_id, **channel)
         self.event(
@@ -110,14 +110,15 @@ class Peer:
     async def serve(self) -> None:
         """Say yes to everything until the other side closes."""
         while True:
-            action = await self._next()
+            action = await self.any_action()
             self.reply(action, Message="done")
 
     def cut(self) -> None:
         """Break the connection without a word."""
         self._writer.transport.abort()
 
-    async def _next(self) -> Action:
+    async def any_action(self) -> Action:
+        """The next action, whatever it is."""
         async with asyncio.timeout(LIMIT_S):
             return await self._unread.get()
 
@@ -125,7 +126,8 @@ class Peer:
 class ScriptedPeer:
     """Listens on loopback and runs a script for each connection; a script that ends closes its connection."""
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, port: int = 0) -> None:
+        self.port = port
         self.peers: list[Peer] = []
         self._scripts = scripts
         self._faults: list[BaseException] = []
@@ -133,8 +135,8 @@ class ScriptedPeer:
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> ScriptedPeer:
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, kind: object, *_: object) -> None:
