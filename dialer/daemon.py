@@ -17,9 +17,12 @@ from pathlib import Path
 from time import monotonic, time
 from typing import TypeVar
 
+import psycopg2
+import psycopg2.errors
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import database
 from campaigns.hopper import Hopper as StoredHopper
@@ -44,6 +47,16 @@ from dialer.metrics import Metrics
 from dialer.switch.asterisk import AsteriskSwitch
 
 T = TypeVar("T")
+
+# The server is gone, busy to the last connection, or (25006) a standby that takes no writes after a failover.
+AWAY = (
+    OperationalError,
+    InterfaceError,
+    NoConnectionFree,
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.errors.lookup("25006"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -277,17 +290,12 @@ async def _take_down(tasks: list[asyncio.Task]) -> list[BaseException]:  # type:
 
 
 def _unavailable_told_apart(apply: Callable[[Batch], None]) -> Callable[[Batch], None]:
-    def applied(batch: Batch) -> None:
-        import psycopg2
+    """The journal's `apply`, with the faults of the database itself told apart from those of a record."""
 
+    def applied(batch: Batch) -> None:
         try:
             apply(batch)
-        except (
-            OperationalError,
-            InterfaceError,
-            psycopg2.OperationalError,
-            psycopg2.InterfaceError,
-        ) as fault:
+        except AWAY as fault:
             raise Unavailable(str(fault).strip().split("\n")[0]) from fault
 
     return applied

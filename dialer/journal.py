@@ -63,14 +63,19 @@ class Spool:
         self.count = 0
 
     def _lines(self):  # type: ignore[no-untyped-def]
+        last = 0
         with self.path.open("rb") as file:
             for line in file:
                 try:
-                    yield self._decode(line)
+                    item = self._decode(line)
                 except msgspec.MsgspecError:
                     log.warning(
                         "a spooled line was cut and is dropped", file=str(self.path), length=len(line)
                     )
+                    continue
+                if item[0] > last:  # a batch that a full disk cut was written again from its beginning
+                    last = item[0]
+                    yield item
 
     def _ends_whole(self) -> bool:
         with self.path.open("rb") as file:
@@ -86,6 +91,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._spool = Spool(folder / "journal.spool")
         self._aside = folder / "journal.rejected"
+        self._last_aside = 0
         spooled = self._spool.read() if self._spool.count else []
         self._serial = max([last_applied, *(serial for serial, _ in spooled)])
         self._durable = self._serial
@@ -165,7 +171,7 @@ class Journal:
         return True
 
     def _commit(self, batch: Batch) -> bool:
-        """Apply a batch. A record that is refused by itself is set aside. False while the database is away."""
+        """Apply a batch; a record that is refused by itself is set aside. False: not now, the database is away."""
         try:
             self._apply(batch)
         except Unavailable as fault:
@@ -177,8 +183,7 @@ class Journal:
             if len(batch) > 1:
                 half = len(batch) // 2
                 return self._commit(batch[:half]) and self._commit(batch[half:])
-            self._set_aside(batch[0], fault)
-            return True
+            return self._set_aside(batch[0], fault)
         if not self.available:
             log.info("the database is back")
         self.available = True
@@ -186,21 +191,37 @@ class Journal:
         self.commits += 1
         return True
 
-    def _set_aside(self, item: tuple[int, AnyRecord], fault: Exception) -> None:
+    def _set_aside(self, item: tuple[int, AnyRecord], fault: Exception) -> bool:
+        """Keep a refused record with its reason, once. False when the disk does not take it now."""
+        serial, record = item
+        if serial <= self._last_aside:  # the spool is tried from its beginning each time
+            return True
+        line = msgspec.json.encode({"serial": serial, "record": record, "reason": str(fault)}) + b"\n"
+        try:
+            with self._aside.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as full:
+            log.error("a refused record can't be set aside yet", serial=serial, reason=str(full))
+            return False
+        self._last_aside = serial
         self.rejected += 1
-        log.error("a record was refused by the database and is set aside", serial=item[0], reason=str(fault))
-        with self._aside.open("ab") as file:
-            file.write(
-                msgspec.json.encode({"serial": item[0], "record": item[1], "reason": str(fault)}) + b"\n"
-            )
+        log.error("a record was refused by the database and is set aside", serial=serial, reason=str(fault))
+        return True
 
     def _replay(self) -> bool:
-        records = self._spool.read()
-        for start in range(0, len(records), MAX_BATCH):
-            if not self._commit(records[start : start + MAX_BATCH]):
-                return False
+        """Bring the spool into the database. False: not now."""
+        try:
+            records = self._spool.read()
+            for start in range(0, len(records), MAX_BATCH):
+                if not self._commit(records[start : start + MAX_BATCH]):
+                    return False
+            self._spool.clear()
+        except OSError as fault:
+            log.error("the spool can't be read or removed", file=str(self._spool.path), reason=str(fault))
+            return False
         log.info("the spool was replayed", records=len(records))
-        self._spool.clear()
         return True
 
     def _promise(self, serial: int) -> None:

@@ -59,9 +59,8 @@ WANTED = (
     "UserEvent",
     "DTMFEnd",
 )
-COUNTED = frozenset(
-    {*WANTED, "CoreShowChannel", "CoreShowChannelsComplete"}
-)  # by name; a peer may invent others
+# Counted under their own names, which become a metric's labels; a peer may invent any others.
+COUNTED = frozenset({*WANTED, "CoreShowChannel", "CoreShowChannelsComplete"})
 
 
 class LoginRefused(SwitchError):

@@ -109,7 +109,7 @@ class Translation:
             return
         if (
             uid in self._ended or uid in self._answered
-        ):  # a live call's id, asked for again, is refused with that id
+        ):  # the id of a live call, asked for again, is refused so
             return
         reason = TIMED_OUT if message.get("Reason") == str(TIMED_OUT) else 0
         if uid not in self._failed:
