@@ -148,13 +148,14 @@ class Daemon:
 
     async def _run(self, stored: DatabaseEngine, ready: Callable[[Addresses], None] | None) -> None:
         config, name = self.config, self.config.engine.name
+        agi = FastAgi(config.agi.host, config.agi.port, self._harbour_done)
+        metrics_port = self.metrics.serve(config.metrics.host, config.metrics.port)
+        await agi.start()
         journal_store = JournalStore(stored, name)
         last = await asyncio.to_thread(journal_store.last_serial)
         journal = Journal(_unavailable_told_apart(journal_store.apply), self.data / "spool" / name, last)
         hopper = Hopper(StoredHopper(stored, name))
         accounts = StoredAccounts(UserStore(stored))
-        agi = FastAgi(config.agi.host, config.agi.port, self._harbour_done)
-        await agi.start()
         core = EngineCore(
             {section.name: _lines(section) for section in config.switch},
             wall_offset=time() - monotonic(),
@@ -164,7 +165,6 @@ class Daemon:
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
         app = create_app(self.bus, accounts, _web_settings(config))
-        metrics_port = self.metrics.serve(config.metrics.host, config.metrics.port)
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
         )
@@ -190,6 +190,7 @@ class Daemon:
             faults = await _take_down([*parts, stopping])
             await agi.stop()
             await journal.close()
+            await asyncio.to_thread(self.metrics.close)
             hopper.close()
             accounts.close()
         if faults:

@@ -19,10 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from asterisk.agi import AGI, AGIException
 
+from cti.server import CannotListen
+
 log = structlog.get_logger(__name__)
 
 MAX_DIALOGUES = 128
 SILENCE_S = 60.0  # nothing in a dialogue lasts longer; a message is some ten seconds
+DIALOGUE_S = 120.0  # for all of it: a peer that sends a byte now and then breaks no silence
+ACCEPT_RETRY_S = 0.2
 LINE_BYTES = 4_096
 GREETING_LINES = 100
 KEY_WAIT_MS = 4_000  # after the message, as long as the FTC's safe harbour leaves for an opt-out
@@ -104,7 +108,10 @@ class _Nowhere:
 
 
 class FastAgi:
-    """The service. `results` counts dialogues by how they ended: played, opted_out, left, refused, faulty, unknown."""
+    """The service. `results` counts dialogues by how they ended: played, opted_out, left, faulty, unknown.
+
+    Those that did not begin count too: refused when all threads are taken, not_taken when the system gave no socket.
+    """
 
     def __init__(
         self, host: str, port: int, on_harbour: OnHarbour, max_dialogues: int = MAX_DIALOGUES
@@ -114,13 +121,19 @@ class FastAgi:
         self._on_harbour = on_harbour
         self._limit = max_dialogues
         self._threads = ThreadPoolExecutor(max_dialogues, "dialogue")
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, asyncio.TimerHandle] = {}
         self._listening: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the address can't be used."""
-        self._listening = socket.create_server((self._host, self.port), backlog=256)
+        """Listen. Raises CannotListen."""
+        try:
+            self._listening = socket.create_server((self._host, self.port), backlog=256)
+        except OSError as fault:
+            raise CannotListen(
+                f"the FastAGI address {self._host}:{self.port} can't be used: {fault.strerror or fault}; "
+                "choose another port in [agi], or stop what holds it"
+            ) from fault
         self._listening.setblocking(False)
         self.port = self._listening.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept(self._listening), name="FastAGI")
@@ -133,19 +146,26 @@ class FastAgi:
         if self._listening is not None:
             self._listening.close()
         for sock in list(self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            _cut(sock)
         await asyncio.to_thread(self._threads.shutdown, True, cancel_futures=True)
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            sock, _ = await loop.sock_accept(listening)
+            try:
+                sock, _ = await loop.sock_accept(listening)
+            except (
+                OSError
+            ) as fault:  # out of file descriptors, most likely: the next one shall be taken again
+                self.results["not_taken"] += 1
+                log.warning("a dialogue could not be taken", reason=str(fault))
+                await asyncio.sleep(ACCEPT_RETRY_S)
+                continue
             if len(self._open) >= self._limit:
                 self.results["refused"] += 1
                 sock.close()
                 continue
-            self._open.add(sock)
+            self._open[sock] = loop.call_later(DIALOGUE_S, _cut, sock)
             loop.run_in_executor(self._threads, self._serve, sock, loop)
 
     # --- in a worker thread ---------------------------------------------------------------------------------------
@@ -163,15 +183,21 @@ class FastAgi:
             else:
                 result = "unknown"
                 log.warning("an unknown dialogue was asked for", script=dialogue.script[:80])
-        except (OSError, EOFError, ValueError, BadPeer, AGIException) as fault:
+        except (OSError, EOFError, ValueError, OverflowError, BadPeer, AGIException) as fault:
             log.info("a dialogue was cut", reason=str(fault)[:200])
         finally:
             sock.close()
             loop.call_soon_threadsafe(self._done, sock, result)
 
     def _done(self, sock: socket.socket, result: str) -> None:
-        self._open.discard(sock)
+        self._open.pop(sock).cancel()
         self.results[result] += 1
+
+
+def _cut(sock: socket.socket) -> None:
+    """End a dialogue from outside: its thread reads the end of the connection."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def safe_harbour(dialogue: Dialogue) -> tuple[bool, bool]:
@@ -192,6 +218,6 @@ def safe_harbour(dialogue: Dialogue) -> tuple[bool, bool]:
             with contextlib.suppress(AGIException, EOFError, OSError):  # it is on record, thanked or not
                 dialogue.stream_file(THANKS)
             return True, True
-    except AGIException as fault:  # gone in the middle of it, or no such sound
+    except (AGIException, EOFError, OSError) as fault:  # gone in the middle of it, or no such sound
         log.info("a customer left the safe harbour", uid=dialogue.uid, reason=str(fault)[:100])
     return played, False

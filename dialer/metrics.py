@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Mapping
+from wsgiref.simple_server import WSGIServer
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from campaigns.values import Outcome
+from cti.server import CannotListen
 from dialer.core.call import Call, CallState
 from dialer.core.engine import EngineCore
 from dialer.core.seat import SeatState
@@ -39,6 +41,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._server: WSGIServer | None = None
         self.answer_to_pop = Histogram(
             "zhudong_answer_to_pop_seconds",
             "From a human's answer to the screen-pop handed to the seat's socket.",
@@ -145,9 +148,21 @@ class Metrics:
             self._breaches.set(0, name)
 
     def serve(self, host: str, port: int) -> int:
-        """Start answering scrapes in a thread of its own; returns the port."""
-        server, _ = start_http_server(port, host, self.registry)
-        return server.server_address[1]
+        """Start answering scrapes in a thread of its own; returns the port. Raises CannotListen."""
+        try:
+            self._server, _ = start_http_server(port, host, self.registry)
+        except OSError as fault:
+            raise CannotListen(
+                f"the metrics address {host}:{port} can't be used: {fault.strerror or fault}; "
+                "choose another port in [metrics], or stop what holds it"
+            ) from fault
+        return self._server.server_address[1]
+
+    def close(self) -> None:
+        """Answer no more scrapes. Blocks until the one in progress is done."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
 
     def popped(self, delay_s: float) -> None:
         self.answer_to_pop.observe(delay_s)

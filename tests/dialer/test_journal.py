@@ -440,9 +440,8 @@ async def test_a_bad_record_among_good_ones_costs_only_itself_in_the_real_tables
     ]
     store = JournalStore(db, "engine-1")
     journal = Journal(_unavailable_told_apart(store.apply), tmp_path, store.last_serial())
-    for record in records:
-        serial = journal.put(record)
-    await journal.durable(serial)
+    serials = [journal.put(record) for record in records]
+    await journal.durable(serials[-1])
     await journal.close()
     assert (journal.applied, journal.rejected) == (2, 2)
     assert campaign.one("SELECT outcome FROM attempt")[0] == "connected"
