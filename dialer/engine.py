@@ -141,8 +141,11 @@ class Engine:
         The limit is asked again and again, so that it may be cut short.
         """
         self.core.draining = True
-        for name, buffer in self._buffers.items():
-            self._fillers[name].cancel()
+        for filler in self._fillers.values():
+            filler.cancel()
+        if self._fillers:
+            await asyncio.wait(self._fillers.values(), timeout=SAVE_LIMIT_S)
+        for buffer in self._buffers.values():
             await self._try("leads given back", buffer.empty())
         await self._until_idle(limit_s)
         for call in list(self.core.calls.by_id.values()):

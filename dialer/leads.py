@@ -115,7 +115,7 @@ class LeadBuffer:
             self._low.set()
 
     async def run(self) -> None:
-        """Keep it filled until cancelled."""
+        """Keep it filled until cancelled; a lease under way is waited for, so that :meth:`empty` gives all back."""
         while True:
             try:
                 async with asyncio.timeout(RENEW_S):
@@ -149,13 +149,23 @@ class LeadBuffer:
         missing = self.wanted - len(self._leads)
         if missing <= 0:
             return None
-        leads = await self._hopper.lease(self.campaign_id, missing)
-        at = monotonic()
-        self._leads.extend((at, lead) for lead in leads)
+        leasing = asyncio.ensure_future(self._hopper.lease(self.campaign_id, missing))
+        try:
+            leads = await asyncio.shield(leasing)
+        except asyncio.CancelledError:  # leads that nobody took in would wait for their lease to run out
+            await asyncio.wait({leasing})
+            if not leasing.cancelled() and leasing.exception() is None:
+                self._take_in(leasing.result())
+            raise
+        self._take_in(leads)
         self._on_filled(not self._leads)
         if len(leads) < missing:
             await asyncio.sleep(DRY_RETRY_S)
         return None
+
+    def _take_in(self, leads: Sequence[Lead]) -> None:
+        at = monotonic()
+        self._leads.extend((at, lead) for lead in leads)
 
 
 class Authorizer:

@@ -68,7 +68,12 @@ class Service:
 
     def __init__(self, max_dialogues: int) -> None:
         self.told: list[tuple[str, bool, bool]] = []
-        self.agi = FastAgi("127.0.0.1", 0, lambda *end: self.told.append(end), max_dialogues)
+        self.agi = FastAgi(
+            "127.0.0.1",
+            0,
+            lambda uid, played, opted_out: self.told.append((uid, played, opted_out)),
+            max_dialogues,
+        )
         self._lines: list[Line] = []
 
     async def line(self) -> Line:

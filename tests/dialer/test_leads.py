@@ -1,0 +1,290 @@
+"""Leads on their way to the dial: held, renewed, given back; and nothing is dialed that is not on record."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
+from dialer import leads as leads_module
+from dialer.leads import Authorizer, Hopper, LeadBuffer
+
+LIMIT_S = 20.0
+CAMPAIGN = 7
+Answer = Permit | Refusal
+
+
+class Tables:
+    """A hopper's tables: leads that are open, leases given out, attempts on record. May be away, or slow."""
+
+    def __init__(self, leads: int) -> None:
+        self.open = leads
+        self.leased: set[str] = set()
+        self.released: list[str] = []
+        self.on_record: set[str] = set()
+        self.barred: set[str] = set()
+        self.batches: list[int] = []
+        self.away = False
+        self.cut_after_commit = False
+        self.go = threading.Event()
+        self.go.set()
+        self.asked = 0
+        self._ids = count(1)
+
+    def _reach(self) -> None:
+        self.asked += 1
+        self.go.wait(LIMIT_S)
+        if self.away:
+            raise OperationalError("", None, Exception("connection refused"))
+
+    def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]:
+        self._reach()
+        assert campaign_id == CAMPAIGN
+        given = [f"{next(self._ids):032x}" for _ in range(min(limit, self.open))]
+        self.open -= len(given)
+        self.leased.update(given)
+        return [Lead(one, CAMPAIGN, 1, 1, "+8613800138000", "王小明", ("Asia/Shanghai",), 0) for one in given]
+
+    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
+        self._reach()
+        return len(self.leased & set(call_ids))
+
+    def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
+        self._reach()
+        self.leased.difference_update(call_ids)
+        self.released.extend(call_ids)
+
+    def authorize(self, calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Answer]:
+        self._reach()
+        self.batches.append(len(calls))
+        permitted = [call_id for call_id, _ in calls if call_id not in self.barred]
+        self.on_record.update(permitted)
+        if self.cut_after_commit:
+            raise OperationalError("", None, Exception("server closed the connection unexpectedly"))
+        refused = {c: Refusal(c, RefusalReason.DNC, "on the list") for c in self.barred}
+        return {call_id: Permit(call_id, now) for call_id in permitted} | refused
+
+    def in_flight(self, now: datetime) -> list[InFlight]:
+        return []
+
+    def left(self, campaign_id: int) -> int:
+        return self.open
+
+
+async def until(so: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not so():
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def filling(tables: Tables, wanted: int) -> AsyncIterator[tuple[LeadBuffer, list[bool]]]:
+    """A buffer at work, and what it said when it was filled."""
+    hopper, said = Hopper(tables), []
+    buffer = LeadBuffer(CAMPAIGN, hopper, said.append)
+    task = asyncio.create_task(buffer.run())
+    buffer.want(wanted)
+    try:
+        yield buffer, said
+    finally:
+        tables.go.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        hopper.close()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leads_module, "FAULT_RETRY_S", 0.02)
+    monkeypatch.setattr(leads_module, "DRY_RETRY_S", 0.02)
+
+
+# --- the buffer --------------------------------------------------------------------------------------------------
+
+
+async def test_it_is_filled_to_what_is_wanted_and_again_when_half_is_taken() -> None:
+    tables = Tables(1_000)
+    async with filling(tables, 20) as (buffer, said):
+        await until(lambda: len(buffer) == 20)
+        first = buffer.take(5)
+        assert [lead.call_id for lead in first] == [f"{n:032x}" for n in range(1, 6)]  # the oldest first
+        assert tables.asked == 1
+        buffer.take(5)
+        await until(lambda: len(buffer) == 20)
+        assert set(buffer.call_ids) <= tables.leased and said == [False, False]
+
+
+async def test_a_dry_campaign_is_told_as_such_and_taken_up_again_when_leads_come() -> None:
+    tables = Tables(0)
+    async with filling(tables, 10) as (buffer, said):
+        await until(lambda: said)
+        assert said[0] is True and len(buffer) == 0
+        tables.open = 3
+        buffer.want(10)
+        await until(lambda: len(buffer) == 3)
+        assert said[-1] is False
+
+
+async def test_a_database_that_is_away_takes_nothing_from_the_buffer_and_is_tried_again() -> None:
+    tables = Tables(100)
+    async with filling(tables, 10) as (buffer, _):
+        await until(lambda: len(buffer) == 10)
+        tables.away = True
+        asked = tables.asked
+        buffer.take(6)
+        await until(lambda: tables.asked >= asked + 3)
+        assert len(buffer) == 4
+        tables.away = False
+        await until(lambda: len(buffer) == 10)
+
+
+async def test_leads_that_waited_too_long_go_back_and_fresh_ones_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A window may have closed, or better leads may have come: the list is asked anew."""
+    tables = Tables(100)
+    async with filling(tables, 10) as (buffer, _):
+        await until(lambda: len(buffer) == 10)
+        old = buffer.call_ids
+        monkeypatch.setattr(leads_module, "STALE_S", 0.0)
+        buffer.want(11)
+        await until(lambda: set(old) <= set(tables.released))
+        await until(lambda: len(buffer) == 11)
+        assert not set(old) & set(buffer.call_ids)
+
+
+async def test_a_stopped_campaign_lets_go_of_all_its_leads() -> None:
+    tables = Tables(100)
+    async with filling(tables, 10) as (buffer, _):
+        await until(lambda: len(buffer) == 10)
+        buffer.want(0)
+        await until(lambda: not tables.leased)
+        assert len(buffer) == 0 and len(tables.released) == 10
+
+
+async def test_leads_that_were_being_leased_when_the_filling_ended_are_not_lost() -> None:
+    """A drain meets a lease under way: its leads must come back too, not wait five minutes for their lease to end."""
+    tables = Tables(100)
+    hopper = Hopper(tables)
+    buffer = LeadBuffer(CAMPAIGN, hopper, lambda dry: None)
+    task = asyncio.create_task(buffer.run())
+    tables.go.clear()
+    buffer.want(10)
+    await until(lambda: tables.asked == 1)
+    task.cancel()
+    threading.Timer(0.05, tables.go.set).start()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    await buffer.empty()
+    assert tables.leased == set() and len(tables.released) == 10
+    hopper.close()
+
+
+async def test_a_lease_that_fails_while_the_filling_ends_ends_it_all_the_same() -> None:
+    tables = Tables(100)
+    hopper = Hopper(tables)
+    buffer = LeadBuffer(CAMPAIGN, hopper, lambda dry: None)
+    task = asyncio.create_task(buffer.run())
+    tables.go.clear()
+    tables.away = True
+    buffer.want(10)
+    await until(lambda: tables.asked == 1)
+    task.cancel()
+    tables.go.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled() and len(buffer) == 0
+    hopper.close()
+
+
+# --- the rules' last word ----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def asking(tables: Tables) -> AsyncIterator[tuple[Authorizer, dict[str, Answer | None]]]:
+    answers: dict[str, Answer | None] = {}
+    hopper = Hopper(tables)
+    authorizer = Authorizer(hopper, answers.__setitem__)
+    task = asyncio.create_task(authorizer.run())
+    try:
+        yield authorizer, answers
+    finally:
+        tables.go.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        hopper.close()
+
+
+def calls(*numbers: int) -> list[tuple[str, str]]:
+    return [(f"{n:032x}", "main") for n in numbers]
+
+
+async def test_what_is_permitted_is_on_record_before_anyone_hears_of_it() -> None:
+    tables = Tables(0)
+    tables.barred = {f"{2:032x}"}
+    async with asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1, 2, 3))
+        await until(lambda: len(answers) == 3)
+    permitted = {call_id for call_id, answer in answers.items() if isinstance(answer, Permit)}
+    assert permitted == tables.on_record == {f"{n:032x}" for n in (1, 3)}
+    refusal = answers[f"{2:032x}"]
+    assert isinstance(refusal, Refusal) and refusal.reason is RefusalReason.DNC
+
+
+async def test_what_comes_while_a_batch_is_asked_about_is_the_next_batch() -> None:
+    tables = Tables(0)
+    tables.go.clear()
+    async with asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1))
+        await until(lambda: tables.asked == 1)
+        for n in range(2, 52):
+            authorizer.ask(calls(n))
+        tables.go.set()
+        await until(lambda: len(answers) == 51)
+    assert tables.batches == [1, 50]
+
+
+async def test_without_the_database_nothing_is_permitted() -> None:
+    tables = Tables(0)
+    tables.away = True
+    async with asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1, 2))
+        await until(lambda: len(answers) == 2)
+        assert set(answers.values()) == {None} and tables.on_record == set()
+        tables.away = False
+        authorizer.ask(calls(3))
+        await until(lambda: len(answers) == 3)
+        assert isinstance(answers[f"{3:032x}"], Permit)
+
+
+async def test_a_permit_whose_reply_was_lost_is_no_permit_and_is_remembered_as_uncertain() -> None:
+    """It may be on record, or not: it is not dialed, and is looked up when the database is back."""
+    tables = Tables(0)
+    tables.cut_after_commit = True
+    async with asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1))
+        await until(lambda: answers)
+        assert answers == {f"{1:032x}": None}
+        assert tables.on_record == authorizer.uncertain == {f"{1:032x}"}
+
+
+async def test_the_time_the_rules_are_asked_about_is_now() -> None:
+    tables, asked = Tables(0), []
+    real = tables.authorize
+
+    def noted(calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Answer]:
+        asked.append(now)
+        return real(calls, now)
+
+    tables.authorize = noted  # type: ignore[method-assign]
+    began = datetime.now(UTC)
+    async with asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1))
+        await until(lambda: answers)
+    assert began <= asked[0] <= datetime.now(UTC)
