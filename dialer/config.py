@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
+import string
 import tomllib
 from pathlib import Path
 
 import msgspec
 from platformdirs import user_data_path
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+AGI_ADDRESS = re.compile(
+    r"agi://[A-Za-z0-9._:\[\]-]+"
+)  # it becomes a channel variable: no comma, quote or blank
 
 
 class ConfigError(Exception):
@@ -124,12 +131,16 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "switch", "there must be at least one [[switch]]"
     if not NAME.fullmatch(config.engine.name):
         yield "engine.name", "must be 1 to 32 letters, digits, - or _"
+    if not math.isfinite(config.engine.drain_limit_s):
+        yield "engine.drain_limit_s", "must be a number of seconds"
     if config.engine.drain_limit_s < 0:
         yield "engine.drain_limit_s", "must not be negative"
     if config.database.url and not config.database.url.startswith(
         ("postgresql://", "postgresql+psycopg2://")
     ):
         yield "database.url", "must begin with postgresql://; no other database is supported"
+    if config.database.url and not _readable(config.database.url):
+        yield "database.url", "can't be read; it looks like postgresql://user:password@host:5432/name"
     for key, port in (
         ("web.port", config.web.port),
         ("metrics.port", config.metrics.port),
@@ -137,6 +148,8 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
     ):
         if not 0 <= port <= 65535:
             yield key, f"{port} is no port"
+    if config.agi.advertise and not AGI_ADDRESS.fullmatch(config.agi.advertise):
+        yield "agi.advertise", "must begin with agi:// and name an address, as in agi://10.0.0.4:4573"
     if config.web.default_language not in ("zh", "en"):
         yield "web.default_language", "must be zh or en"
     seen: set[str] = set()
@@ -153,10 +166,34 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
             yield f"{key}.max_lines", "must be at least 1"
         if not 0 < switch.calls_per_s <= 1000:
             yield f"{key}.calls_per_s", "must be above 0 and at most 1000"
-        if "{number}" not in switch.trunk:
-            yield f"{key}.trunk", "must hold {number}, as in PJSIP/{number}@carrier"
-        if "{endpoint}" not in switch.phone:
-            yield f"{key}.phone", "must hold {endpoint}, as in PJSIP/{endpoint}"
+        if fault := _fault_of_dial(switch.trunk, "number"):
+            yield f"{key}.trunk", f"{fault}, as in PJSIP/{{number}}@carrier"
+        if fault := _fault_of_dial(switch.phone, "endpoint"):
+            yield f"{key}.phone", f"{fault}, as in PJSIP/{{endpoint}}"
         for field in ("host", "user", "secret", "trunk", "phone"):
-            if any(ord(c) < 32 for c in getattr(switch, field)):
+            value = getattr(switch, field)
+            if not value:
+                yield f"{key}.{field}", "must not be empty"
+            if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
                 yield f"{key}.{field}", "holds a control character"
+
+
+def _fault_of_dial(text: str, field: str) -> str:
+    """What is wrong with a dial string in which `field` stands in braces; empty when nothing is."""
+    try:
+        found = [
+            (name, form, how) for _, name, form, how in string.Formatter().parse(text) if name is not None
+        ]
+    except ValueError:  # a brace without its other
+        found = [("", "", None)]
+    if not found:
+        return f"must hold {{{field}}}"
+    return "" if set(found) == {(field, "", None)} else f"knows only {{{field}}}"
+
+
+def _readable(url: str) -> bool:
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        return False
+    return True

@@ -1,0 +1,121 @@
+"""`dialer.toml`: what is wrong is told with file, key and reason; the example that ships is complete and right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dialer.config import Config, ConfigError, load, parse
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "dialer.toml"
+SWITCH = '[[switch]]\nname = "main"\nhost = "10.0.0.5"\nuser = "zhudong"\nsecret = "s"\n'
+
+
+def test_a_switch_is_all_that_is_needed() -> None:
+    config = parse(SWITCH, "dialer.toml")
+    [switch] = config.switch
+    assert (switch.port, switch.max_lines, switch.calls_per_s) == (5038, 100, 10.0)
+    assert (switch.trunk, switch.phone) == ("PJSIP/{number}@carrier", "PJSIP/{endpoint}")
+    assert (config.web.port, config.metrics.port, config.agi.port, config.database.url) == (
+        8080,
+        9464,
+        4573,
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "required field `switch`"),
+        ("switch = []", "switch: there must be at least one [[switch]]"),
+        ("[[switch]\n", "line 1"),
+        ('[[switch]]\nname = "x"', "required field `host` - at `switch[0]`"),
+        (SWITCH + "prot = 5038", "unknown field `prot` - at `switch[0]`"),
+        (SWITCH + "port = true", "`int`, got `bool` - at `switch[0].port`"),
+        (SWITCH + 'port = "5038"', "`int`, got `str` - at `switch[0].port`"),
+        (SWITCH + "port = 0", "switch[0].port: 0 is no port"),
+        (SWITCH + "port = 99999", "switch[0].port: 99999 is no port"),
+        (SWITCH + "max_lines = 0", "switch[0].max_lines: must be at least 1"),
+        (SWITCH + "calls_per_s = 0.0", "switch[0].calls_per_s: must be above 0"),
+        (SWITCH + "calls_per_s = nan", "switch[0].calls_per_s"),
+        (SWITCH + 'trunk = "PJSIP/1@carrier"', "switch[0].trunk: must hold {number}"),
+        (SWITCH + 'trunk = "PJSIP/{number}@{carrier}"', "switch[0].trunk: knows only {number}"),
+        (SWITCH + 'trunk = "PJSIP/{number}@carrier}"', "switch[0].trunk: knows only {number}"),
+        (SWITCH + 'trunk = "PJSIP/{number:d}@carrier"', "switch[0].trunk: knows only {number}"),
+        (SWITCH + 'phone = "PJSIP/100"', "switch[0].phone: must hold {endpoint}"),
+        (SWITCH + 'phone = "PJSIP/{endpoint}{0}"', "switch[0].phone: knows only {endpoint}"),
+        (SWITCH.replace('"s"', '"a\\nb"'), "switch[0].secret: holds a control character"),
+        (SWITCH.replace('"s"', '"a\\u007Fb"'), "switch[0].secret: holds a control character"),
+        (SWITCH.replace('"10.0.0.5"', '""'), "switch[0].host: must not be empty"),
+        (SWITCH.replace('"main"', '"main switch"'), "switch[0].name: must be 1 to 32"),
+        (SWITCH + SWITCH, "switch[1].name: 'main' is the name of another switch"),
+        (SWITCH + '[engine]\nname = ""', "engine.name: must be 1 to 32"),
+        (SWITCH + '[engine]\nname = "../x"', "engine.name: must be 1 to 32"),
+        (SWITCH + "[engine]\ndrain_limit_s = -1.0", "engine.drain_limit_s: must not be negative"),
+        (SWITCH + "[engine]\ndrain_limit_s = nan", "engine.drain_limit_s: must be a number of seconds"),
+        (SWITCH + "[engine]\ndrain_limit_s = inf", "engine.drain_limit_s: must be a number of seconds"),
+        (SWITCH + '[database]\nurl = "mysql://x"', "database.url: must begin with postgresql://"),
+        (SWITCH + '[database]\nurl = "postgresql://h:port/x"', "database.url: can't be read"),
+        (SWITCH + "[web]\nport = -1", "web.port: -1 is no port"),
+        (SWITCH + '[web]\ndefault_language = "fr"', "web.default_language: must be zh or en"),
+        (SWITCH + "[web]\ntls = true", "unknown field `tls` - at `web`"),
+        (SWITCH + "[metrics]\nport = 65536", "metrics.port: 65536 is no port"),
+        (SWITCH + "[agi]\nport = 70000", "agi.port: 70000 is no port"),
+        (SWITCH + '[agi]\nadvertise = "10.0.0.4:4573"', "agi.advertise: must begin with agi://"),
+        (SWITCH + '[agi]\nadvertise = "agi://10.0.0.4,x"', "agi.advertise"),
+        (SWITCH + "[telephone]", "unknown field `telephone`"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name_the_key_and_the_reason(text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(text, "/etc/zhudong/dialer.toml")
+    said = str(raised.value)
+    assert said.startswith("/etc/zhudong/dialer.toml: ") and says in said and "\n" not in said
+
+
+def test_a_secret_is_never_in_a_message() -> None:
+    for wrong in ("port = 0", 'trunk = "x"', "prot = 1"):
+        with pytest.raises(ConfigError) as raised:
+            parse(SWITCH.replace('"s"', '"very-secret"') + wrong, "dialer.toml")
+        assert "very-secret" not in str(raised.value)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: can't be read: No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="can't be read: Is a directory"):
+        load(tmp_path)
+    (tmp_path / "odd.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8 at byte 0"):
+        load(tmp_path / "odd.toml")
+
+
+# --- the example that ships --------------------------------------------------------------------------------------
+
+
+def test_the_example_is_a_good_file() -> None:
+    [switch] = load(EXAMPLE).switch
+    assert switch.name == "main"
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    text = EXAMPLE.read_text("utf-8")
+    shown = load(EXAMPLE)
+    everything = parse(re.sub(r"(?m)^#(?=\w+ = )", "", text), "the example, uncommented")
+    assert everything == shown
+    keys = set(re.findall(r"(?m)^#?(\w+) = ", text))
+    assert set(leaves(Config)) == keys
+
+
+def leaves(struct: type[msgspec.Struct]) -> Iterator[str]:
+    """The keys of all sections."""
+    for section in msgspec.structs.fields(struct):
+        for part in msgspec.inspect.multi_type_info([section.type]):
+            inner = getattr(part, "item_type", part)
+            if isinstance(inner, msgspec.inspect.StructType):
+                yield from (field.encode_name for field in msgspec.structs.fields(inner.cls))
