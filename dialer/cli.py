@@ -195,23 +195,25 @@ def check(
 def apply(
     files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | None, data: Path | None
 ) -> None:
-    """Apply campaign files. A running daemon takes them within 2 s; a wrong one changes nothing."""
+    """Apply campaign files. A running daemon takes them within 2 s; with a wrong one among them none is applied."""
     import getpass
 
     from campaigns.config import ConfigError as CampaignError
+    from campaigns.config import parse
     from campaigns.store import CampaignStore
 
-    applied = []
+    texts: list[tuple[str, Path]] = []
     with opened_database(Settings(config_file, data)) as engine:
-        store = CampaignStore(engine)
         for path in files:
             try:
-                text = path.read_text("utf-8")
-                applied.append(store.apply(text, str(path), by or getpass.getuser(), datetime.now(UTC)))
+                texts.append((path.read_text("utf-8"), path))
+                parse(texts[-1][0], str(path))
             except (OSError, UnicodeDecodeError) as fault:
                 fail(f"{path}: can't be read: {fault}")
             except CampaignError as fault:
                 fail(str(fault))
+        store, who = CampaignStore(engine), by or getpass.getuser()
+        applied = [store.apply(text, str(path), who, datetime.now(UTC)) for text, path in texts]
     rows = [{"campaign": a.config.name, "version": a.version, "running": a.config.running} for a in applied]
     if json_out:
         click.echo(json.dumps(rows))
@@ -252,6 +254,8 @@ def import_list(
     from campaigns.store import CampaignStore
 
     rejects = rejects or file.with_name(file.name + ".rejected.csv")
+    if rejects.resolve() == file.resolve():
+        fail(f"{file}: the rejected rows would be written over the list; give --rejects another name")
     with opened_database(Settings(config_file, data)) as engine:
         found = [a for a in CampaignStore(engine).newer_than(0) if a.config.name == campaign]
         if not found:
@@ -260,6 +264,8 @@ def import_list(
             result = import_csv(engine, found[0].campaign_id, file, datetime.now(UTC), rejects, region, zone)
         except ImportFailed as fault:
             fail(str(fault))
+        except OSError as fault:
+            fail(f"{fault.filename or file}: can't be read or written: {fault.strerror}")
     if json_out:
         row = {
             "accepted": result.accepted,

@@ -1,0 +1,314 @@
+"""The commands as people and scripts use them: exit code 2 and one line for a wrong input, JSON for machines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from campaigns import database
+from campaigns.users import UserStore
+from dialer.cli import WRONG_INPUT, main
+from tests.database import fresh_url
+
+DIALER = Path(sys.executable).with_name("dialer")
+CAMPAIGN = 'name = "spring"\nswitch = "main"\n'
+COMMANDS = sorted(main.commands)
+# 王小明 and 李雷, one number twice, one that is none, one row too short
+LIST = "电话,姓名,plan\n13800138001,王小明,5G\n13800138002,李雷,\n13800138001,王小明,5G\n12345,赵四,\n13800138003\n"
+
+
+class Installation:
+    """A dialer.toml with a database of its own, and the commands given to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = fresh_url()
+        self.config = folder / "dialer.toml"
+        self.write()
+
+    def write(self, more: str = "", port: int = 5038) -> None:
+        self.config.write_text(
+            f'[database]\nurl = "{self.url}"\n[[switch]]\nname = "main"\nhost = "127.0.0.1"\nport = {port}\n'
+            f'user = "dialer"\nsecret = "s"\n{more}',
+            "utf-8",
+        )
+
+    def do(self, command: str, *arguments: object) -> Result:
+        return dialer(command, *arguments, "--config", self.config)
+
+    def file(self, name: str, content: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.opened() as engine, engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+
+    @contextmanager
+    def opened(self) -> Iterator[Any]:
+        engine = database.connect(self.url, pool_size=1)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Installation:
+    return Installation(tmp_path)
+
+
+def dialer(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def refused(result: Result, *says: str) -> None:
+    """Exit code 2 and one line that names what is wrong."""
+    assert result.exit_code == WRONG_INPUT, result.output
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert line.startswith("dialer: ")
+    for part in says:
+        assert part in line
+
+
+# --- every command -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = subprocess.run([DIALER, command, "--help"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout.lower().startswith("usage:") and len(result.stdout.splitlines()) > 3
+
+
+def test_the_group_lists_them_all_and_knows_its_version() -> None:
+    said = dialer("--help").stdout
+    assert [c for c in COMMANDS if c not in said] == []
+    assert dialer("--version").stdout.startswith("dialer, version ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["dance"], ["run", "--dance"], ["apply"], ["demo", "--seats", "0"], ["completion", "tcsh"]]
+)
+def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
+    result = dialer(*arguments)
+    assert result.exit_code == WRONG_INPUT and "Usage:" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_command_that_needs_the_config_says_so(command: str) -> None:
+    refused(dialer(command), "--config FILE is needed", "deploy/dialer.toml")
+
+
+PERSON = ("lina", "--name", "李娜", "--password", "x")
+NEED_CONFIG = {"run": (), "check": (), "apply": ("x.toml",), "import": ("spring", "x.csv"), "user": PERSON}
+
+
+@pytest.mark.parametrize(("command", "arguments"), NEED_CONFIG.items(), ids=NEED_CONFIG)
+def test_a_wrong_config_is_told_with_file_key_and_reason(
+    command: str, arguments: tuple[str, ...], here: Installation
+) -> None:
+    here.write("max_lines = 0\n")
+    refused(here.do(command, *arguments), str(here.config), "switch[0].max_lines", "must be at least 1")
+    here.config.unlink()
+    refused(here.do(command, *arguments), str(here.config), "can't be read: No such file or directory")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_that_shell(shell: str) -> None:
+    result = dialer("completion", shell)
+    assert result.exit_code == 0 and "_DIALER_COMPLETE" in result.stdout
+
+
+def test_the_completion_of_bash_offers_the_commands() -> None:
+    environment = os.environ | {
+        "COMP_WORDS": "dialer ",
+        "COMP_CWORD": "1",
+        "_DIALER_COMPLETE": "bash_complete",
+    }
+    result = subprocess.run([DIALER], env=environment, capture_output=True, text=True, check=True)
+    assert sorted(line.split(",")[1] for line in result.stdout.split()) == COMMANDS
+
+
+# --- apply -------------------------------------------------------------------------------------------------------
+
+
+def test_a_campaign_applied_twice_is_one_version(here: Installation) -> None:
+    file = here.file("spring.toml", CAMPAIGN)
+    for _ in range(2):
+        result = here.do("apply", file, "--by", "chen")
+        assert result.exit_code == 0 and result.stdout == "spring: version 1, stopped\n"
+    file.write_text(CAMPAIGN + "running = true\n", "utf-8")
+    result = here.do("apply", file, "--json")
+    assert json.loads(result.stdout) == [{"campaign": "spring", "version": 2, "running": True}]
+    rows = here.rows("SELECT version, applied_by FROM campaign_version ORDER BY version")
+    assert rows[0] == (1, "chen") and rows[1][1] not in ("", "chen")
+
+
+def test_of_several_files_with_a_wrong_one_none_is_applied(here: Installation) -> None:
+    good = here.file("good.toml", CAMPAIGN)
+    bad = here.file("bad.toml", CAMPAIGN + "ratio = 99.0\n")
+    refused(here.do("apply", good, bad), "bad.toml", "ratio: must be between 1 and 15")
+    assert here.rows("SELECT name FROM campaign") == []
+
+
+def test_a_file_that_can_not_be_read_is_told(here: Installation) -> None:
+    refused(here.do("apply", here.folder / "none.toml"), "none.toml: can't be read", "No such file")
+    refused(here.do("apply", here.file("odd.toml", b"\xff\xfe")), "odd.toml: can't be read")
+    refused(here.do("apply", here.folder), "can't be read", "Is a directory")
+
+
+# --- import ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"), [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("gb18030", "gb18030")]
+)
+def test_a_list_comes_in_and_what_does_not_is_in_a_file_with_its_reason(
+    encoding: str, told: str, here: Installation
+) -> None:
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    file = here.file("list.csv", LIST.encode(encoding))
+    result = here.do("import", "spring", file, "--zone", "Asia/Shanghai", "--json")
+    assert result.exit_code == 0, result.output
+    rejects = here.folder / "list.csv.rejected.csv"
+    assert json.loads(result.stdout) == {
+        "accepted": 2, "rejected": 3, "encoding": told, "rejects": str(rejects),
+    }  # fmt: skip
+    assert here.rows("SELECT name, attributes->>'plan' FROM lead ORDER BY id") == [
+        ("王小明", "5G"),
+        ("李雷", ""),
+    ]
+    with rejects.open(encoding="utf-8", newline="") as rows:
+        assert sorted((row["row"], row["reason"][:20]) for row in csv.DictReader(rows)) == [
+            ("4", "+8613800138001 stand"), ("5", "'12345' is no number"), ("6", "has 1 cells, the hea"),
+        ]  # fmt: skip
+
+
+def test_an_import_for_people_says_how_many_and_why_not(here: Installation) -> None:
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    out = here.folder / "not taken.csv"
+    result = here.do("import", "spring", here.file("list.csv", LIST), "--rejects", out)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "2 accepted, 3 rejected (utf-8-sig)" and lines[-1] == f"all rejected rows: {out}"
+    assert any(line.startswith("  row 5: '12345'") for line in lines)
+
+
+def test_an_import_that_can_not_begin_is_told_in_one_line(here: Installation) -> None:
+    file = here.file("list.csv", LIST)
+    refused(here.do("import", "spring", file), "there is no campaign 'spring'", "apply its file first")
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    refused(here.do("import", "spring", here.folder / "none.csv"), "none.csv: can't be read")
+    refused(here.do("import", "spring", here.file("empty.csv", "")), "empty.csv: is empty")
+    refused(
+        here.do("import", "spring", here.file("odd.csv", "a,b\n1,2\n")), "odd.csv: no column holds the number"
+    )
+    refused(here.do("import", "spring", file, "--zone", "Moon/Base"), "'Moon/Base' is no time zone")
+    refused(here.do("import", "spring", file, "--region", "XX"), "'XX' is no region")
+    refused(
+        here.do("import", "spring", file, "--rejects", here.folder / "no" / "r.csv"), "r.csv", "No such file"
+    )
+    refused(here.do("import", "spring", file, "--rejects", file), "would be written over the list")
+    assert file.read_text("utf-8") == LIST
+    assert here.rows("SELECT count(*) FROM lead") == [(0,)]
+
+
+# --- user --------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_is_added_once(here: Installation) -> None:
+    arguments = (
+        "lina",
+        "--name",
+        "李娜",
+        "--phone",
+        "seat001",
+        "--campaign",
+        "spring",
+        "--password",
+        "correct horse",
+    )
+    result = here.do("user", *arguments)
+    assert result.exit_code == 0 and result.stdout == "lina: user 1\n"
+    refused(here.do("user", *arguments), "lina")
+    with here.opened() as engine:
+        [user] = UserStore(engine).all()
+    assert (user.name, user.phone, user.campaigns) == ("李娜", "seat001", ("spring",))
+    assert "correct horse" not in str(here.rows("SELECT * FROM app_user"))
+
+
+# --- check, demo, run --------------------------------------------------------------------------------------------
+
+
+def test_a_check_of_a_switch_that_is_not_there_fails_with_what_to_do(here: Installation) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it
+        here.write(port=sock.getsockname()[1])
+        result = here.do("check")
+        assert result.exit_code == 1
+        assert "switch main" in result.stdout and "FAILED  connection: nothing listens on" in result.stdout
+        machine = json.loads(here.do("check", "--json").stdout)
+    [step] = machine["main"]
+    assert (step["what"], step["ok"]) == ("connection", False) and set(step) == {
+        "what",
+        "ok",
+        "detail",
+        "hint",
+    }
+    refused(here.do("check", "--switch", "north"), "there is no switch 'north'", str(here.config))
+
+
+def test_a_demo_of_a_wrong_campaign_does_not_begin(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(CAMPAIGN + "ratio = 99.0\n", "utf-8")
+    refused(dialer("demo", "--config", file), "mine.toml: ratio: must be between")
+    refused(dialer("demo", "--config", tmp_path / "none.toml"), "none.toml")
+
+
+def test_a_database_that_is_not_there_is_told_with_1(here: Installation) -> None:
+    here.url = "postgresql://nobody@127.0.0.1:1/none"
+    here.write()
+    result = here.do("apply", here.file("spring.toml", CAMPAIGN))
+    assert result.exit_code == 1
+    [line] = result.stderr.splitlines()
+    assert line.startswith("dialer: the database could not be prepared") and "127.0.0.1" in line
+
+
+@pytest.mark.parametrize(
+    ("section", "what"), [("web", "web address"), ("metrics", "metrics address"), ("agi", "FastAGI address")]
+)
+def test_a_daemon_whose_address_is_taken_says_which(section: str, what: str, here: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = {"web": 0, "metrics": 0, "agi": 0} | {section: port}
+        here.write("".join(f"[{name}]\nport = {number}\n" for name, number in ports.items()))
+        command = [DIALER, "run", "--config", here.config, "--data", here.folder / "data"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("dialer: ") and f"{what} 127.0.0.1:{port} can't be used" in last
+    assert "Traceback" not in result.stderr
+
+
+def test_without_a_config_the_embedded_database_of_the_data_folder_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "spring.toml"
+    file.write_text(CAMPAIGN, "utf-8")
+    data = tmp_path / "data"
+    for _ in range(2):  # it is started, stopped and started again
+        command = [DIALER, "apply", file, "--data", data, "--json"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == [{"campaign": "spring", "version": 1, "running": False}]
+    assert (data / "postgresql").is_dir()
