@@ -7,6 +7,7 @@ and with the process that made it.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -27,7 +28,7 @@ PREFIX = "zhudong-rig-"
 LOGIN = "Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\n\r\n"
 # the mounts are in a namespace of the process's own: they go with it
 WITHIN = 'mount -t proc proc "$1/proc"; root=$1; shift; exec chroot "$root" "$@"'
-SIPP_RTP = {"carrier": 20_000, "phones": 25_000}
+SIPP_RTP = range(20_000, 30_000, 4)  # below the ephemeral ones; SIPp counts up to 10,000 on from there
 GREETING_S = 0.8  # a person's "hello?"; AMD calls it HUMAN
 ANNOUNCEMENT_S = 8.0  # a machine's
 
@@ -143,7 +144,7 @@ class AsteriskRig:
             self._asterisk = None
 
     def _start_far_ends(self, addresses: Addresses) -> None:
-        write_ulaw(self._folder / "person.ulaw", tone(GREETING_S), silence_s=10.0)
+        write_ulaw(self._folder / "person.ulaw", tone(GREETING_S), silence_s=60.0)
         write_ulaw(self._folder / "machine.ulaw", tone(ANNOUNCEMENT_S), silence_s=0.0)
         for name, port, ends in (
             ("carrier", addresses.carrier, CUSTOMERS),
@@ -153,7 +154,7 @@ class AsteriskRig:
             file.write_text(scenario(name, ends), "utf-8")
             command = [
                 str(self._installed.sipp), "-sf", file.name, "-i", HOST, "-bind_local", "-p", str(port), "-mi", HOST,
-                "-mp", str(SIPP_RTP[name]), "-aa", "-nostdin", "-watchdog_interval", "0", "-trace_err", "-error_file",
+                "-mp", str(free_media()), "-aa", "-nostdin", "-watchdog_interval", "0", "-trace_err", "-error_file",
                 f"{name}.err",
             ]  # fmt: skip
             said = self._folder / f"{name}.out"
@@ -206,6 +207,14 @@ def free_udp(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def free_media() -> int:
+    """A port for SIPp's voice. It wants the second next one too, for pictures, and does not look for others."""
+    while True:
+        port = random.choice(SIPP_RTP)  # not the first free one: another rig may be starting
+        if free(port) and free(port + 2):
+            return port
 
 
 def free(port: int) -> bool:
