@@ -27,15 +27,19 @@ class CampaignFolder:
         """Look once. Blocks; meant for a thread."""
         if self._folder is None:
             return
-        for path in sorted(self._folder.glob("*.toml")):
+        found = sorted(self._folder.glob("*.toml"))
+        for path in self._seen.keys() - set(found):  # what is not there any more is not wrong any more
+            del self._seen[path]
+            self._metrics.config_ok.remove(path.name)
+        for path in found:
+            mark = self._mark(path)
+            if self._seen.get(path) == mark:
+                continue
             try:
-                status = path.stat()
-                mark = (status.st_mtime_ns, status.st_size)
-                if self._seen.get(path) == mark:
-                    continue
                 source = path.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as fault:
                 self._tell(path, f"can't be read: {fault}")
+                self._seen[path] = mark
                 continue
             try:
                 applied = self._store.apply(source, str(path), "folder", datetime.now(UTC))
@@ -45,6 +49,15 @@ class CampaignFolder:
                 log.info("a campaign file was applied", file=str(path), version=applied.version)
                 self._metrics.config_ok.labels(path.name).set(1)
             self._seen[path] = mark
+
+    @staticmethod
+    def _mark(path: Path) -> tuple[int, int]:
+        """What changes with the file. A link to nowhere has one too, so that it is told once."""
+        try:
+            status = path.stat()
+        except OSError:
+            return (0, 0)
+        return (status.st_mtime_ns, status.st_size)
 
     def _tell(self, path: Path, reason: str) -> None:
         log.error("a campaign file was refused; the last good version stays", file=str(path), reason=reason)

@@ -120,7 +120,7 @@ class Daemon:
                 await asyncio.to_thread(self.database.dispose)
 
     def reload(self, config: Config) -> list[str]:
-        """Take a new configuration; returns the sections that only a restart can change."""
+        """Take a new configuration; returns what has changed and waits for a restart: sections, and the name."""
         if self.engine is None:
             return []
         for section in config.switch:
@@ -134,6 +134,8 @@ class Daemon:
             for name in ("database", "web", "metrics", "agi", "campaigns")
             if getattr(config, name) != getattr(self.config, name)
         ]
+        if config.engine.name != self.config.engine.name:
+            fixed.insert(0, "engine.name")
         if [_link(s) for s in config.switch] != [_link(s) for s in self.config.switch]:
             fixed.append("switch")
         return fixed

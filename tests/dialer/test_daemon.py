@@ -1,0 +1,294 @@
+"""The daemon as operations knows it: signals, a watched folder, one data folder, a switch that talks nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, MutableMapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from dialer.config import Config
+from dialer.daemon import AlreadyRunning, Daemon
+from dialer.service import notify, serve_signals
+from simulator.scenario import Behaviour, TailsScenario
+from simulator.switch.faults import GARBAGE
+from simulator.switch.server import VirtualSwitch
+from tests.dialer.running import CAMPAIGN, LIMIT_S, Running, config, running
+from tests.switch.scripted import Peer, ScriptedPeer, block
+from tests.switch.test_hostile import ODD_EVENTS
+
+SHORT, LONG = "+8613800138001", "+8613800138008"  # leaves after 0.6 s; stays
+PEOPLE = {
+    "01": Behaviour(answers_after_s=0.05, leaves_after_s=0.6),
+    "08": Behaviour(answers_after_s=0.05, leaves_after_s=120.0),
+}
+
+
+@pytest.fixture
+async def switch() -> AsyncIterator[VirtualSwitch]:
+    async with VirtualSwitch(TailsScenario(tails=dict(PEOPLE))) as virtual:
+        yield virtual
+
+
+def of(switch: VirtualSwitch, folder: str = "") -> Config:
+    return config(switch.host, switch.port, switch.user, switch.secret, folder=folder)
+
+
+def write(path: Path, config: Config) -> None:
+    """The configuration as a dialer.toml."""
+    values = msgspec.to_builtins(config)
+    sections = "".join(
+        f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in section.items())
+        for name, section in values.items()
+        if name != "switch"
+    )
+    switches = "".join(
+        "[[switch]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in section.items())
+        for section in values["switch"]
+    )
+    path.write_text(sections + switches, "utf-8")
+
+
+def toml(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def complaints(
+    here: Running, said: list[MutableMapping[str, Any]], count: int
+) -> list[MutableMapping[str, Any]]:
+    """Wait until a new config was refused so often; what was logged of it."""
+
+    def found() -> list[MutableMapping[str, Any]]:
+        return [line for line in said if line["event"].startswith("the new config was refused")]
+
+    await here.until(lambda: len(found()) == count)
+    return found()
+
+
+# --- signals -----------------------------------------------------------------------------------------------------
+
+
+async def test_sighup_takes_new_limits_at_once_and_says_what_needs_a_restart(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    given, file = of(switch), tmp_path / "dialer.toml"
+    async with running(given, tmp_path / "data") as here:
+        with serve_signals(here.daemon, file), capture_logs() as said:
+            section = msgspec.structs.replace(
+                given.switch[0], max_lines=7, calls_per_s=3.0, trunk="PJSIP/{number}@other"
+            )
+            engine = msgspec.structs.replace(given.engine, drain_limit_s=5.0, name="engine-2")
+            web = msgspec.structs.replace(given.web, default_language="en")
+            write(file, msgspec.structs.replace(given, switch=(section,), engine=engine, web=web))
+            signal.raise_signal(signal.SIGHUP)
+            lines = here.engine.core.switches["main"]
+            await here.until(lambda: lines.max_lines == 7)
+            assert (lines.calls_per_s, lines.trunk) == (3.0, "PJSIP/{number}@other")
+            [told] = [line for line in said if line["event"] == "the config was read again"]
+            assert told["needs_restart"] == ["engine.name", "web"]
+
+
+async def test_sighup_with_a_wrong_file_leaves_the_last_good_one(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    given, file = of(switch), tmp_path / "dialer.toml"
+    async with running(given, tmp_path / "data") as here:
+        with serve_signals(here.daemon, file), capture_logs() as said:
+            write(file, given)
+            file.write_text(file.read_text("utf-8").replace("max_lines = 100", "max_lines = 0"), "utf-8")
+            signal.raise_signal(signal.SIGHUP)
+            refused = await complaints(here, said, 1)
+            assert refused[0]["log_level"] == "error" and str(file) in refused[0]["reason"]
+            assert "max_lines: must be at least 1" in refused[0]["reason"]
+            assert here.engine.core.switches["main"].max_lines == given.switch[0].max_lines
+            file.unlink()
+            signal.raise_signal(signal.SIGHUP)
+            refused = await complaints(here, said, 2)
+            assert "can't be read" in refused[1]["reason"] and not here.task.done()
+
+
+async def test_sigterm_without_calls_ends_at_once_and_leaves_nothing_leased(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    async with running(of(switch), tmp_path / "data") as here:
+        here.campaign(CAMPAIGN)
+        with serve_signals(here.daemon, None):
+            signal.raise_signal(signal.SIGTERM)
+            began = monotonic()
+            await here.ended()
+            assert monotonic() - began < 5.0
+        assert here.rows("SELECT count(*) FROM lead WHERE lease IS NOT NULL") == [(0,)]
+
+
+async def test_sigterm_lets_the_call_finish_and_dials_no_other(switch: VirtualSwitch, tmp_path: Path) -> None:
+    async with running(of(switch), tmp_path / "data") as here:
+        here.campaign(CAMPAIGN, SHORT, LONG)
+        with serve_signals(here.daemon, None):
+            await here.seat()
+            await here.connected()
+            signal.raise_signal(signal.SIGTERM)
+            await here.ended()
+        assert here.rows("SELECT outcome, ended_at > connected_at + interval '0.3 s' FROM attempt") == [
+            ("connected", True)
+        ]
+        assert here.rows("SELECT count(*) FROM lead WHERE lease IS NOT NULL") == [(0,)]
+        assert [call.ended_by for call in switch.log.calls if call.uid.startswith("zdc-")] == ["far_end"]
+
+
+async def test_a_second_sigterm_cuts_the_call_short_and_it_is_on_record(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    async with running(of(switch), tmp_path / "data") as here:
+        here.campaign(CAMPAIGN, LONG)
+        with serve_signals(here.daemon, None):
+            await here.seat()
+            await here.connected()
+            signal.raise_signal(signal.SIGTERM)
+            await here.until(lambda: here.engine.core.draining)
+            signal.raise_signal(signal.SIGTERM)
+            await here.ended()
+        assert here.rows("SELECT outcome, ended_at IS NOT NULL FROM attempt") == [("connected", True)]
+        assert not switch.exchange.by_uid
+
+
+def test_systemd_is_told_where_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify("READY=1")  # nobody listens
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        notify("STOPPING=1")
+        assert sock.recv(100) == b"STOPPING=1"
+
+
+# --- one data folder ---------------------------------------------------------------------------------------------
+
+
+async def test_a_second_daemon_on_a_data_folder_is_refused_and_the_first_goes_on(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    async with running(of(switch), tmp_path / "data") as here:
+        assert (tmp_path / "data" / "daemon.lock").read_text() == str(os.getpid())
+        with pytest.raises(
+            AlreadyRunning, match=r"another dialer runs on .*data; give --data another folder"
+        ):
+            await Daemon(of(switch), tmp_path / "data").run()
+        assert not here.task.done()
+        here.daemon.stop(0.0)
+        await here.ended()
+    async with running(of(switch), tmp_path / "data"):
+        pass  # the folder is free again
+
+
+# --- the watched folder ------------------------------------------------------------------------------------------
+
+
+async def test_a_campaigns_changed_file_takes_effect_within_two_seconds(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    async with running(of(switch, str(folder)), tmp_path / "data") as here:
+        campaigns = here.engine.core.campaigns
+        file = folder / "spring.toml"
+        for ratio in (2.0, 3.0):
+            written = monotonic()
+            file.write_text(f'mode = "ratio"\nratio = {ratio}\n{CAMPAIGN}', "utf-8")
+            await here.until(
+                lambda ratio=ratio: "spring" in campaigns and campaigns["spring"].config.ratio == ratio
+            )
+            assert monotonic() - written < 2.0
+        rows = here.rows("SELECT version, applied_by FROM campaign_version ORDER BY version")
+        assert rows == [(1, "folder"), (2, "folder")]
+
+
+async def test_an_invalid_file_leaves_the_last_good_version_and_shows_in_the_metric(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    file, odd = folder / "spring.toml", folder / "odd.toml"
+    valid = 'zhudong_config_valid{file="spring.toml"}'
+    file.write_text(CAMPAIGN, "utf-8")
+    async with running(of(switch, str(folder)), tmp_path / "data") as here:
+        await here.until_metrics(lambda m: m.get(valid) == 1)
+        with capture_logs() as said:
+            file.write_text(CAMPAIGN.replace('name = "spring"', 'name = "spring"\nratio = 99.0'), "utf-8")
+            odd.write_bytes(b"\xff\xfe")
+            found = await here.until_metrics(lambda m: m.get(valid) == 0)
+            assert here.engine.core.campaigns["spring"].config.ratio == 1.5
+            assert here.engine.core.campaigns["spring"].config.running
+            await here.until_metrics(lambda m: m.get('zhudong_config_valid{file="odd.toml"}') == 0)
+            await asyncio.sleep(1.2)  # another look at the folder: nothing is to come
+        told = [line for line in said if line["event"].startswith("a campaign file was refused")]
+        assert sorted(Path(line["file"]).name for line in told) == ["odd.toml", "spring.toml"]  # once each
+        assert any("ratio: must be between 1 and 15" in line["reason"] for line in told)
+        assert found["zhudong_database_up"] == 1
+        file.write_text(CAMPAIGN + "\n", "utf-8")
+        await here.until_metrics(lambda m: m.get(valid) == 1)
+        odd.unlink()  # what is not there any more is not wrong any more
+        await here.until_metrics(lambda m: 'zhudong_config_valid{file="odd.toml"}' not in m)
+
+
+# --- a switch that talks nonsense --------------------------------------------------------------------------------
+
+
+async def test_a_hostile_stream_costs_a_counter_and_not_the_daemon(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def hostile(peer: Peer) -> None:
+        await peer.resync()
+        for garbage in GARBAGE.values():
+            peer.say(garbage)
+        for headers in ODD_EVENTS:
+            peer.say(block(headers))
+        for n in range(200):
+            peer.event("Newchannel", Uniqueid=f"zdc-{n:032x}", Channel="PJSIP/stranger")
+        serving = asyncio.create_task(peer.serve())
+        await go_on.wait()
+        serving.cancel()
+
+    async with (
+        ScriptedPeer(hostile) as peer,
+        running(config("127.0.0.1", peer.port, "dialer", "s"), tmp_path / "d") as here,
+    ):
+        bad = 'zhudong_ami_faults_total{fault="%s",switch="main"}'
+        found = await here.until_metrics(lambda m: m.get(bad % "too_long", 0) >= 1)
+        assert found[bad % "undecodable"] >= 1 and found[bad % "garbled"] >= 1
+        found = await here.until_metrics(lambda m: m.get('zhudong_switch_up{switch="main"}') == 1)
+        found = await here.until_metrics(
+            lambda m: m.get('zhudong_anomalies_total{anomaly="unknown_channel"}') == 200
+        )
+        assert not any(
+            value for name, value in found.items() if name.startswith("zhudong_invariant_breaches_total")
+        )
+        assert len(peer.peers) == 1 and not here.task.done()
+        async with asyncio.timeout(LIMIT_S):
+            while (
+                peer.peers[0].names.count("Hangup") < 200
+            ):  # channels of ours that nobody asked for are hung up
+                await asyncio.sleep(0.02)
+        go_on.set()
+
+
+async def test_one_switch_of_two_is_away_and_calls_go_on_over_the_other(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    given = of(switch)
+    away = msgspec.structs.replace(given.switch[0], name="away", port=1)
+    async with running(
+        msgspec.structs.replace(given, switch=(away, *given.switch)), tmp_path / "data"
+    ) as here:
+        here.campaign(CAMPAIGN, LONG)
+        await here.until_metrics(lambda m: m.get('zhudong_switch_up{switch="main"}') == 1)
+        await here.seat()
+        await here.connected()
+        assert (await here.metrics())['zhudong_switch_up{switch="away"}'] == 0
