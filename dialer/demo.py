@@ -71,6 +71,9 @@ def run_demo(options: DemoOptions, summary_file: Path | None) -> int:
     except (OSError, UnicodeDecodeError, ConfigError) as fault:
         print(f"dialer: {fault}", file=sys.stderr)
         return 2
+    if summary_file is not None and not summary_file.parent.is_dir():  # told now, not after the run
+        print(f"dialer: {summary_file}: can't be written: there is no such folder", file=sys.stderr)
+        return 2
     folder = options.data or Path(tempfile.mkdtemp(prefix="zhudong-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=False)

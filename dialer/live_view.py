@@ -75,7 +75,7 @@ class LiveView:
         grid.add_row("calls", _figures(s))
         grid.add_row("abandon", _abandon(s))
         grid.add_row("seats'", f"idle {s.idle_s_per_call:.1f} s per call   occupancy {s.occupancy:.0%}")
-        grid.add_row("pacing", _decision(s))
+        grid.add_row("pacing", Text(_decision(s)))  # a list among its figures is no markup
         state = "running" if s.running else "stopped"
         left = "" if s.leads_left is None else f"   {s.leads_left:,} leads left"
         return Panel(grid, title=f"[bold]{s.campaign}[/]   {s.mode}, {state}{left}", border_style="blue")

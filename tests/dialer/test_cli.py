@@ -277,6 +277,10 @@ def test_a_demo_of_a_wrong_campaign_does_not_begin(tmp_path: Path) -> None:
     refused(dialer("demo", "--config", tmp_path / "none.toml"), "none.toml")
 
 
+def test_a_demo_whose_summary_can_not_be_written_says_so_before_it_runs(tmp_path: Path) -> None:
+    refused(dialer("demo", "--json", tmp_path / "no" / "out.json"), "out.json: can't be written")
+
+
 def test_a_database_that_is_not_there_is_told_with_1(here: Installation) -> None:
     here.url = "postgresql://nobody@127.0.0.1:1/none"
     here.write()
