@@ -1,12 +1,15 @@
 """The call centre itself: what happens at each event, and when the next one is. The only implementation there is.
 
-Everything is a plain function over sequences of numbers, so that the same source runs twice: as it is over lists, for
-laws that are written in Python, and compiled by numba over arrays for the plain ones (simulator/floor/compiled.py).
-Both take the same steps in the same order with the same arithmetic, so their results agree to the bit. Hence the
-rules here: no objects, no strings, no random numbers (they come drawn, see simulator/floor/fates.py), and of
-arithmetic only what IEEE 754 fixes.
+Everything is a plain function over two long sequences of numbers, `n` of whole and `x` of real ones, so that the same
+source runs twice: as it is over lists, for laws that are written in Python, and compiled by numba over arrays for the
+plain ones (simulator/floor/compiled.py). Both take the same steps in the same order with the same arithmetic, so their
+results agree to the bit. Hence the rules here: no objects, no strings, no random numbers (they come drawn, see
+simulator/floor/fates.py), and of arithmetic only what IEEE 754 fixes.
 
-Time is in seconds from the start. The agenda is a heap of (time, number, kind, what): events at one time come in the
+A seat, a call, a campaign, a group of seats is a *row*: the place in both sequences where its columns begin, so that
+`n[seat + STATE]` is a seat's state and `x[seat + SINCE]` since when. simulator/floor/building.py lays the rows out.
+
+Time is in seconds from the start. The agenda is a heap of (time, number, kind, row): events at one time come in the
 order in which they were put there.
 """
 
@@ -15,48 +18,64 @@ from __future__ import annotations
 from collections.abc import MutableSequence
 from heapq import heappop, heappush
 from math import floor
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = MutableSequence[int]
-Floats = MutableSequence[float]
+Whole = MutableSequence[int]
+Real = MutableSequence[float]
 Agenda = list[tuple[float, int, int, int]]
 
-BUCKET_S = 300.0
 NONE = -1
+BUCKET_S = 300.0  # figures are kept by five minutes
+ROW = 16  # columns of a row
 
-# Kinds of event; `what` is a call, a seat or a campaign.
-RINGS, RUNG, VERDICT, GIVES_UP, TALKED, WRAPPED, TURN, CALLS_IN = range(8)
+# The head of both sequences.
+EVENTS, NUMBER, SERIAL, FREE_LINES, FREE_CALL, NOTES, IDLE_NUMBER, BUCKETS, SPENT, NOTEBOOK = range(10)
+ORDER, SEATS, SEATS_END, CALLS, CALLS_END, CAMPAIGNS, CAMPAIGNS_END, GROUPS, GROUPS_END = range(10, 19)
+END, ASK_EVERY, CALLS_PER_S, NOW, ASKED, TOKENS, TOKENS_AT = range(7)
+HEAD = 19
 
-# States of a seat.
-AWAY, IDLE, TALK, WRAP = range(4)
+# A seat.
+GROUP, STATE, LEAVING, AHEAD, BEHIND, IDLE_SINCE_NUMBER, TURN_AT, TURNS_END, CUSTOMER = range(9)
+SINCE, WRAP_S = range(2)
+AWAY, IDLE, TALK, WRAP = range(4)  # its states
 
-# How a dial ends, and what a call is doing.
-PERSON, MACHINE, NO_ANSWER, BUSY, FAILED = range(5)
-FREE, IN_AIR, WAITING, TALKING = range(4)
+# A call, which is a line in use. A free one has the next free one in NEXT.
+CAMPAIGN, ID, LEAD, DOING, OUTCOME, INBOUND, SEAT, NEXT, PREVIOUS, WRONG = range(10)
+RINGS_S, LISTENS_S, TALK_S, THEN_WRAP_S, STAYS_S, WAITS_SINCE, LEAVES_AT, ENDS_AT = range(8)
+FREE, IN_AIR, WAITING, TALKING = range(4)  # what it is doing
+PERSON, MACHINE, NO_ANSWER, BUSY, FAILED = range(5)  # how its dial ends
 
-# What is told to the law, as places in simulator/floor/run.py's table of stages.
+# A campaign. MINUTES, FIGURES, NEXT_LEAD, … are places in `x`; SERVED_BY is one in `n`, of groups, ended by NONE.
+PRIORITY, DIALED, LEADS, CALLS_IN_AIR, WAIT_FIRST, WAIT_LAST, WAIT_COUNT, LISTENS = range(8)
+NEXT_LEAD, BLOCK_END, NEXT_CALLER, CALLERS_END, MINUTES, FIGURES, SERVED_BY = range(8, 15)
+BUSY_AFTER_S, FAILED_AFTER_S, RING_LIMIT_S, CONNECT_LIMIT_S, PERSON_WRONG, MACHINE_WRONG = range(6)
+
+# A group of seats. SERVES is the place in `n` of its campaigns, the highest priority first, ended by NONE.
+IDLE_COUNT, IDLE_FIRST, IDLE_LAST, SERVES = range(4)
+
+# A lead, a caller, a minute of a campaign's day: columns in `x` only.
 (
-    TOLD_DIALED,
-    TOLD_RINGING,
-    TOLD_ANSWERED,
-    TOLD_HUMAN,
-    TOLD_CONNECTED,
-    TOLD_MACHINE,
-    TOLD_NO_ANSWER,
-    TOLD_BUSY,
-    TOLD_FAILED,
-    TOLD_HUNG_UP,
-    TOLD_ABANDONED,
-    TOLD_ENDED,
-    TOLD_OFFERED,
-) = range(13)
-OF_SEAT, OF_CALL = 0, 1
-LEAVING, GONE = 1, 2
+    FATE,
+    FACTOR,
+    FATE_SETUP,
+    FATE_RING,
+    FATE_MACHINE_RING,
+    FATE_TALK,
+    FATE_WRAP,
+    FATE_PATIENCE,
+    FATE_VERDICT,
+    FATE_DETECTION,
+    FATE_MACHINE_TALK,
+) = range(11)
+LEAD_ROW = 11
+CALLER_AT, CALLER_TALK, CALLER_WRAP, CALLER_PATIENCE = range(4)
+CALLER_ROW = 4
+SHARE_PERSON, SHARE_MACHINE, SHARE_BUSY, SHARE_FAILED = range(4)
+MINUTE_ROW = 4
 
-# What is tallied for each campaign and bucket; of a person in the bucket in which they began to wait.
+# A campaign's figures, each with a place for every bucket; of a person in the bucket in which they began to wait.
 (
     DIALS,
     CONNECTED,
@@ -74,604 +93,518 @@ LEAVING, GONE = 1, 2
 ) = range(13)
 TALLIES = 13
 
-# Places in `count` and `clock`.
-EVENTS, NUMBER, SERIAL, FREE_LINES, FREE_SLOT, NOTES, IDLE_NUMBER = range(7)
-COUNTS = 7
-NOW, ASKED, TOKENS, TOKENS_AT = range(4)
-CLOCKS = 4
+# Kinds of event, each with a call, a seat or a campaign.
+RINGS, RUNG, VERDICT, GIVES_UP, TALKED, WRAPPED, TURN, CALLS_IN = range(8)
+
+# What the law is told: a note is a row in the notebook. Stages are places in the table of simulator/floor/run.py.
+NOTE_STAGE, NOTE_OF, NOTE_MORE, NOTE_CAMPAIGN, NOTE_LEAD = range(5)
+NOTE_ROW = 5
+MOST_NOTES = 16  # more than one event can bring
+LEAVES, GONE = 1, 2  # more about a seat
+(
+    TOLD_DIALED,
+    TOLD_RINGING,
+    TOLD_ANSWERED,
+    TOLD_HUMAN,
+    TOLD_CONNECTED,
+    TOLD_MACHINE,
+    TOLD_NO_ANSWER,
+    TOLD_BUSY,
+    TOLD_FAILED,
+    TOLD_HUNG_UP,
+    TOLD_ABANDONED,
+    TOLD_ENDED,
+    TOLD_OFFERED,
+    TOLD_SEAT,  # and the states of a seat from here on
+) = range(14)
 
 NO_RATE = 0.0
 PLENTY = 1_000_000
 
 
-class Floor(NamedTuple):
-    """All there is to know of a floor at one moment."""
-
-    end: float
-    ask_every: float
-    calls_per_s: float
-    minutes: int
-    buckets: int
-    campaigns: int
-    groups: int
-    block: int
-    count: Ints
-    clock: Floats
-    # seats
-    group: Ints
-    state: Ints
-    since: Floats
-    wrap_s: Floats
-    leaving: Ints
-    ahead: Ints  # idle seats of one group, the longest idle first
-    behind: Ints
-    idle_number: Ints
-    turn: Ints  # place of the next turn in `turns`
-    last_turn: Ints
-    turns: Floats
-    # groups of seats
-    serves: Ints  # groups x campaigns
-    idle_first: Ints
-    idle_last: Ints
-    idle: Ints
-    # calls, by line
-    of: Ints
-    serial: Ints
-    lead: Ints
-    doing: Ints
-    outcome: Ints
-    inbound: Ints
-    seat: Ints
-    next: Ints  # people who wait for one campaign, the longest waiting first; or the next free line
-    previous: Ints
-    rings_s: Floats
-    listens_s: Floats
-    talk_s: Floats
-    then_wrap_s: Floats
-    stays_s: Floats
-    wrong: Ints
-    waits_since: Floats
-    leaves_at: Floats
-    # campaigns
-    order: Ints  # the highest priority first
-    priority: Ints
-    dialed: Ints
-    in_block: Ints
-    leads: Ints
-    in_air: Ints
-    waiting_first: Ints
-    waiting_last: Ints
-    waiting: Ints
-    next_caller: Ints
-    last_caller: Ints
-    busy_after_s: Floats
-    failed_after_s: Floats
-    ring_limit_s: Floats
-    connect_limit_s: Floats
-    person_wrong: Floats
-    machine_wrong: Floats
-    listens: Ints
-    # campaigns x minutes
-    person: Floats
-    machine: Floats
-    busy: Floats
-    failed: Floats
-    # campaigns x block: the leads at hand
-    fate: Floats
-    factor: Floats
-    fate_setup: Floats
-    fate_ring: Floats
-    fate_machine_ring: Floats
-    fate_talk: Floats
-    fate_wrap: Floats
-    fate_patience: Floats
-    fate_verdict: Floats
-    fate_detection: Floats
-    fate_machine_talk: Floats
-    # callers of all campaigns, one after the other
-    caller_at: Floats
-    caller_talk: Floats
-    caller_wrap: Floats
-    caller_patience: Floats
-    # figures
-    spent: Floats  # states x buckets, seconds of all seats
-    tally: Floats  # campaigns x tallies x buckets
-    # what is told to the law
-    note_of: Ints
-    note_id: Ints
-    note_what: Ints
-    note_more: Ints  # a call's seat, a seat's flags
-    note_campaign: Ints
-    note_lead: Ints
-
-
-def put(s: Floor, agenda: Agenda, at: float, kind: int, what: int) -> None:
+def put(n: Whole, agenda: Agenda, at: float, kind: int, row: int) -> None:
     """Write an event into the agenda."""
-    s.count[NUMBER] += 1
-    heappush(agenda, (at, s.count[NUMBER], kind, what))
+    n[NUMBER] += 1
+    heappush(agenda, (at, n[NUMBER], kind, row))
 
 
-def note(s: Floor, of: int, who: int, what: int, more: int, campaign: int, lead: int) -> None:
-    """Keep something to be told to the law."""
-    place = s.count[NOTES]
-    s.note_of[place] = of
-    s.note_id[place] = who
-    s.note_what[place] = what
-    s.note_more[place] = more
-    s.note_campaign[place] = campaign
-    s.note_lead[place] = lead
-    s.count[NOTES] = place + 1
+def tell_call(n: Whole, call: int, stage: int) -> None:
+    """Keep a stage of a call to be told to the law."""
+    note = n[NOTEBOOK] + n[NOTES] * NOTE_ROW
+    n[NOTES] += 1
+    n[note + NOTE_STAGE] = stage
+    n[note + NOTE_OF] = n[call + ID]
+    n[note + NOTE_MORE] = n[call + SEAT]
+    n[note + NOTE_CAMPAIGN] = n[call + CAMPAIGN]
+    n[note + NOTE_LEAD] = n[call + LEAD]
 
 
-def tell_call(s: Floor, call: int, stage: int) -> None:
-    """Tell a stage of a call."""
-    note(s, OF_CALL, s.serial[call], stage, s.seat[call], s.of[call], s.lead[call])
+def tell_seat(n: Whole, seat: int, more: int) -> None:
+    """Keep the state of a seat to be told to the law."""
+    note = n[NOTEBOOK] + n[NOTES] * NOTE_ROW
+    n[NOTES] += 1
+    n[note + NOTE_STAGE] = TOLD_SEAT + n[seat + STATE]
+    n[note + NOTE_OF] = seat
+    n[note + NOTE_MORE] = more
+    n[note + NOTE_CAMPAIGN] = n[seat + GROUP]
 
 
-def tell_seat(s: Floor, seat: int, flags: int) -> None:
-    """Tell the state of a seat."""
-    note(s, OF_SEAT, seat, s.state[seat], flags, s.group[seat], NONE)
-
-
-def tally(s: Floor, campaign: int, what: int, at: float, how_much: float) -> None:
+def tally(n: Whole, x: Real, campaign: int, figure: int, at: float, how_much: float) -> None:
     """Add to a campaign's figures."""
-    s.tally[(campaign * TALLIES + what) * s.buckets + min(int(at / BUCKET_S), s.buckets - 1)] += how_much
+    x[n[campaign + FIGURES] + figure * n[BUCKETS] + int(at / BUCKET_S)] += how_much
 
 
-def enter(s: Floor, seat: int, state: int) -> None:
+def enter(n: Whole, x: Real, seat: int, state: int) -> None:
     """Change a seat's state; the time in the old one is booked to the buckets it lay in."""
-    now = s.clock[NOW]
-    since = s.since[seat]
+    now = x[NOW]
+    since = x[seat + SINCE]
     bucket = int(since / BUCKET_S)
-    row = s.state[seat] * s.buckets
+    place = n[SPENT] + n[seat + STATE] * n[BUCKETS] + bucket
     edge = (bucket + 1) * BUCKET_S
     while edge < now:
-        s.spent[row + bucket] += edge - since
+        x[place] += edge - since
         since = edge
-        bucket += 1
-        edge = (bucket + 1) * BUCKET_S
+        place += 1
+        edge += BUCKET_S
     if now > since:
-        s.spent[row + bucket] += now - since
-    s.since[seat] = now
-    s.state[seat] = state
+        x[place] += now - since
+    x[seat + SINCE] = now
+    n[seat + STATE] = state
 
 
-def leave_idle(s: Floor, seat: int) -> None:
+def leave_idle(n: Whole, seat: int) -> None:
     """Take a seat out of its group's idle ones."""
-    group = s.group[seat]
-    ahead = s.ahead[seat]
-    behind = s.behind[seat]
+    group = n[seat + GROUP]
+    ahead = n[seat + AHEAD]
+    behind = n[seat + BEHIND]
     if ahead == NONE:
-        s.idle_first[group] = behind
+        n[group + IDLE_FIRST] = behind
     else:
-        s.behind[ahead] = behind
+        n[ahead + BEHIND] = behind
     if behind == NONE:
-        s.idle_last[group] = ahead
+        n[group + IDLE_LAST] = ahead
     else:
-        s.ahead[behind] = ahead
-    s.idle[group] -= 1
+        n[behind + AHEAD] = ahead
+    n[group + IDLE_COUNT] -= 1
 
 
-def leave_queue(s: Floor, call: int) -> None:
+def leave_queue(n: Whole, call: int) -> None:
     """Take a person out of those who wait."""
-    campaign = s.of[call]
-    before = s.previous[call]
-    after = s.next[call]
+    campaign = n[call + CAMPAIGN]
+    before = n[call + PREVIOUS]
+    after = n[call + NEXT]
     if before == NONE:
-        s.waiting_first[campaign] = after
+        n[campaign + WAIT_FIRST] = after
     else:
-        s.next[before] = after
+        n[before + NEXT] = after
     if after == NONE:
-        s.waiting_last[campaign] = before
+        n[campaign + WAIT_LAST] = before
     else:
-        s.previous[after] = before
-    s.waiting[campaign] -= 1
+        n[after + PREVIOUS] = before
+    n[campaign + WAIT_COUNT] -= 1
 
 
-def seat_for(s: Floor, campaign: int) -> int:
+def seat_for(n: Whole, campaign: int) -> int:
     """The seat that has been idle longest of those that serve the campaign."""
     best = NONE
-    for group in range(s.groups):
-        if s.serves[group * s.campaigns + campaign]:
-            first = s.idle_first[group]
-            if first != NONE and (best == NONE or s.idle_number[first] < s.idle_number[best]):
-                best = first
+    place = n[campaign + SERVED_BY]
+    while n[place] != NONE:
+        first = n[n[place] + IDLE_FIRST]
+        if first != NONE and (best == NONE or n[first + IDLE_SINCE_NUMBER] < n[best + IDLE_SINCE_NUMBER]):
+            best = first
+        place += 1
     return best
 
 
-def person_for(s: Floor, seat: int) -> int:
+def person_for(n: Whole, x: Real, seat: int) -> int:
     """The person who has waited longest for the highest priority that the seat serves."""
     best = NONE
-    row = s.group[seat] * s.campaigns
-    for place in range(s.campaigns):
-        campaign = s.order[place]
-        first = s.waiting_first[campaign]
-        if first == NONE or not s.serves[row + campaign]:
-            continue
-        if best == NONE:
-            best = first
-        elif s.priority[campaign] < s.priority[s.of[best]]:
-            break
-        elif s.waits_since[first] < s.waits_since[best]:
-            best = first
+    place = n[n[seat + GROUP] + SERVES]
+    while n[place] != NONE:
+        campaign = n[place]
+        first = n[campaign + WAIT_FIRST]
+        if first != NONE:
+            if best == NONE:
+                best = first
+            elif n[campaign + PRIORITY] < n[n[best + CAMPAIGN] + PRIORITY]:
+                return best
+            elif x[first + WAITS_SINCE] < x[best + WAITS_SINCE]:
+                best = first
+        place += 1
     return best
 
 
-def new_call(s: Floor, campaign: int, inbound: int) -> int:
+def new_call(n: Whole, campaign: int, inbound: int, lead: int) -> int:
     """Take a line for a call."""
-    call = s.count[FREE_SLOT]
-    s.count[FREE_SLOT] = s.next[call]
-    s.count[FREE_LINES] -= 1
-    s.count[SERIAL] += 1
-    s.serial[call] = s.count[SERIAL]
-    s.of[call] = campaign
-    s.inbound[call] = inbound
-    s.seat[call] = NONE
-    s.doing[call] = IN_AIR
-    s.wrong[call] = 0
+    call = n[FREE_CALL]
+    n[FREE_CALL] = n[call + NEXT]
+    n[FREE_LINES] -= 1
+    n[SERIAL] += 1
+    n[call + ID] = n[SERIAL]
+    n[call + CAMPAIGN] = campaign
+    n[call + INBOUND] = inbound
+    n[call + LEAD] = lead
+    n[call + SEAT] = NONE
+    n[call + DOING] = IN_AIR
+    n[call + WRONG] = 0
     return call
 
 
-def release(s: Floor, call: int) -> None:
+def release(n: Whole, call: int) -> None:
     """The call is over; its line is free."""
-    s.doing[call] = FREE
-    s.next[call] = s.count[FREE_SLOT]
-    s.count[FREE_SLOT] = call
-    s.count[FREE_LINES] += 1
+    n[call + DOING] = FREE
+    n[call + NEXT] = n[FREE_CALL]
+    n[FREE_CALL] = call
+    n[FREE_LINES] += 1
 
 
-def dial(s: Floor, agenda: Agenda, campaign: int) -> int:
-    """Dial the campaign's next lead. A line must be free and the lead's block be drawn. Returns the call."""
-    now = s.clock[NOW]
-    call = new_call(s, campaign, 0)
-    s.lead[call] = s.dialed[campaign]
-    s.dialed[campaign] += 1
-    place = campaign * s.block + s.in_block[campaign]
-    s.in_block[campaign] += 1
-    s.in_air[campaign] += 1
-    tally(s, campaign, DIALS, now, 1.0)
-    tell_call(s, call, TOLD_DIALED)
+def dial(n: Whole, x: Real, agenda: Agenda, campaign: int) -> None:
+    """Dial the campaign's next lead. A line must be free and the lead's block be drawn."""
+    now = x[NOW]
+    call = new_call(n, campaign, 0, n[campaign + DIALED])
+    lead = n[campaign + NEXT_LEAD]
+    n[campaign + NEXT_LEAD] = lead + LEAD_ROW
+    n[campaign + DIALED] += 1
+    n[campaign + CALLS_IN_AIR] += 1
+    tally(n, x, campaign, DIALS, now, 1.0)
+    tell_call(n, call, TOLD_DIALED)
 
-    share = s.fate[place]
-    minute = campaign * s.minutes + int(now / 60.0)
-    machine = 1.0 - s.machine[minute]
-    failed = machine - s.failed[minute]
-    limit = s.ring_limit_s[campaign]
-    rings = limit
+    share = x[lead + FATE]
+    minute = n[campaign + MINUTES] + int(now / 60.0) * MINUTE_ROW
+    machine = 1.0 - x[minute + SHARE_MACHINE]
+    failed = machine - x[minute + SHARE_FAILED]
+    rings = x[campaign + RING_LIMIT_S]
     outcome = NO_ANSWER
-    if share < s.person[minute] * s.factor[place]:
-        if s.fate_ring[place] <= limit:
+    if share < x[minute + SHARE_PERSON] * x[lead + FACTOR]:
+        if x[lead + FATE_RING] <= rings:
             outcome = PERSON
-            rings = s.fate_ring[place]
+            rings = x[lead + FATE_RING]
+            x[call + TALK_S] = x[lead + FATE_TALK]
+            x[call + THEN_WRAP_S] = x[lead + FATE_WRAP]
+            x[call + STAYS_S] = x[lead + FATE_PATIENCE]
+            if x[lead + FATE_VERDICT] < x[campaign + PERSON_WRONG]:
+                n[call + WRONG] = 1
     elif share >= machine:
-        if s.fate_machine_ring[place] <= limit:
+        if x[lead + FATE_MACHINE_RING] <= rings:
             outcome = MACHINE
-            rings = s.fate_machine_ring[place]
+            rings = x[lead + FATE_MACHINE_RING]
+            x[call + TALK_S] = x[lead + FATE_MACHINE_TALK]
+            x[call + THEN_WRAP_S] = 0.0
+            x[call + STAYS_S] = x[lead + FATE_MACHINE_TALK]
+            if x[lead + FATE_VERDICT] < x[campaign + MACHINE_WRONG]:
+                n[call + WRONG] = 1
     elif share >= failed:
         outcome = FAILED
-    elif share >= failed - s.busy[minute]:
+    elif share >= failed - x[minute + SHARE_BUSY]:
         outcome = BUSY
-    s.outcome[call] = outcome
-    s.rings_s[call] = rings
+    n[call + OUTCOME] = outcome
     if outcome == FAILED:
-        put(s, agenda, now + s.failed_after_s[campaign], RUNG, call)
-        return call
-    if outcome == BUSY:
-        put(s, agenda, now + s.fate_setup[place] + s.busy_after_s[campaign], RUNG, call)
-        return call
-    if outcome == PERSON:
-        s.talk_s[call] = s.fate_talk[place]
-        s.then_wrap_s[call] = s.fate_wrap[place]
-        s.stays_s[call] = s.fate_patience[place]
-        s.wrong[call] = 1 if s.fate_verdict[place] < s.person_wrong[campaign] else 0
-    elif outcome == MACHINE:
-        s.talk_s[call] = s.fate_machine_talk[place]
-        s.then_wrap_s[call] = 0.0
-        s.stays_s[call] = s.fate_machine_talk[place]
-        s.wrong[call] = 1 if s.fate_verdict[place] < s.machine_wrong[campaign] else 0
-    s.listens_s[call] = s.fate_detection[place]
-    put(s, agenda, now + s.fate_setup[place], RINGS, call)
-    return call
-
-
-def rung(s: Floor, agenda: Agenda, call: int) -> None:
-    """It does not ring any more: somebody answers, or the dial has ended without."""
-    outcome = s.outcome[call]
-    if outcome == PERSON or outcome == MACHINE:
-        tell_call(s, call, TOLD_ANSWERED)
-        if s.listens[s.of[call]]:
-            put(s, agenda, s.clock[NOW] + s.listens_s[call], VERDICT, call)
-        else:
-            judge(s, agenda, call)
-        return
-    s.in_air[s.of[call]] -= 1
-    if outcome == NO_ANSWER:
-        tell_call(s, call, TOLD_NO_ANSWER)
+        put(n, agenda, now + x[campaign + FAILED_AFTER_S], RUNG, call)
     elif outcome == BUSY:
-        tell_call(s, call, TOLD_BUSY)
+        put(n, agenda, now + x[lead + FATE_SETUP] + x[campaign + BUSY_AFTER_S], RUNG, call)
     else:
-        tell_call(s, call, TOLD_FAILED)
-    release(s, call)
+        x[call + RINGS_S] = rings
+        x[call + LISTENS_S] = x[lead + FATE_DETECTION]
+        put(n, agenda, now + x[lead + FATE_SETUP], RINGS, call)
 
 
-def judge(s: Floor, agenda: Agenda, call: int) -> None:
+def rung(n: Whole, x: Real, agenda: Agenda, call: int) -> None:
+    """It does not ring any more: somebody answers, or the dial has ended without."""
+    outcome = n[call + OUTCOME]
+    campaign = n[call + CAMPAIGN]
+    if outcome <= MACHINE:
+        tell_call(n, call, TOLD_ANSWERED)
+        if n[campaign + LISTENS]:
+            put(n, agenda, x[NOW] + x[call + LISTENS_S], VERDICT, call)
+        else:
+            judge(n, x, agenda, call)
+        return
+    n[campaign + CALLS_IN_AIR] -= 1
+    tell_call(n, call, TOLD_NO_ANSWER + outcome - NO_ANSWER)
+    release(n, call)
+
+
+def judge(n: Whole, x: Real, agenda: Agenda, call: int) -> None:
     """Detection has its verdict, right or wrong: a person gets a seat, a machine is hung up on."""
-    campaign = s.of[call]
-    if (s.outcome[call] == PERSON) == (s.wrong[call] == 0):
-        tell_call(s, call, TOLD_HUMAN)
-        arrive(s, agenda, call)
+    if (n[call + OUTCOME] == PERSON) == (n[call + WRONG] == 0):
+        tell_call(n, call, TOLD_HUMAN)
+        arrive(n, x, agenda, call)
         return
-    if s.wrong[call]:
-        tally(s, campaign, MISJUDGED, s.clock[NOW], 1.0)
-    s.in_air[campaign] -= 1
-    tell_call(s, call, TOLD_MACHINE)
-    release(s, call)
+    campaign = n[call + CAMPAIGN]
+    if n[call + WRONG]:
+        tally(n, x, campaign, MISJUDGED, x[NOW], 1.0)
+    n[campaign + CALLS_IN_AIR] -= 1
+    tell_call(n, call, TOLD_MACHINE)
+    release(n, call)
 
 
-def arrive(s: Floor, agenda: Agenda, call: int) -> None:
+def arrive(n: Whole, x: Real, agenda: Agenda, call: int) -> None:
     """A person wants a seat: the longest idle one, or the end of the queue."""
-    campaign = s.of[call]
-    now = s.clock[NOW]
-    s.waits_since[call] = now
-    seat = seat_for(s, campaign)
+    campaign = n[call + CAMPAIGN]
+    now = x[NOW]
+    x[call + WAITS_SINCE] = now
+    seat = seat_for(n, campaign)
     if seat != NONE:
-        match(s, agenda, call, seat)
+        match(n, x, agenda, call, seat)
         return
-    s.doing[call] = WAITING
-    last = s.waiting_last[campaign]
-    s.previous[call] = last
-    s.next[call] = NONE
+    last = n[campaign + WAIT_LAST]
+    n[call + DOING] = WAITING
+    n[call + PREVIOUS] = last
+    n[call + NEXT] = NONE
     if last == NONE:
-        s.waiting_first[campaign] = call
+        n[campaign + WAIT_FIRST] = call
     else:
-        s.next[last] = call
-    s.waiting_last[campaign] = call
-    s.waiting[campaign] += 1
-    stays = s.stays_s[call]
-    if s.inbound[call]:
-        tally(s, campaign, QUEUED, now, 1.0)
-    elif s.connect_limit_s[campaign] < stays:
-        stays = s.connect_limit_s[campaign]
-    s.leaves_at[call] = now + stays
-    if s.leaves_at[call] <= s.end:
-        put(s, agenda, s.leaves_at[call], GIVES_UP, call)
+        n[last + NEXT] = call
+    n[campaign + WAIT_LAST] = call
+    n[campaign + WAIT_COUNT] += 1
+    stays = x[call + STAYS_S]
+    if n[call + INBOUND]:
+        tally(n, x, campaign, QUEUED, now, 1.0)
+    elif x[campaign + CONNECT_LIMIT_S] < stays:
+        stays = x[campaign + CONNECT_LIMIT_S]
+    x[call + LEAVES_AT] = now + stays
+    put(n, agenda, now + stays, GIVES_UP, call)
 
 
-def match(s: Floor, agenda: Agenda, call: int, seat: int) -> None:
-    """A person and a seat are joined; the connection itself takes no time."""
-    now = s.clock[NOW]
-    campaign = s.of[call]
-    waits_since = s.waits_since[call]
-    if s.doing[call] == WAITING:
-        leave_queue(s, call)
-    leave_idle(s, seat)
-    enter(s, seat, TALK)
-    s.doing[call] = TALKING
-    s.seat[call] = seat
-    s.wrap_s[seat] = s.then_wrap_s[call]
-    if s.inbound[call]:
-        tally(s, campaign, SERVED, waits_since, 1.0)
-        tally(s, campaign, INBOUND_WAITED_S, waits_since, now - waits_since)
+def match(n: Whole, x: Real, agenda: Agenda, call: int, seat: int) -> None:
+    """A person and an idle seat are joined; the connection itself takes no time."""
+    now = x[NOW]
+    campaign = n[call + CAMPAIGN]
+    since = x[call + WAITS_SINCE]
+    if n[call + DOING] == WAITING:
+        leave_queue(n, call)
+    leave_idle(n, seat)
+    enter(n, x, seat, TALK)
+    n[call + DOING] = TALKING
+    n[call + SEAT] = seat
+    n[seat + CUSTOMER] = call
+    x[seat + WRAP_S] = x[call + THEN_WRAP_S]
+    x[call + ENDS_AT] = now + x[call + TALK_S]
+    if n[call + INBOUND]:
+        tally(n, x, campaign, SERVED, since, 1.0)
+        tally(n, x, campaign, INBOUND_WAITED_S, since, now - since)
     else:
-        s.in_air[campaign] -= 1
-        if s.outcome[call] == PERSON:
-            tally(s, campaign, CONNECTED, waits_since, 1.0)
-            tally(s, campaign, WAITED_S, waits_since, now - waits_since)
+        n[campaign + CALLS_IN_AIR] -= 1
+        if n[call + OUTCOME] == PERSON:
+            tally(n, x, campaign, CONNECTED, since, 1.0)
+            tally(n, x, campaign, WAITED_S, since, now - since)
         else:
-            tally(s, campaign, MACHINES_SEATED, waits_since, 1.0)
-    tell_seat(s, seat, 0)
-    tell_call(s, call, TOLD_CONNECTED)
-    put(s, agenda, now + s.talk_s[call], TALKED, call)
+            tally(n, x, campaign, MACHINES_SEATED, since, 1.0)
+    tell_seat(n, seat, 0)
+    tell_call(n, call, TOLD_CONNECTED)
+    put(n, agenda, x[call + ENDS_AT], TALKED, call)
 
 
-def give_up(s: Floor, call: int) -> None:
+def give_up(n: Whole, x: Real, call: int) -> None:
     """The wait is over, by the limit or by the person. One who has a seat by now is left alone."""
-    if s.doing[call] != WAITING or s.leaves_at[call] != s.clock[NOW]:
+    if n[call + DOING] != WAITING or x[call + LEAVES_AT] != x[NOW]:
         return
-    campaign = s.of[call]
-    since = s.waits_since[call]
-    leave_queue(s, call)
-    if s.inbound[call]:
-        tally(s, campaign, LEFT, since, 1.0)
-        tally(s, campaign, INBOUND_WAITED_S, since, s.clock[NOW] - since)
-        tell_call(s, call, TOLD_HUNG_UP)
+    campaign = n[call + CAMPAIGN]
+    since = x[call + WAITS_SINCE]
+    leave_queue(n, call)
+    if n[call + INBOUND]:
+        tally(n, x, campaign, LEFT, since, 1.0)
+        tally(n, x, campaign, INBOUND_WAITED_S, since, x[NOW] - since)
+        tell_call(n, call, TOLD_HUNG_UP)
     else:
-        s.in_air[campaign] -= 1
-        by_limit = s.connect_limit_s[campaign] < s.stays_s[call]
-        if s.outcome[call] == PERSON:
-            tally(s, campaign, ABANDONED if by_limit else HUNG_UP, since, 1.0)
-        tell_call(s, call, TOLD_ABANDONED if by_limit else TOLD_HUNG_UP)
-    release(s, call)
+        n[campaign + CALLS_IN_AIR] -= 1
+        by_limit = x[campaign + CONNECT_LIMIT_S] < x[call + STAYS_S]
+        if n[call + OUTCOME] == PERSON:
+            tally(n, x, campaign, ABANDONED if by_limit else HUNG_UP, since, 1.0)
+        tell_call(n, call, TOLD_ABANDONED if by_limit else TOLD_HUNG_UP)
+    release(n, call)
 
 
-def talked(s: Floor, agenda: Agenda, call: int) -> None:
+def talked(n: Whole, x: Real, agenda: Agenda, call: int) -> None:
     """The customer has hung up; the seat wraps up."""
-    seat = s.seat[call]
-    tell_call(s, call, TOLD_ENDED)
-    release(s, call)
-    if s.wrap_s[seat] > 0.0:
-        enter(s, seat, WRAP)
-        tell_seat(s, seat, LEAVING if s.leaving[seat] else 0)
-        put(s, agenda, s.clock[NOW] + s.wrap_s[seat], WRAPPED, seat)
+    seat = n[call + SEAT]
+    n[seat + CUSTOMER] = NONE
+    tell_call(n, call, TOLD_ENDED)
+    release(n, call)
+    if x[seat + WRAP_S] > 0.0:
+        enter(n, x, seat, WRAP)
+        tell_seat(n, seat, LEAVES if n[seat + LEAVING] else 0)
+        put(n, agenda, x[NOW] + x[seat + WRAP_S], WRAPPED, seat)
     else:
-        done(s, agenda, seat)
+        done(n, x, agenda, seat)
 
 
-def done(s: Floor, agenda: Agenda, seat: int) -> None:
+def done(n: Whole, x: Real, agenda: Agenda, seat: int) -> None:
     """The seat has done with its customer: it goes where it wanted to go, or takes the next."""
-    if s.leaving[seat]:
-        go(s, seat)
+    if n[seat + LEAVING]:
+        go(n, x, seat)
     else:
-        be_idle(s, agenda, seat)
+        be_idle(n, x, agenda, seat)
 
 
-def go(s: Floor, seat: int) -> None:
+def go(n: Whole, x: Real, seat: int) -> None:
     """The seat goes for its break, or home."""
-    s.leaving[seat] = 0
-    enter(s, seat, AWAY)
-    tell_seat(s, seat, GONE if s.turn[seat] == s.last_turn[seat] else 0)
+    n[seat + LEAVING] = 0
+    enter(n, x, seat, AWAY)
+    tell_seat(n, seat, GONE if n[seat + TURN_AT] == n[seat + TURNS_END] else 0)
 
 
-def be_idle(s: Floor, agenda: Agenda, seat: int) -> None:
+def be_idle(n: Whole, x: Real, agenda: Agenda, seat: int) -> None:
     """The seat is free, and takes who waits for it."""
-    enter(s, seat, IDLE)
-    group = s.group[seat]
-    last = s.idle_last[group]
-    s.ahead[seat] = last
-    s.behind[seat] = NONE
+    enter(n, x, seat, IDLE)
+    group = n[seat + GROUP]
+    last = n[group + IDLE_LAST]
+    n[seat + AHEAD] = last
+    n[seat + BEHIND] = NONE
     if last == NONE:
-        s.idle_first[group] = seat
+        n[group + IDLE_FIRST] = seat
     else:
-        s.behind[last] = seat
-    s.idle_last[group] = seat
-    s.idle[group] += 1
-    s.count[IDLE_NUMBER] += 1
-    s.idle_number[seat] = s.count[IDLE_NUMBER]
-    tell_seat(s, seat, 0)
-    person = person_for(s, seat)
+        n[last + BEHIND] = seat
+    n[group + IDLE_LAST] = seat
+    n[group + IDLE_COUNT] += 1
+    n[IDLE_NUMBER] += 1
+    n[seat + IDLE_SINCE_NUMBER] = n[IDLE_NUMBER]
+    tell_seat(n, seat, 0)
+    person = person_for(n, x, seat)
     if person != NONE:
-        match(s, agenda, person, seat)
+        match(n, x, agenda, person, seat)
 
 
-def take_turn(s: Floor, agenda: Agenda, seat: int) -> None:
+def take_turn(n: Whole, x: Real, agenda: Agenda, seat: int) -> None:
     """The seat's timetable says that it comes or goes; one with a customer goes when it has done."""
-    place = s.turn[seat]
-    comes = (s.last_turn[seat] - place) % 2 == 0  # a seat's turns end with going home
-    s.turn[seat] = place + 1
-    if place + 1 < s.last_turn[seat] and s.turns[place + 1] <= s.end:
-        put(s, agenda, s.turns[place + 1], TURN, seat)
+    place = n[seat + TURN_AT]
+    comes = (n[seat + TURNS_END] - place) % 2 == 0  # a seat's turns end with going home
+    n[seat + TURN_AT] = place + 1
+    if place + 1 < n[seat + TURNS_END]:
+        put(n, agenda, x[place + 1], TURN, seat)
     if comes:
-        if s.state[seat] == AWAY:
-            be_idle(s, agenda, seat)
+        if n[seat + STATE] == AWAY:
+            be_idle(n, x, agenda, seat)
         else:
-            s.leaving[seat] = 0
-            tell_seat(s, seat, 0)
-    elif s.state[seat] == IDLE:
-        leave_idle(s, seat)
-        go(s, seat)
-    elif s.state[seat] != AWAY:
-        s.leaving[seat] = 1
-        tell_seat(s, seat, LEAVING)
+            n[seat + LEAVING] = 0
+            tell_seat(n, seat, 0)
+    elif n[seat + STATE] == IDLE:
+        leave_idle(n, seat)
+        go(n, x, seat)
+    elif n[seat + STATE] != AWAY:
+        n[seat + LEAVING] = 1
+        tell_seat(n, seat, LEAVES)
 
 
-def call_in(s: Floor, agenda: Agenda, campaign: int) -> None:
+def call_in(n: Whole, x: Real, agenda: Agenda, campaign: int) -> None:
     """Somebody calls in."""
-    caller = s.next_caller[campaign]
-    s.next_caller[campaign] = caller + 1
-    if caller + 1 < s.last_caller[campaign]:
-        put(s, agenda, s.caller_at[caller + 1], CALLS_IN, campaign)
-    now = s.clock[NOW]
-    tally(s, campaign, OFFERED, now, 1.0)
-    if s.count[FREE_LINES] == 0:
-        tally(s, campaign, TURNED_AWAY, now, 1.0)
+    caller = n[campaign + NEXT_CALLER]
+    n[campaign + NEXT_CALLER] = caller + CALLER_ROW
+    if caller + CALLER_ROW < n[campaign + CALLERS_END]:
+        put(n, agenda, x[caller + CALLER_ROW + CALLER_AT], CALLS_IN, campaign)
+    now = x[NOW]
+    tally(n, x, campaign, OFFERED, now, 1.0)
+    if n[FREE_LINES] == 0:
+        tally(n, x, campaign, TURNED_AWAY, now, 1.0)
         return
-    call = new_call(s, campaign, 1)
-    s.lead[call] = NONE
-    s.talk_s[call] = s.caller_talk[caller]
-    s.then_wrap_s[call] = s.caller_wrap[caller]
-    s.stays_s[call] = s.caller_patience[caller]
-    tell_call(s, call, TOLD_OFFERED)
-    arrive(s, agenda, call)
+    call = new_call(n, campaign, 1, NONE)
+    x[call + TALK_S] = x[caller + CALLER_TALK]
+    x[call + THEN_WRAP_S] = x[caller + CALLER_WRAP]
+    x[call + STAYS_S] = x[caller + CALLER_PATIENCE]
+    tell_call(n, call, TOLD_OFFERED)
+    arrive(n, x, agenda, call)
 
 
-def advance(s: Floor, agenda: Agenda) -> bool:
+def advance(n: Whole, x: Real, agenda: Agenda) -> bool:
     """Go on to the next event, or to the time at which the law is asked anyway. False at the end of the day."""
-    s.count[NOTES] = 0
-    tick = s.clock[ASKED] + s.ask_every
+    n[NOTES] = 0
+    tick = x[ASKED] + x[ASK_EVERY]
     if len(agenda) == 0 or agenda[0][0] > tick:
-        if tick >= s.end:
-            s.clock[NOW] = s.end
+        if tick >= x[END]:
+            x[NOW] = x[END]
             return False
-        s.clock[NOW] = tick
-        s.clock[ASKED] = tick
+        x[NOW] = tick
+        x[ASKED] = tick
         return True
-    at, _, kind, what = agenda[0]
-    if at >= s.end:
-        s.clock[NOW] = s.end
+    at, _, kind, row = agenda[0]
+    if at >= x[END]:
+        x[NOW] = x[END]
         return False
     heappop(agenda)
-    s.count[EVENTS] += 1
-    s.clock[NOW] = at
-    s.clock[ASKED] = at
+    n[EVENTS] += 1
+    x[NOW] = at
+    x[ASKED] = at
     if kind == RINGS:
-        tell_call(s, what, TOLD_RINGING)
-        put(s, agenda, at + s.rings_s[what], RUNG, what)
+        tell_call(n, row, TOLD_RINGING)
+        put(n, agenda, at + x[row + RINGS_S], RUNG, row)
     elif kind == RUNG:
-        rung(s, agenda, what)
+        rung(n, x, agenda, row)
     elif kind == TALKED:
-        talked(s, agenda, what)
+        talked(n, x, agenda, row)
     elif kind == WRAPPED:
-        done(s, agenda, what)
+        done(n, x, agenda, row)
     elif kind == GIVES_UP:
-        give_up(s, what)
+        give_up(n, x, row)
     elif kind == VERDICT:
-        judge(s, agenda, what)
+        judge(n, x, agenda, row)
     elif kind == CALLS_IN:
-        call_in(s, agenda, what)
+        call_in(n, x, agenda, row)
     else:
-        take_turn(s, agenda, what)
+        take_turn(n, x, agenda, row)
     return True
 
 
-def allowance(s: Floor) -> int:
+def allowance(x: Real) -> int:
     """Whole calls that the limit on calls per second lets go now; a second's worth can be saved up."""
-    if s.calls_per_s == NO_RATE:
+    if x[CALLS_PER_S] == NO_RATE:
         return PLENTY
-    now = s.clock[NOW]
-    most = max(1.0, s.calls_per_s)
-    s.clock[TOKENS] = min(most, s.clock[TOKENS] + (now - s.clock[TOKENS_AT]) * s.calls_per_s)
-    s.clock[TOKENS_AT] = now
-    return int(s.clock[TOKENS] + 1e-9)
+    most = max(1.0, x[CALLS_PER_S])
+    x[TOKENS] = min(most, x[TOKENS] + (x[NOW] - x[TOKENS_AT]) * x[CALLS_PER_S])
+    x[TOKENS_AT] = x[NOW]
+    return int(x[TOKENS] + 1e-9)
 
 
-def dial_plainly(s: Floor, agenda: Agenda, ratio: float) -> int:
+def dial_plainly(n: Whole, x: Real, agenda: Agenda, ratio: float) -> int:
     """Progressive and fixed ratio, as pacing/modes.py has them: lines for each idle seat, less those in the air.
 
     Returns a campaign whose next block of leads must be drawn before it can go on, or NONE.
     """
-    for place in range(s.campaigns):
-        campaign = s.order[place]
+    order = n[ORDER]
+    while n[order] != NONE:
+        campaign = n[order]
+        order += 1
         idle = 0
-        for group in range(s.groups):
-            if s.serves[group * s.campaigns + campaign]:
-                idle += s.idle[group]
-        wanted = max(idle, floor(ratio * idle + 1e-9)) - s.in_air[campaign]
-        while wanted > 0 and s.count[FREE_LINES] > 0 and s.dialed[campaign] < s.leads[campaign]:
-            if allowance(s) < 1:
+        place = n[campaign + SERVED_BY]
+        while n[place] != NONE:
+            idle += n[n[place] + IDLE_COUNT]
+            place += 1
+        wanted = max(idle, floor(ratio * idle + 1e-9)) - n[campaign + CALLS_IN_AIR]
+        while wanted > 0 and n[FREE_LINES] > 0 and n[campaign + DIALED] < n[campaign + LEADS]:
+            if allowance(x) < 1:
                 break
-            if s.in_block[campaign] == s.block:
+            if n[campaign + NEXT_LEAD] == n[campaign + BLOCK_END]:
                 return campaign
-            s.clock[TOKENS] -= 1.0
-            s.count[NOTES] = 0
-            dial(s, agenda, campaign)
+            x[TOKENS] -= 1.0
+            n[NOTES] = 0
+            dial(n, x, agenda, campaign)
             wanted -= 1
     return NONE
 
 
-def run_plainly(s: Floor, agenda: Agenda, ratio: float) -> int:
+def run_plainly(n: Whole, x: Real, agenda: Agenda, ratio: float) -> int:
     """Run on to the end of the day under a plain law. Returns as `dial_plainly` does; NONE is the end."""
     while True:
-        campaign = dial_plainly(s, agenda, ratio)
+        campaign = dial_plainly(n, x, agenda, ratio)
         if campaign != NONE:
             return campaign
-        if not advance(s, agenda):
+        if not advance(n, x, agenda):
             return NONE
 
 
-def close(s: Floor) -> None:
-    """The day is over: what seats are still doing is booked."""
-    for seat in range(len(s.state)):
-        enter(s, seat, s.state[seat])
-
-
-def resume(s: Floor, rows: NDArray[np.float64], ratio: float) -> tuple[int, NDArray[np.float64]]:
-    """`run_plainly` with the agenda as rows of an array, which is how it can be handed in and out when compiled."""
+def resume(n: Whole, x: Real, rows: NDArray[np.float64], ratio: float) -> tuple[int, NDArray[np.float64]]:
+    """`run_plainly` with the agenda as rows of an array, which is how it goes in and out when this is compiled."""
     agenda = [(row[0], int(row[1]), int(row[2]), int(row[3])) for row in rows]
-    campaign = run_plainly(s, agenda, ratio)
+    campaign = run_plainly(n, x, agenda, ratio)
     left = np.empty((len(agenda), 4))
-    for place, (at, number, kind, what) in enumerate(agenda):
+    for place, (at, number, kind, row) in enumerate(agenda):
         left[place, 0] = at
         left[place, 1] = number
         left[place, 2] = kind
-        left[place, 3] = what
+        left[place, 3] = row
     return campaign, left
+
+
+def close(n: Whole, x: Real) -> None:
+    """The day is over: what seats are still doing is booked."""
+    for seat in range(n[SEATS], n[SEATS_END], ROW):
+        enter(n, x, seat, n[seat + STATE])

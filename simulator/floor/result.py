@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.floor import model
+from simulator.floor.building import Building
 
 # Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; the normal one after that.
 T_95 = (
@@ -144,28 +145,36 @@ class Result:
         return self.total.abandoned
 
 
-def result(scenario: str, seed: int, floor: model.Floor, names: Sequence[str], warm_up_s: float) -> Result:
-    """Read the figures off a floor whose day is over."""
-    first = round(warm_up_s / model.BUCKET_S)
-    spent = np.asarray(floor.spent).reshape(4, floor.buckets)
-    tally = np.asarray(floor.tally).reshape(floor.campaigns, model.TALLIES, floor.buckets)
-    counted = tally[:, :, first:].sum(axis=2)
-    answered = tally[:, (model.CONNECTED, model.ABANDONED, model.HUNG_UP)].sum(axis=(0, 1))
+def result(building: Building, seed: int) -> Result:
+    """Close a floor whose day is over, and read its figures off."""
+    n, x, scenario = building.n, building.x, building.scenario
+    model.close(n, x)
+    first, buckets = round(scenario.warm_up_s / model.BUCKET_S), building.buckets
+    spent = _table(x, n[model.SPENT], 4, buckets)
+    tallies = [_table(x, n[row + model.FIGURES], model.TALLIES, buckets) for row in building.campaigns]
+    tally = np.sum(tallies, axis=0)
     return Result(
-        scenario=scenario,
+        scenario=scenario.name,
         seed=seed,
-        events=int(floor.count[model.EVENTS]),
-        hours=(floor.end - warm_up_s) / 3600,
+        events=int(n[model.EVENTS]),
+        hours=(scenario.end_s - scenario.warm_up_s) / 3600,
         idle_s=float(spent[model.IDLE, first:].sum()),
         talk_s=float(spent[model.TALK, first:].sum()),
         wrap_s=float(spent[model.WRAP, first:].sum()),
-        total=_figures(counted.sum(axis=0)),
-        campaigns={name: _figures(row) for name, row in zip(names, counted, strict=True)},
+        total=_figures(tally[:, first:].sum(axis=1)),
+        campaigns={
+            campaign.name: _figures(table[:, first:].sum(axis=1))
+            for campaign, table in zip(scenario.campaigns, tallies, strict=True)
+        },
         idle_by=spent[model.IDLE],
         busy_by=spent[model.TALK] + spent[model.WRAP],
-        answered_by=answered,
-        abandoned_by=tally[:, model.ABANDONED].sum(axis=0),
+        answered_by=tally[[model.CONNECTED, model.ABANDONED, model.HUNG_UP]].sum(axis=0),
+        abandoned_by=tally[model.ABANDONED],
     )
+
+
+def _table(x: model.Real, begin: int, rows: int, columns: int) -> NDArray[np.float64]:
+    return np.array(x[begin : begin + rows * columns]).reshape(rows, columns)
 
 
 def _figures(row: NDArray[np.float64]) -> Figures:

@@ -19,12 +19,10 @@ from pacing.contract import (
 )
 from simulator.floor import compiled, model
 from simulator.floor.building import Building
-from simulator.floor.fates import BLOCK
 from simulator.floor.result import Result, result
 from simulator.floor.scenario import Scenario
 
-# The states and stages of the contract, at the places the model knows them by.
-STATES = (SeatState.AWAY, SeatState.IDLE, SeatState.TALK, SeatState.WRAP)
+# What the model tells, at the places it knows it by.
 STAGES = (
     CallStage.DIALED,
     CallStage.RINGING,
@@ -39,8 +37,8 @@ STAGES = (
     CallStage.ABANDONED,
     CallStage.ENDED,
 )
+STATES = (SeatState.AWAY, SeatState.IDLE, SeatState.TALK, SeatState.WRAP)
 CAUSES = {model.TOLD_BUSY: 17, model.TOLD_FAILED: 1, model.TOLD_NO_ANSWER: 19}  # Q.850
-MOST_RATE = 1_000_000
 
 
 class FloorLaw(Protocol):
@@ -82,10 +80,8 @@ def simulate(scenario: Scenario, policy: Callable[[PacingConfig], Pacer], seed: 
 def simulate_floor(scenario: Scenario, law: FloorLaw, seed: int, ask_every_s: float = 1.0) -> Result:
     """A day under one law for the whole floor."""
     building = Building(scenario, seed, ask_every_s)
-    if (foresee := getattr(law, "foresee", None)) is not None:
-        foresee(building)
     _day(building, law)
-    return _result(building, building.floor, seed)
+    return result(building, seed)
 
 
 def simulate_plainly(scenario: Scenario, ratio: float, seed: int, fast: bool = True) -> Result:
@@ -95,96 +91,71 @@ def simulate_plainly(scenario: Scenario, ratio: float, seed: int, fast: bool = T
     """
     building = Building(scenario, seed)
     if fast and compiled.available():
-        return _result(building, compiled.run_plainly(building, ratio), seed)
-    while (campaign := model.run_plainly(building.floor, building.agenda, ratio)) != model.NONE:
-        building.draw(campaign)
-    model.close(building.floor)
-    return _result(building, building.floor, seed)
-
-
-def _result(building: Building, floor: model.Floor, seed: int) -> Result:
-    scenario = building.scenario
-    names = [campaign.name for campaign in scenario.campaigns]
-    return result(scenario.name, seed, floor, names, scenario.warm_up_s)
+        compiled.run_plainly(building, ratio)
+    else:
+        while (campaign := model.run_plainly(building.n, building.x, building.agenda, ratio)) != model.NONE:
+            building.draw(campaign)
+    return result(building, seed)
 
 
 def _day(building: Building, law: FloorLaw) -> None:
-    floor, agenda = building.floor, building.agenda
-    names = [campaign.name for campaign in building.scenario.campaigns]
-    dialing = [place for place in floor.order if floor.leads[place]]
-    tell = _teller(building, law)
-    count, clock = floor.count, floor.clock
-    advance, decide = model.advance, law.decide
+    n, x, agenda = building.n, building.x, building.agenda
+    dialing = {row: building.name_of(row) for row in building.order if n[row + model.LEADS]}
+    tell = _teller(building, law.observe)
+    decide, advance = law.decide, model.advance
     while True:
         if dialing:
-            rate = model.allowance(floor)
-            free = count[model.FREE_LINES]
-            decisions = decide(
-                clock[model.NOW],
-                {names[c]: Room(free, rate, floor.leads[c] - floor.dialed[c]) for c in dialing},
-            )
-            for campaign in dialing:
-                decision = decisions.get(names[campaign])
-                if decision is not None and decision.dial > 0:
-                    _dial(building, campaign, decision.dial, tell)
-        if not advance(floor, agenda):
-            break
-        if count[model.NOTES]:
+            rate, free = model.allowance(x), n[model.FREE_LINES]
+            rooms = {
+                name: Room(free, rate, n[row + model.LEADS] - n[row + model.DIALED])
+                for row, name in dialing.items()
+            }
+            decisions = decide(x[model.NOW], rooms)
+            for row, name in dialing.items():
+                if name in decisions and decisions[name].dial > 0:
+                    _dial(building, row, decisions[name].dial, tell)
+        if not advance(n, x, agenda):
+            return
+        if n[model.NOTES]:
             tell()
-    model.close(floor)
 
 
 def _dial(building: Building, campaign: int, wanted: int, tell: Callable[[], None]) -> None:
-    floor = building.floor
-    room = min(
-        floor.count[model.FREE_LINES], floor.leads[campaign] - floor.dialed[campaign], model.allowance(floor)
-    )
-    for _ in range(min(wanted, room)):
-        if floor.in_block[campaign] == BLOCK:
+    """Dial as many as are wanted, within what there is by now: the campaigns share the lines."""
+    n, x = building.n, building.x
+    leads = n[campaign + model.LEADS] - n[campaign + model.DIALED]
+    for _ in range(min(wanted, n[model.FREE_LINES], leads, model.allowance(x))):
+        if n[campaign + model.NEXT_LEAD] == n[campaign + model.BLOCK_END]:
             building.draw(campaign)
-        floor.clock[model.TOKENS] -= 1.0
-        floor.count[model.NOTES] = 0
-        model.dial(floor, building.agenda, campaign)
+        x[model.TOKENS] -= 1.0
+        n[model.NOTES] = 0
+        model.dial(n, x, building.agenda, campaign)
         tell()
 
 
-def _teller(building: Building, law: FloorLaw) -> Callable[[], None]:
+def _teller(building: Building, observe: Callable[[str, Event], None]) -> Callable[[], None]:
     """A function that tells the law what the last event brought."""
-    floor, lists = building.floor, building.lists
-    names = [campaign.name for campaign in building.scenario.campaigns]
-    served = [
-        [name for place, name in enumerate(names) if floor.serves[group * floor.campaigns + place]]
-        for group in range(floor.groups)
-    ]
-    start_hour = building.scenario.start_hour
-    observe, count, clock = law.observe, floor.count, floor.clock
-    notes = (
-        floor.note_of,
-        floor.note_id,
-        floor.note_what,
-        floor.note_more,
-        floor.note_campaign,
-        floor.note_lead,
-    )
-    of, ids, whats, mores, campaigns, leads = notes
+    n, x = building.n, building.x
+    names = {row: building.name_of(row) for row in building.campaigns}
+    lists = {row: building.lists[building.place_of(row)] for row in building.campaigns}
+    served = {group: [names[row] for row in building.served_by(group)] for group in building.groups}
+    notebook, start_hour = n[model.NOTEBOOK], building.scenario.start_hour
 
     def tell() -> None:
-        now = clock[model.NOW]
-        hour = int(start_hour + now / 3600) % 24
-        for place in range(count[model.NOTES]):
-            what, more, campaign = whats[place], mores[place], campaigns[place]
-            if of[place] == model.OF_SEAT:
-                event = SeatEvent(now, ids[place], STATES[what], more == model.GONE, more == model.LEAVING)
-                for name in served[campaign]:
+        now = x[model.NOW]
+        for note in range(notebook, notebook + n[model.NOTES] * model.NOTE_ROW, model.NOTE_ROW):
+            stage, of, more, place, lead = n[note : note + model.NOTE_ROW]
+            if stage >= model.TOLD_SEAT:
+                state = STATES[stage - model.TOLD_SEAT]
+                event: Event = SeatEvent(now, of, state, more == model.GONE, more == model.LEAVES)
+                for name in served[place]:
                     observe(name, event)
-            elif what == model.TOLD_OFFERED:
-                observe(names[campaign], InboundOffered(now, ids[place]))
+            elif stage == model.TOLD_OFFERED:
+                observe(names[place], InboundOffered(now, of))
             else:
                 seat = None if more == model.NONE else more
-                block = lists[campaign].block_name(leads[place])
-                observe(
-                    names[campaign],
-                    CallEvent(now, ids[place], STAGES[what], seat, CAUSES.get(what), block, hour),
-                )
+                hour = int(start_hour + now / 3600) % 24
+                block = lists[place].block_name(lead)
+                observe(names[place], CallEvent(now, of, STAGES[stage], seat, CAUSES.get(stage), block, hour))
 
     return tell
