@@ -152,7 +152,8 @@ async def test_a_phone_that_is_rung_for_each_call(house: House) -> None:
     house.campaign(["08"])
     await house.start()
     lina = await house.working("lina", "seat001", mode="ring")
-    assert await channels(house.switch) == {} or lina.pops  # nothing rings before there is a customer
+    legs = [uid for uid in await channels(house.switch) if uid.startswith("zds-")]
+    assert legs == [] or lina.pops  # no phone rings before there is a customer for it
     pop = await lina.connected()
     await lina.do("hang_up", call_id=pop["call_id"])
     await lina.dispose()
