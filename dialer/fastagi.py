@@ -12,6 +12,7 @@ import contextlib
 import io
 import re
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ ACCEPT_RETRY_S = 0.2
 LINE_BYTES = 4_096
 GREETING_LINES = 100
 KEY_WAIT_MS = 4_000  # after the message, as long as the FTC's safe harbour leaves for an opt-out
+TELL_LIMIT_S = 10.0  # far longer than the loop is ever late
 THANKS = "auth-thankyou"  # in Asterisk's core sounds
 SOUND = re.compile(r"[A-Za-z0-9_./-]{1,200}")
 
@@ -178,8 +180,10 @@ class FastAgi:
             dialogue = Dialogue(sock)
             if dialogue.script == "safe-harbour":
                 played, opted_out = safe_harbour(dialogue)
+                self._tell(loop, dialogue.uid, played, opted_out)
                 result = "opted_out" if opted_out else "played" if played else "left"
-                loop.call_soon_threadsafe(self._on_harbour, dialogue.uid, played, opted_out)
+                if opted_out:
+                    thank(dialogue)
             else:
                 result = "unknown"
                 log.warning("an unknown dialogue was asked for", script=dialogue.script[:80])
@@ -188,6 +192,21 @@ class FastAgi:
         finally:
             sock.close()
             loop.call_soon_threadsafe(self._done, sock, result)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, uid: str, played: bool, opted_out: bool) -> None:
+        """Go on once the engine knows it: the switch says that the channel is gone as soon as the dialogue is over,
+        and a busy loop may read that first. Of a call that has ended nothing would be on record."""
+        known = threading.Event()
+
+        def tell() -> None:
+            try:
+                self._on_harbour(uid, played, opted_out)
+            finally:
+                known.set()
+
+        loop.call_soon_threadsafe(tell)
+        if not known.wait(TELL_LIMIT_S):
+            log.error("the engine did not take a dialogue's end in time", uid=uid, opted_out=opted_out)
 
     def _done(self, sock: socket.socket, result: str) -> None:
         self._open.pop(sock).cancel()
@@ -214,10 +233,13 @@ def safe_harbour(dialogue: Dialogue) -> tuple[bool, bool]:
         played = True
         if not pressed and key:
             pressed = dialogue.wait_for_digit(KEY_WAIT_MS)
-        if key and pressed == key:
-            with contextlib.suppress(AGIException, EOFError, OSError):  # it is on record, thanked or not
-                dialogue.stream_file(THANKS)
-            return True, True
+        return played, bool(key) and pressed == key
     except (AGIException, EOFError, OSError) as fault:  # gone in the middle of it, or no such sound
         log.info("a customer left the safe harbour", uid=dialogue.uid, reason=str(fault)[:100])
     return played, False
+
+
+def thank(dialogue: Dialogue) -> None:
+    """The opt-out is on record, thanked or not."""
+    with contextlib.suppress(AGIException, EOFError, OSError):
+        dialogue.stream_file(THANKS)

@@ -21,6 +21,15 @@ async def test_a_key_after_the_message_opts_out_and_is_thanked() -> None:
     ]  # fmt: skip
 
 
+async def test_the_key_is_on_record_before_the_thanks_so_no_hang_up_can_overtake_it() -> None:
+    async with serving() as service:
+        line = await service.line()
+        line.greet()
+        await line.answers(MESSAGE, KEY, KEY_9)
+        assert (await line.asks()).startswith("STREAM FILE auth-thankyou")
+        assert service.told == [(UID, True, True)]
+
+
 async def test_a_key_in_the_middle_of_the_message_opts_out_at_once() -> None:
     async with serving() as service:
         line = await service.line()
