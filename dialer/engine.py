@@ -9,7 +9,8 @@ turn of the loop, however many events came in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic, time
 
@@ -17,6 +18,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns.config import CampaignConfig
+from campaigns.database import reason
 from campaigns.records import AttemptEnded
 from campaigns.recycle import after_outcome
 from campaigns.values import Outcome, Permit, Refusal
@@ -97,7 +99,9 @@ class Engine:
 
     async def answer(self, command: Command) -> Reply:
         """Carry out a seat's command; what it saves is durable before the reply."""
-        reply = self.core.command(command, monotonic())
+        reply = Reply(ok=False, code="failed")
+        with self._faults_counted(type(command).__name__):
+            reply = self.core.command(command, monotonic())
         self.flush()
         if reply.ok and isinstance(command, (Dispose, SaveNotes)):
             try:
@@ -109,7 +113,8 @@ class Engine:
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
         """The FastAGI service finished a safe-harbour dialogue."""
-        self.core.harbour_done(uid, played, opted_out, monotonic())
+        with self._faults_counted("harbour_done"):
+            self.core.harbour_done(uid, played, opted_out, monotonic())
         self.flush()
 
     def configure(self, campaign_id: int, config: CampaignConfig) -> None:
@@ -168,7 +173,7 @@ class Engine:
         try:
             await work
         except SQLAlchemyError as fault:  # the database is away; the leases run out by themselves
-            log.warning("not done", what=what, reason=str(fault))
+            log.warning("not done", what=what, reason=reason(fault))
 
     # --- effects --------------------------------------------------------------------------------------------------
 
@@ -180,6 +185,15 @@ class Engine:
         if self.core.touched and not self._pacing_due:
             self._pacing_due = True
             asyncio.get_running_loop().call_soon(self._pace)
+
+    @contextmanager
+    def _faults_counted(self, where: str) -> Iterator[None]:
+        """A fault of ours costs what it happened to, and must end neither a task nor the engine."""
+        try:
+            yield
+        except Exception:
+            log.exception("the core failed", where=where)
+            self.core.breach("core_fault", where)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         self._tasks.create_task(self._guarded(work))
@@ -251,7 +265,9 @@ class Engine:
         try:
             await self.hopper.release(effect.call_ids, again)
         except SQLAlchemyError as fault:  # the database is away
-            log.warning("leases could not be given back yet", leases=len(effect.call_ids), reason=str(fault))
+            log.warning(
+                "leases could not be given back yet", leases=len(effect.call_ids), reason=reason(fault)
+            )
             self._to_free.update(effect.call_ids)
 
     # --- pacing ---------------------------------------------------------------------------------------------------
@@ -260,18 +276,22 @@ class Engine:
         self._pacing_due = False
         names, self.core.touched = self.core.touched, set()
         for name in names:
-            campaign = self.core.campaigns[name]
-            self._buffers[name].want(self._buffer_size(name))
-            started = monotonic()
-            decision = self.core.decide(name, started)
-            self.metrics.pacing_decision.observe(monotonic() - started)
-            if self.journal.depth > JOURNAL_LIMIT:
-                continue
-            if decision.dial > 0:
-                self.core.reserve(self._buffers[name].take(decision.dial), name, monotonic())
-            if campaign.config.mode == Mode.PREVIEW and campaign.config.running and not self.core.draining:
-                self._show(name)
+            with self._faults_counted(f"pacing of {name}"):
+                self._pace_campaign(name)
         self.flush()
+
+    def _pace_campaign(self, name: str) -> None:
+        campaign = self.core.campaigns[name]
+        self._buffers[name].want(self._buffer_size(name))
+        started = monotonic()
+        decision = self.core.decide(name, started)
+        self.metrics.pacing_decision.observe(monotonic() - started)
+        if self.journal.depth > JOURNAL_LIMIT:
+            return
+        if decision.dial > 0:
+            self.core.reserve(self._buffers[name].take(decision.dial), name, monotonic())
+        if campaign.config.mode == Mode.PREVIEW and campaign.config.running and not self.core.draining:
+            self._show(name)
 
     def _show(self, name: str) -> None:
         """Preview: give each idle seat a customer to look at."""
@@ -293,7 +313,8 @@ class Engine:
         campaign = self.core.campaigns[name]
         if campaign.dry != dry:
             campaign.dry = dry
-            self.core.repace(monotonic())
+            with self._faults_counted("repace"):
+                self.core.repace(monotonic())
         self.core.touched.add(name)
         self.flush()
 
@@ -301,12 +322,13 @@ class Engine:
         """The rules have spoken."""
         now = monotonic()
         call = self.core.calls.by_id.get(call_id)
-        if isinstance(answer, Permit):
-            self.core.permitted(call_id, self._caller_id(call), now)
-        elif isinstance(answer, Refusal):
-            self.core.refused(call_id, answer.reason.value, now)
-        else:
-            self.core.refused(call_id, "database", now)
+        with self._faults_counted("rules"):
+            if isinstance(answer, Permit):
+                self.core.permitted(call_id, self._caller_id(call), now)
+            elif isinstance(answer, Refusal):
+                self.core.refused(call_id, answer.reason.value, now)
+            else:
+                self.core.refused(call_id, "database", now)
         self.flush()
 
     def _caller_id(self, call: Call | None) -> str:
@@ -340,16 +362,19 @@ class Engine:
     async def _each_second(self) -> None:
         while True:
             await asyncio.sleep(SECOND_S)
-            at = time()
-            for campaign in self.core.campaigns.values():
-                left = self.leads_left.get(campaign.name)
-                self.bus.snapshot(snapshot(self.core, campaign, at, monotonic(), left))
-                self.metrics.leads_buffered.labels(campaign.name).set(len(self._buffers[campaign.name]))
-                if left is not None:
-                    self.metrics.leads_left.labels(campaign.name).set(left)
-            self.metrics.refresh(self.core)
-            journal = self.journal
-            self.metrics.journal(journal.depth, journal.applied, journal.rejected, journal.available)
+            with self._faults_counted("figures"):
+                self._tell_figures(time())
+
+    def _tell_figures(self, at: float) -> None:
+        for campaign in self.core.campaigns.values():
+            left = self.leads_left.get(campaign.name)
+            self.bus.snapshot(snapshot(self.core, campaign, at, monotonic(), left))
+            self.metrics.leads_buffered.labels(campaign.name).set(len(self._buffers[campaign.name]))
+            if left is not None:
+                self.metrics.leads_left.labels(campaign.name).set(left)
+        self.metrics.refresh(self.core)
+        journal = self.journal
+        self.metrics.journal(journal.depth, journal.applied, journal.rejected, journal.available)
 
     async def _keep_leases(self) -> None:
         while True:
@@ -362,12 +387,13 @@ class Engine:
                 if held:
                     await self.hopper.renew(held)
                 if self._to_free:
-                    free, self._to_free = self._to_free, set()
-                    await self.hopper.release(sorted(free))
+                    free = sorted(self._to_free)
+                    await self.hopper.release(free)
+                    self._to_free.difference_update(free)
                 if self._authorizer.uncertain:
                     await self._settle_uncertain()
             except SQLAlchemyError as fault:  # the database is away: the leases outlive some minutes of it
-                log.warning("leases could not be renewed", leases=len(held), reason=str(fault))
+                log.warning("leases could not be renewed", leases=len(held), reason=reason(fault))
 
     async def _settle_uncertain(self) -> None:
         """Calls whose permit was lost with the database's reply: recorded or not, they were never dialed."""

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from campaigns.database import reason
 from campaigns.values import InFlight, Lead, Permit, Refusal
 
 log = structlog.get_logger(__name__)
@@ -126,26 +127,19 @@ class LeadBuffer:
             try:
                 await self._refill()
             except SQLAlchemyError as fault:  # the database is away: what we hold stays ours, try again
-                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=str(fault))
+                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=reason(fault))
                 await asyncio.sleep(FAULT_RETRY_S)
                 self._low.set()
 
     async def empty(self) -> None:
-        """Give everything back."""
-        ids = self.call_ids
-        self._leads.clear()
-        if ids:
-            await self._hopper.release(ids)
+        """Give everything back. What could not be given back is still held."""
+        await self._give_back(len(self._leads))
 
     async def _refill(self) -> None:
         if not self.wanted:
             return await self.empty()
-        now = monotonic()
-        stale = []
-        while self._leads and self._leads[0][0] < now - STALE_S:
-            stale.append(self._leads.popleft()[1].call_id)
-        if stale:
-            await self._hopper.release(stale)
+        oldest = monotonic() - STALE_S
+        await self._give_back(sum(1 for at, _ in self._leads if at < oldest))
         missing = self.wanted - len(self._leads)
         if missing <= 0:
             return None
@@ -162,6 +156,17 @@ class LeadBuffer:
         if len(leads) < missing:
             await asyncio.sleep(DRY_RETRY_S)
         return None
+
+    async def _give_back(self, count: int) -> None:
+        """Release the oldest `count`. On a fault they are held again: nobody else would ever give them back."""
+        if not count:
+            return
+        oldest = [self._leads.popleft() for _ in range(count)]
+        try:
+            await self._hopper.release([lead.call_id for _, lead in oldest])
+        except BaseException:  # a cancelled release may be done or not; to do it twice does no harm
+            self._leads.extendleft(reversed(oldest))
+            raise
 
     def _take_in(self, leads: Sequence[Lead]) -> None:
         at = monotonic()
@@ -195,7 +200,7 @@ class Authorizer:
             try:
                 answers = await self._hopper.authorize(calls)
             except SQLAlchemyError as fault:  # the database is away: nothing is dialed that is not on record
-                log.warning("calls could not be authorized", calls=len(calls), reason=str(fault))
+                log.warning("calls could not be authorized", calls=len(calls), reason=reason(fault))
                 self.uncertain.update(call_id for call_id, _ in calls)
             for call_id, _ in calls:
                 self._on_answer(call_id, answers.get(call_id))

@@ -22,8 +22,7 @@ from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.faults import GARBAGE
 from simulator.switch.server import VirtualSwitch
 from tests.dialer.running import CAMPAIGN, LIMIT_S, Running, config, running
-from tests.switch.scripted import Peer, ScriptedPeer, block
-from tests.switch.test_hostile import ODD_EVENTS
+from tests.switch.scripted import ODD_EVENTS, Peer, ScriptedPeer, block
 
 SHORT, LONG = "+8613800138001", "+8613800138008"  # leaves after 0.6 s; stays
 PEOPLE = {

@@ -126,7 +126,7 @@ def called_twice_at_once(books: Books) -> None:
     )
 
 
-PLANTED: dict[str, tuple[Callable[[Books], None], str, str]] = {
+PLANTED: dict[str, tuple[Callable[[Books], object], str, str]] = {
     "a call the books don't know": (
         lambda b: b.seen.append(Witnessed("zdc-" + "9" * 32, False, (), True)),
         "calls",
@@ -134,7 +134,7 @@ PLANTED: dict[str, tuple[Callable[[Books], None], str, str]] = {
     ),
     "an attempt without an outcome": (lambda b: outcome(b, "busy", None), "calls", "has no outcome"),
     "an outcome of a call that never was": (
-        lambda b: b.seen.pop(1) and None,
+        lambda b: b.seen.pop(1),
         "calls",
         "busy in the books, never on the switch",
     ),
@@ -164,7 +164,7 @@ PLANTED: dict[str, tuple[Callable[[Books], None], str, str]] = {
         "calls",
         "abandoned in the books, never answered on the switch",
     ),
-    "a lead that is still leased": (lambda b: b.campaign.lease(1) and None, "leads", "1 leads are still leased"),
+    "a lead that is still leased": (lambda b: b.campaign.lease(1), "leads", "1 leads are still leased"),
     "a lead called twice at once": (called_twice_at_once, "leads", "1 leads were called while a call to them was on"),
     "a call to who wants none": (called_while_on_dnc, "leads", "1 calls went to numbers on the do-not-call list"),
     "a number over its cap": (

@@ -7,75 +7,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import count
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
+from campaigns.values import Permit, Refusal, RefusalReason
 from dialer import leads as leads_module
 from dialer.leads import Authorizer, Hopper, LeadBuffer
-
-LIMIT_S = 20.0
-CAMPAIGN = 7
-Answer = Permit | Refusal
-
-
-class Tables:
-    """A hopper's tables: leads that are open, leases given out, attempts on record. May be away, or slow."""
-
-    def __init__(self, leads: int) -> None:
-        self.open = leads
-        self.leased: set[str] = set()
-        self.released: list[str] = []
-        self.on_record: set[str] = set()
-        self.barred: set[str] = set()
-        self.batches: list[int] = []
-        self.away = False
-        self.cut_after_commit = False
-        self.go = threading.Event()
-        self.go.set()
-        self.asked = 0
-        self._ids = count(1)
-
-    def _reach(self) -> None:
-        self.asked += 1
-        self.go.wait(LIMIT_S)
-        if self.away:
-            raise OperationalError("", None, Exception("connection refused"))
-
-    def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]:
-        self._reach()
-        assert campaign_id == CAMPAIGN
-        given = [f"{next(self._ids):032x}" for _ in range(min(limit, self.open))]
-        self.open -= len(given)
-        self.leased.update(given)
-        return [Lead(one, CAMPAIGN, 1, 1, "+8613800138000", "王小明", ("Asia/Shanghai",), 0) for one in given]
-
-    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
-        self._reach()
-        return len(self.leased & set(call_ids))
-
-    def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
-        self._reach()
-        self.leased.difference_update(call_ids)
-        self.released.extend(call_ids)
-
-    def authorize(self, calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Answer]:
-        self._reach()
-        self.batches.append(len(calls))
-        permitted = [call_id for call_id, _ in calls if call_id not in self.barred]
-        self.on_record.update(permitted)
-        if self.cut_after_commit:
-            raise OperationalError("", None, Exception("server closed the connection unexpectedly"))
-        refused = {c: Refusal(c, RefusalReason.DNC, "on the list") for c in self.barred}
-        return {call_id: Permit(call_id, now) for call_id in permitted} | refused
-
-    def in_flight(self, now: datetime) -> list[InFlight]:
-        return []
-
-    def left(self, campaign_id: int) -> int:
-        return self.open
+from tests.dialer.hopper_tables import CAMPAIGN, LIMIT_S, Answer, Tables
 
 
 async def until(so: Callable[[], object]) -> None:
@@ -167,6 +105,26 @@ async def test_a_stopped_campaign_lets_go_of_all_its_leads() -> None:
         buffer.want(0)
         await until(lambda: not tables.leased)
         assert len(buffer) == 0 and len(tables.released) == 10
+
+
+@pytest.mark.parametrize("why", ["stale", "stopped"])
+async def test_leads_that_could_not_be_given_back_are_given_back_when_the_database_is_there(
+    why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that nobody holds any more is taken up only by the next start of an engine."""
+    tables = Tables(100)
+    async with filling(tables, 10) as (buffer, _):
+        await until(lambda: len(buffer) == 10)
+        old = set(buffer.call_ids)
+        tables.away = True
+        asked = tables.asked
+        if why == "stale":
+            monkeypatch.setattr(leads_module, "STALE_S", 0.0)
+        buffer.want(11 if why == "stale" else 0)
+        await until(lambda: tables.asked >= asked + 2)
+        tables.away = False
+        await until(lambda: old <= set(tables.released))
+        await until(lambda: tables.leased == set(buffer.call_ids))
 
 
 async def test_leads_that_were_being_leased_when_the_filling_ended_are_not_lost() -> None:

@@ -12,10 +12,24 @@ from dialer.switch.port import LinkDown, LinkUp, SwitchEvent
 
 BANNER = "Asterisk Call Manager/11.0.0\r\n"
 LIMIT_S = 30.0
+STRANGE = "zdc-" + "1" * 32  # the channel of the odd events
 
 Action = Mapping[str, str]
 Script = Callable[["Peer"], Awaitable[None]]
 Kind = TypeVar("Kind", bound=SwitchEvent)
+
+
+ODD_EVENTS = (
+    # digits that are no numbers, numbers that are none, headers that are missing
+    [("Event", "Hangup"), ("Uniqueid", STRANGE), ("Cause", "²"), ("TechCause", "①")],
+    [("Event", "Hangup"), ("Uniqueid", "zdc-"), ("Cause", "9" * 5_000)],
+    [("Event", "Newstate"), ("Uniqueid", STRANGE), ("ChannelState", "\u0667")],
+    [("Event", "OriginateResponse"), ("ActionID", "")],
+    [("Event", ""), ("Uniqueid", STRANGE)],
+    [("Event", "UserEvent"), ("UserEvent", "ZhudongAMD"), ("Uniqueid", STRANGE), ("Status", "\0" * 20)],
+    [("Response", "Success")],
+    [("ActionID", "none of ours")],
+)
 
 
 def block(headers: Iterable[tuple[str, str]]) -> bytes:

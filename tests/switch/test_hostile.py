@@ -15,7 +15,7 @@ from dialer.switch.asterisk import AsteriskSwitch
 from dialer.switch.port import Answered, HungUp, LinkUp, Origination, UnsafeValue
 from dialer.switch.wire import BANNER, MAX_LINE, Message, Parser, encode, variables
 from simulator.switch.faults import GARBAGE
-from tests.switch.scripted import Peer, ScriptedPeer, block, running
+from tests.switch.scripted import ODD_EVENTS, Peer, ScriptedPeer, block, running
 
 HELLO = BANNER + b"11.0.0\r\n"
 CALL = "zdc-" + "1" * 32
@@ -193,18 +193,6 @@ async def test_every_command_refuses_an_unsafe_value_and_sends_nothing_of_it() -
 
 
 # --- a stranger's stream at the adapter --------------------------------------------------------------------------
-
-ODD_EVENTS = (
-    # digits that are no numbers, numbers that are none, headers that are missing
-    [("Event", "Hangup"), ("Uniqueid", CALL), ("Cause", "²"), ("TechCause", "①")],
-    [("Event", "Hangup"), ("Uniqueid", "zdc-"), ("Cause", "9" * 5_000)],
-    [("Event", "Newstate"), ("Uniqueid", CALL), ("ChannelState", "\u0667")],
-    [("Event", "OriginateResponse"), ("ActionID", "")],
-    [("Event", ""), ("Uniqueid", CALL)],
-    [("Event", "UserEvent"), ("UserEvent", "ZhudongAMD"), ("Uniqueid", CALL), ("Status", "\0" * 20)],
-    [("Response", "Success")],
-    [("ActionID", "none of ours")],
-)
 
 
 async def test_a_hostile_stream_costs_counts_and_not_the_link(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,73 @@
+"""A hopper's tables in memory, which may be away, slow, or cut after a commit: as the engine meets them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import count
+
+from sqlalchemy.exc import OperationalError
+
+from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
+
+LIMIT_S = 20.0
+CAMPAIGN = 7
+Answer = Permit | Refusal
+
+
+class Tables:
+    """A hopper's tables: leads that are open, leases given out, attempts on record. May be away, or slow."""
+
+    def __init__(self, leads: int) -> None:
+        self.open = leads
+        self.leased: set[str] = set()
+        self.released: list[str] = []
+        self.on_record: set[str] = set()
+        self.barred: set[str] = set()
+        self.batches: list[int] = []
+        self.away = False
+        self.cut_after_commit = False
+        self.go = threading.Event()
+        self.go.set()
+        self.asked = 0
+        self._ids = count(1)
+
+    def _reach(self) -> None:
+        self.asked += 1
+        self.go.wait(LIMIT_S)
+        if self.away:
+            raise OperationalError("", None, Exception("connection refused"))
+
+    def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]:
+        self._reach()
+        assert campaign_id == CAMPAIGN
+        given = [f"{next(self._ids):032x}" for _ in range(min(limit, self.open))]
+        self.open -= len(given)
+        self.leased.update(given)
+        return [Lead(one, CAMPAIGN, 1, 1, "+8613800138000", "王小明", ("Asia/Shanghai",), 0) for one in given]
+
+    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
+        self._reach()
+        return len(self.leased & set(call_ids))
+
+    def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
+        self._reach()
+        self.leased.difference_update(call_ids)
+        self.released.extend(call_ids)
+
+    def authorize(self, calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Answer]:
+        self._reach()
+        self.batches.append(len(calls))
+        permitted = [call_id for call_id, _ in calls if call_id not in self.barred]
+        self.on_record.update(permitted)
+        if self.cut_after_commit:
+            raise OperationalError("", None, Exception("server closed the connection unexpectedly"))
+        refused = {c: Refusal(c, RefusalReason.DNC, "on the list") for c in self.barred}
+        return {call_id: Permit(call_id, now) for call_id in permitted} | refused
+
+    def in_flight(self, now: datetime) -> list[InFlight]:
+        return []
+
+    def left(self, campaign_id: int) -> int:
+        return self.open

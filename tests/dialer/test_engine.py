@@ -1,0 +1,205 @@
+"""The engine around its core: a fault in one place is counted and costs that place, not the floor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from campaigns.config import parse
+from cti.bus import Bus
+from cti.messages import LogIn, Ready
+from dialer import engine as engine_module
+from dialer.core.engine import EngineCore
+from dialer.core.lines import SwitchLines
+from dialer.engine import Engine
+from dialer.journal import Journal
+from dialer.leads import Hopper
+from dialer.metrics import Metrics
+from dialer.switch.port import Answered, LinkUp, Origination, Snapshot
+from tests.dialer.hopper_tables import CAMPAIGN, LIMIT_S, Tables
+
+SEAT = LogIn(user_id=1, name="李娜", phone="seat001", campaigns=("spring",))
+
+
+class Line:
+    """A switch that takes every originate and says nothing of it; a phone is picked up at once."""
+
+    name = "main"
+    connected = True
+
+    def __init__(self) -> None:
+        self.dialed: list[Origination] = []
+
+    async def run(self, listener: Callable[[Any], None]) -> None:
+        self._listener = listener
+        listener(LinkUp(monotonic(), "main", "22", Snapshot({}, {})))
+        await asyncio.Event().wait()
+
+    async def originate(self, call: Origination) -> None:
+        self.dialed.append(call)
+        if call.uid.startswith("zds-"):
+            self._listener(Answered(monotonic(), "main", call.uid, "PJSIP/seat"))
+
+    async def hang_up(self, uid: str, cause: int = 16) -> None:
+        """It is gone."""
+
+    @property
+    def customers(self) -> list[str]:
+        return [call.dial for call in self.dialed if call.uid.startswith("zdc-")]
+
+
+class Floor:
+    """An engine at work, with leads for any campaign and a seat for `spring`."""
+
+    task: asyncio.Task[None]
+
+    def __init__(self, folder: Path) -> None:
+        self.tables, self.line, self.bus = Tables(100), Line(), Bus()
+        lines = SwitchLines("main", 50, 100.0, "PJSIP/{number}@carrier", "PJSIP/{endpoint}")
+        self.core = EngineCore({"main": lines}, wall_offset=1_700_000_000.0)
+        self.journal = Journal(lambda batch: None, folder, 0)
+        self.hopper = Hopper(self.tables)
+        switches: dict[str, Any] = {"main": self.line}
+        self.engine = Engine(self.core, switches, self.hopper, self.journal, self.bus, Metrics())
+
+    def configure(self, name: str, priority: int = 0) -> None:
+        text = f'name = "{name}"\nswitch = "main"\nrunning = true\ntarget = 1.0\npriority = {priority}\n'
+        self.engine.configure(CAMPAIGN, parse(text, name))
+
+    async def seat(self) -> None:
+        """A seat that is ready."""
+        assert (await self.bus.command(SEAT)).ok
+        await self.until(lambda: self.core.seats.by_user[1].state == "paused")
+        assert (await self.bus.command(Ready(user_id=1))).ok
+
+    async def until(self, so: Callable[[], object]) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while not so():
+                assert not self.task.done(), "the engine has ended"
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def floor(folder: Path) -> AsyncIterator[Floor]:
+    here = Floor(folder)
+
+    async def nothing() -> None:
+        """No campaigns yet, and nothing to recover."""
+
+    here.task = asyncio.create_task(here.engine.run(nothing))
+    try:
+        await here.until(lambda: here.core.is_up("main"))
+        yield here
+        await here.until(lambda: True)
+    finally:
+        here.tables.go.set()
+        here.task.cancel()
+        await asyncio.gather(here.task, return_exceptions=True)
+        await here.journal.close()
+        here.hopper.close()
+
+
+async def test_a_campaign_whose_pacing_fails_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = EngineCore.decide
+
+    def fails(core: EngineCore, name: str, now: float) -> Any:
+        if name != "spring":
+            raise ZeroDivisionError("a pacer's fault")
+        return decide(core, name, now)
+
+    monkeypatch.setattr(EngineCore, "decide", fails)
+    async with floor(tmp_path) as here:
+        for name in ("bad", "worse", "worst", "spring"):
+            here.configure(name, priority=9 if name == "spring" else 0)
+        await here.seat()
+        await here.until(lambda: here.line.customers)
+        assert here.core.breaches["core_fault"] >= 1
+
+
+async def test_a_fault_on_a_permit_costs_that_call_and_not_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permitted, failed = EngineCore.permitted, []
+
+    def fails_once(core: EngineCore, call_id: str, caller_id: str, now: float) -> None:
+        if not failed:
+            failed.append(call_id)
+            raise KeyError(call_id)
+        permitted(core, call_id, caller_id, now)
+
+    monkeypatch.setattr(EngineCore, "permitted", fails_once)
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        await here.seat()
+        await here.until(lambda: failed)
+        here.core.reserve(here.tables.lease(CAMPAIGN, 1, here.core.wall(0.0)), "spring", monotonic())
+        here.engine.flush()
+        await here.until(lambda: here.line.customers)
+        assert here.core.breaches == {"core_fault": 1}
+
+
+async def test_a_fault_on_a_seats_command_is_counted_and_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = EngineCore.command
+
+    def fails(core: EngineCore, asked: Any, now: float) -> Any:
+        if isinstance(asked, Ready):
+            raise KeyError("a seat's fault")
+        return command(core, asked, now)
+
+    monkeypatch.setattr(EngineCore, "command", fails)
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        assert (await here.bus.command(SEAT)).ok
+        reply = await here.bus.command(Ready(user_id=1))
+        assert (reply.ok, reply.code) == (False, "failed")
+        assert here.core.breaches == {"core_fault": 1}
+
+
+async def test_a_fault_at_the_end_of_a_dialogue_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("a dialogue's fault")
+
+    monkeypatch.setattr(EngineCore, "harbour_done", fails)
+    async with floor(tmp_path) as here:
+        here.engine.harbour_done("zdc-" + "1" * 32, True, True)
+        assert here.core.breaches == {"core_fault": 1}
+
+
+async def test_a_fault_in_the_figures_does_not_end_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("a figure's fault")
+
+    monkeypatch.setattr(engine_module, "SECOND_S", 0.02)
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        here.bus.on_snapshot(fails)
+        await here.until(lambda: here.core.breaches["core_fault"] >= 2)
+
+
+async def test_leases_that_could_not_be_given_back_are_given_back_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "RENEW_EVERY_S", 0.02)
+    async with floor(tmp_path) as here:
+        [lead] = here.tables.lease(CAMPAIGN, 1, here.core.wall(0.0))
+        here.tables.away = True
+        here.core.free((lead.call_id,))
+        here.engine.flush()
+        asked = here.tables.asked
+        await here.until(lambda: here.tables.asked >= asked + 3)
+        here.tables.away = False
+        await here.until(lambda: here.tables.released == [lead.call_id])
