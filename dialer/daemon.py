@@ -25,6 +25,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import database
+from campaigns.config import CampaignsError
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.store import CampaignStore
@@ -238,7 +239,7 @@ class Daemon:
 
     async def _watch(self, engine: Engine, store: CampaignStore, hopper: Hopper) -> None:
         folder = CampaignFolder(self.config.campaigns.folder, store, self.metrics)
-        turn = 0
+        turn, told = 0, ""
         while True:
             await asyncio.sleep(WATCH_S)
             turn += 1
@@ -255,8 +256,15 @@ class Daemon:
                     await asyncio.to_thread(
                         database.ensure_partitions, self.database, datetime.now(UTC).date()
                     )
-            except SQLAlchemyError as fault:
-                log.warning("the campaigns could not be looked at", reason=database.reason(fault))
+                told = ""
+            except (
+                SQLAlchemyError,
+                CampaignsError,
+            ) as fault:  # away, or a version that only a newer program reads
+                why = database.reason(fault) if isinstance(fault, SQLAlchemyError) else str(fault)
+                if why != told:
+                    log.warning("the campaigns could not be looked at", reason=why)
+                told = why
 
     async def _refresh(self, app, agi: FastAgi, switches: Mapping[str, AsteriskSwitch]) -> None:  # type: ignore[no-untyped-def]
         while True:

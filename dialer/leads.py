@@ -17,12 +17,16 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from campaigns.config import CampaignsError
 from campaigns.database import reason
 from campaigns.values import InFlight, Lead, Permit, Refusal
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+# The database is away; or the campaign's version was applied by a newer program, and this one can't read it.
+FAULTS = (SQLAlchemyError, CampaignsError)
 
 RENEW_S = 15.0  # leases live for minutes; a missed renewal or two costs nothing
 STALE_S = 120.0  # a lead that waited longer in the buffer goes back: its window or its rank may have changed
@@ -126,8 +130,8 @@ class LeadBuffer:
             self._low.clear()
             try:
                 await self._refill()
-            except SQLAlchemyError as fault:  # the database is away: what we hold stays ours, try again
-                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=reason(fault))
+            except FAULTS as fault:  # what we hold stays ours, try again
+                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=_why(fault))
                 await asyncio.sleep(FAULT_RETRY_S)
                 self._low.set()
 
@@ -199,11 +203,15 @@ class Authorizer:
             answers: Mapping[str, Permit | Refusal] = {}
             try:
                 answers = await self._hopper.authorize(calls)
-            except SQLAlchemyError as fault:  # the database is away: nothing is dialed that is not on record
-                log.warning("calls could not be authorized", calls=len(calls), reason=reason(fault))
+            except FAULTS as fault:  # nothing is dialed that is not on record
+                log.warning("calls could not be authorized", calls=len(calls), reason=_why(fault))
                 self.uncertain.update(call_id for call_id, _ in calls)
             for call_id, _ in calls:
                 self._on_answer(call_id, answers.get(call_id))
+
+
+def _why(fault: Exception) -> str:
+    return reason(fault) if isinstance(fault, SQLAlchemyError) else str(fault)
 
 
 def _now() -> datetime:

@@ -28,6 +28,7 @@ class Tables:
         self.batches: list[int] = []
         self.away = False
         self.cut_after_commit = False
+        self.fault: Exception | None = None
         self.go = threading.Event()
         self.go.set()
         self.asked = 0
@@ -36,6 +37,8 @@ class Tables:
     def _reach(self) -> None:
         self.asked += 1
         self.go.wait(LIMIT_S)
+        if self.fault is not None:
+            raise self.fault
         if self.away:
             raise OperationalError("", None, Exception("connection refused"))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from dialer.config import Config
@@ -25,6 +26,12 @@ from tests.dialer.running import CAMPAIGN, LIMIT_S, Running, config, running
 from tests.switch.scripted import ODD_EVENTS, Peer, ScriptedPeer, block
 
 SHORT, LONG = "+8613800138001", "+8613800138008"  # leaves after 0.6 s; stays
+NEWER_VERSION = """
+WITH v AS (
+    INSERT INTO campaign_version (campaign_id, version, text, applied_by, applied_at)
+    SELECT campaign_id, 2, 'colour = 1' || chr(10) || text, 'newer', now() FROM campaign_version RETURNING version
+) UPDATE campaign SET version = v.version FROM v
+"""
 PEOPLE = {
     "01": Behaviour(answers_after_s=0.05, leaves_after_s=0.6),
     "08": Behaviour(answers_after_s=0.05, leaves_after_s=120.0),
@@ -235,6 +242,24 @@ async def test_an_invalid_file_leaves_the_last_good_version_and_shows_in_the_met
         await here.until_metrics(lambda m: m.get(valid) == 1)
         odd.unlink()  # what is not there any more is not wrong any more
         await here.until_metrics(lambda m: 'zhudong_config_valid{file="odd.toml"}' not in m)
+
+
+async def test_a_version_that_this_program_can_not_read_does_not_end_the_daemon(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    """A newer program may have applied it: what is known goes on, it is told once, and a good version mends it."""
+    async with running(of(switch), tmp_path / "data") as here:
+        with capture_logs() as said:
+            here.campaign(CAMPAIGN, LONG)
+            await here.until(lambda: "spring" in here.engine.core.campaigns)
+            with here.db.begin() as connection:
+                connection.execute(text(NEWER_VERSION))
+            looked = monotonic() + 2.2
+            await here.until(lambda: monotonic() > looked)
+            told = [line for line in said if line["event"] == "the campaigns could not be looked at"]
+            assert len(told) == 1 and "unknown field `colour`" in told[0]["reason"]
+            here.campaign(CAMPAIGN.replace("running", "ratio = 2.0\nrunning"))
+            await here.until(lambda: here.engine.core.campaigns["spring"].config.ratio == 2.0)
 
 
 # --- a switch that talks nonsense --------------------------------------------------------------------------------

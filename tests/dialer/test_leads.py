@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from campaigns.config import ConfigError
 from campaigns.values import Permit, Refusal, RefusalReason
 from dialer import leads as leads_module
 from dialer.leads import Authorizer, Hopper, LeadBuffer
@@ -105,6 +106,18 @@ async def test_a_stopped_campaign_lets_go_of_all_its_leads() -> None:
         buffer.want(0)
         await until(lambda: not tables.leased)
         assert len(buffer) == 0 and len(tables.released) == 10
+
+
+async def test_a_version_that_can_not_be_read_dials_nothing_and_ends_nothing() -> None:
+    """An older program may meet a version that a newer one applied."""
+    tables = Tables(100)
+    tables.fault = ConfigError("applied version: Object contains unknown field `amd_s`")
+    async with filling(tables, 10) as (buffer, _), asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1))
+        await until(lambda: answers and tables.asked >= 3)
+        assert answers == {f"{1:032x}": None} and len(buffer) == 0
+        tables.fault = None
+        await until(lambda: len(buffer) == 10)
 
 
 @pytest.mark.parametrize("why", ["stale", "stopped"])
