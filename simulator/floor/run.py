@@ -78,8 +78,10 @@ def simulate(scenario: Scenario, policy: Callable[[PacingConfig], Pacer], seed: 
 
 
 def simulate_floor(scenario: Scenario, law: FloorLaw, seed: int, ask_every_s: float = 1.0) -> Result:
-    """A day under one law for the whole floor."""
+    """A day under one law for the whole floor. A law with a method `foresee` is shown the floor itself first."""
     building = Building(scenario, seed, ask_every_s)
+    if (foresee := getattr(law, "foresee", None)) is not None:
+        foresee(building)
     _day(building, law)
     return result(building, seed)
 
