@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,6 +106,7 @@ class Demo:
         self._data: DemoData | None = None
         self._last: CampaignSnapshot | None = None
         self._began = datetime.now(UTC)
+        self._stopping = False
         self.balance = Balance()
 
     async def run(self) -> dict[str, Any]:
@@ -132,7 +132,12 @@ class Demo:
 
     async def _run(self, daemon: Daemon, stack: AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
-        stop: Callable[[], None] = lambda: daemon.stop(DRAIN_S)  # noqa: E731 - one signal handler for two signals
+
+        def stop() -> None:
+            """Let the calls finish; asked again, don't wait for them."""
+            daemon.stop(0.0 if self._stopping else DRAIN_S)
+            self._stopping = True
+
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
         ready: asyncio.Future[Addresses] = loop.create_future()
@@ -159,7 +164,8 @@ class Demo:
                 await asyncio.shield(running)
         self._lasted = monotonic() - self._started
         self._snapshot = self._last
-        daemon.stop(DRAIN_S)
+        if not self._stopping:
+            stop()
         if shown is not None:
             shown.stop()
         self._console.print("the calls in progress finish …")
