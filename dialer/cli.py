@@ -320,10 +320,63 @@ def user(
     click.echo(f"{login}: user {user_id}")
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@main.command()
+@click.argument("scenarios", nargs=-1)
+@click.option(
+    "--policies",
+    default="",
+    help="Laws of dialing, with commas; a choice of them when not given, `all` for all.",
+)
+@click.option("--seeds", type=click.IntRange(1, 10_000), default=5, show_default=True, help="Days of each.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes; one for each core when not given.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw a picture into this SVG file."
+)
+@as_json
+def simulate(
+    scenarios: tuple[str, ...], policies: str, seeds: int, jobs: int | None, plot: Path | None, json_out: bool
+) -> None:
+    """Simulate call centres in virtual time, and compare laws of dialing on the same customers.
+
+    SCENARIOS are names of those that come with the package, or TOML files; without any, all names are listed.
+    """
+    from rich.console import Console
+
+    from dialer import simulate as work
+    from simulator.floor import ScenarioError, load, names
+    from simulator.policies import registry
+
+    if not scenarios:
+        for name in names():
+            click.echo(f"{name:<18} {load(name).story}")
+        click.echo(f"\npolicies: {', '.join(registry.names())}")
+        return
+    laws = (
+        registry.names()
+        if policies == "all"
+        else [each.strip() for each in policies.split(",") if each.strip()]
+    )
+    try:
+        plan = work.plan(scenarios, laws, seeds, jobs)
+    except (ScenarioError, registry.UnknownPolicy) as fault:
+        fail(str(fault))
+    if plot is not None and not plot.parent.is_dir():
+        fail(f"{plot}: there is no folder {plot.parent}")
+    summaries = work.simulate(plan, Console(stderr=True))
+    if plot is not None:
+        work.write_picture(summaries, plan, plot)
+    if json_out:
+        click.echo(json.dumps([summary.row() for summary in summaries], ensure_ascii=False, indent=2))
+    else:
+        Console(width=None if sys.stdout.isatty() else work.WIDTH).print(work.tables(summaries, plan))
+
+
+@main.command(
+    name="virtual-switch", context_settings={"ignore_unknown_options": True, "help_option_names": []}
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def simulate(arguments: tuple[str, ...]) -> None:
-    """Run the virtual switch by itself, for a daemon to be pointed at. `dialer simulate --help` has its options."""
+def virtual_switch(arguments: tuple[str, ...]) -> None:
+    """Run the virtual switch by itself, to point a daemon at. `dialer virtual-switch --help` has its options."""
     from simulator.__main__ import main as simulator_main
 
     sys.exit(simulator_main(list(arguments)))

@@ -50,6 +50,9 @@ T_95_ALL = (
 Z_95 = 1.960
 
 
+ANSWERED = [model.CONNECTED, model.ABANDONED, model.HUNG_UP]
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Counts and times of one campaign, or of all together, after the warm-up.
@@ -95,7 +98,8 @@ class Result:
     wrap_s: float
     total: Figures
     campaigns: dict[str, Figures]
-    # by five minutes, the warm-up too
+    # by five minutes, the warm-up too, which ends at place `first`; the last two by campaign as well
+    first: int
     idle_by: NDArray[np.float64]
     busy_by: NDArray[np.float64]
     answered_by: NDArray[np.float64]
@@ -166,10 +170,11 @@ def result(building: Building, seed: int) -> Result:
             campaign.name: _figures(table[:, first:].sum(axis=1))
             for campaign, table in zip(scenario.campaigns, tallies, strict=True)
         },
+        first=first,
         idle_by=spent[model.IDLE],
         busy_by=spent[model.TALK] + spent[model.WRAP],
-        answered_by=tally[[model.CONNECTED, model.ABANDONED, model.HUNG_UP]].sum(axis=0),
-        abandoned_by=tally[model.ABANDONED],
+        answered_by=np.stack([table[ANSWERED].sum(axis=0) for table in tallies]),
+        abandoned_by=np.stack([table[model.ABANDONED] for table in tallies]),
     )
 
 

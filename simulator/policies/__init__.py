@@ -1,1 +1,1 @@
-"""The laws that pacing is judged with: those of other dialers as far as they are known, and what foresight would reach."""
+"""The laws that pacing is judged with: other dialers', as far as they are known, and what foresight would reach."""

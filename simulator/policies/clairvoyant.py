@@ -87,7 +87,10 @@ class Clairvoyant:
         at_home = x[minute + model.SHARE_PERSON] * x[lead + model.FACTOR]
         limit_s = x[campaign + model.CONNECT_LIMIT_S]
         if x[lead + model.FATE] < at_home:
-            rings_s, works_s = x[lead + model.FATE_RING], x[lead + model.FATE_TALK] + x[lead + model.FATE_WRAP]
+            rings_s, works_s = (
+                x[lead + model.FATE_RING],
+                x[lead + model.FATE_TALK] + x[lead + model.FATE_WRAP],
+            )
             waits_s = min(limit_s, x[lead + model.FATE_PATIENCE])
             wanted = x[lead + model.FATE_VERDICT] >= x[campaign + model.PERSON_WRONG]
         elif x[lead + model.FATE] >= 1.0 - x[minute + model.SHARE_MACHINE]:
@@ -136,7 +139,9 @@ class Clairvoyant:
             call = n[campaign + model.WAIT_FIRST]
             while call != NONE:
                 works_s = x[call + model.TALK_S] + x[call + model.THEN_WRAP_S]
-                yield Person(now, works_s, inf if n[call + model.INBOUND] else x[call + model.LEAVES_AT] - now)
+                yield Person(
+                    now, works_s, inf if n[call + model.INBOUND] else x[call + model.LEAVES_AT] - now
+                )
                 call = n[call + model.NEXT]
 
     def _callers(self, now: float) -> Iterator[Person]:

@@ -75,8 +75,8 @@ PLAIN: dict[str, Callable[[Scenario, int], Result]] = {
     "vicidial-average": _each(partial(Vicidial, rule=DropRule.AVERAGE)),
     "vicidial-tapered": _each(partial(Vicidial, rule=DropRule.TAPERED)),
     "issabel": _each(Issabel),
-    "easycallcenter365": _each(EasyCallCenter365),
-    "easycallcenter365-corrected": _each(partial(EasyCallCenter365, corrected=True)),
+    "ecc365": _each(EasyCallCenter365),
+    "ecc365-corrected": _each(partial(EasyCallCenter365, corrected=True)),
     BOUND: _foresight,
 }
 BY_RATIO: dict[str, Callable[[float], Callable[[Scenario, int], Result]]] = {

@@ -90,5 +90,7 @@ class Vicidial:
         if self._rule is DropRule.AVERAGE:
             return 0.5
         minutes = int(OPENS_H * 60 + now / 60)
-        left = LATEST - (minutes // 60 * 100 + minutes % 60)  # as it stands there: a difference of clock figures
+        left = LATEST - (
+            minutes // 60 * 100 + minutes % 60
+        )  # as it stands there: a difference of clock figures
         return 1.0 if left > 1000 else max(0, left) / 1000
