@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from pacing.contract import CallEvent, CallStage, Event, SeatEvent, SeatState
+from pacing.contract import CallEvent, CallStage, Event, Room, SeatEvent, SeatState
 
 RINGING = frozenset({CallStage.DIALED, CallStage.RINGING})
 UNANSWERED = frozenset({CallStage.NO_ANSWER, CallStage.BUSY, CallStage.FAILED})
@@ -142,3 +142,16 @@ class Board:
         self.recent.append(Finished(event.at, answered, human, dropped))
         while self.recent[0].at < event.at - self._keeps_s:
             self.recent.popleft()
+
+
+class Orders:
+    """What a law that looks every so often has asked for and not yet had: it is placed as the limits let it."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def place(self, room: Room) -> int:
+        """As many as there is room for now."""
+        placed = max(0, min(self.left, room.free_lines, room.rate_allowance, room.leads))
+        self.left -= placed
+        return placed

@@ -25,11 +25,12 @@ MOST_AT_ONCE = 200  # dials; the rest comes with the next look
 
 
 class Person(NamedTuple):
-    """Somebody who will want a seat: when, for how long, and how long they wait for it."""
+    """Somebody who will want a seat: when, for how long, how long they wait for it, and of which campaign's seats."""
 
     at: float
     works_s: float
     waits_s: float
+    campaign: int
 
 
 class Clairvoyant:
@@ -45,6 +46,10 @@ class Clairvoyant:
         """Take the floor to look into."""
         self._building = building
         self._n, self._x = building.n, building.x
+        self._serving = {
+            campaign: [group for group in building.groups if campaign in building.served_by(group)]
+            for campaign in building.campaigns
+        }
 
     def observe(self, campaign: str, event: Event) -> None:
         """Nothing it did not know."""
@@ -72,6 +77,8 @@ class Clairvoyant:
                 if known == number and now < due:
                     break
                 due = self._earliest(person, now) - delay_s
+                if due <= now and not self._holds(person, now):
+                    due = now + ASKS_EVERY_S
                 if due > now:
                     self._due[campaign] = (number, due)
                     break
@@ -104,12 +111,15 @@ class Clairvoyant:
         delay_s = x[lead + model.FATE_SETUP] + rings_s
         if n[campaign + model.LISTENS]:
             delay_s += x[lead + model.FATE_DETECTION]
-        return Person(now + delay_s, works_s, max(0.0, waits_s - MARGIN_S)), delay_s
+        return Person(now + delay_s, works_s, max(0.0, waits_s - MARGIN_S), campaign), delay_s
 
     def _earliest(self, person: Person, now: float) -> float:
-        """The first time, not before `person.at`, at which one more can come and nobody waits too long for it."""
+        """The first time, not before `person.at`, at which one more can come and nobody waits too long for it.
+
+        As if any seat would do for anybody; where that is not so, it may be too early, and `_holds` has the last word.
+        """
         people = self._people(now)
-        free = self._releases(now)
+        free = [release for releases in self._releases(now).values() for release in releases]
         heapify(free)
         taken = []  # the release that each in turn gets; one more at the end
         for one in people:
@@ -128,6 +138,24 @@ class Clairvoyant:
                 return at
             at = needed
 
+    def _holds(self, person: Person, now: float) -> bool:
+        """Whether everybody still finds a seat that serves them if `person` comes as well."""
+        if len(self._building.groups) == 1:
+            return True
+        free = self._releases(now)
+        for releases in free.values():
+            heapify(releases)
+        for one in sorted([*self._people(now), person]):
+            groups = [group for group in self._serving[one.campaign] if free[group]]
+            if not groups:
+                return False
+            group = min(groups, key=lambda each: free[each][0])
+            begins = max(one.at, heappop(free[group]))
+            if begins > one.at + one.waits_s:
+                return False
+            heappush(free[group], begins + one.works_s)
+        return True
+
     def _people(self, now: float) -> list[Person]:
         """All who want a seat or will: those who wait, those in the air, those about to call in; by time."""
         del self._coming[: bisect_right(self._coming, (now,))]
@@ -139,9 +167,8 @@ class Clairvoyant:
             call = n[campaign + model.WAIT_FIRST]
             while call != NONE:
                 works_s = x[call + model.TALK_S] + x[call + model.THEN_WRAP_S]
-                yield Person(
-                    now, works_s, inf if n[call + model.INBOUND] else x[call + model.LEAVES_AT] - now
-                )
+                waits_s = inf if n[call + model.INBOUND] else x[call + model.LEAVES_AT] - now
+                yield Person(now, works_s, waits_s, campaign)
                 call = n[call + model.NEXT]
 
     def _callers(self, now: float) -> Iterator[Person]:
@@ -149,12 +176,14 @@ class Clairvoyant:
         for campaign in self._building.campaigns:
             caller = n[campaign + model.NEXT_CALLER]
             while caller < n[campaign + model.CALLERS_END] and x[caller] < now + CALLERS_AHEAD_S:
-                yield Person(x[caller], x[caller + model.CALLER_TALK] + x[caller + model.CALLER_WRAP], inf)
+                works_s = x[caller + model.CALLER_TALK] + x[caller + model.CALLER_WRAP]
+                yield Person(x[caller], works_s, inf, campaign)
                 caller += model.CALLER_ROW
 
-    def _releases(self, now: float) -> list[float]:
-        """When each seat that will come back is free."""
-        n, x, found = self._n, self._x, []
+    def _releases(self, now: float) -> dict[int, list[float]]:
+        """When each seat that will come back is free, by group of seats."""
+        n, x = self._n, self._x
+        found: dict[int, list[float]] = {group: [] for group in self._building.groups}
         for seat in range(n[model.SEATS], n[model.SEATS_END], ROW):
             state, turn = n[seat + model.STATE], n[seat + model.TURN_AT]
             turns_at = x[turn] if turn < n[seat + model.TURNS_END] else inf
@@ -169,5 +198,5 @@ class Clairvoyant:
             else:
                 free = x[n[seat + model.CUSTOMER] + model.ENDS_AT] + x[seat + model.WRAP_S]
             if free < turns_at or state == model.AWAY:
-                found.append(free)
+                found[n[seat + model.GROUP]].append(free)
         return found

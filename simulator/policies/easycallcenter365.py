@@ -8,7 +8,7 @@ both right and leaves the rest.
 from __future__ import annotations
 
 from pacing.contract import Decision, Event, PacingConfig, Room, SeatState
-from simulator.policies.board import Board
+from simulator.policies.board import Board, Orders
 
 SLEEPS_AFTER_BATCH_S = 15.0
 SLEEPS_WITHOUT_SEAT_S = 3.0
@@ -28,6 +28,7 @@ class EasyCallCenter365:
         self._config = config
         self._corrected = corrected
         self._board = Board()
+        self._orders = Orders()
         self._rate = FIRST_RATE
         self._ring_s = self._talk_s = self._wrap_s = 0.0
         self._wakes_at, self._learns_at = 0.0, LEARNS_AFTER_S
@@ -42,22 +43,22 @@ class EasyCallCenter365:
         if now >= self._learns_at:
             self._learns_at = now + LEARNS_EVERY_S
             self._learn()
-        if now < self._wakes_at:
-            return Decision(0, "asleep")
+        if now >= self._wakes_at:
+            self._orders.left, sleeps_s = self._batch(now, room)
+            self._wakes_at = now + sleeps_s
+        return Decision(self._orders.place(room), "batch", {"rate": self._rate})
+
+    def _batch(self, now: float, room: Room) -> tuple[int, float]:
+        """How many to dial, and how long to sleep after it."""
         board = self._board
         connects = board.ringing / self._rate if self._corrected else board.ringing * self._rate
-        soon = self._soon(now)
-        seats = board.idle - int(connects) + soon - int(QUEUE_WEIGHT * board.waiting)
+        seats = board.idle - int(connects) + self._soon(now) - int(QUEUE_WEIGHT * board.waiting)
         if seats <= 0:
-            self._wakes_at = now + SLEEPS_WITHOUT_SEAT_S
-            return Decision(0, "no seat")
+            return 0, SLEEPS_WITHOUT_SEAT_S
         lines = min(room.free_lines, MOST_LINES - len(board.calls))
         if lines <= 0:
-            self._wakes_at = now + SLEEPS_WITHOUT_LINE_S
-            return Decision(0, "no line")
-        self._wakes_at = now + SLEEPS_AFTER_BATCH_S
-        place = min(int(seats * self._rate), lines, room.rate_allowance, room.leads)
-        return Decision(max(0, place), "batch", {"seats": seats, "rate": self._rate})
+            return 0, SLEEPS_WITHOUT_LINE_S
+        return min(int(seats * self._rate), lines), SLEEPS_AFTER_BATCH_S
 
     def _learn(self) -> None:
         board = self._board

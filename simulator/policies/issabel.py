@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import exp
 
 from pacing.contract import Decision, Event, PacingConfig, Room, SeatState
-from simulator.policies.board import Board
+from simulator.policies.board import Board, Orders
 
 REVIEWS_EVERY_S = 3.0
 FEWEST_CALLS = 10  # MIN_MUESTRAS, and for the answer rate
@@ -25,6 +25,7 @@ class Issabel:
     def __init__(self, config: PacingConfig) -> None:
         self._config = config
         self._board = Board(keeps_s=ANSWER_RATE_OVER_S)
+        self._orders = Orders()
         self._reviews_at = 0.0
 
     def observe(self, event: Event) -> None:
@@ -34,18 +35,19 @@ class Issabel:
         self._config = config
 
     def decide(self, now: float, room: Room) -> Decision:
-        if now < self._reviews_at:
-            return Decision(0, "between reviews")
-        self._reviews_at = now + REVIEWS_EVERY_S
-        board = self._board
+        if now >= self._reviews_at:
+            self._reviews_at = now + REVIEWS_EVERY_S
+            self._orders.left = self._wanted(now)
+        return Decision(self._orders.place(room), "seats")
+
+    def _wanted(self, now: float) -> int:
+        board, recent = self._board, self._board.recent
         soon = self._soon(now) if board.talks >= FEWEST_CALLS else 0
         wanted = max(0, board.idle + soon - board.waiting)
-        recent = board.recent
         if len(recent) >= FEWEST_CALLS:
             rate = sum(call.human for call in recent) / len(recent)
             wanted = round(wanted / max(rate, LOWEST_ANSWER_RATE))
-        place = min(wanted - board.ringing, room.free_lines, room.rate_allowance, room.leads)
-        return Decision(max(0, place), "seats", {"idle": board.idle, "soon": soon, "wanted": wanted})
+        return wanted - board.ringing
 
     def _soon(self, now: float) -> int:
         board = self._board

@@ -11,7 +11,7 @@ from collections import deque
 from enum import StrEnum
 
 from pacing.contract import Decision, Event, PacingConfig, Room, SeatState
-from simulator.policies.board import Board
+from simulator.policies.board import Board, Orders
 
 PLACES_EVERY_S = 2.5  # loop_delay of AST_VDauto_dial
 ADAPTS_EVERY_S = 15.0
@@ -39,6 +39,7 @@ class Vicidial:
         self._config = config
         self._rule = rule
         self._board = Board(keeps_s=60.0)
+        self._orders = Orders()
         self._level = 1.0
         self._drop_share = 0.0
         self._samples: deque[tuple[int, int, int]] = deque(maxlen=SAMPLES)
@@ -62,13 +63,11 @@ class Vicidial:
         if now >= self._adapts_at:
             self._adapts_at = now + ADAPTS_EVERY_S
             self._level = self._adapted(now)
-        if now < self._places_at:
-            return Decision(0, "between loops")
-        self._places_at = now + PLACES_EVERY_S
-        count = sum(seat.state in (SeatState.IDLE, SeatState.TALK) for seat in board.seats.values())
-        goal = round(self._level * count)
-        place = min(goal - len(board.calls), room.free_lines, room.rate_allowance, room.leads)
-        return Decision(max(0, place), "level", {"level": self._level, "goal": goal})
+        if now >= self._places_at:
+            self._places_at = now + PLACES_EVERY_S
+            count = sum(seat.state in (SeatState.IDLE, SeatState.TALK) for seat in board.seats.values())
+            self._orders.left = round(self._level * count) - len(board.calls)
+        return Decision(self._orders.place(room), "level", {"level": self._level})
 
     def _adapted(self, now: float) -> float:
         board, samples = self._board, self._samples

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import floor
 
 from pacing.contract import Decision, Event, PacingConfig, Room
-from simulator.policies.board import Board
+from simulator.policies.board import Board, Orders
 
 BOOST = 1.5
 MOST_WAITING = 2
@@ -23,6 +23,7 @@ class Wombat:
         self._config = config
         self._boost = boost
         self._board = Board()
+        self._orders = Orders()
         self._looks_at = 0.0
 
     def observe(self, event: Event) -> None:
@@ -32,11 +33,13 @@ class Wombat:
         self._config = config
 
     def decide(self, now: float, room: Room) -> Decision:
+        if now >= self._looks_at:
+            self._looks_at = now + LOOKS_EVERY_S
+            self._orders.left = self._wanted()
+        return Decision(self._orders.place(room), "boost")
+
+    def _wanted(self) -> int:
         board = self._board
-        if now < self._looks_at:
-            return Decision(0, "between looks")
-        self._looks_at = now + LOOKS_EVERY_S
         if board.waiting > MOST_WAITING:
-            return Decision(0, "callers wait", {"waiting": board.waiting})
-        wanted = floor(board.idle * self._boost + 1e-9) - board.ringing - board.waiting
-        return Decision(max(0, min(wanted, room.free_lines, room.rate_allowance, room.leads)), "boost")
+            return 0
+        return floor(board.idle * self._boost + 1e-9) - board.ringing - board.waiting
