@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 CALL_PREFIX = "zdc-"
 LEG_PREFIX = "zds-"
 
@@ -55,8 +57,11 @@ class Snapshot:
     bridges: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class Event(msgspec.Struct, frozen=True):
+    """Base of what a switch tells: msgspec makes these in a fifth of a frozen dataclass's time, a dozen for a call."""
+
+
+class LinkUp(Event, frozen=True):
     """Logged in, filters set, resynchronised: commands may be given. `restarted` when the switch lost its channels."""
 
     at: float
@@ -65,8 +70,7 @@ class LinkUp:
     snapshot: Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(Event, frozen=True):
     """The link is gone or is of no use; the adapter reconnects by itself."""
 
     at: float
@@ -74,23 +78,20 @@ class LinkDown:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(Event, frozen=True):
     at: float
     switch: str
     uid: str
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ringing:
+class Ringing(Event, frozen=True):
     at: float
     switch: str
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Event, frozen=True):
     """The first sign of an answer, by `Newstate` Up or `OriginateResponse`, once a channel."""
 
     at: float
@@ -99,8 +100,7 @@ class Answered:
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class OriginateFailed:
+class OriginateFailed(Event, frozen=True):
     """`OriginateResponse` Failure. A `Hangup` with the cause may come before, after or never; see `grace`.
 
     The adapter delivers it only when no Hangup came within its grace, so it is always the last word on that channel.
@@ -113,8 +113,7 @@ class OriginateFailed:
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class HungUp:
+class HungUp(Event, frozen=True):
     """The channel is gone. `cause` is Q.850 (0 when it ended in the dialplan); `tech_cause` the SIP status, or 0.
 
     `timed_out` when the OriginateResponse said that the ring limit ended it (Reason 3).
@@ -129,8 +128,7 @@ class HungUp:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bridged:
+class Bridged(Event, frozen=True):
     """The channel entered a bridge."""
 
     at: float
@@ -139,8 +137,7 @@ class Bridged:
     bridge_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unbridged:
+class Unbridged(Event, frozen=True):
     """The channel left a bridge."""
 
     at: float
@@ -149,8 +146,7 @@ class Unbridged:
     bridge_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AmdResult:
+class AmdResult(Event, frozen=True):
     """`AMD()` decided: status HUMAN, MACHINE, NOTSURE or HANGUP."""
 
     at: float
@@ -160,8 +156,7 @@ class AmdResult:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Digit:
+class Digit(Event, frozen=True):
     at: float
     switch: str
     uid: str
