@@ -198,7 +198,7 @@ class AsteriskSwitch:
     async def command(self, text: str) -> Sequence[str]:
         """Run a console command and return its lines (checks only)."""
         message = await self._ready().ask("Command", (("Command", text),))
-        return message.get("Output", "").split("\n")
+        return message.each("Output")
 
     # --- within ---------------------------------------------------------------------------------------------------
 

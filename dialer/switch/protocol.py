@@ -36,7 +36,7 @@ class AmiLink(AMIProtocol):
         self.events: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.responses: dict[str, asyncio.Future[Message]] = {}
-        self._lists: dict[str, list[Message]] = {}
+        self._lists: dict[str, tuple[list[Message], asyncio.Future[None]]] = {}  # items, and the list's end
         self._mark = token_hex(4)  # other clients' ActionIDs come by in their OriginateResponses
         self._ids = count(1)
         loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ class AmiLink(AMIProtocol):
             if listed is None:
                 self.on_event(name, message, at)
             else:
-                self._list_item(listed, name, message)
+                self._list_item(*listed, name, message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end("the connection was cut" if exc is None else f"the connection was cut: {exc}")
@@ -106,19 +106,15 @@ class AmiLink(AMIProtocol):
     async def listing(self, action: str, limit_s: float = REPLY_LIMIT_S * 2) -> list[Message]:
         """Send an action that is answered by a list, and return the list's items."""
         action_id = f"z{self._mark}-{next(self._ids)}"
-        items = self._lists[action_id] = []
+        items, done = self._lists[action_id] = [], asyncio.get_running_loop().create_future()
         try:
             await self._exchange(action, action_id, encode(action, action_id, ()), limit_s)
-            done = self.responses[action_id] = asyncio.get_running_loop().create_future()
-            if items and items[-1].get("EventList") == "Complete":
-                done.set_result(items[-1])
             async with asyncio.timeout(limit_s):
                 await done
-            return items[:-1]
+            return items
         except TimeoutError:
             raise ReplyLost(f"the list for {action} did not end within {limit_s:g} s") from None
         finally:
-            self.responses.pop(action_id, None)
             del self._lists[action_id]
 
     async def _exchange(self, action: str, action_id: str, data: bytes, limit_s: float) -> Message:
@@ -149,13 +145,13 @@ class AmiLink(AMIProtocol):
             return
         future.set_result(message)
 
-    def _list_item(self, items: list[Message], name: str, message: Message) -> None:
-        items.append(message)
-        if message.get("EventList") == "Complete" or name.endswith("Complete"):
-            message["EventList"] = "Complete"
-            future = self.responses.get(message["ActionID"])
-            if future is not None and not future.done():
-                future.set_result(message)
+    def _list_item(
+        self, items: list[Message], done: asyncio.Future[None], name: str, message: Message
+    ) -> None:
+        if message.get("EventList") != "Complete" and not name.endswith("Complete"):
+            items.append(message)
+        elif not done.done():
+            done.set_result(None)
 
     def _end(self, why: str) -> None:
         if self.closed:
@@ -166,7 +162,8 @@ class AmiLink(AMIProtocol):
         if not self.greeted.done():
             self.greeted.set_exception(NotConnected(why))
             self.greeted.exception()  # nobody may be waiting any more
-        for future in list(self.responses.values()):
+        waiting = [*self.responses.values(), *(done for _, done in self._lists.values())]
+        for future in waiting:
             if not future.done():
                 future.set_exception(ReplyLost(why))
                 future.exception()

@@ -1,15 +1,18 @@
 """AMI on the wire, without a socket: bytes in, messages out; values in, bytes out.
 
 Theory of operation. A message is a run of header lines that an empty line ends. Input is kept as bytes until a whole
-message is there, so a character cut by a chunk comes out whole; what is no UTF-8 then becomes U+FFFD. A line that
-is too long for Asterisk to have sent, or a message with too many bytes, is dropped up to the next empty line and
-counted. Nothing a peer sends raises.
+message is there, so a character cut by a chunk comes out whole; what is no UTF-8 then becomes U+FFFD. An event has
+seventeen lines and the engine asks for three or four of them, so a message stays the bytes that came, and a header
+is looked for when it is asked for. A message with too many bytes is dropped up to the next empty line and counted.
+Nothing a peer sends raises.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import TypeVar
 
 from dialer.switch.port import UnsafeValue
 
@@ -21,7 +24,48 @@ MAX_LINE = (
 )
 END = b"\r\n\r\n"
 
-Message = dict[str, str]
+T = TypeVar("T")
+
+
+class Message(Mapping[str, str]):
+    """A message as the bytes that came, valid UTF-8: a header is found when it is asked for.
+
+    Of a header that is repeated the first counts; :meth:`each` gives all.
+    """
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = b"\n" + lines  # so that every line, the first one too, begins after a LF
+
+    def get(self, key: str, default: T = None) -> str | T:
+        """The value of a header. Hot path."""
+        _, found, rest = self._lines.partition(_begin(key))
+        return rest.partition(b"\n")[0].strip(b" \r").decode() if found else default
+
+    def each(self, key: str) -> list[str]:
+        """All values, in order, of a header that is repeated, such as Output."""
+        _, *found = self._lines.split(_begin(key))
+        return [rest.partition(b"\n")[0].strip(b" \r").decode() for rest in found]
+
+    def __getitem__(self, key: str) -> str:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        lines = self._lines.decode().split("\n")
+        return iter(dict.fromkeys(line.partition(":")[0] for line in lines if ":" in line))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@lru_cache(maxsize=256)  # the program asks for some thirty
+def _begin(key: str) -> bytes:
+    """The end of the line before, and what the line of this header begins with."""
+    return f"\n{key}:".encode()
 
 
 class Parser:
@@ -55,7 +99,7 @@ class Parser:
                 self.faults["too_long"] += 1
             else:
                 message = self._read(part)
-                if message:
+                if message is not None:
                     messages.append(message)
         if len(self._rest) > MAX_MESSAGE + len(END) - 1:  # the longest message, and most of its end
             if not self._skipping:
@@ -64,25 +108,19 @@ class Parser:
             self._rest = self._rest[-len(END) + 1 :]  # an end may be cut here
         return messages
 
-    def _read(self, part: bytes) -> Message:
+    def _read(self, part: bytes) -> Message | None:
+        """The message, if it has any header, with U+FFFD for what is no UTF-8. Hot path."""
         try:
-            text = part.decode()
+            part.decode()
         except UnicodeDecodeError:
             self.faults["undecodable"] += 1
-            text = part.decode("utf-8", "replace")
-        message: Message = {}
-        for line in text.split("\n"):
-            key, found, value = line.partition(":")
-            if not found:
-                if line.strip():
-                    self.faults["garbled"] += 1
-                continue
-            value = value.strip(" \r")
-            if key in message:  # Output, ChanVariable and their like come again and again
-                message[key] += "\n" + value
-            else:
-                message[key] = value
-        return message
+            part = part.decode("utf-8", "replace").encode()
+        colons = part.count(b":")
+        if colons != part.count(b"\n") + 1:  # as many colons as lines are taken as one in each
+            garbled = sum(1 for line in part.decode().split("\n") if ":" not in line and line.strip())
+            if garbled:
+                self.faults["garbled"] += garbled
+        return Message(part) if colons else None
 
 
 def encode(action: str, action_id: str, headers: Iterable[tuple[str, str]]) -> bytes:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dialer.switch import asterisk, wire
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.switch.port import Answered, HungUp, LinkUp, Origination, UnsafeValue
-from dialer.switch.wire import BANNER, MAX_LINE, Message, Parser, encode, variables
+from dialer.switch.wire import BANNER, END, MAX_LINE, Message, Parser, encode, variables
 from simulator.switch.faults import GARBAGE
 from tests.switch.scripted import ODD_EVENTS, Peer, ScriptedPeer, block, running
 
@@ -71,10 +71,34 @@ def test_any_bytes_in_any_chunks_are_taken_and_mean_the_same(stream: bytes, cuts
 @settings(deadline=None)
 @given(MESSAGES, CUTS)
 def test_whole_messages_come_out_whole_wherever_they_are_cut(
-    messages: list[Message], cuts: list[int]
+    messages: list[dict[str, str]], cuts: list[int]
 ) -> None:
     stream = HELLO + b"".join(block(message.items()) for message in messages)
     assert read(stream, cuts) == (messages, {}, "Asterisk Call Manager/11.0.0")
+
+
+@settings(deadline=None)
+@given(STREAMS)
+@example(b"A: 1\r\n\xffB: 2\r\n\xff: 3\n: 4\r5\rC: 6\nA:7")
+def test_a_header_is_what_a_reader_of_all_lines_would_find(stream: bytes) -> None:
+    """Bare CR and bare LF, no key, no text: only LF ends a line, only the first colon ends a key."""
+    expected = []
+    for part in (stream + END).split(END)[:-1]:
+        found: dict[str, list[str]] = {}
+        for line in part.decode("utf-8", "replace").split("\n"):
+            key, colon, value = line.partition(":")
+            if colon:
+                found.setdefault(key, []).append(value.strip(" \r"))
+        expected += [found] if found else []
+    messages = read(HELLO + stream + END)[0]
+    assert [{key: message.each(key) for key in message} for message in messages] == expected
+    assert messages == [{key: values[0] for key, values in found.items()} for found in expected]
+
+
+def test_a_line_that_is_no_header_is_counted_and_the_rest_of_its_message_is_taken() -> None:
+    event = b"Event: Hangup\r\nCallerIDName: Li\nNa\r\nCause: 16\r\nVia: sip:10.0.0.5:5060" + END
+    messages, faults, _ = read(HELLO + event)
+    assert [message.get("Cause") for message in messages] == ["16"] and faults == {"garbled": 1}
 
 
 def test_a_character_cut_by_a_chunk_is_whole_and_one_cut_by_its_sender_is_marked() -> None:

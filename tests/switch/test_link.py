@@ -25,13 +25,15 @@ from dialer.switch.port import (
     Ringing,
 )
 from dialer.switch.protocol import AmiLink, open_link
-from tests.switch.scripted import LIMIT_S, Peer, Script, ScriptedPeer, running
+from tests.switch.scripted import LIMIT_S, Peer, Script, ScriptedPeer, block, running
 
 CALL = "zdc-" + "1" * 32
 OTHER = "zdc-" + "2" * 32
 LEG = "zds-" + "3" * 32
 CALL_OUT = Origination(CALL, "PJSIP/8613800138000@carrier", "zhudong-customer", 20.0)
 UP, RINGING = "6", "5"
+
+OUTPUT = [("Output", "[ Context 'x' ]"), ("Output", ""), ("Output", "'s' => 1. Answer()")]
 
 Logged = list[MutableMapping[str, Any]]
 
@@ -354,6 +356,19 @@ async def test_a_call_that_was_up_in_the_snapshot_is_not_answered_again() -> Non
     async with ScriptedPeer(up_already) as peer, running(peer.port) as (_, ear):
         await ear.hears(HungUp)
     assert ear.of(Answered) == []
+
+
+async def test_a_console_commands_output_comes_line_by_line() -> None:
+    async def talks(peer: Peer) -> None:
+        await peer.resync()
+        action = await peer.action("Command")
+        peer.say(block([("Response", "Success"), ("ActionID", action["ActionID"]), *OUTPUT]))
+        peer.reply(await peer.action("Command"))
+
+    async with ScriptedPeer(talks, fit) as peer, running(peer.port) as (switch, ear):
+        await ear.hears(LinkUp)
+        assert await switch.command("dialplan show x") == [line for _, line in OUTPUT]
+        assert await switch.command("nothing to say") == []
 
 
 async def test_channels_that_are_not_ours_are_nobody_here() -> None:

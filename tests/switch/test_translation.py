@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
@@ -23,11 +24,14 @@ from dialer.switch.port import (
     SwitchEvent,
 )
 from dialer.switch.translation import Translation
-from dialer.switch.wire import Message
+from dialer.switch.wire import END, Message
 from tests.simulator.transcript import read
+from tests.switch.scripted import block
 
 UID = "zdc-" + "1" * 32
 AT = 1000.0
+
+Headers = Mapping[str, str]
 
 CREATED = {"Event": "Newchannel", "Uniqueid": UID, "Channel": "PJSIP/carrier-1", "ChannelState": "0"}
 RINGS = {"Event": "Newstate", "Uniqueid": UID, "ChannelState": "5"}
@@ -54,9 +58,10 @@ class Line:
         self.translation.begin(LinkUp(AT, "main", "22", Snapshot({}, {})))
         self.heard.clear()
 
-    def tell(self, *messages: Message) -> list[SwitchEvent]:
-        for message in messages:
-            self.translation.hear(message["Event"], message, AT)
+    def tell(self, *messages: Headers) -> list[SwitchEvent]:
+        for headers in messages:
+            message = Message(block(headers.items()).removesuffix(END))
+            self.translation.hear(headers["Event"], message, AT)
         return self.heard
 
     async def grace_over(self) -> None:
@@ -80,7 +85,7 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "order", list(permutations([UP, DIALED, DONE])), ids=lambda o: " ".join(m["Event"] for m in o)
 )
-async def test_an_answered_call_has_at_most_one_answer_and_just_one_end(order: tuple[Message, ...]) -> None:
+async def test_an_answered_call_has_at_most_one_answer_and_just_one_end(order: tuple[Headers, ...]) -> None:
     line = Line()
     line.tell(CREATED, RINGS, *order)
     await line.grace_over()
@@ -94,7 +99,7 @@ async def test_an_answered_call_has_at_most_one_answer_and_just_one_end(order: t
     "order", list(permutations([FAILED, BUSY])), ids=lambda o: " ".join(m["Event"] for m in o)
 )
 async def test_a_failed_call_ends_once_with_the_cause_that_only_its_hangup_knows(
-    order: tuple[Message, ...],
+    order: tuple[Headers, ...],
 ) -> None:
     line = Line()
     line.tell(CREATED, *order)
