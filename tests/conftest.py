@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.rig.plugin"]
+pytest_plugins = ["tests.rig.plugin", "tests.database"]
 
 # CI runs on a machine that has everything; there a skip means that something has gone missing unnoticed.
 NO_SKIP = os.environ.get("CI", "") not in ("", "0", "false") or bool(os.environ.get("ZHUDONG_NO_SKIP"))

@@ -11,8 +11,6 @@ from campaigns.records import AttemptConnected, AttemptEnded, OptedOut
 from campaigns.values import Permit, Refusal, RefusalReason
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
 
-pytest_plugins = ("tests.database",)
-
 
 def test_a_lead_is_handed_out_once_however_many_ask(db: Engine) -> None:
     campaign = Campaign(db, leads=200)

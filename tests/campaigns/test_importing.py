@@ -13,8 +13,6 @@ from sqlalchemy import Engine
 from campaigns.importing import ImportFailed, ImportResult, Reject, Row, import_csv, read_rows
 from tests.campaigns.world import NOON, Campaign
 
-pytest_plugins = ("tests.database",)
-
 LIST = """phone,姓名,timezone,套餐
 13800138000,李娜,,畅享 99
 +8613900139000,Tom "T" Wang,Asia/Urumqi,"a, b"

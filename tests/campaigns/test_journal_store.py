@@ -17,8 +17,6 @@ from campaigns.records import (
 from campaigns.values import Lead
 from tests.campaigns.world import NOON, Campaign, later
 
-pytest_plugins = ("tests.database",)
-
 
 def connected(lead: Lead) -> AttemptEnded:
     return AttemptEnded(

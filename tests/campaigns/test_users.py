@@ -7,8 +7,6 @@ from sqlalchemy import Engine, text
 
 from campaigns.users import LoginTaken, UserStore
 
-pytest_plugins = ("tests.database",)
-
 
 @pytest.fixture
 def users(db: Engine) -> UserStore:

@@ -22,8 +22,6 @@ from dialer.accounting import Balance, Witnessed, balance
 from dialer.metrics import INVARIANTS
 from tests.campaigns.world import NOON, Campaign, later
 
-pytest_plugins = ("tests.database",)
-
 ROOT = Path(__file__).parents[2]
 DIALER = Path(sys.executable).with_name("dialer")
 

@@ -23,8 +23,6 @@ from dialer.daemon import _unavailable_told_apart
 from dialer.journal import Batch, Journal, Spool, Unavailable
 from tests.campaigns.world import NOON, Campaign
 
-pytest_plugins = ("tests.database",)
-
 LIMIT_S = 20.0
 
 
