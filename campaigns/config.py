@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +21,8 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MODES = ("preview", "progressive", "ratio")
 
 DAY_S = 86_400.0
+LONGEST_S = 36_500 * DAY_S  # a century: the instant that a delay leads to must still be a date
+DELAY = f"must be between 0 and {LONGEST_S:.0f} (a hundred years)"
 
 
 class CampaignsError(Exception):
@@ -145,6 +149,9 @@ def parse(text: str, where: str) -> CampaignConfig:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise ConfigError(f"{where}: {fault}") from fault
+    for key, number in _numbers(raw):
+        if not math.isfinite(number):
+            raise ConfigError(f"{where}: {key}: must be a finite number, is {number}")
     try:
         config = msgspec.convert(raw, CampaignConfig)
     except msgspec.ValidationError as fault:
@@ -152,6 +159,18 @@ def parse(text: str, where: str) -> CampaignConfig:
     for key, reason in faults(config):
         raise ConfigError(f"{where}: {key}: {reason}")
     return config
+
+
+def _numbers(value: object, key: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers with a point that stand in a TOML value, as (key, number)."""
+    if isinstance(value, float):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _numbers(each, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _numbers(each, f"{key}[{index}]")
 
 
 def faults(config: CampaignConfig) -> list[tuple[str, str]]:
@@ -217,9 +236,9 @@ def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[
         check(len(each.key) <= 1, f"{at}.key", "must be one character")
         check(not each.key or each.key not in keys, f"{at}.key", f"{each.key!r} is another disposition's key")
         check(
-            each.retry_after_s is None or each.retry_after_s >= 0,
+            each.retry_after_s is None or 0 <= each.retry_after_s <= LONGEST_S,
             f"{at}.retry_after_s",
-            "must not be negative",
+            DELAY,
         )
         codes.add(each.code)
         keys.add(each.key)
@@ -241,8 +260,8 @@ def _check_rules(rules: Rules, check) -> None:  # type: ignore[no-untyped-def]
             f"rules.retry_s.{outcome}",
             "is no outcome that is retried",
         )
-        check(delay >= 0, f"rules.retry_s.{outcome}", "must not be negative")
-    check(rules.lock_out_s >= 0, "rules.lock_out_s", "must not be negative")
+        check(0 <= delay <= LONGEST_S, f"rules.retry_s.{outcome}", DELAY)
+    check(0 <= rules.lock_out_s <= LONGEST_S, "rules.lock_out_s", DELAY)
     check(1 <= rules.abandon_window_days <= 365, "rules.abandon_window_days", "must be between 1 and 365")
 
 

@@ -40,6 +40,17 @@ DISPOSITION = '[[dispositions]]\ncode = "a"\nlabel = { en = "A", zh = "甲" }\nk
         (CONFIG + "[rules.windows.monday]", "rules.windows.monday: is no weekday"),
         (CONFIG + "[rules.windows.mon]\nfrom = 20:00:00\nto = 09:00:00", "rules.windows.mon: must end after"),
         (CONFIG + "[rules.retry_s]\nconnected = 1.0", "rules.retry_s.connected"),
+        (CONFIG + "[rules.retry_s]\nbusy = inf", "rules.retry_s.busy: must be a finite number, is inf"),
+        (CONFIG + "[rules.retry_s]\nbusy = 1e300", "rules.retry_s.busy: must be between 0 and 3153600000"),
+        (CONFIG + "[rules]\nlock_out_s = nan", "rules.lock_out_s: must be a finite number, is nan"),
+        (CONFIG + "[rules]\nlock_out_s = -1.0", "rules.lock_out_s: must be between 0 and"),
+        (CONFIG + "target = nan", "target: must be a finite number, is nan"),
+        (CONFIG + "wrap_up_s = -inf", "wrap_up_s: must be a finite number, is -inf"),
+        (
+            CONFIG + DISPOSITION + "retry_after_s = inf",
+            "dispositions[0].retry_after_s: must be a finite number, is inf",
+        ),
+        (CONFIG + DISPOSITION + "retry_after_s = 1e15", "dispositions[0].retry_after_s: must be between 0"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name_the_key_and_the_reason(text: str, says: str) -> None:
