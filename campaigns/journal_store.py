@@ -81,7 +81,7 @@ ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at
 """
 BARRED = """
 INSERT INTO dnc (e164, source, campaign_id, at)
-SELECT n.e164, 'agent', a.campaign_id, v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+SELECT n.e164, v.source, a.campaign_id, v.at FROM (VALUES %s) AS v (call_id, leased_at, source, at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
 JOIN number n ON n.id = a.number_id ON CONFLICT (e164) DO NOTHING
 """
@@ -185,11 +185,16 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
         [(*_key(r), r.user_id, r.callback_at) for r in disposed if r.callback_at is not None],
         ID, TIME, INT, TIME,
     )  # fmt: skip
-    put(BARRED, [(*_key(r), r.at) for r in disposed if r.do_not_call], ID, TIME, TIME)
+    opted: list[OptedOut] = kinds.get(OptedOut, [])
+    put(OPTED_OUT, _last((r.number, r.source, r.campaign_id, r.at) for r in opted if r.number))
+    put(
+        BARRED,
+        [(*_key(r), "agent", r.at) for r in disposed if r.do_not_call]
+        + [(*_key(r), r.source, r.at) for r in opted if not r.number],
+        ID, TIME, TEXT, TIME,
+    )  # fmt: skip
     notes: list[NotesSaved] = kinds.get(NotesSaved, [])
     put(NOTES, _last((*_key(r), r.notes) for r in notes), ID, TIME, TEXT)
-    opted: list[OptedOut] = kinds.get(OptedOut, [])
-    put(OPTED_OUT, _last((r.number, r.source, r.campaign_id, r.at) for r in opted))
     seats: list[SeatChanged] = kinds.get(SeatChanged, [])
     put(SEATS, [(r.at, r.user_id, r.session_id, r.state, r.reason, r.call_id) for r in seats])
     audit: list[Audited] = kinds.get(Audited, [])

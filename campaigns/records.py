@@ -66,7 +66,10 @@ class NotesSaved(Record, frozen=True, tag="notes"):
 
 
 class OptedOut(Record, frozen=True, tag="opted_out"):
-    """The customer asked, by key or by voice, not to be called again: the number goes on the DNC list."""
+    """The customer asked, by key or by voice, not to be called again: the number goes on the DNC list.
+
+    Without a number, as when the call was over already, it is that of the call's attempt.
+    """
 
     call_id: str
     number: str

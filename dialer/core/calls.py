@@ -122,15 +122,16 @@ class Calls:
         else:
             self.step(call, CallEvent.OVERDUE, now)
 
-    def opted_out(self, call: Call, source: str, now: float) -> None:
-        """The customer pressed the opt-out key, or told the seat."""
+    def opted_out(self, call_id: str, now: float) -> None:
+        """The customer pressed the opt-out key. Of a call that is over its attempt on record knows the number."""
+        call = self.by_id.get(call_id)
         self.core.write(
             OptedOut(
                 at=self.core.wall(now),
-                call_id=call.id,
-                number=call.lead.number,
-                source=source,
-                campaign_id=call.lead.campaign_id,
+                call_id=call_id,
+                number=call.lead.number if call is not None else "",
+                source="key",
+                campaign_id=call.lead.campaign_id if call is not None else 0,
             )
         )
 

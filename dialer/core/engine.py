@@ -8,6 +8,7 @@ trusts that an effect succeeded: it hears so from the switch, or a timer tells i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from pacing.contract import SeatEvent as PacedSeat
 from pacing.contract import SeatState as PacedState
 
 log = structlog.get_logger(__name__)
+
+CALL_UID = re.compile(port.CALL_PREFIX + "[0-9a-f]{32}")
 
 
 class EngineCore:
@@ -392,14 +395,14 @@ class EngineCore:
             self.calls.step(call, CallEvent.LOST, now)
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool, now: float) -> None:
-        """The safe-harbour dialogue is over: what was heard, what was pressed."""
+        """The safe-harbour dialogue is over: what was heard, what was pressed. The call may be over before it."""
         call = self._call(uid)
-        if call is None:
+        if call is not None:
+            call.harbour_played = call.harbour_played or played
+        else:
             self.anomaly("harbour_of_unknown_call", uid)
-            return
-        call.harbour_played = call.harbour_played or played
-        if opted_out:
-            self.calls.opted_out(call, "key", now)
+        if opted_out and CALL_UID.fullmatch(uid):
+            self.calls.opted_out(uid.removeprefix(port.CALL_PREFIX), now)
 
     def call_ended(self, call: Call, outcome: Outcome, now: float) -> None:
         """Every end of a call passes here, once."""
