@@ -137,7 +137,7 @@ class Gateway:
             command = wire.read_command(request.command, user)
         except wire.BadFrame as fault:
             self.counters["malformed"] += 1
-            return wire.ReplyFrame(request.id, False, "malformed", str(fault))
+            return wire.ReplyFrame(request.id, False, fault.code, str(fault))
         reply = await self._command(command)
         if reply.ok:
             self._channels[user.user_id].accepted(command)

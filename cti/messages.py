@@ -6,9 +6,11 @@ Commands go to the engine and get a :class:`Reply`; events come from it. In one 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+LAST_INSTANT = 253_402_300_799  # the end of the year 9999: no date comes after it
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -68,7 +70,7 @@ class Dispose(Message, frozen=True, tag="dispose"):
     call_id: str
     code: str
     notes: str = ""
-    callback_at: float | None = None
+    callback_at: Annotated[float, msgspec.Meta(ge=0, le=LAST_INSTANT)] | None = None
     do_not_call: bool = False
     and_ready: bool = True
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from cti.identity import UserIdentity
-from cti.messages import CallStatus, LogIn, ScreenPop, SeatCommand, SeatStatus
+from cti.messages import CallStatus, Dispose, LogIn, Pause, SaveNotes, ScreenPop, SeatCommand, SeatStatus
 
 # Close codes of ours (RFC 6455, 7.4.2: 4000-4999 are private use).
 TAKEN_OVER = 4001  # the seat was opened elsewhere
@@ -20,6 +20,7 @@ GOING_AWAY = 1001
 
 PHONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # the endpoint's name ends up in a dial string
 MODES = ("nailed", "ring")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab and line ends
 
 
 class Frame(msgspec.Struct, frozen=True, tag_field="type"):
@@ -99,7 +100,15 @@ class Notice(Frame, frozen=True, tag="notice"):
 
 
 class BadFrame(Exception):
-    """A frame from a page could not be understood. The text says what was wrong."""
+    """A frame from a page could not be understood. The text says what was wrong, `code` is a key of the catalogue."""
+
+    code = "malformed"
+
+
+class UnsavableText(BadFrame):
+    """What a person wrote holds a control character; the text names it. PostgreSQL takes no NUL, no page shows any."""
+
+    code = "unsavable_text"
 
 
 _decode_frame = msgspec.json.Decoder(Hello | Ping | Request).decode
@@ -138,4 +147,14 @@ def read_command(raw: msgspec.Raw, user: UserIdentity) -> SeatCommand:
             raise BadFrame("phone must be the name of a SIP endpoint: letters, digits, _ . -")
         if command.mode not in MODES:
             raise BadFrame(f"mode must be one of {', '.join(MODES)}")
+    if isinstance(command, (Dispose, SaveNotes)):
+        _check_text(command.notes)
+    elif isinstance(command, Pause):
+        _check_text(command.reason)
     return command
+
+
+def _check_text(written: str) -> None:
+    found = CONTROL.search(written)
+    if found is not None:
+        raise UnsavableText(f"U+{ord(found[0]):04X}")

@@ -164,6 +164,45 @@ async def test_a_malformed_command_is_answered_under_its_number(door: Door, comm
         assert (reply["id"], reply["code"]) == (9, "malformed")
 
 
+@pytest.mark.parametrize("character", ["\0", "\x0b", "\x1b", "\x7f", "\x85"])
+async def test_notes_that_no_database_or_page_would_take_are_refused_before_an_ok(
+    door: Door, character: str
+) -> None:
+    async with page(door, AGENT) as client:
+        await client.hello()
+        await take_seat(client)
+        call = door.engine.pop(AGENT.user_id)
+        notes = f"要两台{character}"
+        for command in (
+            {"type": "save_notes", "call_id": call, "notes": notes},
+            {"type": "dispose", "call_id": call, "code": "sold", "notes": notes},
+            {"type": "pause", "reason": notes},
+        ):
+            reply = await client.command(**command)
+            assert (reply["ok"], reply["code"]) == (False, "unsavable_text")
+            assert reply["detail"] == f"U+{ord(character):04X}"
+        assert [type(command) for command in door.engine.commands] == [LogIn]
+
+
+async def test_notes_of_several_lines_are_kept_as_they_are(door: Door) -> None:
+    async with page(door, AGENT) as client:
+        await client.hello()
+        await take_seat(client)
+        call = door.engine.pop(AGENT.user_id)
+        notes = "要两台\r\n\t周五送 🙂"
+        assert (await client.command(type="save_notes", call_id=call, notes=notes))["ok"]
+    assert door.engine.of(SaveNotes)[0].notes == notes  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("instant", ["-1", "1e300"])
+async def test_a_callback_at_no_date_is_refused(door: Door, instant: str) -> None:
+    async with page(door, AGENT) as client:
+        await client.hello()
+        command = f'{{"type":"dispose","call_id":"x","code":"sold","callback_at":{instant}}}'
+        await client.socket.send(f'{{"type":"request","id":9,"command":{command}}}')
+        assert (await client.next_of("reply"))["code"] == "malformed"
+
+
 async def test_a_page_that_never_makes_sense_is_closed() -> None:
     async with open_door(WebSettings(fault_limit=3)) as door, page(door, AGENT) as client:
         await client.hello()
