@@ -133,9 +133,8 @@ async def _dialplan(link: AmiLink, steps: list[Step]) -> None:
     missing = []
     for context in CONTEXTS:
         try:
-            shown = (await link.ask("Command", (("Command", f"dialplan show s@{context}"),))).get(
-                "Output", ""
-            )
+            told = await link.ask("Command", (("Command", f"dialplan show s@{context}"),))
+            shown = "\n".join(told.each("Output"))
         except ActionRefused as fault:
             shown = str(fault)
         if f"'{context}'" not in shown:

@@ -132,7 +132,7 @@ class Floor:
     async def packets(self) -> int:
         """Packets of voice that Asterisk has received and sent on the channels that live now."""
         shown = await self.link.ask("Command", (("Command", "pjsip show channelstats"),))
-        rows = (line.split() for line in shown["Output"].splitlines() if " ulaw " in line)
+        rows = (line.split() for line in shown.each("Output") if " ulaw " in line)
         return sum(int(row[at]) for row in rows for at in (row.index("ulaw") + 1, row.index("ulaw") + 5))
 
     async def _originate(self, uid: str, dial: str, context: str, exten: str) -> None:
