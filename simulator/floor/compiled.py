@@ -9,11 +9,13 @@ import sys
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import FunctionType, ModuleType
+from typing import cast
 
 import numpy as np
 
 from simulator.floor import model
 from simulator.floor.building import Building
+from simulator.floor.model import Real, Whole
 
 NAME = "simulator.floor.compiled_model"
 
@@ -42,7 +44,7 @@ def compiled_model() -> ModuleType:
 def run_plainly(building: Building, ratio: float) -> None:
     """A day under a plain law, over arrays in place of the building's lists."""
     fast = compiled_model()
-    building.n, building.x = np.asarray(building.n), np.asarray(building.x)
+    building.n, building.x = cast(Whole, np.asarray(building.n)), cast(Real, np.asarray(building.x))
     rows = np.array(building.agenda)
     while True:
         campaign, rows = fast.resume(building.n, building.x, rows, ratio)

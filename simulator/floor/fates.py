@@ -79,8 +79,8 @@ class List:
             wrap=sample(of.wrap, chance[WRAP], BLOCK),
             patience=sample(of.patience, chance[PATIENCE], BLOCK, FOREVER_S),
             verdict=chance[VERDICT].random(BLOCK),
-            detection=sample(amd and amd.detection, chance[DETECTION], BLOCK),
-            machine_talk=sample(amd and amd.machine_talk, chance[MACHINE_TALK], BLOCK),
+            detection=sample(amd.detection if amd else None, chance[DETECTION], BLOCK),
+            machine_talk=sample(amd.machine_talk if amd else None, chance[MACHINE_TALK], BLOCK),
         )
         self._drawn += BLOCK
         return leads

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, isnan
+from xml.sax.saxutils import escape
 
 import svg
 
@@ -89,7 +90,9 @@ def _panel(summaries: Sequence[Summary], target: float, colours: dict[str, str])
         found += [
             _line(x(abandon.low), middle_y, x(abandon.high), middle_y, colour, 1.5),
             _line(middle_x, y(occupancy.low), middle_x, y(occupancy.high), colour, 1.5),
-            svg.Circle(cx=middle_x, cy=middle_y, r=4.5, fill=colour, elements=[svg.Title(text=each.policy)]),
+            svg.Circle(
+                cx=middle_x, cy=middle_y, r=4.5, fill=colour, elements=[svg.Title(text=escape(each.policy))]
+            ),
         ]
     return found
 
@@ -117,7 +120,7 @@ def _text(
     what: str, x: float, y: float, size: int, weight: str = "normal", anchor: str = "start"
 ) -> svg.Text:
     return svg.Text(
-        text=what,
+        text=escape(what),  # svg.py writes it as it comes
         x=round(x, 1),
         y=round(y, 1),
         font_family=FONT,

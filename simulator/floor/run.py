@@ -141,6 +141,7 @@ def _teller(building: Building, observe: Callable[[str, Event], None]) -> Callab
     names = {row: building.name_of(row) for row in building.campaigns}
     lists = {row: building.lists[building.place_of(row)] for row in building.campaigns}
     served = {group: [names[row] for row in building.served_by(group)] for group in building.groups}
+    seats = {row: number for number, row in enumerate(building.seats)} | {model.NONE: None}
     notebook, start_hour = n[model.NOTEBOOK], building.scenario.start_hour
 
     def tell() -> None:
@@ -149,15 +150,17 @@ def _teller(building: Building, observe: Callable[[str, Event], None]) -> Callab
             stage, of, more, place, lead = n[note : note + model.NOTE_ROW]
             if stage >= model.TOLD_SEAT:
                 state = STATES[stage - model.TOLD_SEAT]
-                event: Event = SeatEvent(now, of, state, more == model.GONE, more == model.LEAVES)
+                event: Event = SeatEvent(now, seats[of], state, more == model.GONE, more == model.LEAVES)
                 for name in served[place]:
                     observe(name, event)
             elif stage == model.TOLD_OFFERED:
                 observe(names[place], InboundOffered(now, of))
             else:
-                seat = None if more == model.NONE else more
                 hour = int(start_hour + now / 3600) % 24
                 block = lists[place].block_name(lead)
-                observe(names[place], CallEvent(now, of, STAGES[stage], seat, CAUSES.get(stage), block, hour))
+                observe(
+                    names[place],
+                    CallEvent(now, of, STAGES[stage], seats[more], CAUSES.get(stage), block, hour),
+                )
 
     return tell

@@ -80,28 +80,22 @@ class Board:
             self._call(event)
 
     def _seat(self, event: SeatEvent) -> None:
-        known = self.seats.get(event.seat)
-        if known is not None and known.state is SeatState.IDLE:
-            self.idle -= 1
+        seat = self.seats.setdefault(event.seat, Seat(SeatState.AWAY, event.at, event.at))
+        if seat.state is not event.state:
+            lasted_s = event.at - seat.since
+            if seat.state is SeatState.IDLE:
+                self.idle -= 1
+            elif seat.state is SeatState.TALK:
+                self.talks, self.talk_s = self.talks + 1, self.talk_s + lasted_s
+            elif seat.state is SeatState.WRAP:
+                self.wraps, self.wrap_s = self.wraps + 1, self.wrap_s + lasted_s
+            if event.state is SeatState.IDLE:
+                self.idle += 1
+            elif event.state is SeatState.TALK:
+                seat.matched_at = event.at
+            seat.state, seat.since = event.state, event.at
         if event.gone:
-            self.seats.pop(event.seat, None)
-            return
-        if event.state is SeatState.IDLE:
-            self.idle += 1
-        if known is None:
-            self.seats[event.seat] = Seat(event.state, event.at, event.at)
-            return
-        if known.state is event.state:
-            return
-        if known.state is SeatState.TALK:
-            self.talks += 1
-            self.talk_s += event.at - known.since
-        if known.state is SeatState.WRAP:
-            self.wraps += 1
-            self.wrap_s += event.at - known.since
-        if event.state is SeatState.TALK:
-            known.matched_at = event.at
-        known.state, known.since = event.state, event.at
+            del self.seats[event.seat]
 
     def _call(self, event: CallEvent) -> None:
         stage = event.stage
