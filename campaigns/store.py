@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
-from campaigns.config import CampaignConfig, parse
+from campaigns.config import CampaignConfig, ConfigError, parse
 
 CURRENT = text("""
-SELECT c.id, v.version, v.change, v.text FROM campaign c
+SELECT c.id, c.name, v.version, v.change, v.text FROM campaign c
 JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE v.change > :change ORDER BY v.change
 """)
@@ -46,6 +46,15 @@ class Applied:
     config: CampaignConfig
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A campaign's newest version that this program can't read, as when a newer one applied it."""
+
+    name: str
+    change: int
+    reason: str  # names campaign and version
+
+
 class CampaignStore:
     """The campaigns of one database. Every method blocks."""
 
@@ -67,11 +76,26 @@ class CampaignStore:
             change = connection.execute(VERSION, values).scalar_one()
         return Applied(row.id, row.version, change, config)
 
-    def newer_than(self, change: int) -> Sequence[Applied]:
-        """The campaigns whose newest version is newer than `change`; 0 gives all."""
+    def newer_than(self, change: int) -> Sequence[Applied | Unreadable]:
+        """The campaigns whose newest version is newer than `change`, in the order of change; 0 gives all."""
         with self._engine.connect() as connection:
             rows = connection.execute(CURRENT, {"change": change}).all()
-        return [Applied(r.id, r.version, r.change, parse(r.text, f"version {r.version}")) for r in rows]
+        found: list[Applied | Unreadable] = []
+        for row in rows:
+            try:
+                config = parse(row.text, f"campaign {row.name}, version {row.version}")
+            except ConfigError as fault:
+                found.append(Unreadable(row.name, row.change, str(fault)))
+            else:
+                found.append(Applied(row.id, row.version, row.change, config))
+        return found
+
+    def find(self, name: str) -> Applied | Unreadable | None:
+        """A campaign's newest version; None when there is no such campaign."""
+        for each in self.newer_than(0):
+            if name == (each.config.name if isinstance(each, Applied) else each.name):
+                return each
+        return None
 
     def abandoned(self, campaign_id: int, window_days: int, now: datetime) -> tuple[int, int]:
         """Answered humans and abandoned calls over the last `window_days`."""

@@ -251,17 +251,19 @@ def import_list(
     A column phone (or 电话) is needed; name and timezone are known; all others become the customer's attributes.
     """
     from campaigns.importing import ImportFailed, import_csv
-    from campaigns.store import CampaignStore
+    from campaigns.store import CampaignStore, Unreadable
 
     rejects = rejects or file.with_name(file.name + ".rejected.csv")
     if rejects.resolve() == file.resolve():
         fail(f"{file}: the rejected rows would be written over the list; give --rejects another name")
     with opened_database(Settings(config_file, data)) as engine:
-        found = [a for a in CampaignStore(engine).newer_than(0) if a.config.name == campaign]
-        if not found:
+        found = CampaignStore(engine).find(campaign)
+        if found is None:
             fail(f"there is no campaign {campaign!r}; apply its file first")
+        if isinstance(found, Unreadable):
+            fail(f"{found.reason}; apply a file that this program can read first")
         try:
-            result = import_csv(engine, found[0].campaign_id, file, datetime.now(UTC), rejects, region, zone)
+            result = import_csv(engine, found.campaign_id, file, datetime.now(UTC), rejects, region, zone)
         except ImportFailed as fault:
             fail(str(fault))
         except OSError as fault:

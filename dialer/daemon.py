@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import TypeVar
 
+import msgspec
 import psycopg2
 import psycopg2.errors
 import structlog
@@ -25,10 +26,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import database
-from campaigns.config import CampaignsError
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
-from campaigns.store import CampaignStore
+from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from cti.accounts import StoredAccounts
 from cti.app import create_app
@@ -93,6 +93,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._drain_limit_s = config.engine.drain_limit_s
         self._change = 0
+        self._unreadable: set[str] = set()  # campaigns whose newest version can't be read
         self._store_thread = ThreadPoolExecutor(1, "campaigns")
 
     def stop(self, drain_limit_s: float | None = None) -> None:
@@ -222,13 +223,37 @@ class Daemon:
     async def _configure(self, engine: Engine, store: CampaignStore) -> None:
         """Take the campaigns' versions that are newer than those we have."""
         now = datetime.now(UTC)
-        for applied in await self._in_store(lambda: store.newer_than(self._change)):
-            self._change = max(self._change, applied.change)
-            fresh = applied.config.name not in engine.core.campaigns
-            engine.configure(applied.campaign_id, applied.config)
-            log.info("a campaign was configured", campaign=applied.config.name, version=applied.version)
+        for found in await self._in_store(lambda: store.newer_than(self._change)):
+            self._change = max(self._change, found.change)
+            if isinstance(found, Unreadable):
+                self._stop_unreadable(engine, found)
+                continue
+            name = found.config.name
+            fresh = name not in engine.core.campaigns
+            engine.configure(found.campaign_id, found.config)
+            if name in self._unreadable:
+                self._unreadable.remove(name)
+                self.metrics.config_ok.labels(name).set(1)
+            log.info("a campaign was configured", campaign=name, version=found.version)
+            if found.config.switch not in engine.core.switches:
+                log.warning(
+                    "the campaign's switch is not configured; it does not dial",
+                    campaign=name,
+                    switch=found.config.switch,
+                )
             if fresh:
-                await self._read_ledger(engine, store, applied.config.name, now)
+                await self._read_ledger(engine, store, name, now)
+
+    def _stop_unreadable(self, engine: Engine, found: Unreadable) -> None:
+        """Nobody knows what its newest version wants; the others go on, and so do its calls in progress."""
+        log.error(
+            "a campaign's version can't be read; it is stopped", campaign=found.name, reason=found.reason
+        )
+        self._unreadable.add(found.name)
+        self.metrics.config_ok.labels(found.name).set(0)
+        campaign = engine.core.campaigns.get(found.name)
+        if campaign is not None:
+            engine.configure(campaign.id, msgspec.structs.replace(campaign.config, running=False))
 
     async def _read_ledger(self, engine: Engine, store: CampaignStore, name: str, now: datetime) -> None:
         campaign = engine.core.campaigns[name]
@@ -257,11 +282,8 @@ class Daemon:
                         database.ensure_partitions, self.database, datetime.now(UTC).date()
                     )
                 told = ""
-            except (
-                SQLAlchemyError,
-                CampaignsError,
-            ) as fault:  # away, or a version that only a newer program reads
-                why = database.reason(fault) if isinstance(fault, SQLAlchemyError) else str(fault)
+            except SQLAlchemyError as fault:  # the database is away
+                why = database.reason(fault)
                 if why != told:
                     log.warning("the campaigns could not be looked at", reason=why)
                 told = why

@@ -244,22 +244,46 @@ async def test_an_invalid_file_leaves_the_last_good_version_and_shows_in_the_met
         await here.until_metrics(lambda m: 'zhudong_config_valid{file="odd.toml"}' not in m)
 
 
-async def test_a_version_that_this_program_can_not_read_does_not_end_the_daemon(
+async def test_a_version_that_this_program_can_not_read_stops_its_campaign_and_not_the_daemon(
     switch: VirtualSwitch, tmp_path: Path
 ) -> None:
-    """A newer program may have applied it: what is known goes on, it is told once, and a good version mends it."""
+    """A newer program may have applied it: the others go on, it is told once, and a good version mends it."""
+    valid = 'zhudong_config_valid{file="spring"}'
     async with running(of(switch), tmp_path / "data") as here:
         with capture_logs() as said:
             here.campaign(CAMPAIGN, LONG)
-            await here.until(lambda: "spring" in here.engine.core.campaigns)
+            campaigns = here.engine.core.campaigns
+            await here.until(lambda: "spring" in campaigns)
             with here.db.begin() as connection:
                 connection.execute(text(NEWER_VERSION))
-            looked = monotonic() + 2.2
-            await here.until(lambda: monotonic() > looked)
-            told = [line for line in said if line["event"] == "the campaigns could not be looked at"]
-            assert len(told) == 1 and "unknown field `colour`" in told[0]["reason"]
+            await here.until_metrics(lambda m: m.get(valid) == 0)
+            assert not campaigns["spring"].config.running
+            here.campaign(CAMPAIGN.replace("spring", "autumn"))
+            await here.until(lambda: "autumn" in campaigns)
+            [told] = [line for line in said if line["event"].startswith("a campaign's version can't be read")]
+            assert told["campaign"] == "spring" and told["log_level"] == "error"
+            assert told["reason"] == "campaign spring, version 2: Object contains unknown field `colour`"
             here.campaign(CAMPAIGN.replace("running", "ratio = 2.0\nrunning"))
-            await here.until(lambda: here.engine.core.campaigns["spring"].config.ratio == 2.0)
+            await here.until(lambda: campaigns["spring"].config.ratio == 2.0)
+            assert campaigns["spring"].config.running
+            await here.until_metrics(lambda m: m.get(valid) == 1)
+
+
+async def test_a_version_that_can_not_be_read_at_the_start_stops_its_campaign_and_not_the_daemon(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    given = of(switch)
+    async with running(given, tmp_path / "data") as here:
+        here.campaign(CAMPAIGN)
+        here.campaign(CAMPAIGN.replace("spring", "autumn"))
+        with here.db.begin() as connection:
+            connection.execute(text(NEWER_VERSION + " WHERE name = 'spring'"))
+    with capture_logs() as said:
+        async with running(given, tmp_path / "data") as here:
+            assert set(here.engine.core.campaigns) == {"autumn"}
+            await here.until_metrics(lambda m: m.get('zhudong_config_valid{file="spring"}') == 0)
+    [told] = [line for line in said if line["event"].startswith("a campaign's version can't be read")]
+    assert told["campaign"] == "spring" and "unknown field `colour`" in told["reason"]
 
 
 # --- a switch that talks nonsense --------------------------------------------------------------------------------
