@@ -195,15 +195,19 @@ def check(
 def apply(
     files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | None, data: Path | None
 ) -> None:
-    """Apply campaign files. A running daemon takes them within 2 s; with a wrong one among them none is applied."""
+    """Apply campaign files. A running daemon takes them within 2 s; with a wrong one among them none is applied.
+
+    With --config, a campaign whose switch that file does not name is applied with a warning: it will not dial there.
+    """
     import getpass
 
     from campaigns.config import ConfigError as CampaignError
     from campaigns.config import parse
     from campaigns.store import CampaignStore
 
+    settings = Settings(config_file, data)
     texts: list[tuple[str, Path]] = []
-    with opened_database(Settings(config_file, data)) as engine:
+    with opened_database(settings) as engine:
         for path in files:
             try:
                 texts.append((path.read_text("utf-8"), path))
@@ -221,6 +225,13 @@ def apply(
         for row in rows:
             click.echo(
                 f"{row['campaign']}: version {row['version']}, {'running' if row['running'] else 'stopped'}"
+            )
+    if config_file is not None:
+        switches = {section.name for section in settings.config().switch}
+        for config in [a.config for a in applied if a.config.switch not in switches]:
+            click.echo(
+                f"dialer: warning: {config.name} does not dial: {config_file} names no switch {config.switch!r}",
+                err=True,
             )
 
 

@@ -290,7 +290,8 @@ class Engine:
             return
         if decision.dial > 0:
             self.core.reserve(self._buffers[name].take(decision.dial), name, monotonic())
-        if campaign.config.mode == Mode.PREVIEW and campaign.config.running and not self.core.draining:
+        able = campaign.config.running and self.core.is_up(campaign.config.switch) and not self.core.draining
+        if able and campaign.config.mode == Mode.PREVIEW:
             self._show(name)
 
     def _show(self, name: str) -> None:
@@ -304,7 +305,7 @@ class Engine:
     def _buffer_size(self, name: str) -> int:
         """Leads to hold: twice the seats that are counted on, and enough for a turn of the database at full speed."""
         campaign = self.core.campaigns[name]
-        if not campaign.config.running or self.core.draining:
+        if not self.core.may_dial(campaign) or self.core.draining:
             return 0
         seats = sum(1 for seat in self.core.seats.by_user.values() if seat.paced_for == name)
         return min(1_000, 2 * seats + 20) if seats else 0

@@ -192,8 +192,9 @@ class Commands:
         if command.skip:
             self.core.seats.hide(seat, now, skipped=True)
             return OK
-        if not self.core.is_up(seat.switch):
-            return refuse("switch_down", seat.switch)
+        for switch in (self.core.campaigns[seat.serving].config.switch, seat.switch):
+            if not self.core.is_up(switch):
+                return refuse("switch_down", switch)
         del self.core.previews[seat.user_id]
         self.core.reserve([lead], seat.serving, now, seat=seat.user_id)
         return OK

@@ -179,7 +179,7 @@ class EngineCore:
         chosen = ""
         if seat.state is not SeatState.OFFLINE:
             able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
-            able.sort(key=lambda c: (not c.config.running, c.dry, -c.config.priority))
+            able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
             chosen = able[0].name if able else ""
         old = self.campaigns.get(seat.paced_for)
         if old is not None and old.name != chosen:
@@ -213,6 +213,8 @@ class EngineCore:
         seat = self.seats.by_user.get(user_id)
         if seat is None or seat.state is not SeatState.READY or seat.paced_for != name:
             return False
+        if not self.is_up(self.campaigns[name].config.switch):
+            return False
         seat.call, seat.serving = lead.call_id, name
         self.previews[user_id] = lead
         self.seats.step(seat, SeatEvent.SHOW, now)
@@ -228,6 +230,10 @@ class EngineCore:
     def is_up(self, switch: str) -> bool:
         lines = self.switches.get(switch)
         return lines is not None and lines.up
+
+    def may_dial(self, campaign: Campaign) -> bool:
+        """Whether leads are wanted for it: it runs, on a switch that there is."""
+        return campaign.config.running and campaign.config.switch in self.switches
 
     def waiting_for(self, seat: Seat) -> Call | None:
         """The customer this seat should take: of the campaign with the highest priority, who waited longest."""

@@ -170,6 +170,15 @@ def test_a_file_that_can_not_be_read_is_told(here: Installation) -> None:
     refused(here.do("apply", here.folder), "can't be read", "Is a directory")
 
 
+def test_a_campaign_on_a_switch_that_is_not_configured_is_applied_with_a_warning(here: Installation) -> None:
+    """The switch may come later, or be another engine's: the campaign is no wrong one, and must not go unnoticed."""
+    file = here.file("spring.toml", CAMPAIGN.replace("main", "north"))
+    result = here.do("apply", file)
+    assert (result.exit_code, result.stdout) == (0, "spring: version 1, stopped\n")
+    assert result.stderr == f"dialer: warning: spring does not dial: {here.config} names no switch 'north'\n"
+    assert here.do("apply", here.file("good.toml", CAMPAIGN)).stderr == ""
+
+
 # --- import ------------------------------------------------------------------------------------------------------
 
 

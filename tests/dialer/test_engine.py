@@ -9,11 +9,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import msgspec
 import pytest
 
 from campaigns.config import parse
 from cti.bus import Bus
-from cti.messages import LogIn, Ready
+from cti.messages import DialPreviewed, LogIn, Ready, Reply, ScreenPop
 from dialer import engine as engine_module
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
@@ -66,17 +67,23 @@ class Floor:
         self.journal = Journal(lambda batch: None, folder, 0)
         self.hopper = Hopper(self.tables)
         switches: dict[str, Any] = {"main": self.line}
-        self.engine = Engine(self.core, switches, self.hopper, self.journal, self.bus, Metrics())
+        self.metrics = Metrics()
+        self.engine = Engine(self.core, switches, self.hopper, self.journal, self.bus, self.metrics)
 
-    def configure(self, name: str, priority: int = 0) -> None:
-        text = f'name = "{name}"\nswitch = "main"\nrunning = true\ntarget = 1.0\npriority = {priority}\n'
-        self.engine.configure(CAMPAIGN, parse(text, name))
+    def configure(self, name: str, priority: int = 0, switch: str = "main", more: str = "") -> None:
+        text = f'name = "{name}"\nswitch = "{switch}"\nrunning = true\ntarget = 1.0\npriority = {priority}\n'
+        self.engine.configure(CAMPAIGN, parse(text + more, name))
 
-    async def seat(self) -> None:
+    async def seat(self, campaigns: tuple[str, ...] = ("spring",)) -> None:
         """A seat that is ready."""
-        assert (await self.bus.command(SEAT)).ok
+        assert (await self.bus.command(msgspec.structs.replace(SEAT, campaigns=campaigns))).ok
         await self.until(lambda: self.core.seats.by_user[1].state == "paused")
         assert (await self.bus.command(Ready(user_id=1))).ok
+
+    @property
+    def turns(self) -> int:
+        """How often pacing was asked."""
+        return int(self.metrics.registry.get_sample_value("zhudong_pacing_decision_seconds_count") or 0)
 
     async def until(self, so: Callable[[], object]) -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -144,6 +151,40 @@ async def test_a_fault_on_a_permit_costs_that_call_and_not_the_engine(
         here.engine.flush()
         await here.until(lambda: here.line.customers)
         assert here.core.breaches == {"core_fault": 1}
+
+
+@pytest.mark.parametrize("mode", ["preview", "progressive"])
+async def test_a_campaign_on_a_switch_that_is_not_configured_takes_no_lead_and_no_seats_time(
+    tmp_path: Path, mode: str
+) -> None:
+    async with floor(tmp_path) as here:
+        here.configure("north", priority=9, switch="north", more=f'mode = "{mode}"')
+        shown: list[Any] = []
+        here.bus.on_seat(lambda message: shown.append(message) if isinstance(message, ScreenPop) else None)
+        await here.seat(campaigns=("north", "spring"))
+        here.core.repace(monotonic())
+        asked = here.turns
+        await here.until(lambda: here.turns > asked + 20)
+        assert shown == [] and not here.tables.leased
+        here.configure("spring")
+        await here.until(lambda: here.line.customers)
+        assert not here.core.breaches
+
+
+async def test_a_preview_campaign_that_loses_its_switch_is_told_so(tmp_path: Path) -> None:
+    """A new version names another switch while a customer is on the screen: nothing is dialed, and nothing breaks."""
+    async with floor(tmp_path) as here:
+        here.configure("spring", more='mode = "preview"')
+        shown: list[ScreenPop] = []
+        here.bus.on_seat(lambda message: shown.append(message) if isinstance(message, ScreenPop) else None)
+        await here.seat()
+        await here.until(lambda: shown)
+        here.configure("spring", switch="north", more='mode = "preview"')
+        dial = DialPreviewed(user_id=1, call_id=shown[0].call_id)
+        assert await here.bus.command(dial) == Reply(ok=False, code="switch_down", detail="north")
+        assert (await here.bus.command(msgspec.structs.replace(dial, skip=True))).ok
+        await here.until(lambda: shown[0].call_id in here.tables.released)
+        assert not here.core.breaches and len(shown) == 1
 
 
 async def test_a_fault_on_a_seats_command_is_counted_and_answered(
