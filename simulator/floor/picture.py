@@ -1,6 +1,6 @@
 """A picture of many laws: for each scenario the abandon rate against the occupancy, each law a cross of its intervals.
 
-Written with svg.py: typed elements of the SVG standard, no dependency of its own, 15 kB where matplotlib has 30 MB.
+Written with svg.py: typed elements of the SVG standard and no dependency, where matplotlib brings a tree of packages.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ class Call:
 
     stage: CallStage
     dialed_at: float
-    answered_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,6 @@ class Board:
         self.finished = 0  # dials of which it is known how they went
         self.answered = 0  # of those, by a person or a machine
         self.humans = 0  # people who were connected, dropped, or gone
-        self.connected = 0
         self.dropped = 0
         self.recent: deque[Finished] = deque()
         self.answer_times_s: deque[float] = deque(maxlen=20)
@@ -110,14 +108,12 @@ class Board:
         if call.stage in RINGING and stage not in RINGING:
             self.ringing -= 1
             if stage not in UNANSWERED:
-                call.answered_at = event.at
                 self.answer_times_s.append(event.at - call.dialed_at)
         if call.stage is CallStage.HUMAN:
             self.waiting -= 1
         if stage is CallStage.HUMAN:
             self.waiting += 1
         elif stage is CallStage.CONNECTED:
-            self.connected += 1
             self._is_known(event, answered=True)
         elif stage is not CallStage.ENDED and stage in OVER:
             self._is_known(event, answered=stage not in UNANSWERED)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from simulator.floor import ScenarioError, load, names
-from simulator.floor.scenario import by_minute
+from simulator.floor.scenario import Amd, Block, Break, Campaign, Inbound, Scenario, Seats, by_minute
 
 ROOT = Path(__file__).parents[3]
 GOOD = """
@@ -31,6 +33,12 @@ def test_there_are_scenarios_and_each_tells_its_story() -> None:
 def test_each_scenario_is_on_the_reference_page() -> None:
     page = (ROOT / "docs/reference/scenarios.md").read_text(encoding="utf-8")
     assert [name for name in names() if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("table", [Scenario, Seats, Break, Campaign, Amd, Inbound, Block])
+def test_each_key_is_on_the_reference_page(table: type[msgspec.Struct]) -> None:
+    page = (ROOT / "docs/reference/scenarios.md").read_text(encoding="utf-8")
+    assert [key for key in table.__struct_fields__ if not re.search(rf"\b{key}\b", page)] == []
 
 
 def test_a_file_of_ones_own_is_named_after_itself(tmp_path: Path) -> None:
