@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import simpy
@@ -63,7 +63,8 @@ class SimpyFloor:
         self.person, self.machine, self.failed = (
             by_minute(course, 1)[0] for course in (campaign.person, campaign.machine, campaign.failed)
         )
-        self.lines = simpy.Resource(self.env, scenario.line_count)
+        self.line_count = scenario.line_count
+        self.lines = simpy.Resource(self.env, self.line_count)
         self.idle = simpy.Store(self.env)  # first in, first out: the longest idle seat is taken
         buckets = ceil(scenario.end_s / BUCKET_S)
         self.seats = [SimpySeat(self.env, buckets) for _ in range(scenario.seat_count)]
@@ -96,12 +97,13 @@ class SimpyFloor:
 
     def dial(self) -> None:
         """One call for each idle seat, less those in the air."""
-        for _ in range(min(len(self.idle.items) - self.in_air, self.lines.capacity - self.lines.count)):
+        free_lines = self.line_count - self.lines.count
+        for _ in range(min(len(self.idle.items) - self.in_air, free_lines)):
             self.in_air += 1
             self.tally("dials", self.env.now)
             self.env.process(self.call(next(self.leads)))
 
-    def call(self, lead: tuple[float, ...]) -> Iterator[simpy.Event]:
+    def call(self, lead: tuple[float, ...]) -> Generator[simpy.Event, Any, None]:
         env, campaign = self.env, self.campaign
         fate, _, setup_s, ring_s, machine_ring_s, talk_s, wrap_s, *_ = lead
         limit_s = campaign.ring_limit_s
