@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import inf, log, sqrt
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ class Constant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     mean_s: float
 
     def faults(self) -> list[str]:
-        return [] if self.mean_s >= 0 else [f"mean_s must not be negative, is {self.mean_s:g}"]
+        return [] if 0 <= self.mean_s < inf else [f"mean_s must not be negative, is {self.mean_s:g}"]
 
     def mean(self) -> float:
         return self.mean_s
@@ -34,7 +34,7 @@ class Uniform(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     to_s: float
 
     def faults(self) -> list[str]:
-        if 0 <= self.from_s <= self.to_s:
+        if 0 <= self.from_s <= self.to_s < inf:
             return []
         return [f"from_s and to_s must be 0 or more and in order, are {self.from_s:g} and {self.to_s:g}"]
 
@@ -101,7 +101,7 @@ class Empirical(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     values_s: tuple[float, ...]
 
     def faults(self) -> list[str]:
-        if not self.values_s or min(self.values_s) < 0:
+        if not self.values_s or not all(0 <= value < inf for value in self.values_s):
             return ["values_s must hold at least one time, and none below 0"]
         return []
 
@@ -125,7 +125,7 @@ class Mixture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     parts: tuple[Part, ...]
 
     def faults(self) -> list[str]:
-        if not self.parts or min(part.weight for part in self.parts) <= 0:
+        if not self.parts or not all(0 < part.weight < inf for part in self.parts):
             return ["parts must hold at least one part, each with a weight above 0"]
         return [fault for part in self.parts for fault in part.of.faults()]
 
@@ -144,7 +144,7 @@ Distribution = Constant | Uniform | Exponential | Lognormal | Gamma | Empirical 
 
 
 def _positive(**figures: float) -> list[str]:
-    return [f"{name} must be above 0, is {value:g}" for name, value in figures.items() if not value > 0]
+    return [f"{name} must be above 0, is {value:g}" for name, value in figures.items() if not 0 < value < inf]
 
 
 def sample(of: Distribution | None, chance: Generator, count: int, otherwise: float = 0.0) -> Times:

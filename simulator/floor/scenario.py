@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from math import isfinite
+from math import inf
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -22,17 +23,23 @@ class ScenarioError(ValueError):
     """A scenario file that can't be taken; the message says where and why."""
 
 
+LONGEST_S = 1e7  # more than a month: whatever is longer is a slip
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
+Minutes = Annotated[float, msgspec.Meta(ge=0, le=24 * 60)]
+Hours = Annotated[float, msgspec.Meta(ge=0, le=24 * 31)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 # A share or a rate over the day: one number, or points of (hours since the start, value), straight in between. Two
 # points at the same hour are a step.
-Course = float | tuple[tuple[float, float], ...]
+Course = float | tuple[tuple[Hours, float], ...]
 
 
 class Break(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pause. Seats take it one after the other within `spread_min`."""
 
-    at_h: float
-    minutes: float
-    spread_min: float = 0.0
+    at_h: Hours
+    minutes: Minutes
+    spread_min: Minutes = 0.0
 
 
 class Seats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,9 +48,9 @@ class Seats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
     name: str = "seats"
     serves: tuple[str, ...] = ()  # campaigns; none named is all
-    from_h: float = 0.0
-    to_h: float | None = None
-    log_in_min: float = 0.0
+    from_h: Hours = 0.0
+    to_h: Hours | None = None
+    log_in_min: Minutes = 0.0
     breaks: tuple[Break, ...] = ()
 
 
@@ -63,8 +70,8 @@ class Amd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     detection: Distribution
-    person_taken_for_machine: float = 0.0
-    machine_taken_for_person: float = 0.0
+    person_taken_for_machine: Share = 0.0
+    machine_taken_for_person: Share = 0.0
     machine_talk: Distribution = Constant(8.0)
 
 
@@ -95,10 +102,10 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     setup: Distribution = Constant(0.3)
     ring: Distribution = Constant(12.0)
     machine_ring: Distribution | None = None  # as `ring` when not given
-    busy_after_s: float = 1.0
-    failed_after_s: float = 3.0
-    ring_limit_s: float = 25.0
-    connect_limit_s: float = 2.0
+    busy_after_s: Seconds = 1.0
+    failed_after_s: Seconds = 3.0
+    ring_limit_s: Seconds = 25.0
+    connect_limit_s: Seconds = 2.0
     patience: Distribution | None = None  # of a person who waits for a seat; none has more than the limit
     amd: Amd | None = None
     blocks: tuple[Block, ...] = ()
@@ -106,7 +113,7 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inbound: Inbound | None = None
     dials: bool = True
     priority: int = 0  # the higher one gets the free seat
-    target: float = 0.03
+    target: Share = 0.03
 
     def pacing(self) -> PacingConfig:
         """What a supervisor would have set for this campaign."""
@@ -120,13 +127,13 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     story: str
-    hours: float
+    hours: Hours
     seats: tuple[Seats, ...]
     campaigns: tuple[Campaign, ...]
-    warm_up_min: float = 15.0
+    warm_up_min: Minutes = 15.0
     lines: int | None = None
     calls_per_s: float | None = None
-    start_hour: float = 9.0  # of the clock on the wall
+    start_hour: Hours = 9.0  # of the clock on the wall
 
     @property
     def end_s(self) -> float:
@@ -180,8 +187,8 @@ def names() -> list[str]:
 def faults(scenario: Scenario) -> list[str]:
     """What is wrong with a scenario, one sentence a fault."""
     found = []
-    if not (isfinite(scenario.hours) and 0 < scenario.hours <= 24 * 31):
-        found.append(f"hours must be above 0 and at most a month, is {scenario.hours:g}")
+    if not scenario.hours > 0:
+        found.append(f"hours must be above 0, is {scenario.hours:g}")
     elif not 0 <= scenario.warm_up_s < scenario.end_s or scenario.warm_up_s % BUCKET_S:
         found.append(f"warm_up_min must be a multiple of {BUCKET_S / 60:g} below hours")
     if scenario.lines is not None and scenario.lines < 1:
@@ -196,6 +203,8 @@ def faults(scenario: Scenario) -> list[str]:
     for group in scenario.seats:
         if group.count < 1:
             found.append(f"seats {group.name!r}: count must be 1 or more, is {group.count}")
+        if group.to_h is not None and group.to_h <= group.from_h:
+            found.append(f"seats {group.name!r}: to_h must be after from_h, is {group.to_h:g}")
         found += [f"seats {group.name!r} serve {c!r}, no campaign" for c in group.serves if c not in known]
     for campaign in scenario.campaigns:
         found += [f"campaign {campaign.name!r}: {fault}" for fault in _campaign_faults(campaign)]
@@ -203,7 +212,12 @@ def faults(scenario: Scenario) -> list[str]:
 
 
 def _campaign_faults(campaign: Campaign) -> list[str]:
-    found = []
+    courses = {name: getattr(campaign, name) for name in ("person", "machine", "busy", "failed")}
+    if campaign.inbound is not None:
+        courses["inbound.calls_per_h"] = campaign.inbound.calls_per_h
+    found = [f"{name} {fault}" for name, course in courses.items() for fault in _course_faults(course)]
+    if found:
+        return found
     minutes = 24 * 60
     shares = {
         name: by_minute(getattr(campaign, name), minutes) for name in ("person", "machine", "busy", "failed")
@@ -231,3 +245,13 @@ def _campaign_faults(campaign: Campaign) -> list[str]:
     for name, of in spans.items():
         found += [] if of is None else [f"{name}: {fault}" for fault in of.faults()]
     return found + campaign.pacing().check()
+
+
+def _course_faults(course: Course) -> list[str]:
+    points = ((0.0, course),) if isinstance(course, int | float) else course
+    hours = [hour for hour, _ in points]
+    if not points or hours != sorted(hours):
+        return ["must be a number or points [hour, value] in order of time"]
+    if not all(0 <= value < inf for _, value in points):
+        return ["must be 0 or more everywhere"]
+    return []

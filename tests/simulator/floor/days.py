@@ -32,7 +32,8 @@ def floor(
 ) -> Scenario:
     """A floor, all of whose day is counted."""
     groups = (Seats(seats),) if isinstance(seats, int) else seats
-    found = Scenario("story", "", hours, groups, campaigns or (campaign(),), **{"warm_up_min": 0.0} | more)
+    settings: dict[str, Any] = {"warm_up_min": 0.0} | more
+    found = Scenario("story", "", hours, groups, campaigns or (campaign(),), **settings)
     assert faults(found) == []
     return found
 
