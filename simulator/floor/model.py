@@ -4,7 +4,7 @@ Everything is a plain function over two long sequences of numbers, `n` of whole 
 source runs twice: as it is over lists, for laws that are written in Python, and compiled by numba over arrays for the
 plain ones (simulator/floor/compiled.py). Both take the same steps in the same order with the same arithmetic, so their
 results agree to the bit. Hence the rules here: no objects, no strings, no random numbers (they come drawn, see
-simulator/floor/fates.py), and of arithmetic only what IEEE 754 fixes.
+simulator/floor/fates.py), of arithmetic only what IEEE 754 fixes, and all of it with its columns' names in one file.
 
 A seat, a call, a campaign, a group of seats is a *row*: the place in both sequences where its columns begin, so that
 `n[seat + STATE]` is a seat's state and `x[seat + SINCE]` since when. simulator/floor/building.py lays the rows out.
@@ -555,7 +555,7 @@ def allowance(x: Real) -> int:
 
 
 def dial_plainly(n: Whole, x: Real, agenda: Agenda, ratio: float) -> int:
-    """Progressive and fixed ratio, as pacing/modes.py has them: lines for each idle seat, less those in the air.
+    """Progressive and fixed ratio, as pacing/pacer.py has them: lines for each idle seat, less those in the air.
 
     Returns a campaign whose next block of leads must be drawn before it can go on, or NONE.
     """
