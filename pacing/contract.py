@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from pacing.ledger import PROFILES, AbandonRule
+
 __all__ = [
     "CallEvent",
     "CallStage",
@@ -107,7 +109,7 @@ class PacingConfig:
     `ratio` is lines in the air for each idle seat (mode ratio only). `target` is the share of answered humans that
     may be abandoned over the campaign's window, in [0, 1]. `connect_limit_s` is how long a person waits for a seat
     before the call counts as abandoned, `ring_limit_s` how long a phone rings at most, `wrap_limit_s` how long a
-    wrap-up may last, None for no limit.
+    wrap-up may last, None for no limit. `rule` says how abandoned calls are counted, and over which window.
     """
 
     mode: Mode = Mode.PROGRESSIVE
@@ -117,6 +119,7 @@ class PacingConfig:
     connect_limit_s: float = 2.0
     ring_limit_s: float = 25.0
     wrap_limit_s: float | None = None
+    rule: AbandonRule = PROFILES["us"]
 
     def check(self) -> list[str]:
         """Return what is wrong, one sentence a fault, empty when all is well."""
@@ -127,7 +130,7 @@ class PacingConfig:
             faults.append(f"target must be a share between 0 and 1, is {self.target}")
         if self.max_lines < 0:
             faults.append(f"max_lines must not be negative, is {self.max_lines}")
-        return faults
+        return faults + self.rule.check()
 
 
 @dataclass(frozen=True, slots=True)

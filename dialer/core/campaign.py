@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from campaigns.config import CampaignConfig
 from pacing.contract import Decision, Mode, Pacer, PacingConfig, Room
-from pacing.modes import ModePacer
+from pacing.pacer import CampaignPacer
 
 
 def pacing_config(config: CampaignConfig) -> PacingConfig:
@@ -60,7 +60,7 @@ class Campaign:
     def __init__(self, campaign_id: int, config: CampaignConfig) -> None:
         self.id = campaign_id
         self.config = config
-        self.pacer: Pacer = ModePacer(pacing_config(config))
+        self.pacer: Pacer = CampaignPacer(pacing_config(config))
         self.idle: dict[int, None] = {}  # user ids of ready seats that may take its calls
         self.waiting: dict[str, None] = {}  # ids of calls with a human and no seat
         self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat

@@ -1,0 +1,287 @@
+"""One campaign's pacing, in all modes: it learns from every event whatever the mode, and decides by the mode it is in.
+
+Theory of operation. Events move seats and calls between a few rosters; models learn as calls and talks end. A decision
+reads the rosters and changes nothing but the plan of the calls it allowed. Unknown ids, repeats and late arrivals are
+harmless: a call that is settled stays so, a seat is in the state heard of last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from math import floor
+from typing import Any
+
+from pacing.contract import (
+    CallEvent,
+    CallStage,
+    Decision,
+    Event,
+    Mode,
+    PacingConfig,
+    Room,
+    SeatEvent,
+    SeatState,
+)
+from pacing.ledger import AbandonLedger
+from pacing.predictive import Outlook, Predictive
+from pacing.roster import Roster
+
+# From these stages on a call asks for no seat any more: it has one, or it is over.
+SETTLED = frozenset(
+    {
+        CallStage.CONNECTED,
+        CallStage.MACHINE,
+        CallStage.NO_ANSWER,
+        CallStage.BUSY,
+        CallStage.FAILED,
+        CallStage.HUNG_UP,
+        CallStage.ABANDONED,
+        CallStage.ENDED,
+    }
+)
+PERSON = frozenset({CallStage.CONNECTED, CallStage.HUNG_UP, CallStage.ABANDONED})
+
+# Settled calls remembered, so that an event that comes late or twice cannot bring one back into the air, where
+# nothing would ever end it. Far more than are settled within the seconds by which an event can be late.
+REMEMBERED = 4_096
+LATELY = 0.9  # of the last decisions, about ten, bound by the risk limit
+
+
+class CampaignPacer:
+    """See :class:`pacing.contract.Pacer`. A call in the air is one that may still want a seat."""
+
+    def __init__(self, config: PacingConfig, ledger: AbandonLedger | None = None) -> None:
+        self._config = config
+        self.ledger = ledger or AbandonLedger(config.rule)
+        self._model = Predictive(config.target, config.ring_limit_s)
+        self._idle: set[Hashable] = set()
+        self._talking, self._wrapping = Roster(), Roster()
+        self._leaving: dict[Hashable, tuple[SeatState, float]] = {}  # busy, and will take no further customer
+        self._air = Roster()  # calls without an answer of a person so far, since they were dialed
+        self._waiting: set[Hashable] = set()  # people who wait for a seat
+        self._answered: dict[Hashable, tuple[float, float]] = {}  # picked up: when, at which age
+        self._lists: dict[Hashable, Hashable | None] = {}
+        self._settled: dict[Hashable, None] = {}  # oldest first
+        self._binding = 1.0  # how often the risk limit was what bound, lately
+        self._newest = float("-inf")
+
+    # --- in -------------------------------------------------------------------------------------------------------
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event. Repeats, late arrivals and unknown ids change nothing that they should not."""
+        if isinstance(event, SeatEvent):
+            self._seat(event)
+        elif isinstance(event, CallEvent):
+            self._call(event)
+        else:
+            return
+        self._refresh(event.at)
+
+    def configure(self, config: PacingConfig) -> None:
+        """Take a new configuration; seats, calls and what was learned stay."""
+        self._config = config
+        self._model.limit.aim_at(config.target)
+        self.ledger.take_rule(config.rule)
+
+    # --- out ------------------------------------------------------------------------------------------------------
+
+    def decide(self, now: float, room: Room) -> Decision:
+        """How many calls to place, within the room there is."""
+        config = self._config
+        idle, in_air = len(self._idle), len(self._air) + len(self._waiting)
+        why: dict[str, float | int | str] = {"idle_seats": idle, "in_air": in_air}
+        limits = {
+            "lines": room.free_lines,
+            "max_lines": config.max_lines - in_air,
+            "calls_per_s": room.rate_allowance,
+            "leads": room.leads,
+        }
+        tightest = min(limits, key=lambda name: limits[name])
+        most = max(0, limits[tightest])
+        if config.mode is Mode.PREVIEW:
+            return Decision(0, "preview", why)
+        if config.mode is Mode.PREDICTIVE:
+            return self._predict(now, most, tightest, why)
+        # Progressive wants one line an idle seat. Ratio wants floor(ratio x idle), and at least one line an idle
+        # seat; rounding down keeps a single idle seat at one line until the ratio reaches 2.
+        ratio = config.ratio if config.mode is Mode.RATIO else 1.0
+        wanted = max(0, max(idle, floor(ratio * idle + 1e-9)) - in_air)
+        why |= {"ratio": ratio, "wanted": wanted}
+        return Decision(min(wanted, most), tightest if most < wanted else "seats", why)
+
+    # --- keeping --------------------------------------------------------------------------------------------------
+
+    def learned(self) -> dict[str, Any]:
+        """What was learned, as plain numbers for a store; some tens of kilobytes as JSON."""
+        model = self._model
+        return {
+            "answers": model.answers.learned(),
+            "release": model.release.learned(),
+            "limit": model.limit.learned(),
+        }
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Take what :meth:`learned` gave. Raises ValueError for anything else; then nothing was taken."""
+        fresh = Predictive(self._config.target, self._config.ring_limit_s)
+        try:
+            fresh.answers.restore(learned["answers"])
+            fresh.release.restore(learned["release"])
+            fresh.limit.restore(learned["limit"])
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise ValueError(f"what pacing had learned can't be read: {fault}") from fault
+        self._model = fresh
+
+    # --- predictive -----------------------------------------------------------------------------------------------
+
+    def _predict(self, now: float, most: int, tightest: str, why: dict[str, float | int | str]) -> Decision:
+        seats = len(self._idle) + len(self._talking) + len(self._wrapping) + len(self._leaving)
+        self.ledger.expire(now)
+        self._refresh(now)
+        outlook = self._model.decide(
+            now,
+            len(self._idle) - len(self._waiting),
+            seats,
+            most,
+            self._air,
+            self._talking,
+            self._wrapping,
+            self.ledger,
+            self._config.target,
+        )
+        bound = outlook.bound or tightest
+        if not seats:
+            bound = "no_seats"
+        self._binding += (1.0 - LATELY) * ((bound == "risk") - self._binding)
+        return Decision(outlook.dial, bound, why | self._explain(outlook))
+
+    def _refresh(self, now: float) -> None:
+        config = self._config
+        self._model.refresh(
+            now, self._air, self._talking, self._wrapping, config.connect_limit_s, config.wrap_limit_s
+        )
+
+    def _explain(self, outlook: Outlook) -> dict[str, float | int | str]:
+        model = self._model
+        return {
+            "expected_free": round(outlook.expected_free, 2),
+            "expected_answers": round(outlook.expected_answers, 2),
+            "risk": round(outlook.risk, 4),
+            "risk_limit": round(outlook.limit, 4),
+            "earned": round(min(outlook.earned, 1e9), 1),
+            "abandon_rate": round(self.ledger.rate, 4),
+            "answer_share": round(model.answers.share * model.answers.level()[0], 3),
+        }
+
+    # --- seats ----------------------------------------------------------------------------------------------------
+
+    def _seat(self, event: SeatEvent) -> None:
+        seat, state, at = event.seat, event.state, event.at
+        if event.gone or state is SeatState.AWAY:
+            if self._end(seat, at, follows=None) is not None:
+                self._model.release.came_back(False)
+            self._idle.discard(seat)
+        elif state is SeatState.IDLE:
+            if self._end(seat, at, follows=state) is not None:
+                self._model.release.came_back(True)
+            if event.leaving:
+                self._idle.discard(seat)
+            else:
+                self._idle.add(seat)
+        else:
+            self._idle.discard(seat)
+            if self._doing(seat) is not state:
+                self._end(seat, at, follows=state)
+                self._start(seat, state, at)
+            if event.leaving and seat not in self._leaving:
+                since = (self._talking if state is SeatState.TALK else self._wrapping).pop(seat)
+                self._leaving[seat] = (state, at if since is None else since)
+
+    def _doing(self, seat: Hashable) -> SeatState | None:
+        """Talk or wrap-up, None for neither."""
+        if seat in self._leaving:
+            return self._leaving[seat][0]
+        if seat in self._talking:
+            return SeatState.TALK
+        return SeatState.WRAP if seat in self._wrapping else None
+
+    def _start(self, seat: Hashable, state: SeatState, at: float) -> None:
+        (self._talking if state is SeatState.TALK else self._wrapping).add(seat, at)
+
+    def _end(self, seat: Hashable, at: float, follows: SeatState | None) -> SeatState | None:
+        """The seat is done with what it did: learn how long it took. `follows` None: it was cut off."""
+        doing = self._doing(seat)
+        if doing is None:
+            return None
+        if seat in self._leaving:
+            _, since = self._leaving.pop(seat)
+        else:
+            since = (self._talking if doing is SeatState.TALK else self._wrapping).pop(seat) or 0.0
+        lasted, release = max(0.0, at - since), self._model.release
+        if follows is None:
+            (release.talk if doing is SeatState.TALK else release.wrap).observe(
+                lasted, ended=doing is SeatState.WRAP
+            )
+        elif doing is SeatState.TALK:
+            release.talked(lasted, wrap_follows=follows is SeatState.WRAP)
+        else:
+            release.wrapped(lasted)
+        return doing
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def _call(self, event: CallEvent) -> None:
+        call, stage, at = event.call, event.stage, event.at
+        if call in self._settled:
+            return
+        if stage in SETTLED:
+            self._settle(event)
+            return
+        if call not in self._air and call not in self._waiting:
+            level = self._model.answers.list_level(event.list_id)
+            self._air.add(call, at, level)
+            self._lists[call] = event.list_id
+            self._model.dialed(call)
+        if stage is CallStage.ANSWERED:
+            self._answered.setdefault(call, (at, at))
+        elif stage is CallStage.HUMAN and call in self._air:
+            self._person(call, at)
+
+    def _person(self, call: Hashable, at: float, waits: bool = True) -> None:
+        """A person is on the line."""
+        since = self._air.pop(call)
+        if since is not None:
+            self._model.answers.ended(at - since, True, self._lists.pop(call, None))
+        if waits:
+            self._waiting.add(call)
+
+    def _settle(self, event: CallEvent) -> None:
+        call, stage, at = event.call, event.stage, event.at
+        known = call in self._air or call in self._waiting
+        if stage in PERSON:
+            if call in self._air:  # nobody said that it was a person: at the latest when it was picked up
+                picked_up = self._answered.get(call, (at, at))[0]
+                self._person(call, picked_up, waits=False)
+            if known:
+                self._count(stage, at)
+        elif call in self._air:
+            since = self._air.pop(call) or 0.0
+            self._model.answers.ended(at - since, False, self._lists.pop(call, None))
+        if known:
+            lost = stage is CallStage.ABANDONED
+            self._model.done(call, stage in PERSON, lost, self._binding > 0.5)
+        if stage is CallStage.CONNECTED and event.seat is not None and event.seat in self._idle:
+            self._seat(SeatEvent(at, event.seat, SeatState.TALK))  # its own event is on the way
+        self._waiting.discard(call)
+        self._answered.pop(call, None)
+        self._lists.pop(call, None)
+        self._settled[call] = None
+        if len(self._settled) > REMEMBERED:
+            del self._settled[next(iter(self._settled))]
+
+    def _count(self, stage: CallStage, at: float) -> None:
+        if stage is CallStage.CONNECTED:
+            self.ledger.connected(at)
+        elif stage is CallStage.ABANDONED:
+            self.ledger.abandoned(at)
+        else:
+            self.ledger.hung_up(at)

@@ -1,0 +1,204 @@
+"""Predictive dialing: one more call while the chance that its answer meets no free seat is worth taking.
+
+Theory of operation. The state is the ages of the calls in the air and of the busy seats. From them two models
+(:mod:`pacing.ringing`, :mod:`pacing.release`) give, for the instants at which a call dialed now would be answered, how
+many people will have answered before and how many seats will be free. The chance that those answers take all seats,
+averaged over the instants, is the risk of the call. Calls are added one by one until the next one's risk is above the
+limit that :mod:`pacing.steering` sets. A rule of this form is within 0.3 percentage points of occupancy of the best
+possible one where that can be computed (`python -m benchmarks.optimum`), so nothing finer is needed.
+
+Above it stands the governor: what calls in the air may yet cost must fit into the abandons that the legal window has
+earned so far. Nothing earned, nothing risked: then the campaign dials progressively.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pacing.crowd import Surplus
+from pacing.ledger import AbandonLedger
+from pacing.release import ReleaseModel
+from pacing.ringing import AnswerModel
+from pacing.roster import Roster
+from pacing.steering import RiskLimit
+
+REFRESH_S = 30.0  # talks and wrap-ups that have not ended tell something, too
+LINES_A_SEAT = 20  # in the air at most, for each seat that works: nothing real needs more
+AT_ONCE = 400  # calls one decision may place
+FEW_ANSWERS = 150.0
+CONFIDENCE = 0.005  # chance left that the calls in the air cost more abandons than were earned
+UNSURE = 0.1  # answers more or less by which the estimate of their share may be off without being heeded
+SURE = 1e-6  # a risk under this is none
+BLAME_PRIOR = 20.0  # abandons' worth of "as many as predicted, times BLAME"
+BLAME = 1.6  # a call placed later may take the seat of one placed before: abandons over predicted ones
+BLAME_MEMORY = 300.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a decision rests on. Expectations are for the instant at which half the answers of a new call have come."""
+
+    dial: int
+    bound: str  # risk, abandon_budget, or lines_a_seat, when `dial` is less than was asked for
+    risk: float  # of the next call
+    limit: float
+    expected_free: float
+    expected_answers: float
+    earned: float
+
+
+class Predictive:
+    """The models of one campaign and the decision over them."""
+
+    def __init__(self, target: float, ring_limit_s: float) -> None:
+        self.answers = AnswerModel(ring_limit_s)
+        self.release = ReleaseModel()
+        self.limit = RiskLimit(target)
+        self._risks: dict[Hashable, float] = {}  # of the calls in the air, when they were placed
+        self._predicted, self._happened = BLAME_PRIOR / BLAME, BLAME_PRIOR
+        self._seen = -1
+        self._refreshed_at = -math.inf
+        self._staked = 0.0  # abandons to be expected of the calls in the air, as of the last decision
+        self._planned: list[float] = []  # risks of the calls decided on and not yet heard of
+
+    # --- learning -------------------------------------------------------------------------------------------------
+
+    def dialed(self, call: Hashable) -> None:
+        """A call that was decided on is in the air."""
+        self._risks[call] = self._planned.pop(0) if self._planned else 0.0
+
+    def done(self, call: Hashable, answered: bool, abandoned: bool, binding: bool) -> None:
+        """A call is settled: `answered` by a person who got a seat or (`abandoned`) got none."""
+        risk = self._risks.pop(call, 0.0)
+        if answered:
+            self._predicted += risk - self._predicted / BLAME_MEMORY * risk
+            self._happened += abandoned - self._happened / BLAME_MEMORY * risk
+            self.limit.answered(abandoned, worst(self._staked), binding)
+
+    def refresh(
+        self,
+        now: float,
+        air: Roster,
+        talking: Roster,
+        wrapping: Roster,
+        grace_s: float,
+        wrap_limit_s: float | None,
+    ) -> None:
+        """Draw up the tables anew when enough has been learned since the last time, or some time has gone by."""
+        seen = self.answers.dials + self.release.talk.count + self.release.wrap.count
+        learned = seen - self._seen
+        enough = max(4.0, min(60.0, seen / 25), len(air) / 20)  # a table costs as much as everybody it looks at
+        if learned < enough and now - self._refreshed_at < REFRESH_S:
+            return
+        self._seen, self._refreshed_at = seen, now
+        self.answers.refresh(air.ages(now))
+        self.release.refresh(
+            self.answers.times + grace_s, talking.ages(now), wrapping.ages(now), wrap_limit_s
+        )
+
+    # --- deciding -------------------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        now: float,
+        free: int,
+        seats: int,
+        most: int,
+        air: Roster,
+        talking: Roster,
+        wrapping: Roster,
+        ledger: AbandonLedger,
+        target: float,
+    ) -> Outlook:
+        """How many of at most `most` calls to place. `free` idle seats less people who wait, of `seats` that work."""
+        model, limit = self.answers, self.limit.value
+        ages, factors = air.ages(now), air.factors()
+        model.advance(ages)
+        level, deviation = model.level()
+        answers = model.answers(ages, level * factors)
+        frees = self.release.free(talking.ages(now), wrapping.ages(now))
+        middle = len(model.times) // 2
+        earned = ledger.surplus(target)
+        at_stake = self._at_stake(ages, level * factors)
+        # If the estimate is wrong it is so for all calls at once: half the risk is what it would be with more answers.
+        might = [level]
+        if deviation * float(model.ever(ages, factors).sum()) > UNSURE:
+            might = [max(0.0, level - deviation), level + deviation]
+        crowds = [(Surplus(model.answers(ages, each * factors), frees), model.new(each)) for each in might]
+        likely = min(1.0, model.share * level)  # that a new call is answered by a person
+        blame = self._happened / max(self._predicted, 1e-9)
+        planned: list[float] = []
+        bound = "risk"
+        room = min(most, AT_ONCE, max(0, LINES_A_SEAT * seats - len(air)))
+        risk = self._risk(crowds, free)
+        while len(planned) < room:
+            if risk > limit and risk > SURE:
+                break
+            seat_each = len(air) + len(planned) < free  # with a seat for each a model's word is not needed
+            if not seat_each and not affordable(at_stake + likely * risk * blame, ledger, target):
+                bound = "abandon_budget"
+                break
+            at_stake += likely * risk * blame
+            planned.append(risk)
+            for surplus, new in crowds:
+                surplus.add(new)
+            risk = self._risk(crowds, free)
+        else:
+            bound = "lines_a_seat" if room < most else ""
+        self._planned, self._staked = planned, at_stake
+        return Outlook(
+            dial=len(planned),
+            bound=bound,
+            risk=risk,
+            limit=limit,
+            expected_free=max(0, free) + float(frees[:, middle].sum()),
+            expected_answers=float(answers[:, middle].sum()) + max(0, -free),
+            earned=earned,
+        )
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _risk(self, crowds: Sequence[tuple[Surplus, Floats]], free: int) -> float:
+        """P(the answers before that of one more call, if it is answered, have taken all free seats)."""
+        return sum(float(surplus.at_least(free).mean()) for surplus, _ in crowds) / len(crowds)
+
+    def _at_stake(self, ages: Floats, levels: Floats) -> float:
+        """Abandons to be expected of the calls in the air, from the risks they were placed with."""
+        if not self._risks or not len(ages):
+            return 0.0
+        risky = sum(self._risks.values()) / len(self._risks)
+        return (
+            float(self.answers.ever(ages, levels).sum()) * risky * self._happened / max(self._predicted, 1e-9)
+        )
+
+
+def affordable(at_stake: float, ledger: AbandonLedger, target: float) -> bool:
+    """Whether `at_stake` expected abandons fit into what was earned.
+
+    While few have answered, so many that they are exceeded once in two hundred times must fit, since one abandon is a
+    large share then; later the expectation must, and the rate is over its target for moments at the most.
+    """
+    earned = ledger.surplus(target)
+    if ledger.answered < FEW_ANSWERS:
+        return earned >= 1.0 and worst(at_stake) <= earned
+    return earned > 0.0 and at_stake <= earned
+
+
+def worst(at_stake: float) -> int:
+    """The number that a Poisson number of this mean exceeds with a chance of `CONFIDENCE` at most."""
+    if at_stake > 40.0:  # nearly normal: 2.6 standard deviations leave 0.5 %
+        return math.ceil(at_stake + 2.6 * math.sqrt(at_stake))
+    term = total = math.exp(-at_stake)
+    number = 0
+    while 1.0 - total > CONFIDENCE:
+        number += 1
+        term *= at_stake / number
+        total += term
+    return number

@@ -1,0 +1,213 @@
+"""When, and whether, a dialed number is answered by a person: learned from how the campaign's own dials ended.
+
+Theory of operation. Dials are competing risks (a person answers, or the dial ends otherwise) followed by their age
+since they were dialed, in bins of half a second: hazards of a life table (Kaplan-Meier, cause-specific), so dials that
+end early tell nothing about the ages they never reached. The shape of the table is learned slowly. Its level, the share
+of people, moves by the hour and by the list, so it has a second, faster estimate: answers seen over answers the table
+expected for the same exposure (a standardised ratio). The fast one counts as far as it contradicts the slow one. Per
+list there is a ratio of its own, drawn to the whole by its lack of data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BIN_S = 0.5
+BINS = 260  # up to 130 s; older dials are as the oldest
+QUANTILES = 10  # the answer time of a new dial is represented by so many equally likely instants
+
+PRIOR_DIALS = 6.0
+PRIOR_ANSWERS = 0.3  # share of people before anything is known
+PRIOR_RING_S, PRIOR_RING_SHAPE = 10.0, 3  # an Erlang distribution
+
+MEMORY_DIALS = 5_000.0  # of the shape
+SLOW_ANSWERS, FAST_ANSWERS = 250.0, 20.0  # of the level
+MATURE_DIALS = 200  # from here on the table stands well enough to measure a level against it
+LEVEL_PRIOR = 6.0  # expected answers' worth of "as in the table"
+LIST_PRIOR = 25.0  # and of "as in the other lists"
+LIST_DIALS = 1_000.0  # memory of a list's level
+LISTS = 500  # lists remembered
+CONTRADICTS, CONVINCED = 2.0, 3.5  # standard deviations between which the fast level takes over
+
+Floats = NDArray[np.float64]
+NOTHING: Floats = np.zeros(0)
+
+
+class AnswerModel:
+    """Learns from dials that ended; gives probabilities for those in the air and for a new one."""
+
+    def __init__(self, ring_limit_s: float = 25.0) -> None:
+        edges = np.arange(BINS + 1, dtype=np.float64) * BIN_S
+        cdf = _erlang_cdf(edges, PRIOR_RING_S / PRIOR_RING_SHAPE, PRIOR_RING_SHAPE)
+        cdf = np.where(edges > ring_limit_s, cdf[np.searchsorted(edges, ring_limit_s)], cdf)
+        person = PRIOR_DIALS * PRIOR_ANSWERS * np.diff(cdf)
+        other = PRIOR_DIALS * 0.2 * np.diff(cdf)
+        last = min(BINS - 1, int(ring_limit_s / BIN_S))
+        other[last] += PRIOR_DIALS - person.sum() - other.sum()
+        reached = PRIOR_DIALS - np.concatenate(([0.0], np.cumsum(person + other)[:-1]))
+        self._person, self._other, self._reached = person, other, np.maximum(reached, 1e-9)
+        self._weight = 1.0  # of the next dial; grows instead of everything else shrinking
+        self._slow, self._fast = [0.0, 0.0], [0.0, 0.0]  # answers seen, answers expected
+        self._lists: dict[Hashable, list[float]] = {}
+        self._ended_exposure = self._measured = (
+            0.0  # answers the table expected: of ended dials; of all, last time
+        )
+        self._seen = 0  # answers since then
+        self.dials = 0
+        self.refresh()
+
+    # --- learning -------------------------------------------------------------------------------------------------
+
+    def ended(self, age_s: float, person: bool, list_id: Hashable | None = None) -> None:
+        """A dial came to its end: a person answered after `age_s` seconds, or it ended otherwise."""
+        place = min(BINS - 1, max(0, int(age_s / BIN_S)))
+        self.dials += 1
+        self._weight *= 1.0 + 1.0 / MEMORY_DIALS
+        self._reached[: place + 1] += self._weight
+        (self._person if person else self._other)[place] += self._weight
+        self._ended_exposure += float(self._exposure[place])
+        self._seen += person
+        if list_id is not None and self.dials > MATURE_DIALS:
+            self._learn_list(list_id, person, float(self._exposure[place]))
+
+    def advance(self, ages_s: Floats) -> None:
+        """Measure the level: answers since the last time against those the table expected of everybody in the air."""
+        exposure = self._ended_exposure + float(self._exposure[self._places(ages_s)].sum())
+        expected, self._measured = max(0.0, exposure - self._measured), exposure
+        if self.dials >= MATURE_DIALS:
+            for level, memory in ((self._slow, SLOW_ANSWERS), (self._fast, FAST_ANSWERS)):
+                keep = math.exp(-expected / memory)
+                level[0] = level[0] * keep + self._seen
+                level[1] = level[1] * keep + expected
+        self._seen = 0
+
+    def refresh(self, ages_s: Floats = NOTHING) -> None:
+        """Draw up the tables anew, with the dials in the air as observations that have not ended.
+
+        Some tenths of a millisecond; ask for it every few dozen dials.
+        """
+        if self.dials:
+            self.advance(ages_s)
+        if self._weight > 1e6:
+            scale = 1.0 / self._weight
+            self._person, self._other = self._person * scale, self._other * scale
+            self._reached = self._reached * scale
+            self._weight = 1.0
+        passed = np.bincount(self._places(ages_s), minlength=BINS)
+        beyond = passed[::-1].cumsum()[::-1] - passed  # how many are past each bin
+        reached = np.maximum(self._reached + self._weight * beyond, 1e-12)
+        person, other = self._person / reached, self._other / reached
+        excess = np.maximum(1.0, person + other)
+        person, other = person / excess, other / excess
+        alive = np.concatenate(([1.0], np.cumprod(np.maximum(1.0 - person - other, 0.0))))
+        answered = np.concatenate(([0.0], np.cumsum(alive[:-1] * person)))
+        # The exposure up to the middle of each bin: what the level is measured against.
+        self._exposure: Floats = np.cumsum(person) - person / 2
+        self._ended_exposure, self._measured = 0.0, float(self._exposure[self._places(ages_s)].sum())
+        self._table_deviation = 1.0 / math.sqrt(max(1.0, float(self._person.sum()) / self._weight))
+        self.share = float(answered[-1])  # of new dials, answered by a person, as in the table
+        edges = np.arange(BINS + 1, dtype=np.float64) * BIN_S
+        parts = (np.arange(QUANTILES) + 0.5) / QUANTILES * max(self.share, 1e-12)
+        rising, place = np.unique(answered, return_index=True)
+        self.times: Floats = (
+            np.interp(parts, rising, edges[place]) if self.share > 1e-9 else np.zeros(QUANTILES)
+        )
+        """When a new dial is answered, if it is: equally likely instants, seconds from now."""
+        by = np.interp(edges[:-1, None] + self.times[None, :], edges, answered)
+        left = alive[:-1, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            table = np.where(left > 1e-9, (by - answered[:-1, None]) / np.maximum(left, 1e-9), 0.0)
+        self._by_age: Floats = np.clip(
+            table, 0.0, 1.0
+        )  # bin of age x instant: answered by a person until then
+        self._new = (np.arange(QUANTILES) + 0.5) / QUANTILES * self.share
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = np.where(
+                alive[:-1] > 1e-9, (answered[-1] - answered[:-1]) / np.maximum(alive[:-1], 1e-9), 0.0
+            )
+        self._ever: Floats = np.clip(whole, 0.0, 1.0)
+
+    # --- asking ---------------------------------------------------------------------------------------------------
+
+    def level(self) -> tuple[float, float]:
+        """How many times as many people answer now as the table says, and the standard deviation of that estimate."""
+        seen, expected = self._slow
+        slow = (seen + LEVEL_PRIOR) / (expected + LEVEL_PRIOR)
+        deviation = math.sqrt(seen + LEVEL_PRIOR) / (expected + LEVEL_PRIOR)
+        seen, expected = self._fast
+        if expected > 0.0:
+            off = abs(seen - slow * expected) / math.sqrt(slow * expected + 1.0)
+            share = min(1.0, max(0.0, (off - CONTRADICTS) / (CONVINCED - CONTRADICTS)))
+            fast = (seen + 2.0 * slow) / (expected + 2.0)
+            slow = (1.0 - share) * slow + share * fast
+            deviation = (1.0 - share) * deviation + share * math.sqrt(seen + 2.0) / (expected + 2.0)
+        return slow, math.hypot(
+            deviation if self.dials >= MATURE_DIALS else 0.0, slow * self._table_deviation
+        )
+
+    def list_level(self, list_id: Hashable | None) -> float:
+        """The same for a list, relative to all."""
+        found = self._lists.get(list_id)
+        return 1.0 if found is None else (found[0] + LIST_PRIOR) / (found[1] + LIST_PRIOR)
+
+    def answers(self, ages_s: Floats, levels: Floats | float) -> Floats:
+        """P(a dial of this age has been answered by a person) at each of `times` from now. Shape (dials, times)."""
+        return np.minimum(self._by_age[self._places(ages_s)] * np.reshape(levels, (-1, 1)), 1.0)
+
+    def ever(self, ages_s: Floats, levels: Floats | float) -> Floats:
+        """P(a dial of this age is answered by a person at all). Shape (dials,)."""
+        return np.minimum(self._ever[self._places(ages_s)] * levels, 1.0)
+
+    def new(self, level: float) -> Floats:
+        """P(a new dial has been answered by a person) at each of `times`. Shape (times,)."""
+        return np.minimum(self._new * level, 1.0)
+
+    # --- keeping --------------------------------------------------------------------------------------------------
+
+    def learned(self) -> dict[str, Any]:
+        """What was learned, as plain numbers. Lists are left out: their ids are the caller's."""
+        scale = 1.0 / self._weight
+        return {
+            "person": [round(float(v) * scale, 4) for v in self._person],
+            "other": [round(float(v) * scale, 4) for v in self._other],
+            "reached": [round(float(v) * scale, 4) for v in self._reached],
+            "slow": list(self._slow),
+            "dials": self.dials,
+        }
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Take what :meth:`learned` gave. Raises ValueError, and stays as it was, for anything else."""
+        tables = [np.asarray(learned[key], dtype=float) for key in ("person", "other", "reached")]
+        slow = [float(v) for v in learned["slow"]]
+        sane = all(t.shape == (BINS,) and np.isfinite(t).all() and (t >= 0).all() for t in tables)
+        if not sane or len(slow) != 2 or not all(math.isfinite(v) and v >= 0 for v in slow):
+            raise ValueError("the tables of answers are not what was saved")
+        self._person, self._other, self._reached = tables
+        self._reached = np.maximum(self._reached, 1e-9)
+        self._weight, self._slow, self.dials = 1.0, slow, int(learned["dials"])
+        self.refresh()
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _places(ages_s: Floats) -> NDArray[np.intp]:
+        return np.minimum((np.maximum(ages_s, 0.0) / BIN_S).astype(np.intp), BINS - 1)
+
+    def _learn_list(self, list_id: Hashable, person: bool, expected: float) -> None:
+        found = self._lists.pop(list_id, None) or [0.0, 0.0]
+        found[0] += person - found[0] / LIST_DIALS
+        found[1] += expected * self.level()[0] - found[1] / LIST_DIALS
+        self._lists[list_id] = found  # the one heard of last stands last
+        if len(self._lists) > LISTS:
+            del self._lists[next(iter(self._lists))]
+
+
+def _erlang_cdf(times: Floats, scale: float, shape: int) -> Floats:
+    x = times / scale
+    terms = np.array([x**k / math.factorial(k) for k in range(shape)])
+    return 1.0 - np.exp(-x) * terms.sum(axis=0)

@@ -1,0 +1,101 @@
+"""Steers the risk that one more call may carry, so that the abandon rate ends at its target and not over it.
+
+Theory of operation. A call is placed while the chance that its answer finds no seat is at most the risk limit. Which
+limit makes which abandon rate depends on the team, so the limit is steered by what happens: `debt`, the abandons beyond
+the target's share of the answers so far (old ones fade), acts at once, its sum over time acts slowly. In the logarithm
+of the limit this is a proportional-integral controller; the rate follows the limit with an elasticity of about 1.25
+(measured), which makes it critically damped with the gains below.
+
+A rate that must never be over its target can't be steered at it: chance scatters the debt by an abandon or two, and the
+calls in the air may cost some more. So a reserve of abandons is kept, large enough that both fit into it; it is a few
+abandons whatever the window's length, which is nothing of a month's budget.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+MEMORY_ANSWERS = 3_000.0
+SWING = 0.6  # of the limit's logarithm, when the whole reserve is gone
+SLOW = 0.2  # the slow gain, in parts of target * gain²: critical damping is at 1.25 / 4
+FIRST_GAIN, FIRST_ANSWERS = 8.0, 150.0  # times as much at the start, when the limit is a guess
+RESERVE = 3.0  # abandons, against the scatter
+RESERVE_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
+STAKE_MEMORY = 200.0  # answers
+SHARE = 0.99  # of the target: what is not used of a long window adds to the reserve
+LARGEST_DEBT = 4.0  # reserves
+LOWEST, HIGHEST = 1e-4, 0.9
+START = 1.2  # risk limit at the start, in targets
+RANGE = 12.0  # the limit stays within target / RANGE and target * RANGE
+
+
+class RiskLimit:
+    """The risk limit of one campaign."""
+
+    def __init__(self, target: float) -> None:
+        self._target = target
+        self._debt = 0.0
+        self._answers = 0.0
+        self._at_stake = 0.0  # abandons the calls in the air may cost at the most, on average
+        self._log = math.log(START)  # of the limit over the target
+
+    @property
+    def reserve(self) -> float:
+        """Abandons to stay under the target by."""
+        return RESERVE + RESERVE_AT_STAKE * max(1.0, self._at_stake)
+
+    @property
+    def value(self) -> float:
+        """The greatest chance of meeting no free seat that a call may be placed with."""
+        if self._target <= 0.0:
+            return 0.0
+        if self._target >= 1.0:
+            return 1.0
+        reserve = self.reserve
+        return self._limit(self._log - SWING * (self._debt + reserve) / reserve)
+
+    def answered(self, abandoned: bool, at_stake: float, binding: bool) -> None:
+        """A person who answered got a seat, or was abandoned.
+
+        `at_stake`: how many abandons the calls in the air may cost at the most. `binding`: the limit is what bound the
+        dialing lately; else its slow part learns nothing.
+        """
+        if not 0.0 < self._target < 1.0:
+            return
+        error = abandoned - SHARE * self._target
+        self._answers += 1
+        self._at_stake += (at_stake - self._at_stake) / min(self._answers, STAKE_MEMORY)
+        reserve = self.reserve
+        self._debt += error - (self._debt + reserve) / MEMORY_ANSWERS
+        self._debt = min(LARGEST_DEBT * reserve, max(-LARGEST_DEBT * reserve, self._debt))
+        if binding:
+            gain = SLOW * self._target * (SWING / reserve) ** 2
+            gain *= max(1.0, FIRST_GAIN * (1.0 - self._answers / FIRST_ANSWERS))
+            self._log = self._within(self._log - gain * (self._debt + reserve))
+
+    def aim_at(self, target: float) -> None:
+        """Take another target; what was learned of the team stays."""
+        if target != self._target:
+            self._target, self._debt = target, 0.0
+
+    def learned(self) -> dict[str, Any]:
+        """What was learned, as plain numbers. The debt is the ledger's business after a restart."""
+        return {"log": self._log, "answers": self._answers}
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Take what :meth:`learned` gave. Raises ValueError for anything else."""
+        log, answers = float(learned["log"]), float(learned["answers"])
+        if not math.isfinite(log) or not answers >= 0.0:
+            raise ValueError("the risk limit is not what was saved")
+        self._log, self._answers = self._within(log), answers
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _limit(self, log: float) -> float:
+        return min(HIGHEST, max(LOWEST, self._target * math.exp(self._within(log))))
+
+    @staticmethod
+    def _within(log: float) -> float:
+        return min(math.log(RANGE), max(-math.log(RANGE), log))

@@ -1,0 +1,260 @@
+"""Predictive dialing told as a supervisor sees it, and hammered with what no call centre should ever send."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pacing.contract import (
+    CallEvent,
+    CallStage,
+    Decision,
+    Event,
+    Mode,
+    PacingConfig,
+    Room,
+    SeatEvent,
+    SeatState,
+)
+from pacing.ledger import PROFILES, AbandonLedger, AbandonRule
+from pacing.pacer import CampaignPacer
+
+PLENTY = Room(1_000_000)
+CONFIG = PacingConfig(Mode.PREDICTIVE)
+
+
+def pacer(
+    seats: int, answered: int = 3_000, abandoned: int = 60, config: PacingConfig = CONFIG
+) -> CampaignPacer:
+    """A campaign with a month behind it, and so many idle seats."""
+    ledger = AbandonLedger(config.rule)
+    ledger.seed(0.0, answered, abandoned)
+    made = CampaignPacer(config, ledger)
+    for seat in range(seats):
+        made.observe(SeatEvent(0.0, seat, SeatState.IDLE))
+    return made
+
+
+def teach(made: CampaignPacer, share: float, count: int = 400) -> float:
+    """Dials one after the other, of which this share is answered by a person after twelve seconds; the time then."""
+    at = owed = 0.0
+    for number in range(count):
+        owed += share
+        person = owed >= 1.0
+        owed -= person
+        made.observe(CallEvent(at, ("taught", number), CallStage.DIALED))
+        at += 12.0 if person else 25.0
+        made.observe(CallEvent(at, ("taught", number), CallStage.HUNG_UP if person else CallStage.NO_ANSWER))
+    return at
+
+
+def dials(decision: Decision) -> int:
+    assert decision.dial >= 0
+    assert all(math.isfinite(v) for v in decision.why.values() if isinstance(v, float)), decision
+    return decision.dial
+
+
+def test_a_new_campaign_dials_one_call_for_each_free_seat_until_it_has_earned_an_abandon() -> None:
+    made = pacer(10, answered=0, abandoned=0)
+    decision = made.decide(0.0, PLENTY)
+    assert (dials(decision), decision.bound) == (10, "abandon_budget")
+
+
+def test_with_a_budget_it_dials_more_calls_than_there_are_free_seats() -> None:
+    assert 10 < dials(pacer(10).decide(0.0, PLENTY)) < 60
+
+
+def test_over_the_target_it_dials_progressively_and_says_why() -> None:
+    made = pacer(10, answered=1_000, abandoned=31)
+    decision = made.decide(0.0, PLENTY)
+    assert (dials(decision), decision.bound) == (10, "abandon_budget")
+    assert decision.why["abandon_rate"] == 0.031
+
+
+def test_the_fewer_people_answer_the_more_is_dialed() -> None:
+    placed = []
+    for share in (0.5, 0.25, 0.1):
+        made = pacer(0)
+        now = teach(made, share)
+        for seat in range(10):
+            made.observe(SeatEvent(now, seat, SeatState.IDLE))
+        placed.append(dials(made.decide(now, PLENTY)))
+    assert placed == sorted(placed)
+    assert placed[0] < placed[-1] / 2
+
+
+def test_a_seat_about_to_be_free_is_dialed_for_and_one_that_leaves_is_not() -> None:
+    def busy(leaving: bool) -> CampaignPacer:
+        made = pacer(0)
+        for seat in range(30):
+            made.observe(SeatEvent(0.0, seat, SeatState.TALK))
+            made.observe(SeatEvent(100.0, seat, SeatState.WRAP, leaving=leaving))
+        return made
+
+    assert dials(busy(leaving=False).decide(110.0, PLENTY)) > 0
+    assert dials(busy(leaving=True).decide(110.0, PLENTY)) == 0
+
+
+def test_calls_that_have_rung_long_leave_room_for_new_ones() -> None:
+    made = pacer(4)
+    now = teach(made, 0.25)
+    first = dials(made.decide(now, PLENTY))
+    for call in range(first):
+        made.observe(CallEvent(now, call, CallStage.DIALED))
+    assert dials(made.decide(now, PLENTY)) == 0
+    assert dials(made.decide(now + 24.0, PLENTY)) > 0
+
+
+def test_nobody_at_work_is_a_reason() -> None:
+    decision = pacer(0).decide(0.0, PLENTY)
+    assert (dials(decision), decision.bound) == (0, "no_seats")
+
+
+@pytest.mark.parametrize(
+    ("room", "bound"),
+    [(Room(2), "lines"), (Room(99, rate_allowance=1), "calls_per_s"), (Room(99, leads=0), "leads")],
+)
+def test_the_constraint_that_bound_is_named(room: Room, bound: str) -> None:
+    decision = pacer(10).decide(0.0, room)
+    assert dials(decision) == min(room.free_lines, room.rate_allowance, room.leads)
+    assert decision.bound == bound
+
+
+def test_a_lower_target_is_obeyed_at_once_and_nothing_learned_is_lost() -> None:
+    made = pacer(10, answered=3_000, abandoned=30)
+    now = teach(made, 0.25)
+    before = made.decide(now, PLENTY)
+    made.configure(replace(CONFIG, target=0.01))
+    after = made.decide(now, PLENTY)
+    assert dials(after) < dials(before)
+    assert after.why["answer_share"] == before.why["answer_share"]
+    made.configure(replace(CONFIG, mode=Mode.PROGRESSIVE))
+    assert dials(made.decide(now, PLENTY)) == 10
+
+
+def test_what_was_learned_survives_a_restart() -> None:
+    made = pacer(10)
+    now = teach(made, 0.1)
+    again = pacer(10)
+    again.restore(json.loads(json.dumps(made.learned())))
+    kept = again.decide(0.0, PLENTY)
+    assert kept.why["answer_share"] == pytest.approx(made.decide(now, PLENTY).why["answer_share"], abs=0.01)
+    assert dials(kept) > dials(pacer(10).decide(0.0, PLENTY))
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{}, {"answers": 1}, {"answers": {"person": [1]}, "release": {}, "limit": {}}]
+)
+def test_a_state_that_is_none_is_refused_and_changes_nothing(spoilt: dict[str, object]) -> None:
+    made = pacer(10)
+    before = made.decide(0.0, PLENTY)
+    with pytest.raises(ValueError, match="learned"):
+        made.restore(spoilt)
+    assert made.decide(0.0, PLENTY) == before
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------
+
+
+def test_abandons_leave_the_ledger_with_their_window() -> None:
+    ledger = AbandonLedger(PROFILES["uk"])
+    for second in range(100):
+        ledger.connected(float(second))
+    ledger.abandoned(100.0)
+    assert ledger.rate == pytest.approx(1 / 101)
+    ledger.expire(86_400.0 + 300.0)
+    assert (ledger.rate, ledger.answered) == (0.0, 0.0)
+
+
+def test_a_campaign_that_counts_its_whole_life_forgets_nothing() -> None:
+    ledger = AbandonLedger(PROFILES["life"])
+    for day in range(400):
+        ledger.abandoned(day * 86_400.0)
+    ledger.expire(1e12)
+    assert ledger.given_up == 400
+
+
+def test_machines_that_agents_found_are_deducted_where_the_rule_says_so() -> None:
+    """The worked example of Ofcom's policy: 29 abandoned, 9 live calls and 7 machines at the seats: 64.44 %."""
+    ledger = AbandonLedger(AbandonRule(deduct_machines=True))
+    for _ in range(16):
+        ledger.connected(0.0)
+    for _ in range(7):
+        ledger.machine(0.0)
+    for _ in range(29):
+        ledger.abandoned(0.0)
+    assert ledger.rate == pytest.approx(0.6444, abs=0.0001)
+
+
+# --- what should never come -----------------------------------------------------------------------------------
+
+TIMES = st.floats(0.0, 1e6)
+SEATS = st.builds(
+    SeatEvent, TIMES, st.integers(0, 20), st.sampled_from(list(SeatState)), st.booleans(), st.booleans()
+)
+CALLS = st.builds(
+    CallEvent,
+    TIMES,
+    st.integers(0, 40),
+    st.sampled_from(list(CallStage)),
+    st.integers(0, 20),
+    list_id=st.integers(0, 3),
+)
+ROOMS = st.builds(Room, st.integers(-5, 10**7), st.integers(-5, 10**7), st.integers(-5, 10**7))
+TARGETS = st.sampled_from([0.0, 0.001, 0.03, 0.5, 1.0])
+
+
+@given(
+    events=st.lists(st.one_of(SEATS, CALLS), max_size=120),
+    room=ROOMS,
+    target=TARGETS,
+    answered=st.integers(0, 10**6),
+    share=st.floats(0.0, 1.0),
+)
+@settings(deadline=None)
+def test_whatever_comes_in_whatever_order_the_decision_is_a_sane_number(
+    events: list[Event], room: Room, target: float, answered: int, share: float
+) -> None:
+    config = replace(CONFIG, target=target)
+    made = pacer(0, answered, int(answered * share), config)
+    for number, event in enumerate(events):
+        made.observe(event)
+        if number % 10 == 0:
+            made.decide(event.at, room)
+    decision = made.decide(events[-1].at if events else 0.0, room)
+    most = max(0, min(room.free_lines, room.rate_allowance, room.leads))
+    assert 0 <= dials(decision) <= min(most, 420)
+
+
+def test_a_list_of_nothing_but_machines_is_dialed_at_a_bounded_rate() -> None:
+    made = pacer(5)
+    at = 0.0
+    for call in range(3_000):
+        made.observe(CallEvent(at, call, CallStage.DIALED))
+        made.observe(CallEvent(at + 1.0, call, CallStage.MACHINE))
+        at += 1.0
+    assert 0 < dials(made.decide(at, PLENTY)) <= 100
+
+
+def test_a_clock_that_stands_still_and_a_million_calls_at_once() -> None:
+    made = pacer(50)
+    for call in range(1_000_000):
+        made.observe(CallEvent(7.0, call, CallStage.DIALED))
+    assert dials(made.decide(7.0, PLENTY)) == 0
+    for call in range(1_000_000):
+        made.observe(CallEvent(7.0, call, CallStage.NO_ANSWER))
+    assert dials(made.decide(7.0, PLENTY)) <= 420
+
+
+def test_all_seats_vanish_in_mid_shift() -> None:
+    made = pacer(50)
+    for seat in range(50):
+        made.observe(SeatEvent(1.0, seat, SeatState.TALK))
+    for seat in range(50):
+        made.observe(SeatEvent(2.0, seat, SeatState.AWAY, gone=True))
+    assert dials(made.decide(2.0, PLENTY)) == 0
