@@ -30,6 +30,7 @@ from dialer.switch.port import (
     Snapshot,
     SwitchError,
     SwitchEvent,
+    TakesNoCalls,
 )
 from dialer.switch.protocol import AmiLink, open_link
 from dialer.switch.translation import Translation
@@ -45,6 +46,7 @@ REFUSED_WAIT_S = 15.0  # a wrong secret does not get right by trying often, and 
 PING_EVERY_S = 2.0
 SILENCE_S = 5.0  # a link that answers no ping for so long is half open
 OLDEST_VERSION = 18
+SHUTTING_DOWN = "Asterisk is shutting down"
 
 # 31 events of a bridged call become 12. Replies and list items always pass.
 WANTED = (
@@ -95,6 +97,7 @@ class AsteriskSwitch:
         self._user, self._secret = user, secret
         self._link: AmiLink | None = None
         self._up = False
+        self._listener: Listener = lambda event: None
 
     @property
     def connected(self) -> bool:
@@ -103,6 +106,7 @@ class AsteriskSwitch:
 
     async def run(self, listener: Listener) -> None:
         """Connect, and reconnect with back-off, until cancelled. The listener is called on the loop, in order."""
+        self._listener = listener
         wait_s, told = FIRST_WAIT_S, ""
         while True:
             translation = Translation(self.name, listener)
@@ -118,9 +122,7 @@ class AsteriskSwitch:
                     wait_s = REFUSED_WAIT_S
             finally:
                 self._close(translation)
-            if self._up:
-                self._up = False
-                listener(LinkDown(monotonic(), self.name, reason))
+            self._down(reason)
             if reason != told:
                 log.warning(
                     "the switch can't be used", switch=self.name, reason=reason, next_try_s=round(wait_s, 1)
@@ -145,7 +147,17 @@ class AsteriskSwitch:
         if call.caller_id:
             headers.append(("CallerID", call.caller_id))
         headers += variables(call.variables)
-        await self._ready().ask("Originate", headers)
+        link = self._ready()
+        try:
+            await link.ask("Originate", headers)
+        except ActionRefused as fault:
+            if is_denied(fault):
+                link.close()  # the next log-in finds the right missing, says so, and waits
+            elif is_shutting_down(fault):
+                self._shut_down()
+            else:
+                raise
+            raise TakesNoCalls(str(fault)) from fault
 
     async def bridge(self, uid: str, other: str) -> None:
         """Put two channels into one bridge, out of whatever they were in."""
@@ -209,6 +221,7 @@ class AsteriskSwitch:
 
     async def _log_in(self, link: AmiLink) -> None:
         self.version = await log_in(link, self._user, self._secret)
+        await prove_rights(link)
         await set_filters(link)
 
     async def _announce(self, link: AmiLink, translation: Translation) -> None:
@@ -227,13 +240,29 @@ class AsteriskSwitch:
                 return link.closed_why.result()
             try:
                 await link.ask("Ping", limit_s=SILENCE_S)
+                if not self._up:
+                    return "its shutdown was called off"
             except ReplyLost:
                 if monotonic() - link.last_heard > SILENCE_S:
                     return f"it said nothing for {SILENCE_S:g} s"
-            except ActionRefused as fault:  # "Asterisk is shutting down": the close will come
-                log.info("a ping was refused", switch=self.name, reason=str(fault))
+            except ActionRefused as fault:
+                if is_shutting_down(fault):
+                    self._shut_down()
+                else:
+                    log.info("a ping was refused", switch=self.name, reason=str(fault))
             except NotConnected as fault:
                 return str(fault)
+
+    def _shut_down(self) -> None:
+        """The switch refuses every action until its calls are over and it closes; of those it goes on to tell."""
+        if self._up:
+            log.warning("the switch is shutting down", switch=self.name)
+            self._down(SHUTTING_DOWN)
+
+    def _down(self, reason: str) -> None:
+        if self._up:
+            self._up = False
+            self._listener(LinkDown(monotonic(), self.name, reason))
 
     def _close(self, translation: Translation) -> None:
         translation.end()
@@ -257,6 +286,8 @@ async def log_in(link: AmiLink, user: str, secret: str) -> str:
     try:
         await link.ask("Login", (("Username", user), ("Secret", secret), ("Events", "on")))
     except ActionRefused as fault:
+        if is_shutting_down(fault):
+            raise
         raise LoginRefused(str(fault)) from fault
     try:
         settings = await link.ask("CoreSettings")
@@ -280,9 +311,32 @@ async def set_filters(link: AmiLink) -> None:
                 (("Operation", "Add"), ("MatchCriteria", f"action(include),name({name}),method(none)")),
             )
         except ActionRefused as fault:
-            if "ermission" in str(fault):
+            if is_denied(fault):
                 raise NoRight(f"Filter: {fault}; `write` of the AMI user must name system") from fault
             await link.ask("Filter", (("Operation", "Add"), ("Filter", f"Event: {name}$")))
+
+
+async def prove_rights(link: AmiLink) -> None:
+    """Raise NoRight where calls could not be placed, joined or ended. What is tried names no channel that there is."""
+    for right, action, headers in (
+        ("originate", "Originate", ()),
+        ("call", "Hangup", (("Channel", f"{LEG_PREFIX}none"),)),
+    ):
+        try:
+            await link.ask(action, headers)
+        except ActionRefused as fault:
+            if is_denied(fault):
+                raise NoRight(f"{action}: {fault}; `write` of the AMI user must name {right}") from fault
+
+
+def is_denied(fault: ActionRefused) -> bool:
+    """Whether the AMI user lacks the right for this action."""
+    return "ermission denied" in str(fault)
+
+
+def is_shutting_down(fault: ActionRefused) -> bool:
+    """Whether the switch takes no action any more: it ends as soon as its calls are over."""
+    return SHUTTING_DOWN in str(fault)
 
 
 async def take_snapshot(link: AmiLink) -> Snapshot:

@@ -29,6 +29,10 @@ class ActionRefused(SwitchError):
     """The switch answered with an error; its message is the text."""
 
 
+class TakesNoCalls(ActionRefused):
+    """The switch places no calls for anybody, or not for this user, until that changes; it is none of the call's."""
+
+
 class ReplyLost(SwitchError):
     """No reply within the time-out, or the link broke: the switch may or may not have done it."""
 

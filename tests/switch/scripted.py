@@ -51,6 +51,11 @@ class Peer:
         """The names of all actions received."""
         return [action["Action"] for action in self.actions]
 
+    @property
+    def dialed(self) -> list[str]:
+        """The channels that were to be originated: an action without one only tries the user's rights."""
+        return [a["Channel"] for a in self.actions if a["Action"] == "Originate" and "Channel" in a]
+
     async def listen(self) -> None:
         """Take actions until the other side closes."""
         try:
@@ -89,10 +94,12 @@ class Peer:
         self.say(BANNER)
 
     async def accept(self) -> None:
-        """Greet, take the log-in and say which Asterisk this is."""
+        """Greet, take the log-in, say which Asterisk this is, and let the user do all that calls need."""
         self.greet()
         self.reply(await self.action("Login"), Message="Authentication accepted")
         self.reply(await self.action("CoreSettings"), AsteriskVersion="22.10.1", AMIversion="11.0.0")
+        self.reply(await self.action("Originate"), "Error", Message="Channel not specified")
+        self.reply(await self.action("Hangup"), "Error", Message="No such channel")
 
     async def filters(self) -> list[str]:
         """Take the event filters, up to the request for the snapshot: it is kept unanswered, `asked_for_snapshot`."""

@@ -23,6 +23,7 @@ from dialer.switch.port import (
     Origination,
     ReplyLost,
     Ringing,
+    TakesNoCalls,
 )
 from dialer.switch.protocol import AmiLink, open_link
 from tests.switch.scripted import LIMIT_S, Peer, Script, ScriptedPeer, block, running
@@ -53,7 +54,9 @@ async def fit(peer: Peer) -> None:
 
 
 def complaints(said: Logged) -> list[tuple[str, float]]:
-    return [(line["reason"], line["next_try_s"]) for line in said if line["log_level"] == "warning"]
+    return [
+        (line["reason"], line["next_try_s"]) for line in said if line["event"] == "the switch can't be used"
+    ]
 
 
 async def until_tried(peer: ScriptedPeer, times: int) -> None:
@@ -83,6 +86,21 @@ async def lacks_system(peer: Peer) -> None:
     await peer.closed.wait()
 
 
+def lacks(right: str) -> Script:
+    """A switch whose user may not do what needs this right."""
+
+    async def script(peer: Peer) -> None:
+        peer.greet()
+        peer.reply(await peer.action("Login"))
+        peer.reply(await peer.action("CoreSettings"), AsteriskVersion="22.10.1")
+        if right == "call":
+            peer.reply(await peer.action("Originate"), "Error", Message="Channel not specified")
+        peer.reply(await peer.any_action(), "Error", Message="Permission denied")
+        await peer.closed.wait()
+
+    return script
+
+
 async def is_old(peer: Peer) -> None:
     peer.greet()
     peer.reply(await peer.action("Login"))
@@ -104,6 +122,8 @@ async def is_a_mail_server(peer: Peer) -> None:
             r"CoreSettings: Permission denied; `read` and `write` .* system and reporting",
             True,
         ),
+        (lacks("originate"), r"Originate: Permission denied; `write` .* must name originate", True),
+        (lacks("call"), r"Hangup: Permission denied; `write` of the AMI user must name call", True),
         (lacks_system, r"Filter: Permission denied; `write` of the AMI user must name system", True),
         (is_old, r"it runs Asterisk 16\.30\.0; 18 or newer is needed", True),
         (is_a_mail_server, r"it is no Asterisk: it says '220 mail\.example ESMTP'", False),
@@ -203,7 +223,8 @@ async def test_an_originate_in_a_cut_link_is_lost_once_and_never_sent_again() ->
         await ear.hears(LinkUp, 2)
         await switch.hang_up(CALL)  # the link works, and this is the first thing on it that is ours
         news = [name for name in peer.peers[1].names if name not in ("Filter", "Ping")]
-        assert news == ["Login", "CoreSettings", "CoreShowChannels", "Hangup"]
+        assert news == ["Login", "CoreSettings", "Originate", "Hangup", "CoreShowChannels", "Hangup"]
+        assert peer.peers[1].dialed == []
     assert [type(event).__name__ for event in ear.events] == ["LinkUp", "LinkDown", "LinkUp"]
 
 
@@ -237,7 +258,7 @@ async def test_nothing_is_dialed_before_the_snapshot_is_taken() -> None:
         with pytest.raises(NotConnected):
             await switch.originate(CALL_OUT)
         assert not switch.connected and ear.events == []
-        assert "Originate" not in peer.peers[0].names
+        assert peer.peers[0].dialed == []
 
 
 async def test_a_late_reply_is_a_count_and_the_link_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,10 +335,73 @@ async def test_a_switch_that_is_shutting_down_is_down_when_it_closes(monkeypatch
         peer.event("Hangup", Uniqueid=CALL, Cause=0)  # events go on while every action is refused
         peer.event("Shutdown", Shutdown="Cleanly", Restart="True")
 
-    async with ScriptedPeer(shuts_down, fit) as peer, running(peer.port) as (_, ear):
-        await ear.hears(LinkUp, 2)
+    async def is_still_at_it(peer: Peer) -> None:
+        peer.greet()
+        peer.reply(await peer.action("Login"), "Error", Message="Asterisk is shutting down")
+        await peer.closed.wait()
+
+    with capture_logs() as said:
+        async with ScriptedPeer(shuts_down, is_still_at_it, fit) as peer, running(peer.port) as (_, ear):
+            await ear.hears(LinkUp, 2)
     kinds = [type(event).__name__ for event in ear.events]
-    assert kinds == ["LinkUp", "HungUp", "LinkDown", "LinkUp"]
+    assert kinds == ["LinkUp", "LinkDown", "HungUp", "LinkUp"]
+    assert all(wait_s < asterisk.LONGEST_WAIT_S for reason, wait_s in complaints(said))
+
+
+async def test_an_originate_refused_for_a_shutdown_takes_the_switch_out_of_use_until_it_is_called_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`core shutdown gracefully` waits for the calls in progress; `core abort shutdown` takes it back."""
+    monkeypatch.setattr(asterisk, "PING_EVERY_S", 0.02)
+    aborted = asyncio.Event()
+
+    async def shuts_down(peer: Peer) -> None:
+        await peer.resync()
+        while True:
+            action = await peer.any_action()
+            if action["Action"] == "Originate" or (not aborted.is_set() and peer.dialed):
+                peer.reply(action, "Error", Message="Asterisk is shutting down")
+            else:
+                peer.reply(action)
+
+    async with ScriptedPeer(shuts_down, fit) as peer, running(peer.port) as (switch, ear):
+        await ear.hears(LinkUp)
+        with pytest.raises(TakesNoCalls, match="Asterisk is shutting down"):
+            await switch.originate(CALL_OUT)
+        assert not switch.connected and ear.of(LinkDown)[0].reason == "Asterisk is shutting down"
+        with pytest.raises(NotConnected):
+            await switch.originate(CALL_OUT)
+        assert len(peer.peers) == 1  # the link stays, to hear how the calls end
+        aborted.set()
+        await ear.hears(LinkUp, 2)
+        await switch.originate(CALL_OUT)
+    assert len(ear.of(LinkDown)) == 1 and len(peer.peers[0].dialed) == 1
+
+
+async def test_a_right_that_is_taken_away_takes_the_switch_out_of_use_and_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asterisk, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(asterisk, "REFUSED_WAIT_S", 0.05)
+
+    async def denies(peer: Peer) -> None:
+        await peer.resync()
+        peer.reply(await peer.action("Originate"), "Error", Message="Permission denied")
+        await peer.closed.wait()
+
+    with capture_logs() as said:
+        missing = lacks("originate")
+        async with (
+            ScriptedPeer(denies, missing, missing, fit) as peer,
+            running(peer.port) as (switch, ear),
+        ):
+            await ear.hears(LinkUp)
+            with pytest.raises(TakesNoCalls, match="Permission denied"):
+                await switch.originate(CALL_OUT)
+            await ear.hears(LinkUp, 2)
+    assert len(ear.of(LinkDown)) == 1
+    told = [reason for reason, _ in complaints(said) if "must name originate" in reason]
+    assert len(told) == 1
 
 
 # --- resynchronisation -------------------------------------------------------------------------------------------
@@ -478,4 +562,4 @@ async def test_of_two_switches_one_fails_and_the_other_goes_on() -> None:
         await south.originate(CALL_OUT)
         assert south.connected and not north.connected
         assert ear.of(LinkDown) == []
-        assert good.peers[0].names.count("Originate") == 1
+        assert len(good.peers[0].dialed) == 1
