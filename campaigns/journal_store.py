@@ -47,6 +47,14 @@ FROM (VALUES %s) AS v (call_id, leased_at, at, outcome, cause, tech_cause, ring_
     harbour_played)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.outcome IS NULL
 """
+# What was recorded as dialed before the switch was asked, and was not dialed after all. Runs before ENDED.
+UNCOUNTED = """
+UPDATE number n SET attempts = n.attempts - c.calls FROM (
+    SELECT a.number_id, count(*) AS calls FROM (VALUES %s) AS v (call_id, leased_at)
+    JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    WHERE a.outcome IS NULL GROUP BY a.number_id
+) c WHERE n.id = c.number_id
+"""
 # The lead's next state. A disposition that came first has the last word.
 RECYCLED = """
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
@@ -202,6 +210,7 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
 
 
 def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
+    put(UNCOUNTED, [_key(r) for r in ended if not r.dialed], ID, TIME)
     put(
         ENDED,
         [

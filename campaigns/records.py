@@ -28,7 +28,8 @@ class AttemptEnded(Record, frozen=True, tag="ended"):
     """The one outcome of an originate; sets the attempt, the number's and the lead's next state.
 
     `retry_at` is when the number may be tried again (None: no more by itself); `locked_until` sets a lock-out.
-    `final` takes the lead out of the campaign.
+    `final` takes the lead out of the campaign. What was not `dialed`, since no switch took it, does not count as an
+    attempt on the number.
     """
 
     call_id: str
@@ -44,6 +45,7 @@ class AttemptEnded(Record, frozen=True, tag="ended"):
     retry_at: datetime | None = None
     locked_until: datetime | None = None
     final: bool = False
+    dialed: bool = True
 
 
 class Dispositioned(Record, frozen=True, tag="dispositioned"):

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from campaigns.config import CampaignConfig
 from campaigns.values import Outcome
 
+SOON_S = 60.0  # as long as a cancelled call's delay by default
+
 
 @dataclass(frozen=True, slots=True)
 class After:
@@ -16,6 +18,11 @@ class After:
     retry_at: datetime | None = None
     locked_until: datetime | None = None
     final: bool = False
+
+
+def after_no_call(config: CampaignConfig, at: datetime) -> After:
+    """Decide what follows a call that no switch took: nobody was rung, the lead is as before and comes again soon."""
+    return After(retry_at=at + timedelta(seconds=config.rules.retry_s.get(Outcome.CANCELLED.value, SOON_S)))
 
 
 def after_outcome(config: CampaignConfig, outcome: Outcome, attempts: int, at: datetime) -> After:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns.config import CampaignConfig
 from campaigns.database import reason
 from campaigns.records import AttemptEnded
-from campaigns.recycle import after_outcome
+from campaigns.recycle import after_no_call
 from campaigns.values import Outcome, Permit, Refusal
 from cti.bus import Bus
 from cti.messages import Command, Dispose, Reply, SaveNotes, ScreenPop
@@ -211,6 +211,9 @@ class Engine:
             await self.switches[effect.switch].originate(effect.origination)
         except port.ReplyLost:
             pass  # it may have been placed: events, the resynchronisation or a timer tell
+        except (port.NotConnected, port.TakesNoCalls) as fault:
+            log.info("an originate was not taken", uid=effect.origination.uid, reason=str(fault))
+            self.core.originate_withheld(effect.origination.uid, monotonic())
         except port.SwitchError as fault:
             log.info("an originate was refused", uid=effect.origination.uid, reason=str(fault))
             self.core.originate_refused(effect.origination.uid, monotonic())
@@ -323,6 +326,7 @@ class Engine:
         """The rules have spoken."""
         now = monotonic()
         call = self.core.calls.by_id.get(call_id)
+        taken = False
         with self._faults_counted("rules"):
             if isinstance(answer, Permit):
                 self.core.permitted(call_id, self._caller_id(call), now)
@@ -330,6 +334,10 @@ class Engine:
                 self.core.refused(call_id, answer.reason.value, now)
             else:
                 self.core.refused(call_id, "database", now)
+            taken = True
+        if not taken:
+            with self._faults_counted("a permit that was not taken"):
+                self.core.not_dialed(call_id, now)
         self.flush()
 
     def _caller_id(self, call: Call | None) -> str:
@@ -406,14 +414,14 @@ class Engine:
             names = [c for c in self.core.campaigns.values() if c.id == flight.campaign_id]
             if flight.dialed and names:
                 at = datetime.now(UTC)
-                after = after_outcome(names[0].config, Outcome.CANCELLED, flight.lead.attempts + 1, at)
+                after = after_no_call(names[0].config, at)
                 self.journal.put(
                     AttemptEnded(
                         at=at,
                         call_id=flight.call_id,
                         outcome=Outcome.CANCELLED.value,
                         retry_at=after.retry_at,
-                        final=after.final,
+                        dialed=False,
                     )
                 )
             else:

@@ -32,7 +32,7 @@ class CallState(StrEnum):
 class CallEvent(StrEnum):
     PERMIT = "permit"
     REFUSE = "refuse"
-    CANCEL = "cancel"  # allowed and on record, but not to be dialed any more
+    CANCEL = "cancel"  # allowed and on record, and not dialed after all
     RING = "ring"
     ANSWER = "answer"  # by a human as far as anyone can tell: no machine detection
     SCREEN = "screen"  # answered, machine detection decides
@@ -83,6 +83,7 @@ _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, .
     (S.RESERVED, E.PERMIT): (S.DIALING, (A.ORIGINATE,)),
     (S.RESERVED, E.REFUSE): (S.ENDED, (A.FORGET,)),
     (S.RESERVED, E.CANCEL): (S.ENDED, (A.MARK_CANCELLED, A.SETTLE)),
+    (S.DIALING, E.CANCEL): (S.ENDED, (A.MARK_CANCELLED, A.SETTLE)),
     (S.DIALING, E.RING): (S.RINGING, (A.NOTE_RINGING,)),
     # answered
     (S.SCREENING, E.HUMAN): (S.WAITING, (A.SEEK_SEAT,)),

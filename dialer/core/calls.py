@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
-from campaigns.recycle import after_outcome
+from campaigns.recycle import after_no_call, after_outcome
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
@@ -23,6 +23,7 @@ DIAL_GRACE_S = (
 )
 HARBOUR_LIMIT_S = 45.0  # message and key together; longer means that the dialogue hangs
 CLOSING_LIMIT_S = 5.0  # a hang-up takes milliseconds; after this the channel is given up and recorded
+DETECTION_LIMIT_S = 5.5  # AMD of Asterisk decides within 5 s, also about silence
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
 BRIDGE_TRIES = 3
 
@@ -177,7 +178,9 @@ class Calls:
         self.core.write(AttemptAnswered(at=self.core.wall(now), call_id=call.id))
 
     def _start_screening(self, call: Call, now: float) -> None:
-        self._timer(call, now + self.core.campaigns[call.campaign].config.connect_limit_s)
+        campaign = self.core.campaigns[call.campaign]
+        detected = campaign.ledger.rule.clock == "detected"
+        self._timer(call, now + (DETECTION_LIMIT_S if detected else campaign.config.connect_limit_s))
 
     def _seek_seat(self, call: Call, now: float) -> None:
         """Match at once with the longest-idle seat; else wait, with the connect clock running since the answer."""
@@ -186,7 +189,8 @@ class Calls:
         if call.human_at is None:
             call.human_at = now
             self._pace(call, CallStage.HUMAN, now)
-        answered = call.answered_at if call.answered_at is not None else now
+        begun = call.human_at if campaign.ledger.rule.clock == "detected" else call.answered_at
+        answered = begun if begun is not None else now
         due = (
             answered + campaign.config.connect_limit_s if call.connected_at is None else now + RESCUE_LIMIT_S
         )
@@ -260,7 +264,6 @@ class Calls:
         call.outcome = Outcome.ABANDONED
         campaign = self.core.campaigns[call.campaign]
         self._count_human(call)
-        campaign.ledger.abandoned += 1
         campaign.counts.abandoned += 1
         self._pace(call, CallStage.ABANDONED, now)
 
@@ -309,7 +312,6 @@ class Calls:
             call.human_counted = True
             campaign = self.core.campaigns[call.campaign]
             campaign.counts.humans += 1
-            campaign.ledger.humans += 1
 
     def _record(self, call: Call, outcome: Outcome, now: float) -> None:
         campaign = self.core.campaigns[call.campaign]
@@ -319,12 +321,19 @@ class Calls:
         campaign.counts.outcomes[outcome] += 1
         if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):
             self._count_human(call)
-        if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
+        if outcome is Outcome.HUNG_UP and call.human_at is None:  # during the detection: nobody knows who it was
+            self._pace(call, CallStage.FAILED, now)
+        elif outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
             self._pace(call, STAGES.get(outcome, CallStage.FAILED), now)
         if call.wanted_seat is not None and call.connected_at is None:
             self.core.seats.missed(call.wanted_seat, call, now, outcome.value)
         at = self.core.wall(now)
-        after = after_outcome(campaign.config, outcome, call.lead.attempts + 1, at)
+        dialed = call.dialed_at is not None
+        after = (
+            after_outcome(campaign.config, outcome, call.lead.attempts + 1, at)
+            if dialed
+            else after_no_call(campaign.config, at)
+        )
         self.core.write(
             AttemptEnded(
                 at=at,
@@ -341,6 +350,7 @@ class Calls:
                 retry_at=after.retry_at,
                 locked_until=after.locked_until,
                 final=after.final,
+                dialed=dialed,
             )
         )
         self.core.call_ended(call, outcome, now)

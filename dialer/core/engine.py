@@ -386,6 +386,21 @@ class EngineCore:
         """The switch would not place it: the channel never was."""
         self.handle(port.OriginateFailed(now, "", uid, 0))
 
+    def originate_withheld(self, uid: str, now: float) -> None:
+        """The switch places no calls at all for now, or is not there: it is nothing against this number."""
+        call = self._call(uid)
+        if call is not None:
+            self.not_dialed(call.id, now)
+        else:
+            self.originate_refused(uid, now)
+
+    def not_dialed(self, call_id: str, now: float) -> None:
+        """Nothing was dialed, whatever is on record: the attempt is settled as cancelled and does not count."""
+        call = self.calls.by_id.get(call_id)
+        if call is not None and call.state in (CallState.RESERVED, CallState.DIALING):
+            call.dialed_at = None
+            self.calls.step(call, CallEvent.CANCEL, now)
+
     def join_failed(self, call_id: str, now: float) -> None:
         call = self.calls.by_id.get(call_id)
         if call is not None:

@@ -101,6 +101,19 @@ def test_a_number_that_wants_no_more_calls_is_barred_by_key_or_by_the_agent(db: 
     }
 
 
+def test_what_no_switch_took_is_no_attempt_on_the_number_and_only_once(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    withheld, busy = dialed(campaign), dialed(campaign)
+    undone = AttemptEnded(at=NOON, call_id=withheld.call_id, outcome="cancelled", retry_at=NOON, dialed=False)
+    campaign.record(undone, AttemptEnded(at=NOON, call_id=busy.call_id, outcome="busy"))
+    campaign.record(undone)
+    with db.connect() as connection:
+        rows = connection.execute(text("SELECT e164, attempts FROM number")).all()
+    assert {row.e164: row.attempts for row in rows} == {withheld.number: 0, busy.number: 1}
+    [again] = campaign.lease()
+    assert (again.lead_id, again.attempts) == (withheld.lead_id, 0)
+
+
 def test_the_last_notes_and_the_last_verdict_count(db: Engine) -> None:
     campaign = Campaign(db)
     lead = dialed(campaign)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from campaigns.records import OptedOut
-from tests.core.world import World
+from campaigns.config import parse
+from campaigns.records import AttemptEnded, OptedOut
+from campaigns.values import Outcome
+from tests.core.world import World, config
 
 
 def opted_out(world: World) -> list[tuple[str, str]]:
@@ -36,3 +38,57 @@ def test_a_dialogue_of_no_call_of_ours_is_a_count() -> None:
         world.core.harbour_done(uid, True, True, world.at)
     world.run()
     assert world.records == [] and world.core.anomalies["harbour_of_unknown_call"] == 5
+
+
+# --- a switch that takes no calls --------------------------------------------------------------------------------
+
+
+def ended(world: World) -> AttemptEnded:
+    [record] = [r for r in world.records if isinstance(r, AttemptEnded)]
+    return record
+
+
+def test_a_call_that_the_switch_would_not_take_does_not_count_and_comes_again_soon() -> None:
+    """Its user may not originate, or it shuts down: that is nothing against the number."""
+    world = World(config(rules=parse('name = "x"\nswitch = "y"\n[rules]\nattempts = 1', "x").rules))
+    [call_id] = world.dial()
+    world.core.originate_withheld(f"zdc-{call_id}", world.at)
+    world.run()
+    found = ended(world)
+    assert (found.outcome, found.dialed, found.final) == (Outcome.CANCELLED, False, False)
+    assert found.retry_at is not None and (found.retry_at - found.at).total_seconds() == 60.0
+    world.check()
+
+
+def test_a_call_without_a_delay_for_cancelled_ones_comes_again_all_the_same() -> None:
+    world = World(config(rules=parse('name = "x"\nswitch = "y"\n[rules.retry_s]\nbusy = 1.0', "x").rules))
+    [call_id] = world.dial()
+    world.core.originate_withheld(f"zdc-{call_id}", world.at)
+    world.run()
+    assert ended(world).retry_at is not None and not ended(world).final
+
+
+def test_a_call_that_was_refused_by_itself_counts_and_has_failed() -> None:
+    world = World()
+    [call_id] = world.dial()
+    world.core.originate_refused(f"zdc-{call_id}", world.at)
+    world.run()
+    assert (ended(world).outcome, ended(world).dialed) == (Outcome.FAILED, True)
+
+
+def test_a_call_that_is_heard_of_was_taken_whatever_the_reply_said() -> None:
+    world = World()
+    [call_id] = world.dial()
+    world.ring(f"zdc-{call_id}")
+    world.core.originate_withheld(f"zdc-{call_id}", world.at)
+    world.run()
+    assert call_id in world.core.calls.by_id and world.outcomes() == {}
+
+
+def test_a_seats_phone_that_the_switch_would_not_ring_waits_for_a_redial() -> None:
+    world = World()
+    world.seat(1, ready=False)
+    seat = world.core.seats.by_user[1]
+    world.core.originate_withheld(seat.leg, world.at)
+    world.run()
+    assert seat.state == "no_phone"

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from campaigns.config import parse
+from campaigns.records import AnyRecord, AttemptEnded
 from cti.bus import Bus
 from cti.messages import DialPreviewed, LogIn, Ready, Reply, ScreenPop
 from dialer import engine as engine_module
@@ -22,9 +23,18 @@ from dialer.engine import Engine
 from dialer.journal import Journal
 from dialer.leads import Hopper
 from dialer.metrics import Metrics
-from dialer.switch.port import Answered, LinkUp, Origination, Snapshot
+from dialer.switch.port import (
+    Answered,
+    LinkUp,
+    NotConnected,
+    Origination,
+    Snapshot,
+    SwitchError,
+    TakesNoCalls,
+)
 from tests.dialer.hopper_tables import CAMPAIGN, LIMIT_S, Tables
 
+Kind = TypeVar("Kind", bound=AnyRecord)
 SEAT = LogIn(user_id=1, name="李娜", phone="seat001", campaigns=("spring",))
 
 
@@ -36,6 +46,7 @@ class Line:
 
     def __init__(self) -> None:
         self.dialed: list[Origination] = []
+        self.fault: SwitchError | None = None  # what a customer's originate is answered with
 
     async def run(self, listener: Callable[[Any], None]) -> None:
         self._listener = listener
@@ -43,6 +54,8 @@ class Line:
         await asyncio.Event().wait()
 
     async def originate(self, call: Origination) -> None:
+        if self.fault is not None and call.uid.startswith("zdc-"):
+            raise self.fault
         self.dialed.append(call)
         if call.uid.startswith("zds-"):
             self._listener(Answered(monotonic(), "main", call.uid, "PJSIP/seat"))
@@ -64,7 +77,8 @@ class Floor:
         self.tables, self.line, self.bus = Tables(100), Line(), Bus()
         lines = SwitchLines("main", 50, 100.0, "PJSIP/{number}@carrier", "PJSIP/{endpoint}")
         self.core = EngineCore({"main": lines}, wall_offset=1_700_000_000.0)
-        self.journal = Journal(lambda batch: None, folder, 0)
+        self.records: list[AnyRecord] = []
+        self.journal = Journal(lambda batch: self.records.extend(record for _, record in batch), folder, 0)
         self.hopper = Hopper(self.tables)
         switches: dict[str, Any] = {"main": self.line}
         self.metrics = Metrics()
@@ -79,6 +93,14 @@ class Floor:
         assert (await self.bus.command(msgspec.structs.replace(SEAT, campaigns=campaigns))).ok
         await self.until(lambda: self.core.seats.by_user[1].state == "paused")
         assert (await self.bus.command(Ready(user_id=1))).ok
+
+    def records_of(self, kind: type[Kind]) -> list[Kind]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+    async def ended(self, count: int) -> list[AttemptEnded]:
+        """Wait until so many attempts have ended."""
+        await self.until(lambda: len(self.records_of(AttemptEnded)) >= count)
+        return self.records_of(AttemptEnded)
 
     @property
     def turns(self) -> int:
@@ -151,6 +173,42 @@ async def test_a_fault_on_a_permit_costs_that_call_and_not_the_engine(
         here.engine.flush()
         await here.until(lambda: here.line.customers)
         assert here.core.breaches == {"core_fault": 1}
+        [ended] = await here.ended(1)
+        assert (ended.call_id, ended.outcome, ended.dialed) == (failed[0], "cancelled", False)
+        assert ended.retry_at is not None and failed[0] not in here.core.calls.by_id
+
+
+async def test_a_fault_on_the_way_to_the_dial_costs_that_call_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk, failed = EngineCore.trunk, []
+
+    def fails_once(core: EngineCore, *asked: Any) -> str:
+        if not failed:
+            failed.append(asked)
+            raise KeyError("carrier")
+        return trunk(core, *asked)
+
+    monkeypatch.setattr(EngineCore, "trunk", fails_once)
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        await here.seat()
+        await here.until(lambda: here.line.customers)
+        [ended] = await here.ended(1)
+        assert (ended.outcome, ended.dialed) == ("cancelled", False)
+        assert here.core.calls.lines["main"] == len(here.line.customers) == len(here.core.calls.by_id)
+
+
+async def test_a_switch_that_takes_no_calls_costs_no_lead_an_attempt(tmp_path: Path) -> None:
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        here.line.fault = TakesNoCalls("Asterisk is shutting down")
+        await here.seat()
+        await here.ended(1)
+        here.line.fault = NotConnected("there is no link to the switch main")
+        ends = await here.ended(len(here.records_of(AttemptEnded)) + 2)
+        assert {(end.outcome, end.dialed, end.final) for end in ends} == {("cancelled", False, False)}
+        assert not here.core.breaches
 
 
 @pytest.mark.parametrize("mode", ["preview", "progressive"])
