@@ -168,7 +168,7 @@ def ours(chunks: list[bytes]) -> int:
         nonlocal told
         told += 1
 
-    translation = Translation("pbx", listener)
+    translation = Translation("pbx", listener, lambda: None)
     link = AmiLink(translation.hear)
     translation.begin(LinkUp(monotonic(), "pbx", "22.10.1", Snapshot({}, {})))
     for chunk in chunks:

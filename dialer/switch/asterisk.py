@@ -33,7 +33,7 @@ from dialer.switch.port import (
     TakesNoCalls,
 )
 from dialer.switch.protocol import AmiLink, open_link
-from dialer.switch.translation import Translation
+from dialer.switch.translation import HELD, Translation
 from dialer.switch.wire import Message, variables
 
 log = structlog.get_logger(__name__)
@@ -109,7 +109,7 @@ class AsteriskSwitch:
         self._listener = listener
         wait_s, told = FIRST_WAIT_S, ""
         while True:
-            translation = Translation(self.name, listener)
+            translation = Translation(self.name, listener, self._give_up)
             try:
                 self._link = await open_link(self._host, self._port, translation.hear)
                 await self._log_in(self._link)
@@ -152,7 +152,8 @@ class AsteriskSwitch:
             await link.ask("Originate", headers)
         except ActionRefused as fault:
             if is_denied(fault):
-                link.close()  # the next log-in finds the right missing, says so, and waits
+                # The next log-in finds the right missing, says so, and waits.
+                link.close(f"Originate: {fault}")
             elif is_shutting_down(fault):
                 self._shut_down()
             else:
@@ -263,6 +264,12 @@ class AsteriskSwitch:
         if self._up:
             self._up = False
             self._listener(LinkDown(monotonic(), self.name, reason))
+
+    def _give_up(self) -> None:
+        """More came before the snapshot than can be held: nobody would know any more how the calls stand."""
+        self.stats.faults["held_too_many"] += 1
+        if self._link is not None:
+            self._link.close(f"it told {HELD} events before it had listed its channels")
 
     def _close(self, translation: Translation) -> None:
         translation.end()

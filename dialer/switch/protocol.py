@@ -81,9 +81,9 @@ class AmiLink(AMIProtocol):
     def eof_received(self) -> bool:
         return False  # close our side too
 
-    def close(self) -> None:
+    def close(self, why: str = "closed by us") -> None:
         """Close; every reply that is still waited for is lost. Nothing is kept for sending again."""
-        self._end("closed by us")
+        self._end(why)
         self.transport.abort()
 
     # --- actions --------------------------------------------------------------------------------------------------

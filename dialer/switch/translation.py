@@ -8,7 +8,6 @@ outright. So a failed OriginateResponse waits a moment for the Hangup that knows
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
@@ -34,16 +33,22 @@ GRACE_S = 0.5  # between a failed OriginateResponse and its Hangup; seen: up to 
 TIMED_OUT = 3  # OriginateResponse's Reason for the ring limit
 ENDED = 1_000  # how many are remembered: what follows a channel's end was seen up to some milliseconds later
 AMD_STATUSES = frozenset({"HUMAN", "MACHINE", "NOTSURE", "HANGUP"})
-HELD = 50_000  # events kept while a snapshot is taken; past it the link is of no use
+HELD = 50_000  # events kept while a snapshot is taken; past it the link is given up: one that is lost may be an answer
 
 
 class Translation:
-    """The events of one link. Until :meth:`begin` they are held back; after :meth:`end` nothing is said any more."""
+    """The events of one link. Until :meth:`begin` they are held back; after :meth:`end` nothing is said any more.
 
-    def __init__(self, switch: str, listener: Callable[[SwitchEvent], None]) -> None:
+    `give_up` is called, once, when there is no holding back any more.
+    """
+
+    def __init__(
+        self, switch: str, listener: Callable[[SwitchEvent], None], give_up: Callable[[], None]
+    ) -> None:
         self._switch = switch
         self._listener = listener
-        self._held: deque[tuple[str, Message, float]] | None = deque(maxlen=HELD)
+        self._give_up = give_up
+        self._held: list[tuple[str, Message, float]] | None = []
         self._answered: set[str] = set()
         self._failed: dict[str, tuple[int, asyncio.TimerHandle]] = {}  # reason, and the grace's end
         self._ended: dict[str, None] = {}  # the newest that are over: what comes after says nothing new
@@ -61,10 +66,15 @@ class Translation:
 
     def hear(self, name: str, message: Message, at: float) -> None:
         """Take an event off the wire. Hot path."""
-        if self._held is not None:
-            self._held.append((name, message, at))
-            return
         if self._over:
+            return
+        if self._held is not None:
+            if len(self._held) < HELD:
+                self._held.append((name, message, at))
+            else:
+                self._held.clear()
+                self.end()
+                self._give_up()
             return
         uid = message.get("Uniqueid", "")
         if not uid.startswith(OURS):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dialer.switch import asterisk
+from dialer.switch import asterisk, translation
 from dialer.switch.asterisk import WANTED
 from dialer.switch.port import (
     Answered,
@@ -425,6 +425,27 @@ async def test_the_snapshot_comes_before_every_event_and_what_happened_meanwhile
     assert {uid: c.state for uid, c in up.snapshot.channels.items()} == {CALL: 6, LEG: 6, OTHER: 5}
     assert up.snapshot.channels[CALL].connected_s == 62.0
     assert up.snapshot.bridges == {"b1": (CALL, LEG)}
+
+
+async def test_a_switch_that_tells_too_much_before_its_channels_is_given_up_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rather than one event less, which may be an answer, a new link and a new snapshot."""
+    monkeypatch.setattr(translation, "HELD", 20)
+
+    async def talks_too_much(peer: Peer) -> None:
+        await peer.accept()
+        await peer.filters()
+        for _ in range(30):
+            peer.event("Newstate", Uniqueid=CALL, ChannelState=UP)
+        await peer.closed.wait()
+
+    with capture_logs() as said:
+        async with ScriptedPeer(talks_too_much, fit) as peer, running(peer.port) as (switch, ear):
+            await ear.hears(LinkUp)
+    assert ear.story == [] and len(peer.peers) == 2
+    assert switch.stats.faults == {"held_too_many": 1}
+    assert "events before it had listed its channels" in complaints(said)[0][0]
 
 
 async def test_a_call_that_was_up_in_the_snapshot_is_not_answered_again() -> None:

@@ -54,7 +54,7 @@ class Line:
 
     def __init__(self) -> None:
         self.heard: list[SwitchEvent] = []
-        self.translation = Translation("main", self.heard.append)
+        self.translation = Translation("main", self.heard.append, lambda: None)
         self.translation.begin(LinkUp(AT, "main", "22", Snapshot({}, {})))
         self.heard.clear()
 
