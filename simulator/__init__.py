@@ -1,4 +1,4 @@
-"""A call centre without telephones: a virtual switch that speaks AMI, and the people at its far ends."""
+"""A call centre without telephones: a virtual switch with people at its far ends, and a floor in virtual time."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Figures:
         return self.abandoned / self.answered if self.answered else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """One day of one floor under one law. Times are seconds of all seats, without the warm-up."""
 

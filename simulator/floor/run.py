@@ -89,7 +89,8 @@ def simulate_floor(scenario: Scenario, law: FloorLaw, seed: int, ask_every_s: fl
 def simulate_plainly(scenario: Scenario, ratio: float, seed: int, fast: bool = True) -> Result:
     """A day with a fixed number of lines for each idle seat; 1 is progressive.
 
-    The same as `simulate` with our own pacer in its modes progressive and ratio. Runs compiled where numba is installed and `fast` asks for it, to the same result.
+    The same as `simulate` with our own pacer in its modes progressive and ratio. Runs compiled where numba is
+    installed and `fast` asks for it, to the same result.
     """
     building = Building(scenario, seed)
     if fast and compiled.available():

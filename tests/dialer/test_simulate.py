@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from dialer.cli import main
 
+pytestmark = pytest.mark.timeout(180)  # numba compiles once on a new machine
 TINY = """
 story = "Two seats for half an hour."
 hours = 0.5

@@ -19,6 +19,7 @@ from tests.simulator.floor.days import always, campaign, floor
 DAYS = 16
 HOURS = 400.0
 T_999 = 4.07  # two-sided quantile of Student's t, 15 degrees of freedom
+pytestmark = pytest.mark.timeout(180)  # numba compiles once on a new machine
 
 
 def assert_within(closed_form: float, values: list[float]) -> None:

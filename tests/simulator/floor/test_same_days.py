@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from benchmarks.simulator import SimpyFloor
 from pacing.contract import CallEvent, CallStage, Event, Mode, Pacer, PacingConfig, SeatEvent, SeatState
 from pacing.pacer import CampaignPacer
 from simulator.floor import (
@@ -27,6 +28,7 @@ from simulator.floor.fates import BLOCK
 from simulator.policies.issabel import Issabel
 
 HOURS = 1.0
+pytestmark = pytest.mark.timeout(180)  # numba compiles once on a new machine
 
 
 def short(name: str) -> Scenario:
@@ -56,6 +58,14 @@ def test_compiled_or_not_and_under_our_own_pacer_it_is_the_same_day_to_the_bit(n
         assert figures(simulate_plainly(scenario, ratio, 3)) == figures(slow)
     pacer = simulate(scenario, plain(Mode.RATIO, 2.5), 3)
     assert (pacer.events, pacer.total) == (slow.events, slow.total)
+
+
+def test_a_model_in_simpy_that_shares_nothing_but_the_people_comes_to_the_same_figures() -> None:
+    scenario = short("yardstick-20")
+    ours, theirs = simulate_plainly(scenario, 1.0, 9), SimpyFloor(scenario, 9)
+    theirs.run(scenario.end_s)
+    assert (theirs.total("dials"), theirs.total("connected")) == (ours.dials, ours.connected)
+    assert theirs.occupancy() == pytest.approx(ours.occupancy, abs=1e-12)
 
 
 def test_without_numba_it_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

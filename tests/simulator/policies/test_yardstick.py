@@ -8,6 +8,7 @@ from simulator.floor import Result, load
 from simulator.policies.registry import BOUND, UnknownPolicy, names, policy
 
 SEEDS = (1, 2, 3)
+pytestmark = pytest.mark.timeout(180)  # numba compiles once on a new machine
 
 
 def days(scenario: str, law: str, seeds: tuple[int, ...] = SEEDS) -> list[Result]:
