@@ -120,6 +120,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
     metrics, core = daemon.metrics, daemon.engine.core
     samples = {"pop": metrics.pop_samples, "connect": metrics.connect_samples, "lag": metrics.lag_samples}
     most = cpu = began = 0.0
+    dials = 0
     while True:
         await asyncio.sleep(0.05)
         most = max(most, len(core.calls.by_id))

@@ -18,7 +18,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 CALLER_ID = re.compile(r"\+?[0-9]{3,20}")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-MODES = ("preview", "progressive", "ratio")
+MODES = ("preview", "progressive", "ratio", "predictive")
 
 DAY_S = 86_400.0
 LONGEST_S = 36_500 * DAY_S  # a century: the instant that a delay leads to must still be a date
@@ -45,13 +45,17 @@ class SafeHarbour(_Part, frozen=True):
 
 
 class Disposition(_Part, frozen=True):
-    """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay."""
+    """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay.
+
+    `machine`: it says that no person was on the line.
+    """
 
     code: str
     label: dict[str, str]
     key: str = ""
     final: bool = False
     retry_after_s: float | None = None
+    machine: bool = False
 
 
 class Window(_Part, frozen=True):
@@ -86,7 +90,6 @@ class Rules(_Part, frozen=True):
         }
     )
     lock_out_s: float = 3 * DAY_S
-    abandon_window_days: int = 30
 
 
 DEFAULT_DISPOSITIONS = (
@@ -100,9 +103,32 @@ DEFAULT_DISPOSITIONS = (
     Disposition(code="not_interested", label={"en": "Not interested", "zh": "无意向"}, key="3", final=True),
     Disposition(code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", final=True),
     Disposition(
-        code="machine", label={"en": "Answering machine", "zh": "语音信箱"}, key="5", retry_after_s=DAY_S
+        code="machine",
+        label={"en": "Answering machine", "zh": "语音信箱"},
+        key="5",
+        retry_after_s=DAY_S,
+        machine=True,
     ),
 )
+
+
+PROFILES = ("us", "uk", "cn", "life")
+
+
+class Abandon(_Part, frozen=True):
+    """How abandoned calls are counted against `target`: a regulator's profile, and what of it is different here.
+
+    `us` counts over 30 days (16 CFR 310.4(b)(4)), `uk` over 24 hours with machines deducted (Ofcom), `cn` over 24
+    hours, `life` over the campaign's whole life. `window_days` is the window, `hung_up_counts` whether people who left
+    before the connect limit are answers, `deduct_machines` whether abandons are reduced by the share of machines that
+    agents found, `clock` where the connect limit begins: at the `answer`, or when a person was `detected`.
+    """
+
+    profile: str = "us"
+    window_days: float | None = None
+    hung_up_counts: bool | None = None
+    deduct_machines: bool | None = None
+    clock: str | None = None
 
 
 class CampaignConfig(_Part, frozen=True):
@@ -128,6 +154,7 @@ class CampaignConfig(_Part, frozen=True):
     amd: bool = False
     wrap_up_s: float = 30.0
     safe_harbour: SafeHarbour = SafeHarbour()
+    abandon: Abandon = Abandon()
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
     rules: Rules = msgspec.field(default_factory=Rules)
 
@@ -215,6 +242,14 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "safe_harbour.message",
         "must name a sound of the switch, without its extension",
     )
+    abandon = config.abandon
+    check(abandon.profile in PROFILES, "abandon.profile", f"must be one of {', '.join(PROFILES)}")
+    check(
+        abandon.window_days is None or 1 / 24 <= abandon.window_days <= 366,
+        "abandon.window_days",
+        "must be between an hour (0.042) and 366",
+    )
+    check(abandon.clock in (None, "answer", "detected"), "abandon.clock", "must be answer or detected")
     _check_dispositions(config, check)
     _check_rules(config.rules, check)
     return found
@@ -262,7 +297,6 @@ def _check_rules(rules: Rules, check) -> None:  # type: ignore[no-untyped-def]
         )
         check(0 <= delay <= LONGEST_S, f"rules.retry_s.{outcome}", DELAY)
     check(0 <= rules.lock_out_s <= LONGEST_S, "rules.lock_out_s", DELAY)
-    check(1 <= rules.abandon_window_days <= 365, "rules.abandon_window_days", "must be between 1 and 365")
 
 
 def known_zone(name: str) -> bool:

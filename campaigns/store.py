@@ -28,12 +28,16 @@ VERSION = text("""
 INSERT INTO campaign_version (campaign_id, version, text, applied_by, applied_at)
 VALUES (:campaign, :version, :text, :who, :at) RETURNING change
 """)
-ABANDONED = text("""
-SELECT count(*) FILTER (WHERE outcome = 'abandoned') AS abandoned,
-    count(*) FILTER (WHERE outcome IN ('connected', 'abandoned')
-        OR (outcome = 'hung_up' AND amd IS DISTINCT FROM 'MACHINE')) AS humans
-FROM attempt WHERE campaign_id = :campaign AND dialed_at >= :since AND leased_at >= :since
+WINDOW = text("""
+SELECT count(*) FILTER (WHERE a.connected_at IS NOT NULL) AS connected,
+    count(*) FILTER (WHERE a.outcome = 'hung_up' AND a.amd IS DISTINCT FROM 'MACHINE') AS hung_up,
+    count(*) FILTER (WHERE a.outcome = 'abandoned') AS abandoned,
+    count(*) FILTER (WHERE a.connected_at IS NOT NULL AND d.code = ANY(:machine_codes)) AS machines
+FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id
+WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.leased_at >= :since
 """)
+LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")
+KEEP_LEARNED = text("UPDATE campaign SET learned = :learned WHERE id = :campaign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,21 @@ class CampaignStore:
                 return each
         return None
 
-    def abandoned(self, campaign_id: int, window_days: int, now: datetime) -> tuple[int, int]:
-        """Answered humans and abandoned calls over the last `window_days`."""
-        values = {"campaign": campaign_id, "since": now - timedelta(days=window_days)}
+    def window(
+        self, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str] = ()
+    ) -> tuple[int, int, int, int]:
+        """Of the last `length`: connected, hung up while waiting, abandoned; and those connected that were machines."""
+        values = {"campaign": campaign_id, "since": now - length, "machine_codes": list(machine_codes)}
         with self._engine.connect() as connection:
-            row = connection.execute(ABANDONED, values).one()
-        return row.humans, row.abandoned
+            row = connection.execute(WINDOW, values).one()
+        return row.connected, row.hung_up, row.abandoned, row.machines
+
+    def learned(self, campaign_id: int) -> str:
+        """What pacing kept with the campaign, empty when nothing."""
+        with self._engine.connect() as connection:
+            return connection.execute(LEARNED, {"campaign": campaign_id}).scalar_one_or_none() or ""
+
+    def keep_learned(self, campaign_id: int, learned: str) -> None:
+        """Keep what pacing has learned with the campaign."""
+        with self._engine.begin() as connection:
+            connection.execute(KEEP_LEARNED, {"campaign": campaign_id, "learned": learned})

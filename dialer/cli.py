@@ -396,6 +396,50 @@ def virtual_switch(arguments: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 1),
+    help="Share of answered people that may be abandoned; 0.03 by default.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["predictive", "progressive", "ratio"]),
+    help="How to dial; predictive by default.",
+)
+@click.option(
+    "--config",
+    "campaign_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A campaign file whose pacing settings hold; --target and --mode overrule it.",
+)
+def pace(target: float | None, mode: str | None, campaign_file: Path | None) -> None:
+    """Pacing as a filter for other dialers: JSON lines of events on stdin, decisions on stdout.
+
+    A line each: {"t": 12.3, "seat": 7, "state": "idle"}, {"t": 12.3, "call": 991, "event": "dialed"}, and the question
+    {"t": 12.3, "decide": true, "free_lines": 30}, answered at once by {"dial": 3, "why": {...}}.
+    """
+    import msgspec
+
+    from campaigns.config import CampaignConfig
+    from campaigns.config import ConfigError as CampaignError
+    from campaigns.config import load as load_campaign
+    from dialer.core.campaign import pacing_config
+    from dialer.pace import serve
+
+    try:
+        campaign = (
+            load_campaign(campaign_file)
+            if campaign_file is not None
+            else CampaignConfig(name="filter", switch="none", mode="predictive")
+        )
+    except CampaignError as fault:
+        fail(str(fault))
+    changes = {"target": target, "mode": mode}
+    campaign = msgspec.structs.replace(campaign, **{k: v for k, v in changes.items() if v is not None})
+    serve(pacing_config(campaign), sys.stdin.buffer, sys.stdout.buffer)
+
+
+@main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script: eval "$(dialer completion bash)"."""

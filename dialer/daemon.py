@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic, time
 from typing import TypeVar
@@ -30,6 +32,7 @@ from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
+from campaigns.values import Outcome
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
@@ -63,6 +66,8 @@ log = structlog.get_logger(__name__)
 
 WATCH_S = 1.0  # how often applied versions are looked for; live within 2 s
 COUNT_EVERY = 10  # watches between two counts of the leads left
+LEARNED_EVERY = 60  # watches between two savings of what pacing has learned
+WHOLE_LIFE = timedelta(days=36_500)  # of a campaign
 LEDGER_EVERY = 600  # watches between two readings of the abandon window
 PARTITIONS_EVERY = 3_600  # watches between two looks at the calendar
 
@@ -190,6 +195,8 @@ class Daemon:
             if stopping.done():
                 log.info("draining", limit_s=self._drain_limit_s)
                 await engine.drain(lambda: self._drain_limit_s)
+                with contextlib.suppress(SQLAlchemyError):  # the database is away: what was kept last holds
+                    await self._keep_learned(engine, store)
         finally:
             faults = await _take_down([*parts, stopping])
             await agi.stop()
@@ -242,7 +249,8 @@ class Daemon:
                     switch=found.config.switch,
                 )
             if fresh:
-                await self._read_ledger(engine, store, name, now)
+                await self._read_learned(engine, store, name)
+            await self._read_ledger(engine, store, name, now)
 
     def _stop_unreadable(self, engine: Engine, found: Unreadable) -> None:
         """Nobody knows what its newest version wants; the others go on, and so do its calls in progress."""
@@ -257,10 +265,34 @@ class Daemon:
 
     async def _read_ledger(self, engine: Engine, store: CampaignStore, name: str, now: datetime) -> None:
         campaign = engine.core.campaigns[name]
-        days = campaign.config.rules.abandon_window_days
-        humans, abandoned = await self._in_store(lambda: store.abandoned(campaign.id, days, now))
+        window_s = campaign.ledger.rule.window_s
+        length = timedelta(seconds=window_s) if window_s is not None else WHOLE_LIFE
+        machines = [d.code for d in campaign.config.dispositions if d.machine]
+        connected, hung_up, abandoned, found = await self._in_store(
+            lambda: store.window(campaign.id, length, now, machines)
+        )
         if engine.journal.depth == 0:  # else the tables lag behind what we counted ourselves
-            campaign.ledger.humans, campaign.ledger.abandoned = humans, abandoned
+            hearing = sum(  # the message: on record as abandoned when it is over
+                call.outcome is Outcome.ABANDONED and call.campaign == name
+                for call in engine.core.calls.by_id.values()
+            )
+            campaign.ledger.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
+
+    async def _read_learned(self, engine: Engine, store: CampaignStore, name: str) -> None:
+        """Give pacing what it had learned before the last stop; without it, it learns anew."""
+        campaign = engine.core.campaigns[name]
+        learned = await self._in_store(lambda: store.learned(campaign.id))
+        if not learned:
+            return
+        try:
+            campaign.pacer.restore(json.loads(learned))
+        except ValueError as fault:
+            log.warning("pacing learns anew", campaign=name, reason=str(fault))
+
+    async def _keep_learned(self, engine: Engine, store: CampaignStore) -> None:
+        for campaign in list(engine.core.campaigns.values()):
+            learned = json.dumps(campaign.pacer.learned(), separators=(",", ":"))
+            await self._in_store(partial(store.keep_learned, campaign.id, learned))
 
     async def _watch(self, engine: Engine, store: CampaignStore, hopper: Hopper) -> None:
         folder = CampaignFolder(self.config.campaigns.folder, store, self.metrics)
@@ -277,6 +309,8 @@ class Daemon:
                 if turn % LEDGER_EVERY == 0:
                     for name in list(engine.core.campaigns):
                         await self._read_ledger(engine, store, name, datetime.now(UTC))
+                if turn % LEARNED_EVERY == 0:
+                    await self._keep_learned(engine, store)
                 if turn % PARTITIONS_EVERY == 0 and self.database is not None:
                     await asyncio.to_thread(
                         database.ensure_partitions, self.database, datetime.now(UTC).date()

@@ -19,11 +19,24 @@ from cti.server import CannotListen
 from dialer.core.call import Call, CallState
 from dialer.core.engine import EngineCore
 from dialer.core.seat import SeatState
+from pacing.contract import Decision
 
 FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 RINGING_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 TINY_S = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05)
 KEPT = 200_000  # samples kept for the percentiles of a run's summary
+
+# The figures of a pacing decision that are exported; see pacing/pacer.py.
+FIGURES = (
+    "idle_seats",
+    "in_air",
+    "expected_free",
+    "expected_answers",
+    "risk",
+    "risk_limit",
+    "earned",
+    "answer_share",
+)
 
 INVARIANTS = (
     "lead_in_flight_twice",
@@ -120,6 +133,19 @@ class Metrics:
         self.abandon_target = Gauge(
             "zhudong_abandon_target_ratio", "What the rate must not exceed.", ("campaign",), registry=registry
         )
+        self.pacing_figure = Gauge(
+            "zhudong_pacing_figure",
+            "What the last pacing decision rested on.",
+            ("campaign", "figure"),
+            registry=registry,
+        )
+        self.pacing_bound = Gauge(
+            "zhudong_pacing_bound",
+            "1 for the constraint that bound the last pacing decision.",
+            ("campaign", "bound"),
+            registry=registry,
+        )
+        self._bound: dict[str, str] = {}
         self.switch_up = Gauge(
             "zhudong_switch_up", "1 while the switch can be used.", ("switch",), registry=registry
         )
@@ -201,12 +227,26 @@ class Metrics:
                 self._refusals.set(count, name, reason)
             self.abandon_rate.labels(name).set(campaign.ledger.rate)
             self.abandon_target.labels(name).set(campaign.config.target)
+            self._pacing(name, campaign.decision)
         for name, lines in core.switches.items():
             self.switch_up.labels(name).set(1 if lines.up else 0)
         for anomaly, count in core.anomalies.items():
             self._anomalies.set(count, anomaly)
         for invariant, count in core.breaches.items():
             self._breaches.set(count, invariant)
+
+    def _pacing(self, campaign: str, decision: Decision) -> None:
+        """The figures behind the last decision, and the constraint that bound it."""
+        for figure in FIGURES:
+            value = decision.why.get(figure)
+            if isinstance(value, (int, float)):
+                self.pacing_figure.labels(campaign, figure).set(value)
+        before = self._bound.get(campaign)
+        if before != decision.bound:
+            if before is not None:
+                self.pacing_bound.labels(campaign, before).set(0)
+            self.pacing_bound.labels(campaign, decision.bound).set(1)
+            self._bound[campaign] = decision.bound
 
     def stream(self, switch: str, events: Mapping[str, int], faults: Mapping[str, int]) -> None:
         """Copy what a switch's adapter counted."""

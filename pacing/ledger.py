@@ -79,13 +79,12 @@ class AbandonLedger:
         self._machines += 1
         self._bucket(at)[4] += 1
 
-    def seed(self, at: float, answered: int, abandoned: int) -> None:
+    def seed(self, at: float, connected: int, hung_up: int, abandoned: int, machines: int = 0) -> None:
         """Begin anew from what the books say of the window up to `at`."""
+        self._connected, self._hung_up = float(connected), float(hung_up)
+        self._abandoned, self._machines = float(abandoned), float(machines)
         self._buckets.clear()
-        self._connected = float(max(0, answered - abandoned))
-        self._hung_up = self._machines = 0.0
-        self._abandoned = float(abandoned)
-        self._buckets.append([at, self._connected, 0.0, self._abandoned, 0.0])
+        self._buckets.append([at, self._connected, self._hung_up, self._abandoned, self._machines])
 
     def take_rule(self, rule: AbandonRule) -> None:
         """Count by another rule from now on; what is known stays."""

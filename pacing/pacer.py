@@ -59,7 +59,9 @@ class CampaignPacer:
         self._leaving: dict[Hashable, tuple[SeatState, float]] = {}  # busy, and will take no further customer
         self._air = Roster()  # calls without an answer of a person so far, since they were dialed
         self._waiting: set[Hashable] = set()  # people who wait for a seat
-        self._answered: dict[Hashable, tuple[float, float]] = {}  # picked up: when, at which age
+        self._picked_up: dict[Hashable, float] = {}  # and nobody said yet by whom: when
+        self._told_by_answer = False  # people are connected without a word that they are people
+        self._ages: dict[Hashable, float] = {}  # of the calls of people, when they answered
         self._lists: dict[Hashable, Hashable | None] = {}
         self._settled: dict[Hashable, None] = {}  # oldest first
         self._binding = 1.0  # how often the risk limit was what bound, lately
@@ -195,6 +197,8 @@ class CampaignPacer:
             if event.leaving and seat not in self._leaving:
                 since = (self._talking if state is SeatState.TALK else self._wrapping).pop(seat)
                 self._leaving[seat] = (state, at if since is None else since)
+            elif not event.leaving and seat in self._leaving:  # it stays after all
+                self._start(seat, *self._leaving.pop(seat))
 
     def _doing(self, seat: Hashable) -> SeatState | None:
         """Talk or wrap-up, None for neither."""
@@ -241,16 +245,17 @@ class CampaignPacer:
             self._air.add(call, at, level)
             self._lists[call] = event.list_id
             self._model.dialed(call)
-        if stage is CallStage.ANSWERED:
-            self._answered.setdefault(call, (at, at))
-        elif stage is CallStage.HUMAN and call in self._air:
+        if stage is CallStage.ANSWERED and not self._told_by_answer:
+            self._picked_up.setdefault(call, at)
+        elif stage in (CallStage.HUMAN, CallStage.ANSWERED) and call in self._air:
             self._person(call, at)
 
     def _person(self, call: Hashable, at: float, waits: bool = True) -> None:
         """A person is on the line."""
         since = self._air.pop(call)
         if since is not None:
-            self._model.answers.ended(at - since, True, self._lists.pop(call, None))
+            self._ages[call] = at - since
+            self._model.answers.ended(at - since, True, self._lists.get(call))
         if waits:
             self._waiting.add(call)
 
@@ -259,20 +264,24 @@ class CampaignPacer:
         known = call in self._air or call in self._waiting
         if stage in PERSON:
             if call in self._air:  # nobody said that it was a person: at the latest when it was picked up
-                picked_up = self._answered.get(call, (at, at))[0]
-                self._person(call, picked_up, waits=False)
+                picked_up = self._picked_up.get(call)
+                self._told_by_answer = self._told_by_answer or picked_up is not None
+                self._person(call, at if picked_up is None else picked_up, waits=False)
             if known:
                 self._count(stage, at)
         elif call in self._air:
             since = self._air.pop(call) or 0.0
-            self._model.answers.ended(at - since, False, self._lists.pop(call, None))
+            self._model.answers.ended(at - since, False, self._lists.get(call))
+        elif call in self._ages:
+            self._model.answers.was_no_person(self._ages[call], self._lists.get(call))
         if known:
             lost = stage is CallStage.ABANDONED
             self._model.done(call, stage in PERSON, lost, self._binding > 0.5)
         if stage is CallStage.CONNECTED and event.seat is not None and event.seat in self._idle:
             self._seat(SeatEvent(at, event.seat, SeatState.TALK))  # its own event is on the way
         self._waiting.discard(call)
-        self._answered.pop(call, None)
+        self._picked_up.pop(call, None)
+        self._ages.pop(call, None)
         self._lists.pop(call, None)
         self._settled[call] = None
         if len(self._settled) > REMEMBERED:

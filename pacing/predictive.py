@@ -94,7 +94,9 @@ class Predictive:
         """Draw up the tables anew when enough has been learned since the last time, or some time has gone by."""
         seen = self.answers.dials + self.release.talk.count + self.release.wrap.count
         learned = seen - self._seen
-        enough = max(4.0, min(60.0, seen / 25), len(air) / 20)  # a table costs as much as everybody it looks at
+        enough = max(
+            4.0, min(60.0, seen / 25), len(air) / 20
+        )  # a table costs as much as everybody it looks at
         if learned < enough and now - self._refreshed_at < REFRESH_S:
             return
         self._seen, self._refreshed_at = seen, now

@@ -75,14 +75,24 @@ class AnswerModel:
         if list_id is not None and self.dials > MATURE_DIALS:
             self._learn_list(list_id, person, float(self._exposure[place]))
 
+    def was_no_person(self, age_s: float, list_id: Hashable | None = None) -> None:
+        """Take back that a person answered at this age: it was a machine."""
+        place = min(BINS - 1, max(0, int(age_s / BIN_S)))
+        moved = min(self._weight, float(self._person[place]))
+        self._person[place] -= moved
+        self._other[place] += moved
+        self._seen -= 1
+        if list_id in self._lists:
+            self._lists[list_id][0] = max(0.0, self._lists[list_id][0] - 1.0)
+
     def advance(self, ages_s: Floats) -> None:
         """Measure the level: answers since the last time against those the table expected of everybody in the air."""
-        exposure = self._ended_exposure + float(self._exposure[self._places(ages_s)].sum())
+        exposure = self._ended_exposure + float(self._exposure_so_far[self._places(ages_s)].sum())
         expected, self._measured = max(0.0, exposure - self._measured), exposure
         if self.dials >= MATURE_DIALS:
             for level, memory in ((self._slow, SLOW_ANSWERS), (self._fast, FAST_ANSWERS)):
                 keep = math.exp(-expected / memory)
-                level[0] = level[0] * keep + self._seen
+                level[0] = max(0.0, level[0] * keep + self._seen)
                 level[1] = level[1] * keep + expected
         self._seen = 0
 
@@ -106,9 +116,10 @@ class AnswerModel:
         person, other = person / excess, other / excess
         alive = np.concatenate(([1.0], np.cumprod(np.maximum(1.0 - person - other, 0.0))))
         answered = np.concatenate(([0.0], np.cumsum(alive[:-1] * person)))
-        # The exposure up to the middle of each bin: what the level is measured against.
-        self._exposure: Floats = np.cumsum(person) - person / 2
-        self._ended_exposure, self._measured = 0.0, float(self._exposure[self._places(ages_s)].sum())
+        # Answers the table expects of a dial that ended in a bin, and of one that is in the air in it.
+        self._exposure: Floats = np.cumsum(person)
+        self._exposure_so_far: Floats = self._exposure - person
+        self._ended_exposure, self._measured = 0.0, float(self._exposure_so_far[self._places(ages_s)].sum())
         self._table_deviation = 1.0 / math.sqrt(max(1.0, float(self._person.sum()) / self._weight))
         self.share = float(answered[-1])  # of new dials, answered by a person, as in the table
         edges = np.arange(BINS + 1, dtype=np.float64) * BIN_S

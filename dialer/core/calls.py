@@ -321,7 +321,9 @@ class Calls:
         campaign.counts.outcomes[outcome] += 1
         if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):
             self._count_human(call)
-        if outcome is Outcome.HUNG_UP and call.human_at is None:  # during the detection: nobody knows who it was
+        if (
+            outcome is Outcome.HUNG_UP and call.human_at is None
+        ):  # during the detection: nobody knows who it was
             self._pace(call, CallStage.FAILED, now)
         elif outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
             self._pace(call, STAGES.get(outcome, CallStage.FAILED), now)

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from campaigns.config import CampaignConfig
-from pacing.contract import Decision, Mode, Pacer, PacingConfig, Room
+from campaigns.config import Abandon, CampaignConfig
+from pacing.contract import Decision, Mode, PacingConfig, Room
+from pacing.ledger import DAY_S, PROFILES, AbandonLedger, AbandonRule
 from pacing.pacer import CampaignPacer
 
 
 def pacing_config(config: CampaignConfig) -> PacingConfig:
     """What of a campaign's config concerns pacing."""
     return PacingConfig(
-        mode=Mode(config.mode), ratio=config.ratio, target=config.target, max_lines=config.max_lines
+        mode=Mode(config.mode),
+        ratio=config.ratio,
+        target=config.target,
+        max_lines=config.max_lines,
+        connect_limit_s=config.connect_limit_s,
+        ring_limit_s=config.ring_limit_s,
+        wrap_limit_s=config.wrap_up_s or None,
+        rule=abandon_rule(config.abandon),
     )
 
 
-@dataclass(slots=True)
-class AbandonLedger:
-    """Answered humans and abandoned calls over the campaign's legal window, history included."""
-
-    humans: int = 0
-    abandoned: int = 0
-
-    @property
-    def rate(self) -> float:
-        return self.abandoned / self.humans if self.humans else 0.0
-
-    def surplus(self, target: float) -> int:
-        """How many more calls could all be abandoned with the rate still at or under `target`.
-
-        n more abandoned humans keep (abandoned + n) / (humans + n) <= target when
-        n <= (target * humans - abandoned) / (1 - target).
-        """
-        if target >= 1.0:
-            return 1_000_000
-        return max(0, math.floor((target * self.humans - self.abandoned) / (1.0 - target) + 1e-9))
+def abandon_rule(abandon: Abandon) -> AbandonRule:
+    """The profile with what the campaign changes of it."""
+    changed: dict[str, Any] = {
+        "hung_up_counts": abandon.hung_up_counts,
+        "deduct_machines": abandon.deduct_machines,
+        "clock": abandon.clock,
+        "window_s": None if abandon.window_days is None else abandon.window_days * DAY_S,
+    }
+    return replace(PROFILES[abandon.profile], **{k: v for k, v in changed.items() if v is not None})
 
 
 @dataclass(slots=True)
@@ -60,13 +58,12 @@ class Campaign:
     def __init__(self, campaign_id: int, config: CampaignConfig) -> None:
         self.id = campaign_id
         self.config = config
-        self.pacer: Pacer = CampaignPacer(pacing_config(config))
+        self.pacer = CampaignPacer(pacing_config(config))
         self.idle: dict[int, None] = {}  # user ids of ready seats that may take its calls
         self.waiting: dict[str, None] = {}  # ids of calls with a human and no seat
         self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat
         self.paced_idle: set[int] = set()  # ready seats whose pacing is this campaign's
         self.dry = False  # the hopper had nothing
-        self.ledger = AbandonLedger()
         self.counts = Counts()
         self.decision = Decision(0, "start")
 
@@ -74,26 +71,39 @@ class Campaign:
     def name(self) -> str:
         return self.config.name
 
+    @property
+    def ledger(self) -> AbandonLedger:
+        """Answered people and abandoned calls over the campaign's legal window, history included."""
+        return self.pacer.ledger
+
     def configure(self, config: CampaignConfig) -> None:
         """Take a new version; what pacing learned stays."""
         self.config = config
         self.pacer.configure(pacing_config(config))
 
     def decide(self, now: float, room: Room, draining: bool) -> Decision:
-        """Ask pacing, and hold its answer to what the abandon budget can bear.
+        """Ask pacing, and hold a plain mode's answer to what the abandon budget can bear.
 
         Beyond one call for each idle seat, every call may become an abandoned one. So the calls in the air may
         exceed the idle seats by no more than the abandons that the legal window still has room for: with no room
-        the campaign dials progressively, whatever its mode.
+        the campaign dials progressively, whatever its mode. Predictive has a governor of its own, which knows the risk.
         """
         if draining or not self.config.running:
             self.decision = Decision(0, "draining" if draining else "stopped")
             return self.decision
         decision = self.pacer.decide(now, room)
-        surplus = self.ledger.surplus(self.config.target)
-        allowed = max(0, len(self.paced_idle) + surplus - self.in_air)
-        if decision.dial > allowed:
-            why = dict(decision.why) | {"abandon_budget": surplus, "wanted": decision.dial}
-            decision = Decision(allowed, "abandon_budget", why)
+        if self.config.mode != Mode.PREDICTIVE:
+            decision = self._held(decision)
         self.decision = decision
         return decision
+
+    def _held(self, decision: Decision) -> Decision:
+        surplus = max(0, math.floor(self.ledger.surplus(self.config.target) + 1e-9))
+        allowed = max(0, len(self.paced_idle) + surplus - self.in_air)
+        if decision.dial <= allowed:
+            return decision
+        return Decision(
+            allowed,
+            "abandon_budget",
+            dict(decision.why) | {"abandon_budget": surplus, "wanted": decision.dial},
+        )

@@ -97,9 +97,11 @@ class Commands:
         return OK
 
     def _ready(self, command: Ready, seat: Seat, now: float) -> Reply:
-        seat.pause_later = False
         if seat.state in (SeatState.PHONE, SeatState.NO_PHONE):
             return refuse("no_phone")
+        if seat.pause_later:
+            seat.pause_later = False
+            self.core.pace_seat(seat, now)
         self.core.seats.step(seat, SeatEvent.READY, now)
         return OK
 
@@ -128,6 +130,8 @@ class Commands:
         choice = choices.get(command.code)
         if choice is None:
             return refuse("unknown_disposition", command.code)
+        if choice.machine and campaign is not None:
+            campaign.ledger.machine(now)
         at = self.core.wall(now)
         callback = command.callback_at
         retry = callback is None and choice.retry_after_s is not None

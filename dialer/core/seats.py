@@ -263,6 +263,7 @@ class Seats:
 
     def _pause_later(self, seat: Seat, now: float) -> None:
         seat.pause_later = True
+        self.core.pace_seat(seat, now)
 
     # --- within ---------------------------------------------------------------------------------------------------
 
@@ -329,5 +330,9 @@ class Seats:
 def paced(seat: Seat, at: float) -> PacedSeat:
     """The seat as pacing sees it."""
     return PacedSeat(
-        at, seat.user_id, PACED.get(seat.state, PacedState.AWAY), gone=seat.state is SeatState.OFFLINE
+        at,
+        seat.user_id,
+        PACED.get(seat.state, PacedState.AWAY),
+        gone=seat.state is SeatState.OFFLINE,
+        leaving=seat.pause_later or seat.absent,
     )

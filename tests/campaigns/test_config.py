@@ -22,7 +22,7 @@ DISPOSITION = '[[dispositions]]\ncode = "a"\nlabel = { en = "A", zh = "甲" }\nk
         ("", "required field `name`"),
         ("name =\nx", "line 1"),
         ('name = "x"', "required field `switch`"),
-        (CONFIG + "abandon = 3", "unknown field `abandon`"),
+        (CONFIG + "abandons = 3", "unknown field `abandons`"),
         (CONFIG + 'ratio = "2"', "`ratio`"),
         (CONFIG + "ratio = 99.0", "ratio: must be between 1 and 15"),
         (CONFIG + 'mode = "power"', "mode: must be one of"),
@@ -68,7 +68,7 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_demos_campaign_is_a_good_one() -> None:
-    assert parse(DEMO, "demo").mode == "ratio"
+    assert parse(DEMO, "demo").mode == "predictive"
 
 
 def test_an_outcome_decides_what_follows() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import Engine, text
 
 from campaigns.records import (
@@ -136,4 +138,4 @@ def test_an_abandoned_number_is_locked_out(db: Engine) -> None:
         AttemptEnded(at=NOON, call_id=lead.call_id, outcome="abandoned", retry_at=NOON, locked_until=until)
     )
     assert campaign.one("SELECT e164, until FROM lock_out") == (lead.number, until)
-    assert campaign.store.abandoned(campaign.id, 30, later(hours=1)) == (1, 1)
+    assert campaign.store.window(campaign.id, timedelta(days=30), later(hours=1)) == (0, 0, 1, 0)

@@ -20,6 +20,8 @@ from tests.core.world import World, lead
 
 # What each label may be: a name from the configuration, or a member of a set in the source.
 BOUNDED = {
+    "bound",
+    "figure",
     "campaign", "switch", "file",  # as configured
     "outcome", "cause", "reason", "stage", "state", "invariant", "anomaly",  # enumerations; Q.850 causes
     "event", "fault", "fate", "result", "le",

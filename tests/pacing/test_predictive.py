@@ -33,7 +33,7 @@ def pacer(
 ) -> CampaignPacer:
     """A campaign with a month behind it, and so many idle seats."""
     ledger = AbandonLedger(config.rule)
-    ledger.seed(0.0, answered, abandoned)
+    ledger.seed(0.0, answered - abandoned, 0, abandoned)
     made = CampaignPacer(config, ledger)
     for seat in range(seats):
         made.observe(SeatEvent(0.0, seat, SeatState.IDLE))
@@ -258,3 +258,35 @@ def test_all_seats_vanish_in_mid_shift() -> None:
     for seat in range(50):
         made.observe(SeatEvent(2.0, seat, SeatState.AWAY, gone=True))
     assert dials(made.decide(2.0, PLENTY)) == 0
+
+
+def test_machines_that_are_found_out_after_the_answer_count_as_no_people() -> None:
+    """A third of the calls is answered, by a machine each time, which the detector says two seconds later."""
+    made = pacer(0)
+    at = 0.0
+    for call in range(900):
+        made.observe(CallEvent(at, call, CallStage.DIALED))
+        if call % 3 == 0:
+            made.observe(CallEvent(at + 10.0, call, CallStage.HUMAN))
+        made.observe(CallEvent(at + 12.0, call, CallStage.MACHINE if call % 3 == 0 else CallStage.NO_ANSWER))
+        at += 12.0
+    assert made.decide(at, PLENTY).why["answer_share"] == pytest.approx(0.0, abs=0.02)
+
+
+def test_people_may_be_connected_without_a_word_that_they_are_people() -> None:
+    made = pacer(0)
+    at = 0.0
+    for call in range(400):
+        made.observe(CallEvent(at, call, CallStage.DIALED))
+        at += 12.0
+        if call % 4 == 0:
+            made.observe(CallEvent(at, call, CallStage.ANSWERED))
+            made.observe(CallEvent(at, call, CallStage.CONNECTED, seat="lina"))
+        else:
+            made.observe(CallEvent(at, call, CallStage.BUSY))
+    made.observe(SeatEvent(at, "lina", SeatState.IDLE))
+    assert made.decide(at, PLENTY).why["answer_share"] == pytest.approx(0.25, abs=0.02)
+    assert dials(made.decide(at, PLENTY)) == 1
+    made.observe(CallEvent(at, "waits", CallStage.DIALED))
+    made.observe(CallEvent(at, "waits", CallStage.ANSWERED))
+    assert dials(made.decide(at, PLENTY)) == 0  # somebody waits for that seat
