@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
+from string import Formatter
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -214,9 +215,9 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check(1.0 <= config.ratio <= 15.0, "ratio", f"must be between 1 and 15, is {config.ratio}")
     check(0.0 <= config.target <= 1.0, "target", f"must be a share between 0 and 1, is {config.target}")
     check(
-        config.trunk == "" or ("{number}" in config.trunk and config.trunk.isprintable()),
+        config.trunk == "" or _is_dial_string(config.trunk),
         "trunk",
-        "must hold {number}, as in PJSIP/{number}@carrier",
+        "must hold {number}, and nothing else in braces, as in PJSIP/{number}@carrier",
     )
     check(1 <= config.max_lines <= 100_000, "max_lines", "must be between 1 and 100000")
     check(
@@ -253,6 +254,15 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     _check_dispositions(config, check)
     _check_rules(config.rules, check)
     return found
+
+
+def _is_dial_string(text: str) -> bool:
+    """Whether numbers can be put into it."""
+    try:
+        fields = {field[1:] for field in Formatter().parse(text) if field[1] is not None}
+    except ValueError:  # a brace without its other
+        return False
+    return fields == {("number", "", None)} and text.isprintable()
 
 
 def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]

@@ -30,6 +30,11 @@ DISPOSITION = '[[dispositions]]\ncode = "a"\nlabel = { en = "A", zh = "甲" }\nk
         (CONFIG + "connect_limit_s = 4.0", "connect_limit_s: must be above 0 and at most 2"),
         (CONFIG + 'caller_ids = ["86216888", "abc"]', "caller_ids[1]"),
         (CONFIG + 'trunk = "PJSIP/x@y"', "trunk: must hold {number}"),
+        (
+            CONFIG + 'trunk = "PJSIP/{number}@{carrier}"',
+            "trunk: must hold {number}, and nothing else in braces",
+        ),
+        (CONFIG + 'trunk = "PJSIP/{number}}@carrier"', "trunk: must hold {number}"),
         (CONFIG + '[safe_harbour]\nopt_out_key = "99"', "safe_harbour.opt_out_key"),
         (CONFIG + '[safe_harbour]\nmessage = "a,b"', "safe_harbour.message"),
         (CONFIG + DISPOSITION + DISPOSITION, "dispositions[1].code: 'a' stands twice"),
