@@ -184,7 +184,7 @@ class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     mode: str
     running: bool
     seats: dict[str, int]  # seats by state
-    lines: dict[str, int]  # calls by stage: dialing, ringing, waiting, connected, harbour
+    lines: dict[str, int]  # calls by stage: dialing, ringing, waiting, connected, harbour …
     dials: int
     answered_humans: int
     connected: int
@@ -194,7 +194,7 @@ class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     idle_s_per_call: float
     occupancy: float
     leads_left: int | None = None
-    decision: dict[str, Any] = {}
+    decision: dict[str, Any] = {}  # the last one: `dial`, `bound`, and beside them the figures behind it
     refusals: dict[str, int] = {}
     note: str = ""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cti.language import catalogue
 from cti.messages import CampaignSnapshot
 
 SEAT_STYLES = {
@@ -37,6 +39,9 @@ LINE_STYLES = {
 BAR = 40  # columns
 SPARKS = " ▁▂▃▄▅▆▇█"
 HISTORY = 60  # seconds in the small curves
+SHARES = ("risk", "risk_limit", "answer_share")  # of a decision's figures
+SHOWN_ELSEWHERE = ("dial", "bound", "abandon_rate")
+UNLIMITED = 1e9
 
 
 class LiveView:
@@ -73,9 +78,9 @@ class LiveView:
         grid.add_row("talking", Text(_curve(self._talking[s.campaign], sum(s.seats.values())), style="green"))
         grid.add_row("", "")
         grid.add_row("calls", _figures(s))
-        grid.add_row("abandon", _abandon(s))
-        grid.add_row("seats'", f"idle {s.idle_s_per_call:.1f} s per call   occupancy {s.occupancy:.0%}")
-        grid.add_row("pacing", Text(_decision(s)))  # a list among its figures is no markup
+        grid.add_row("abandoned", _abandon(s))
+        grid.add_row("each seat", f"idle {s.idle_s_per_call:.1f} s per call   occupancy {s.occupancy:.0%}")
+        grid.add_row("pacing", _decision(s))
         state = "running" if s.running else "stopped"
         left = "" if s.leads_left is None else f"   {s.leads_left:,} leads left"
         return Panel(grid, title=f"[bold]{s.campaign}[/]   {s.mode}, {state}{left}", border_style="blue")
@@ -91,10 +96,31 @@ def _abandon(s: CampaignSnapshot) -> Text:
     return text.append(f"   {s.abandoned} calls; at most {s.target:.0%} allowed", style="default")
 
 
-def _decision(s: CampaignSnapshot) -> str:
-    why = {key: value for key, value in s.decision.items() if key not in ("dial", "bound")}
-    figures = "  ".join(f"{key} {value}" for key, value in why.items())
-    return f"bound by {s.decision.get('bound', '?')}   {figures}"
+def _decision(s: CampaignSnapshot) -> RenderableType:
+    """What bound the last decision, in the words of the status page, and the figures behind it."""
+    texts = catalogue("en")
+    bound = str(s.decision.get("bound", "start"))
+    words = texts.texts.get(f"bound.{bound}") or texts("bound.other", bound=bound)
+    figures = [
+        Text(f"{texts.texts.get(f'why.{name}', name).lower()} ", style="bright_black").append(
+            _figure(name, value), style="default"
+        )
+        for name, value in s.decision.items()
+        if name not in SHOWN_ELSEWHERE
+    ]
+    return Group(
+        Text(words), Columns(figures, padding=(0, 3))
+    )  # a Text is no markup, whatever a list is called
+
+
+def _figure(name: str, value: object) -> str:
+    if not isinstance(value, (int, float)):
+        return str(value)
+    if name in SHARES:
+        return f"{value:.1%}"
+    if value >= UNLIMITED:
+        return "∞"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
 def _bar(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:

@@ -1,11 +1,15 @@
 // The status page: one card a campaign, redrawn in place at most once a frame.
 
 import { Link } from "./link.js";
-import { clock, count, decimal, has, percent, t } from "./text.js";
+import { clock, count, decimal, has, language, percent, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const SEATS = ["ready", "preview", "connecting", "talking", "wrap_up", "paused", "phone", "no_phone", "offline"];
-const LINES = ["dialing", "ringing", "waiting", "connected", "harbour"];
+const LINES = ["reserved", "dialing", "ringing", "screening", "waiting", "connecting", "connected", "held", "harbour", "closing"];
+const ALWAYS = new Set(["ready", "talking", "wrap_up", "paused", "dialing", "ringing", "waiting", "connected"]); // shown at 0, too
+const SHARES = new Set(["risk", "risk_limit", "answer_share"]);
+const SHOWN_ELSEWHERE = new Set(["abandon_rate"]); // large, at the top of the card
+const UNLIMITED = 1e9;
 const STALE_S = 5;
 
 const snapshots = new Map();
@@ -98,17 +102,18 @@ function fill(card, s) {
 
 // A bar of parts with a legend that says the same in words.
 function stack(bar, legend, total, counts, order, kind) {
-  const keys = [...order.filter((key) => key in counts), ...Object.keys(counts).filter((key) => !order.includes(key))];
+  const there = (key) => counts[key] ?? 0;
+  const keys = [...order.filter((key) => there(key) || ALWAYS.has(key)), ...Object.keys(counts).filter((key) => !order.includes(key))];
   const all = sum(counts);
   put(total, count(all));
   while (bar.children.length < keys.length) bar.append(document.createElement("i"));
   while (bar.children.length > keys.length) bar.lastChild.remove();
   keys.forEach((key, place) => {
     bar.children[place].className = `c-${key}`;
-    bar.children[place].style.flexGrow = counts[key];
+    bar.children[place].style.flexGrow = there(key);
   });
   bar.classList.toggle("none", all === 0);
-  list(legend, keys.map((key) => [named(kind, key), count(counts[key]), `c-${key}`, counts[key] === 0]));
+  list(legend, keys.map((key) => [named(kind, key), count(there(key)), `c-${key}`, there(key) === 0]));
 }
 
 function list(element, rows) {
@@ -127,13 +132,21 @@ function list(element, rows) {
   });
 }
 
-const figure = (value) => (typeof value === "number" ? (Number.isInteger(value) ? count(value) : decimal(value, 2)) : String(value));
+function figure(name, value) {
+  if (typeof value !== "number") return String(value);
+  if (SHARES.has(name)) return percent(value, value < 0.1 ? 1 : 0);
+  if (value >= UNLIMITED) return "∞";
+  return Number.isInteger(value) ? count(value) : decimal(value);
+}
 
-function decision(card, { dial, bound, why = {} }) {
+// What bound the last decision, as a sentence, and the figures behind it: everything that comes beside `dial` and `bound`.
+function decision(card, { dial, bound, ...why }) {
   if (bound === undefined) return put(card.decision, t("status.no_decision"));
   const words = has(`bound.${bound}`) ? t(`bound.${bound}`) : t("bound.other", { bound: String(bound).replaceAll("_", " ") });
-  put(card.decision, `${t(dial === 1 ? "status.dial_one" : "status.dial", { n: count(dial ?? 0) })} ${words}`);
-  list(card.why, Object.entries(why).map(([name, value]) => [named("why", name), figure(value)]));
+  const placed = dial ? t(dial === 1 ? "status.dial_one" : "status.dial", { n: count(dial) }) : "";
+  put(card.decision, language === "zh" ? words + placed : `${words} ${placed}`.trim());
+  const figures = Object.entries(why).filter(([name]) => !SHOWN_ELSEWHERE.has(name));
+  list(card.why, figures.map(([name, value]) => [named("why", name), figure(name, value)]));
 }
 
 setInterval(() => {

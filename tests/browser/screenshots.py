@@ -52,7 +52,7 @@ def snapshot(campaign: str, mode: str, **more: object) -> CampaignSnapshot:
         "mode": mode,
         "running": True,
         "seats": {"ready": 2, "talking": 14, "wrap_up": 3, "connecting": 1, "paused": 2, "no_phone": 1},
-        "lines": {"dialing": 4, "ringing": 11, "waiting": 0, "connected": 15, "harbour": 0},
+        "lines": {"dialing": 4, "ringing": 11, "connecting": 1, "connected": 14},
         "dials": 8412,
         "answered_humans": 2731,
         "connected": 2689,
@@ -62,7 +62,19 @@ def snapshot(campaign: str, mode: str, **more: object) -> CampaignSnapshot:
         "idle_s_per_call": 11.4,
         "occupancy": 0.83,
         "leads_left": 21_377,
-        "decision": {"dial": 3, "bound": "abandon_budget", "why": {"wanted": 5, "abandon_budget": 1}},
+        "decision": {
+            "dial": 1,
+            "bound": "risk",
+            "idle_seats": 2,
+            "in_air": 15,
+            "expected_free": 5.6,
+            "expected_answers": 4.1,
+            "risk": 0.0412,
+            "risk_limit": 0.036,
+            "earned": 52.5,
+            "abandon_rate": 0.0114,
+            "answer_share": 0.325,
+        },
         "refusals": {"window": 212, "dnc": 57, "lock_out": 9},
     }
     return CampaignSnapshot(**(fields | more))  # type: ignore[arg-type]
@@ -125,13 +137,13 @@ async def status_picture(browser: Browser, language: str, folder: Path) -> None:
             ("宽带续约", "满意度回访") if language == "zh" else ("Broadband renewal", "Satisfaction survey")
         )
         await until(lambda: door.app.state.board.watchers == 1)
-        door.bus.snapshot(snapshot(names[0], "ratio"))
+        door.bus.snapshot(snapshot(names[0], "predictive"))
         door.bus.snapshot(
             snapshot(
                 names[1],
                 "progressive",
                 seats={"ready": 1, "talking": 6, "wrap_up": 2},
-                lines={"dialing": 1, "ringing": 0, "waiting": 0, "connected": 6, "harbour": 0},
+                lines={"dialing": 1, "connected": 6},
                 dials=1204,
                 answered_humans=388,
                 connected=388,
@@ -140,12 +152,19 @@ async def status_picture(browser: Browser, language: str, folder: Path) -> None:
                 occupancy=0.71,
                 idle_s_per_call=24.8,
                 leads_left=3120,
-                decision={"dial": 1, "bound": "idle_seats", "why": {"idle_seats": 1, "in_air": 0}},
+                decision={
+                    "dial": 1,
+                    "bound": "seats",
+                    "idle_seats": 1,
+                    "in_air": 0,
+                    "ratio": 1.0,
+                    "wanted": 1,
+                },
                 refusals={},
             )
         )
         await page.wait_for_selector(".campaign:nth-of-type(2)")
-        await page.screenshot(path=folder / f"status-{language}.png")
+        await page.screenshot(path=folder / f"status-{language}.png", full_page=True)
         await context.close()
 
 

@@ -24,7 +24,8 @@ async def test_a_campaign_is_shown_in_words_and_follows_the_engine(
     await expect(card.locator("[data-f=abandon_rate]")).to_have_text("1.14%")
     await expect(card.locator("[data-f=target]")).to_have_text("target at most 3.0%")
     await expect(card.locator("[data-f=seats]")).to_contain_text("Talking14")
-    await expect(card.locator("[data-f=decision]")).to_contain_text("Held back")
+    await expect(card.locator("[data-f=decision]")).to_contain_text("finds no free seat is above the limit")
+    await expect(card.locator("[data-f=why]")).to_contain_text("Risk of the next call4.1%Risk limit3.6%")
     await expect(card.locator("[data-f=refusals]")).to_contain_text("Outside calling hours212")
     await expect(card).to_have_attribute("data-abandon", "under")
     door.bus.snapshot(snapshot("Broadband renewal", "ratio", abandon_rate=0.041, running=False))
@@ -44,6 +45,8 @@ async def test_the_status_page_in_chinese(browser: Browser, door: Door) -> None:
     card = page.locator(".campaign")
     await expect(card.locator("[data-f=mode]")).to_have_text("固定比例")
     await expect(card.locator("[data-f=seats]")).to_contain_text("通话中14")
+    await expect(card.locator("[data-f=decision]")).to_contain_text("没有空闲座席的风险已超过限值")
+    await expect(card.locator("[data-f=why]")).to_contain_text("下一通的风险4.1%风险限值3.6%")
     await expect(card.locator("[data-f=refusals]")).to_contain_text("不在可拨打时段212")
     await context.close()
 

@@ -18,7 +18,7 @@ SPRING = CampaignSnapshot(
     seats={"talking": 12, "ready": 3, "wrap_up": 5}, lines={"ringing": 7, "connected": 12},
     dials=1234, answered_humans=617, connected=600, abandoned=12, abandon_rate=0.0194, target=0.03,
     idle_s_per_call=4.25, occupancy=0.853, leads_left=3766,
-    decision={"dial": 2, "bound": "lines", "idle": 3, "in_air": 7}, refusals={"dnc": 4},
+    decision={"dial": 2, "bound": "lines", "idle_seats": 3, "in_air": 7}, refusals={"dnc": 4},
 )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ def test_a_campaigns_figures_are_all_there() -> None:
     for figure in (
         "spring", "ratio, running", "3,766 leads left", "1,234 dialed", "617 people answered", "600 connected",
         "talking 12", "ready 3", "wrap up 5", "ringing 7", "1.94%", "12 calls; at most 3% allowed",
-        "idle 4.2 s per call", "occupancy 85%", "bound by lines", "idle 3",
+        "idle 4.2 s per call", "occupancy 85%", "No line is free.", "free seats 3",
+        "calls under way 7",
     ):  # fmt: skip
         assert figure in text, figure
 
@@ -100,10 +101,33 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(len(line) for line in drawn(view, width).splitlines()) <= width
 
 
+def test_a_decisions_risks_are_shares_and_what_has_no_limit_says_so() -> None:
+    view = LiveView([])
+    decision = {
+        "dial": 0,
+        "bound": "risk",
+        "risk": 0.0412,
+        "risk_limit": 0.036,
+        "earned": 1e9,
+        "abandon_rate": 0.01,
+    }
+    view.take(msgspec.structs.replace(SPRING, decision=decision))
+    text = drawn(view)
+    for words in ("finds no free seat is above the limit", "risk of the next call 4.1%", "risk limit 3.6%"):
+        assert words in text
+    assert "abandons still allowed ∞" in text and "abandon_rate" not in text
+
+
+def test_a_bound_without_words_is_named() -> None:
+    view = LiveView([])
+    view.take(msgspec.structs.replace(SPRING, decision={"bound": "moon"}))
+    assert "Decided by: moon." in drawn(view)
+
+
 def test_brackets_in_figures_and_addresses_are_drawn_as_they_are() -> None:
     view = LiveView([("web", "http://[::1]:8080/[red]")])
     view.take(
         msgspec.structs.replace(SPRING, decision={"bound": "lines", "recent": [1, 2], "form": "[bold]"})
     )
     text = drawn(view)
-    assert "http://[::1]:8080/[red]" in text and "recent [1, 2]  form [bold]" in text
+    assert "http://[::1]:8080/[red]" in text and "recent [1, 2]" in text and "form [bold]" in text
