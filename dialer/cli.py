@@ -49,7 +49,7 @@ def common(command: Any) -> Any:
     command = click.option(
         "--data",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Folder for the embedded database, spool and state.",
+        help="Folder for the embedded database, spool and state; the user's data folder by default.",
     )(command)
     return click.option(
         "--config",
@@ -95,7 +95,17 @@ def main() -> None:
 @click.option(
     "--web-port", type=click.IntRange(0, 65535), default=0, help="Port of the pages; 0 takes a free one."
 )
-@common
+@click.option(
+    "--config",
+    "campaign_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A campaign file to try instead of the demo's own.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for database and log, kept; without it a temporary one.",
+)
 def demo(
     duration: float | None,
     summary: Path | None,
@@ -103,13 +113,13 @@ def demo(
     leads: int,
     seed: int,
     web_port: int,
-    config_file: Path | None,
+    campaign_file: Path | None,
     data: Path | None,
 ) -> None:
-    """A whole call centre in this terminal: database, virtual switch, virtual seats, a list, and the engine.
+    """Show a call centre at work in this terminal.
 
-    Exits 0 only when every invariant held and every lead, call and seat is accounted for. --config names a campaign
-    file to try instead of the demo's own.
+    Database, virtual switch, virtual seats, a list of customers, and the engine: nothing else is needed. Exits 0 only
+    when every invariant held and every lead, call and seat is accounted for.
     """
     from dialer.demo import DemoOptions, run_demo
 
@@ -120,7 +130,7 @@ def demo(
         seed=seed,
         data=data,
         web_port=web_port,
-        campaign_file=config_file,
+        campaign_file=campaign_file,
     )
     sys.exit(run_demo(options, summary))
 
@@ -163,7 +173,10 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
 def check(
     switch_name: str | None, dial: str | None, json_out: bool, config_file: Path | None, data: Path | None
 ) -> None:
-    """Verify each switch end to end: link, log-in, rights, version, dialplan, and a test call."""
+    """Verify each switch from end to end.
+
+    Link, log-in, rights, version, dialplan, and a test call. Whatever is wrong is one line, and one with what to do.
+    """
     from dialer.check import check_switch
 
     config = Settings(config_file, data).config()
@@ -257,9 +270,10 @@ def import_list(
     config_file: Path | None,
     data: Path | None,
 ) -> None:
-    """Import a list of customers: CSV with a header, in UTF-8 or GB18030.
+    """Import a list of customers from a CSV file.
 
-    A column phone (or 电话) is needed; name and timezone are known; all others become the customer's attributes.
+    It has a header, and is in UTF-8 or GB18030. A column phone (or 电话) is needed; name and timezone are known; all
+    others become the customer's attributes.
     """
     from campaigns.importing import ImportFailed, import_csv
     from campaigns.store import CampaignStore, Unreadable
@@ -303,8 +317,10 @@ def import_list(
 )
 @click.option("--phone", default="", help="Their SIP endpoint.")
 @click.option("--campaign", "campaigns", multiple=True, help="A campaign they serve; may be given again.")
-@click.option("--organisation", default="main", show_default=True)
-@click.option("--branch", default="main", show_default=True)
+@click.option(
+    "--organisation", default="main", show_default=True, help="Theirs; made when there is none of it."
+)
+@click.option("--branch", default="main", show_default=True, help="Theirs; made when there is none of it.")
 @click.password_option(help="Asked for when not given.")
 @common
 def user(
@@ -338,7 +354,7 @@ def user(
 @click.option(
     "--policies",
     default="",
-    help="Laws of dialing, with commas; a choice of them when not given, `all` for all.",
+    help="Laws of dialing, with commas between; the usual ones when not given, `all` for all.",
 )
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=5, show_default=True, help="Days of each.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes; one for each core when not given.")
@@ -349,9 +365,10 @@ def user(
 def simulate(
     scenarios: tuple[str, ...], policies: str, seeds: int, jobs: int | None, plot: Path | None, json_out: bool
 ) -> None:
-    """Simulate call centres in virtual time, and compare laws of dialing on the same customers.
+    """Compare laws of dialing on simulated days.
 
-    SCENARIOS are names of those that come with the package, or TOML files; without any, all names are listed.
+    Whole days of call centres in virtual time, each law on the same customers. SCENARIOS are names of those that come
+    with the package, or TOML files; without any, all names are listed.
     """
     from rich.console import Console
 
@@ -413,10 +430,11 @@ def virtual_switch(arguments: tuple[str, ...]) -> None:
     help="A campaign file whose pacing settings hold; --target and --mode overrule it.",
 )
 def pace(target: float | None, mode: str | None, campaign_file: Path | None) -> None:
-    """Pacing as a filter for other dialers: JSON lines of events on stdin, decisions on stdout.
+    """Pace another dialer: events in, decisions out.
 
-    A line each: {"t": 12.3, "seat": 7, "state": "idle"}, {"t": 12.3, "call": 991, "event": "dialed"}, and the question
-    {"t": 12.3, "decide": true, "free_lines": 30}, answered at once by {"dial": 3, "why": {...}}.
+    A filter over JSON lines, from stdin to stdout. A line each: {"t": 12.3, "seat": 7, "state": "idle"}, {"t": 12.3,
+    "call": 991, "event": "dialed"}, and the question {"t": 12.3, "decide": true, "free_lines": 30}, answered at once by
+    {"dial": 3, "why": {...}}.
     """
     import msgspec
 
@@ -442,7 +460,10 @@ def pace(target: float | None, mode: str | None, campaign_file: Path | None) -> 
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script: eval "$(dialer completion bash)"."""
+    """Print a shell's completion script.
+
+    Use it with eval "$(dialer completion bash)".
+    """
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

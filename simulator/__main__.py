@@ -41,7 +41,7 @@ PEOPLE: Final[Mapping[str, tuple[str, str]]] = {
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
-        prog="python -m simulator",
+        prog="dialer virtual-switch",
         description="The virtual switch: AMI as Asterisk 22 speaks it, no telephones.",
     )
     found.add_argument("--host", default="127.0.0.1")
