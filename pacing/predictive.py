@@ -169,7 +169,7 @@ class Predictive:
 
     def _risk(self, crowds: Sequence[tuple[Surplus, Floats]], free: int) -> float:
         """P(the answers before that of one more call, if it is answered, have taken all free seats)."""
-        return sum(float(surplus.at_least(free).mean()) for surplus, _ in crowds) / len(crowds)
+        return sum(surplus.at_least(free) for surplus, _ in crowds) / len(crowds)
 
     def _at_stake(self, ages: Floats, levels: Floats) -> float:
         """Abandons to be expected of the calls in the air, from the risks they were placed with."""

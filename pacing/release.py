@@ -59,9 +59,7 @@ class LifeTable:
             self._weight = 1.0
         entered = self._entered
         if len(ongoing_s):
-            passed = np.bincount(
-                np.clip(np.searchsorted(EDGES, ongoing_s, "right") - 1, 0, BINS - 1), minlength=BINS
-            )
+            passed = np.bincount(_places(ongoing_s), minlength=BINS)
             beyond = passed[::-1].cumsum()[::-1] - passed  # how many have passed each bin as a whole
             entered = entered + self._weight * beyond
         hazard = np.minimum(self._ended / np.maximum(entered, 1e-12), 1.0 - 1e-9)
@@ -73,8 +71,11 @@ class LifeTable:
 
     def within(self, ages_s: Floats, more_s: Floats) -> Floats:
         """P(it ends within `more_s` | it has lasted `ages_s`). Shape (ages, more)."""
-        later = self.log_survival(ages_s[:, None] + more_s[None, :])
-        return -np.expm1(np.minimum(later - self.log_survival(ages_s)[:, None], 0.0))
+        instants = np.empty((len(ages_s), len(more_s) + 1))
+        instants[:, 0] = ages_s
+        np.add(ages_s[:, None], more_s[None, :], out=instants[:, 1:])
+        alive = self.log_survival(instants)
+        return -np.expm1(np.minimum(alive[:, 1:] - alive[:, :1], 0.0))
 
     def mean_s(self) -> float:
         """The mean of the distribution, in seconds."""
@@ -155,11 +156,13 @@ class ReleaseModel:
 
     def free(self, talking_s: Floats, wrapping_s: Floats) -> Floats:
         """P(free) at each instant of the last refresh, talking seats first. Shape (seats, times)."""
-        places = np.clip(np.searchsorted(EDGES, talking_s, "right") - 1, 0, BINS - 1)
+        after_talk = self._after_talk.take(_places(talking_s), axis=0)
         after_wrap = self.wrap.within(wrapping_s, self._times)
         if self._wrap_limit_s is not None:
             after_wrap[wrapping_s[:, None] + self._times[None, :] >= self._wrap_limit_s] = 1.0
-        return self.returns * np.concatenate((self._after_talk[places], after_wrap))
+        found = np.concatenate((after_talk, after_wrap))
+        found *= self.returns
+        return found
 
     def learned(self) -> dict[str, Any]:
         """What was learned, as plain numbers."""
@@ -181,3 +184,8 @@ class ReleaseModel:
         self.talk.restore(learned["talk"])
         self.wrap.restore(learned["wrap"])
         self._wraps, self._talks, self._returns, self._leaves = shares
+
+
+def _places(durations_s: Floats) -> NDArray[np.intp]:
+    """The bins of these durations."""
+    return np.minimum(np.maximum(EDGES.searchsorted(durations_s, "right") - 1, 0), BINS - 1)

@@ -59,6 +59,9 @@ class AnswerModel:
         )
         self._seen = 0  # answers since then
         self.dials = 0
+        # A decision asks several things about the same ages: the array last asked about, its bins, its rows by age.
+        self._asked, self._asked_places = NOTHING, NOTHING.astype(np.intp)
+        self._asked_rows: Floats | None = None
         self.refresh()
 
     # --- learning -------------------------------------------------------------------------------------------------
@@ -87,7 +90,7 @@ class AnswerModel:
 
     def advance(self, ages_s: Floats) -> None:
         """Measure the level: answers since the last time against those the table expected of everybody in the air."""
-        exposure = self._ended_exposure + float(self._exposure_so_far[self._places(ages_s)].sum())
+        exposure = self._ended_exposure + float(self._exposure_so_far.take(self._places(ages_s)).sum())
         expected, self._measured = max(0.0, exposure - self._measured), exposure
         if self.dials >= MATURE_DIALS:
             for level, memory in ((self._slow, SLOW_ANSWERS), (self._fast, FAST_ANSWERS)):
@@ -119,7 +122,10 @@ class AnswerModel:
         # Answers the table expects of a dial that ended in a bin, and of one that is in the air in it.
         self._exposure: Floats = np.cumsum(person)
         self._exposure_so_far: Floats = self._exposure - person
-        self._ended_exposure, self._measured = 0.0, float(self._exposure_so_far[self._places(ages_s)].sum())
+        self._ended_exposure, self._measured = (
+            0.0,
+            float(self._exposure_so_far.take(self._places(ages_s)).sum()),
+        )
         self._table_deviation = 1.0 / math.sqrt(max(1.0, float(self._person.sum()) / self._weight))
         self.share = float(answered[-1])  # of new dials, answered by a person, as in the table
         edges = np.arange(BINS + 1, dtype=np.float64) * BIN_S
@@ -136,6 +142,7 @@ class AnswerModel:
         self._by_age: Floats = np.clip(
             table, 0.0, 1.0
         )  # bin of age x instant: answered by a person until then
+        self._asked_rows = None
         self._new = (np.arange(QUANTILES) + 0.5) / QUANTILES * self.share
         with np.errstate(divide="ignore", invalid="ignore"):
             whole = np.where(
@@ -168,11 +175,15 @@ class AnswerModel:
 
     def answers(self, ages_s: Floats, levels: Floats | float) -> Floats:
         """P(a dial of this age has been answered by a person) at each of `times` from now. Shape (dials, times)."""
-        return np.minimum(self._by_age[self._places(ages_s)] * np.reshape(levels, (-1, 1)), 1.0)
+        places = self._places(ages_s)
+        if self._asked_rows is None:
+            self._asked_rows = self._by_age.take(places, axis=0)
+        found = self._asked_rows * np.asarray(levels).reshape(-1, 1)
+        return np.minimum(found, 1.0, out=found)
 
     def ever(self, ages_s: Floats, levels: Floats | float) -> Floats:
         """P(a dial of this age is answered by a person at all). Shape (dials,)."""
-        return np.minimum(self._ever[self._places(ages_s)] * levels, 1.0)
+        return np.minimum(self._ever.take(self._places(ages_s)) * levels, 1.0)
 
     def new(self, level: float) -> Floats:
         """P(a new dial has been answered by a person) at each of `times`. Shape (times,)."""
@@ -205,9 +216,13 @@ class AnswerModel:
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _places(ages_s: Floats) -> NDArray[np.intp]:
-        return np.minimum((np.maximum(ages_s, 0.0) / BIN_S).astype(np.intp), BINS - 1)
+    def _places(self, ages_s: Floats) -> NDArray[np.intp]:
+        """The bins of these ages. The array is known again by being the same one: it must not change in place."""
+        if ages_s is not self._asked:
+            self._asked = ages_s
+            self._asked_places = np.minimum((np.maximum(ages_s, 0.0) / BIN_S).astype(np.intp), BINS - 1)
+            self._asked_rows = None
+        return self._asked_places
 
     def _learn_list(self, list_id: Hashable, person: bool, expected: float) -> None:
         found = self._lists.pop(list_id, None) or [0.0, 0.0]
