@@ -31,6 +31,8 @@ REFRESH_S = 30.0  # talks and wrap-ups that have not ended tell something, too
 LINES_A_SEAT = 20  # in the air at most, for each seat that works: nothing real needs more
 AT_ONCE = 400  # calls one decision may place
 FEW_ANSWERS = 150.0
+CAUTIOUS = 0.1  # of the target: the risk limit when nothing is left of the budget
+OVER = 0.002  # of the answers: abandons over the target, and one more, with which no risk is taken at all
 CONFIDENCE = 0.005  # chance left that the calls in the air cost more abandons than were earned
 UNSURE = 0.1  # answers more or less by which the estimate of their share may be off without being heeded
 SURE = 1e-6  # a risk under this is none
@@ -129,11 +131,15 @@ class Predictive:
         middle = len(model.times) // 2
         earned = ledger.surplus(target)
         at_stake = self._at_stake(ages, level * factors)
-        # If the estimate is wrong it is so for all calls at once: half the risk is what it would be with more answers.
-        might = [level]
+        # If the estimate of the share is wrong it is so for all calls at once. Its distribution is taken as three
+        # points (Gauss-Hermite: a sixth each at plus and minus sqrt(3) deviations), the low one put to the middle.
+        might = [(1.0, level)]
         if deviation * float(model.ever(ages, factors).sum()) > UNSURE:
-            might = [max(0.0, level - deviation), level + deviation]
-        crowds = [(Surplus(model.answers(ages, each * factors), frees), model.new(each)) for each in might]
+            might = [(5 / 6, level), (1 / 6, level + math.sqrt(3.0) * deviation)]
+        crowds = [
+            (weight, Surplus(model.answers(ages, each * factors), frees), model.new(each))
+            for weight, each in might
+        ]
         likely = min(1.0, model.share * level)  # that a new call is answered by a person
         blame = self._happened / max(self._predicted, 1e-9)
         planned: list[float] = []
@@ -141,15 +147,14 @@ class Predictive:
         room = min(most, AT_ONCE, max(0, LINES_A_SEAT * seats - len(air)))
         risk = self._risk(crowds, free)
         while len(planned) < room:
-            if risk > limit and risk > SURE:
-                break
-            seat_each = len(air) + len(planned) < free  # with a seat for each a model's word is not needed
-            if not seat_each and not affordable(at_stake + likely * risk * blame, ledger, target):
-                bound = "abandon_budget"
-                break
+            if len(air) + len(planned) >= free:  # with a seat for each a model's word is not needed
+                allowed = governed(limit, at_stake + likely * risk * blame, ledger, target)
+                if risk > allowed:
+                    bound = "risk" if risk > limit else "abandon_budget"
+                    break
             at_stake += likely * risk * blame
             planned.append(risk)
-            for surplus, new in crowds:
+            for _, surplus, new in crowds:
                 surplus.add(new)
             risk = self._risk(crowds, free)
         else:
@@ -167,9 +172,9 @@ class Predictive:
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    def _risk(self, crowds: Sequence[tuple[Surplus, Floats]], free: int) -> float:
+    def _risk(self, crowds: Sequence[tuple[float, Surplus, Floats]], free: int) -> float:
         """P(the answers before that of one more call, if it is answered, have taken all free seats)."""
-        return sum(surplus.at_least(free) for surplus, _ in crowds) / len(crowds)
+        return sum(weight * surplus.at_least(free) for weight, surplus, _ in crowds)
 
     def _at_stake(self, ages: Floats, levels: Floats) -> float:
         """Abandons to be expected of the calls in the air, from the risks they were placed with."""
@@ -181,16 +186,20 @@ class Predictive:
         )
 
 
-def affordable(at_stake: float, ledger: AbandonLedger, target: float) -> bool:
-    """Whether `at_stake` expected abandons fit into what was earned.
+def governed(limit: float, at_stake: float, ledger: AbandonLedger, target: float) -> float:
+    """The risk limit that the window's ledger leaves, when `at_stake` abandons are to be expected; negative for none.
 
-    While few have answered, so many that they are exceeded once in two hundred times must fit, since one abandon is a
-    large share then; later the expectation must, and the rate is over its target for moments at the most.
+    While few have answered one abandon is a large share: then as many must have been earned as are exceeded once in two
+    hundred times. Later, with nothing left, only small risks are taken, which costs little and earns nearly as fast as
+    taking none; and none when the window is clearly over its target.
     """
     earned = ledger.surplus(target)
     if ledger.answered < FEW_ANSWERS:
-        return earned >= 1.0 and worst(at_stake) <= earned
-    return earned > 0.0 and at_stake <= earned
+        return limit if earned >= 1.0 and worst(at_stake) <= earned else -1.0
+    if at_stake <= earned:
+        return limit
+    clearly_over = earned < -1.0 - OVER * ledger.answered
+    return -1.0 if clearly_over else min(limit, CAUTIOUS * target)
 
 
 def worst(at_stake: float) -> int:

@@ -3,12 +3,12 @@
 Theory of operation. A call is placed while the chance that its answer finds no seat is at most the risk limit. Which
 limit makes which abandon rate depends on the team, so the limit is steered by what happens: `debt`, the abandons beyond
 the target's share of the answers so far (old ones fade), acts at once, its sum over time acts slowly. In the logarithm
-of the limit this is a proportional-integral controller; the rate follows the limit with an elasticity of about 1.25
-(measured), which makes it critically damped with the gains below.
+of the limit this is a proportional-integral controller whose proportional part is bent: gentle while the reserve is
+there, since a limit that swings costs occupancy, and steep when it is nearly used up.
 
-A rate that must never be over its target can't be steered at it: chance scatters the debt by an abandon or two, and the
-calls in the air may cost some more. So a reserve of abandons is kept, large enough that both fit into it; it is a few
-abandons whatever the window's length, which is nothing of a month's budget.
+A rate that must not be over its target can't be steered at it: chance scatters the debt, and the calls in the air may
+cost some more. So a reserve of abandons is kept, large enough that both fit into it; it is a few abandons whatever the
+window's length, which is nothing of a month's budget.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from collections.abc import Mapping
 from typing import Any
 
 MEMORY_ANSWERS = 3_000.0
-SWING = 0.6  # of the limit's logarithm, when the whole reserve is gone
-SLOW = 0.2  # the slow gain, in parts of target * gain²: critical damping is at 1.25 / 4
+FALL = 1.6  # of the limit's logarithm, when the whole reserve is gone; little while most of it is there
+RISE = 0.4  # and at the most, when there is twice as much or more
+SLOW = 0.08  # the slow gain, in parts of target per reserve²: some tenths of critical damping
 FIRST_GAIN, FIRST_ANSWERS = 8.0, 150.0  # times as much at the start, when the limit is a guess
-RESERVE = 3.0  # abandons, against the scatter
+RESERVE = 2.0  # abandons, against the scatter
 RESERVE_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
 STAKE_MEMORY = 200.0  # answers
-SHARE = 0.99  # of the target: what is not used of a long window adds to the reserve
+SHARE = 0.98  # of the target: what is not used of a long window adds to the reserve
 LARGEST_DEBT = 4.0  # reserves
 LOWEST, HIGHEST = 1e-4, 0.9
 START = 1.2  # risk limit at the start, in targets
@@ -53,8 +54,9 @@ class RiskLimit:
             return 0.0
         if self._target >= 1.0:
             return 1.0
-        reserve = self.reserve
-        return self._limit(self._log - SWING * (self._debt + reserve) / reserve)
+        left = -self._debt / self.reserve  # of the reserve, as a share
+        swing = RISE * (left - 1.0) if left >= 1.0 else -FALL * (1.0 - left) ** 2
+        return self._limit(self._log + min(RISE, max(-2.0 * FALL, swing)))
 
     def answered(self, abandoned: bool, at_stake: float, binding: bool) -> None:
         """A person who answered got a seat, or was abandoned.
@@ -71,7 +73,7 @@ class RiskLimit:
         self._debt += error - (self._debt + reserve) / MEMORY_ANSWERS
         self._debt = min(LARGEST_DEBT * reserve, max(-LARGEST_DEBT * reserve, self._debt))
         if binding:
-            gain = SLOW * self._target * (SWING / reserve) ** 2
+            gain = SLOW * self._target / reserve**2
             gain *= max(1.0, FIRST_GAIN * (1.0 - self._answers / FIRST_ANSWERS))
             self._log = self._within(self._log - gain * (self._debt + reserve))
 

@@ -69,11 +69,18 @@ def test_with_a_budget_it_dials_more_calls_than_there_are_free_seats() -> None:
     assert 10 < dials(pacer(10).decide(0.0, PLENTY)) < 60
 
 
-def test_over_the_target_it_dials_progressively_and_says_why() -> None:
-    made = pacer(10, answered=1_000, abandoned=31)
+def test_clearly_over_the_target_it_dials_progressively_and_says_why() -> None:
+    made = pacer(10, answered=1_000, abandoned=35)
     decision = made.decide(0.0, PLENTY)
     assert (dials(decision), decision.bound) == (10, "abandon_budget")
-    assert decision.why["abandon_rate"] == 0.031
+    assert decision.why["abandon_rate"] == 0.035
+
+
+def test_with_the_budget_just_used_up_it_takes_small_risks_only() -> None:
+    with_budget = dials(pacer(10).decide(0.0, PLENTY))
+    decision = pacer(10, answered=1_000, abandoned=31).decide(0.0, PLENTY)
+    assert 10 <= dials(decision) < with_budget
+    assert decision.bound == "abandon_budget"
 
 
 def test_the_fewer_people_answer_the_more_is_dialed() -> None:
