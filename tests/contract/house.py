@@ -51,6 +51,7 @@ class House:
         self.db: Engine = database.connect(self.url, pool_size=2)
         self.web, self.metrics_port = _free_port(), _free_port()
         self.log = folder / "dialer.log"
+        self.applied = ""
         self._process: asyncio.subprocess.Process | None = None
         self._open = AsyncExitStack()
         (folder / "dialer.toml").write_text(self._config(), "utf-8")
@@ -66,6 +67,7 @@ class House:
             f'name = "spring"\nswitch = "{self.switch.name}"\nrunning = true\n{keys}'
             f"\n[rules]\n{rules}\n[rules.windows]\n{OPEN_ALL_DAY}"
         )
+        self.applied = config
         applied = CampaignStore(self.db).apply(config, "the test's campaign", "test", self.began)
         list_file = self.folder / "list.csv"
         lines = [f"{number(n, tail)},客户{n},plan {n},Asia/Shanghai" for n, tail in enumerate(tails, 1)]
@@ -74,6 +76,12 @@ class House:
             self.db, applied.campaign_id, list_file, self.began, self.folder / "rejected.csv", "CN", ""
         )
         assert (result.accepted, result.rejected) == (len(tails), 0)
+
+    def supervisor_changes(self, old: str, new: str) -> None:
+        """A changed campaign file is applied while the daemon runs."""
+        assert self.applied.count(old) == 1, self.applied
+        self.applied = self.applied.replace(old, new)
+        CampaignStore(self.db).apply(self.applied, "the test's campaign", "supervisor", datetime.now(UTC))
 
     def person(self, login: str, phone: str) -> None:
         """Add an agent."""

@@ -176,3 +176,23 @@ async def test_a_previewed_customer_is_dialed_when_the_agent_says_so(house: Hous
     await lina.do("hang_up", call_id=pop["call_id"])
     await house.recorded(1)
     await house.books_are_square()
+
+
+async def test_a_predictive_campaign_says_why_and_takes_a_new_target_within_two_seconds(house: House) -> None:
+    house.campaign(["08", "03"], 'mode = "predictive"\ntarget = 0.03')
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    pop = await lina.connected()
+    target = 'zhudong_abandon_target_ratio{campaign="spring"}'
+    await house.until(
+        "a reason is shown", lambda m: m.get('zhudong_pacing_bound{bound="risk",campaign="spring"}') == 1
+    )
+    assert (await house.metrics())[target] == 0.03
+    house.supervisor_changes("target = 0.03", "target = 0.01")
+    await house.until("the new target", lambda m: m[target] == 0.01, limit_s=2.5)
+    await lina.do("hang_up", call_id=pop["call_id"])
+    await lina.dispose()
+    await lina.until("ready again", lambda: lina.state == "ready")
+    await house.recorded(2, limit_s=25.0)
+    assert house.outcomes() == {"08": "connected", "03": "no_answer"}
+    await house.books_are_square()
