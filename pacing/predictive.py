@@ -8,7 +8,8 @@ limit that :mod:`pacing.steering` sets. A rule of this form is within 0.3 percen
 possible one where that can be computed (`python -m benchmarks.optimum`), so nothing finer is needed.
 
 Above it stands the governor: what calls in the air may yet cost must fit into the abandons that the legal window has
-earned so far. Nothing earned, nothing risked: then the campaign dials progressively.
+earned so far. With nothing left only small risks are taken; a campaign that is new, or clearly over its target, dials
+progressively.
 """
 
 from __future__ import annotations
@@ -30,12 +31,11 @@ from pacing.steering import RiskLimit
 REFRESH_S = 30.0  # talks and wrap-ups that have not ended tell something, too
 LINES_A_SEAT = 20  # in the air at most, for each seat that works: nothing real needs more
 AT_ONCE = 400  # calls one decision may place
-FEW_ANSWERS = 150.0
+FEW_ANSWERS = 150.0  # of which one abandon more is a large share
 CAUTIOUS = 0.1  # of the target: the risk limit when nothing is left of the budget
 OVER = 0.002  # of the answers: abandons over the target, and one more, with which no risk is taken at all
 CONFIDENCE = 0.005  # chance left that the calls in the air cost more abandons than were earned
 UNSURE = 0.1  # answers more or less by which the estimate of their share may be off without being heeded
-SURE = 1e-6  # a risk under this is none
 BLAME_PRIOR = 20.0  # abandons' worth of "as many as predicted, times BLAME"
 BLAME = 1.6  # a call placed later may take the seat of one placed before: abandons over predicted ones
 BLAME_MEMORY = 300.0
@@ -141,7 +141,7 @@ class Predictive:
             for weight, each in might
         ]
         likely = min(1.0, model.share * level)  # that a new call is answered by a person
-        blame = self._happened / max(self._predicted, 1e-9)
+        blame = self._blame
         planned: list[float] = []
         bound = "risk"
         room = min(most, AT_ONCE, max(0, LINES_A_SEAT * seats - len(air)))
@@ -181,9 +181,12 @@ class Predictive:
         if not self._risks or not len(ages):
             return 0.0
         risky = sum(self._risks.values()) / len(self._risks)
-        return (
-            float(self.answers.ever(ages, levels).sum()) * risky * self._happened / max(self._predicted, 1e-9)
-        )
+        return float(self.answers.ever(ages, levels).sum()) * risky * self._blame
+
+    @property
+    def _blame(self) -> float:
+        """Abandons that happened over those predicted when the calls were placed."""
+        return self._happened / max(self._predicted, 1e-9)
 
 
 def governed(limit: float, at_stake: float, ledger: AbandonLedger, target: float) -> float:
