@@ -25,6 +25,8 @@ HEADS = ("abandoned %", "occupancy\n%", "idle s\na call", "calls a\nseat-hour", 
 WIDTH = 100  # columns of a table that goes into a file
 USUAL = ("predictive", "progressive", "ratio:1.5", "vicidial-average", "issabel", BOUND)
 
+Days = dict[tuple[str, str, int], Result]  # by scenario, law and seed
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -49,7 +51,7 @@ def day(scenario: Scenario, policy_name: str, seed: int) -> Result:
     return policy(policy_name).day(scenario, seed)
 
 
-def simulate(what: Plan, console: Console) -> list[Summary]:
+def days(what: Plan, console: Console) -> Days:
     """Simulate all days, with a bar on `console`; the clairvoyant's come along, as everything is compared with them."""
     laws = tuple(dict.fromkeys([*what.policies, BOUND]))
     wanted = [
@@ -58,7 +60,7 @@ def simulate(what: Plan, console: Console) -> list[Summary]:
         for law in laws
         for seed in range(1, what.seeds + 1)
     ]
-    days: dict[tuple[str, str, int], Result] = {}
+    found: Days = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         Progress(*columns, console=console, transient=True) as progress,
@@ -69,17 +71,22 @@ def simulate(what: Plan, console: Console) -> list[Summary]:
         try:
             for done in as_completed(running):
                 scenario, law, seed = running[done]
-                days[scenario.name, law, seed] = done.result()
+                found[scenario.name, law, seed] = done.result()
                 progress.advance(bar)
         except BaseException:
             workers.shutdown(wait=False, cancel_futures=True)
             raise
-    seeds = range(1, what.seeds + 1)
+    return found
+
+
+def simulate(what: Plan, console: Console) -> list[Summary]:
+    """Simulate all days, and sum them up for each scenario and law."""
+    found, seeds = days(what, console), range(1, what.seeds + 1)
     return [
         summary(
             law,
-            [days[scenario.name, law, seed] for seed in seeds],
-            [days[scenario.name, BOUND, seed] for seed in seeds],
+            [found[scenario.name, law, seed] for seed in seeds],
+            [found[scenario.name, BOUND, seed] for seed in seeds],
         )
         for scenario in what.scenarios
         for law in what.policies
