@@ -25,6 +25,7 @@ BLOCK = (
     512  # members whose powers are summed at a time: they stay in the cache, and BLAS wakes no second thread
 )
 ROOT_HALF = sqrt(0.5)
+ONES = np.ones(BLOCK)
 FROM_POWERS = np.array([[1.0, 0.0, 0.0], [1.0, -1.0, 0.0], [1.0, -3.0, 2.0]])
 SIGNS = np.array([[-1.0], [1.0], [-1.0]])  # of the moments of what is taken away
 FIRST_ORDER = 1.0 / (6.0 * sqrt(2.0 * pi))
@@ -95,18 +96,17 @@ class Surplus:
 
 def _moments(chances: Floats) -> Floats:
     """Sums over the members of p, p(1-p) and p(1-p)(1-2p), at each instant. Shape (3, times)."""
-    members, times = chances.shape
-    sums = np.zeros((3, times))
-    powers = np.empty((3, min(members, BLOCK), times))
-    ones = np.ones(powers.shape[1])
-    for begin in range(0, members, BLOCK):
-        part = chances[begin : begin + BLOCK]
-        found = powers[:, : len(part)]
-        found[0] = part
-        np.multiply(part, part, out=found[1])
-        np.multiply(found[1], part, out=found[2])
-        sums += ones[: len(part)] @ found
-    return FROM_POWERS @ sums
+    blocks = [_sums_of_powers(chances[at : at + BLOCK]) for at in range(0, len(chances), BLOCK)]
+    return FROM_POWERS @ (blocks[0] if len(blocks) == 1 else sum(blocks, np.zeros((3, chances.shape[1]))))
+
+
+def _sums_of_powers(chances: Floats) -> Floats:
+    """Sums over at most `BLOCK` members of p, p² and p³, at each instant. Shape (3, times)."""
+    powers = np.empty((3, *chances.shape))
+    powers[0] = chances
+    np.multiply(chances, chances, out=powers[1])
+    np.multiply(powers[1], chances, out=powers[2])
+    return ONES[: len(chances)] @ powers
 
 
 def _product(chances: Floats, cuts: int) -> Complexes:
