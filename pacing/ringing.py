@@ -17,9 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 BIN_S = 0.5
 BINS = 260  # up to 130 s; older dials are as the oldest
+PLACES = np.arange(BINS)
+EDGES: Floats = np.arange(BINS + 1, dtype=np.float64) * BIN_S
 QUANTILES = 10  # the answer time of a new dial is represented by so many equally likely instants
+PARTS = (np.arange(QUANTILES) + 0.5) / QUANTILES
 
 PRIOR_DIALS = 6.0
 PRIOR_ANSWERS = 0.3  # share of people before anything is known
@@ -34,7 +39,6 @@ LIST_DIALS = 1_000.0  # memory of a list's level
 LISTS = 500  # lists remembered
 CONTRADICTS, CONVINCED = 2.0, 3.5  # standard deviations between which the fast level takes over
 
-Floats = NDArray[np.float64]
 NOTHING: Floats = np.zeros(0)
 
 
@@ -42,9 +46,8 @@ class AnswerModel:
     """Learns from dials that ended; gives probabilities for those in the air and for a new one."""
 
     def __init__(self, ring_limit_s: float = 25.0) -> None:
-        edges = np.arange(BINS + 1, dtype=np.float64) * BIN_S
-        cdf = _erlang_cdf(edges, PRIOR_RING_S / PRIOR_RING_SHAPE, PRIOR_RING_SHAPE)
-        cdf = np.where(edges > ring_limit_s, cdf[np.searchsorted(edges, ring_limit_s)], cdf)
+        cdf = _erlang_cdf(EDGES, PRIOR_RING_S / PRIOR_RING_SHAPE, PRIOR_RING_SHAPE)
+        cdf = np.where(ring_limit_s < EDGES, cdf[np.searchsorted(EDGES, ring_limit_s)], cdf)
         person = PRIOR_DIALS * PRIOR_ANSWERS * np.diff(cdf)
         other = PRIOR_DIALS * 0.2 * np.diff(cdf)
         last = min(BINS - 1, int(ring_limit_s / BIN_S))
@@ -102,7 +105,7 @@ class AnswerModel:
     def refresh(self, ages_s: Floats = NOTHING) -> None:
         """Draw up the tables anew, with the dials in the air as observations that have not ended.
 
-        Some tenths of a millisecond; ask for it every few dozen dials.
+        A tenth of a millisecond; ask for it every few dozen dials.
         """
         if self.dials:
             self.advance(ages_s)
@@ -122,33 +125,33 @@ class AnswerModel:
         # Answers the table expects of a dial that ended in a bin, and of one that is in the air in it.
         self._exposure: Floats = np.cumsum(person)
         self._exposure_so_far: Floats = self._exposure - person
-        self._ended_exposure, self._measured = (
-            0.0,
-            float(self._exposure_so_far.take(self._places(ages_s)).sum()),
-        )
+        so_far = self._exposure_so_far.take(self._places(ages_s))
+        self._ended_exposure, self._measured = 0.0, float(so_far.sum())
         self._table_deviation = 1.0 / math.sqrt(max(1.0, float(self._person.sum()) / self._weight))
         self.share = float(answered[-1])  # of new dials, answered by a person, as in the table
-        edges = np.arange(BINS + 1, dtype=np.float64) * BIN_S
-        parts = (np.arange(QUANTILES) + 0.5) / QUANTILES * max(self.share, 1e-12)
-        rising, place = np.unique(answered, return_index=True)
+        rises = np.concatenate(([True], answered[1:] > answered[:-1]))
         self.times: Floats = (
-            np.interp(parts, rising, edges[place]) if self.share > 1e-9 else np.zeros(QUANTILES)
+            np.interp(PARTS * self.share, answered[rises], EDGES[rises])
+            if self.share > 1e-9
+            else np.zeros(QUANTILES)
         )
         """When a new dial is answered, if it is: equally likely instants, seconds from now."""
-        by = np.interp(edges[:-1, None] + self.times[None, :], edges, answered)
-        left = alive[:-1, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            table = np.where(left > 1e-9, (by - answered[:-1, None]) / np.maximum(left, 1e-9), 0.0)
-        self._by_age: Floats = np.clip(
-            table, 0.0, 1.0
-        )  # bin of age x instant: answered by a person until then
+        # By each instant, for each bin of age: the curve `answered`, further on by so many bins and a part of one.
+        bins = self.times / BIN_S
+        whole_bins = bins.astype(np.intp)
+        later = np.concatenate((answered, np.full(BINS, answered[-1])))
+        places = PLACES[:, None] + whole_bins
+        by = later.take(places)
+        by += (later.take(places + 1) - by) * (bins - whole_bins)
+        left = np.where(alive[:-1] > 1e-9, alive[:-1], np.inf)  # where nobody is left nobody answers
+        by -= answered[:-1, None]
+        by /= left[:, None]
+        self._by_age: Floats = np.minimum(
+            np.maximum(by, 0.0), 1.0
+        )  # bin of age x instant: answered until then
         self._asked_rows = None
-        self._new = (np.arange(QUANTILES) + 0.5) / QUANTILES * self.share
-        with np.errstate(divide="ignore", invalid="ignore"):
-            whole = np.where(
-                alive[:-1] > 1e-9, (answered[-1] - answered[:-1]) / np.maximum(alive[:-1], 1e-9), 0.0
-            )
-        self._ever: Floats = np.clip(whole, 0.0, 1.0)
+        self._new = PARTS * self.share
+        self._ever: Floats = np.minimum((answered[-1] - answered[:-1]) / left, 1.0)
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
