@@ -7,6 +7,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, NoReturn
 
 import click
@@ -378,8 +379,8 @@ def simulate(
 
     if not scenarios:
         for name in names():
-            click.echo(f"{name:<18} {load(name).story}")
-        click.echo(f"\npolicies: {', '.join(registry.names())}")
+            click.echo(wrapped(load(name).story, f"{name:<18} "))
+        click.echo("\n" + wrapped(", ".join(registry.names()), f"{'policies:':<18} "))
         return
     laws = (
         registry.names()
@@ -470,6 +471,12 @@ def completion(shell: str) -> None:
     if found is None:
         fail(f"no completion for {shell}")
     click.echo(found(main, {}, "dialer", "_DIALER_COMPLETE").source())
+
+
+def wrapped(words: str, begin: str) -> str:
+    """Words in lines as wide as the terminal, all as far in as `begin` is wide; one line where there is none."""
+    width = get_terminal_size().columns if sys.stdout.isatty() else len(begin) + len(words) + 1
+    return click.wrap_text(words, width, begin, " " * len(begin))
 
 
 def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
