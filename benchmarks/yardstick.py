@@ -3,7 +3,8 @@
 A steady day of 5, of 20 and of 100 seats, with people who are the same for all laws under one seed: ours, those of
 other dialers (simulator/policies), and foresight as the bound. Each figure is the mean over the days; the abandon rate
 comes with the upper end of its 95 % confidence interval over the days, and ours must not be above the target there.
-The occupancy that was asked for stands beside as the goal; it is no budget. Days run on all cores.
+The occupancy that was asked for stands beside as the goal; it is no budget. Days run on all cores, at scale 1 for a
+quarter of an hour on two of them.
 """
 
 from __future__ import annotations
