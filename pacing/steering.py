@@ -20,12 +20,12 @@ from typing import Any
 MEMORY_ANSWERS = 3_000.0
 FALL = 1.6  # of the limit's logarithm, when the whole reserve is gone; little while most of it is there
 RISE = 0.4  # and at the most, when there is twice as much or more
-SLOW = 0.08  # the slow gain, in parts of target per reserve²: some tenths of critical damping
-FIRST_GAIN, FIRST_ANSWERS = 8.0, 150.0  # times as much at the start, when the limit is a guess
+SLOW = 0.16  # the slow gain, in parts of target per reserve²: some tenths of critical damping
+FIRST_GAIN, FIRST_ANSWERS = 6.0, 1_000.0  # times as much at the start, when the limit is a guess
 RESERVE = 2.0  # abandons, against the scatter
 RESERVE_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
 STAKE_MEMORY = 200.0  # answers
-SHARE = 0.98  # of the target: what is not used of a long window adds to the reserve
+SHARE = 0.97  # of the target: what is not used of a long window adds to the reserve
 LARGEST_DEBT = 4.0  # reserves
 LOWEST, HIGHEST = 1e-4, 0.9
 START = 1.2  # risk limit at the start, in targets
