@@ -28,6 +28,8 @@ COLOURS = (
     "#7f7f7f",
     "#8c564b",
     "#6a3d9a",
+    "#b3de1d",
+    "#a50f15",
 )
 FONT = "system-ui, sans-serif"
 MOST_ABANDONED = 1.0
