@@ -44,7 +44,9 @@ RENEW = text(
     "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
 )
 
-# A lead whose attempt is on record is not released: only its outcome takes the lease away.
+# A lead whose attempt is on record is not released: only its outcome takes the lease away. The leads are locked by a
+# statement of its own, so that an attempt which was being recorded is seen by the next one's snapshot.
+HOLD = text("SELECT id FROM lead WHERE lease = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 RELEASE = text("""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL,
     next_at = GREATEST(l.next_at, COALESCE(CAST(:not_before AS timestamptz), l.next_at))
@@ -160,6 +162,7 @@ class Hopper:
         """Give leases back that were never dialed."""
         times = [leased_at(call_id) for call_id in call_ids]
         with self._engine.begin() as connection:
+            connection.execute(HOLD, {"ids": list(call_ids)})
             connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
 
     def authorize(self, calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Permit | Refusal]:

@@ -220,7 +220,7 @@ class Engine:
 
     def _start_join(self, effect: Join) -> None:
         call = self.core.calls.by_id.get(effect.call_id)
-        first = call is not None and call.connected_at is None and call.bridge_tries <= 1
+        first = call is not None and call.connected_at is None and call.bridge_tries <= 1 and not call.waited
         self._spawn(self._join(effect, call.human_at if call is not None and first else None))
 
     async def _join(self, effect: Join, human_at: float | None) -> None:
@@ -254,7 +254,11 @@ class Engine:
         self.bus.to_seat(effect.message)
         if isinstance(effect.message, ScreenPop) and not effect.message.preview:
             call = self.core.calls.by_id.get(effect.message.call_id)
-            if call is not None and call.human_at is not None and call.bridge_tries <= 1:
+            if call is None or call.human_at is None or call.bridge_tries > 1:
+                return
+            if call.waited:
+                self.metrics.seat_wait.observe(monotonic() - call.human_at)
+            else:
                 self.metrics.popped(monotonic() - call.human_at)
 
     def _write(self, effect: Write) -> None:

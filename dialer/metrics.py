@@ -57,13 +57,19 @@ class Metrics:
         self._server: WSGIServer | None = None
         self.answer_to_pop = Histogram(
             "zhudong_answer_to_pop_seconds",
-            "From a human's answer to the screen-pop handed to the seat's socket.",
+            "From the answer of a human for whom a seat is free to the screen-pop handed to its socket.",
             buckets=FAST_S,
             registry=registry,
         )
         self.answer_to_connect = Histogram(
             "zhudong_answer_to_connect_seconds",
-            "From a human's answer to the connect command written to the switch.",
+            "From the answer of a human for whom a seat is free to the connect command written to the switch.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self.seat_wait = Histogram(
+            "zhudong_seat_wait_seconds",
+            "From the answer of a human for whom no seat was free to the screen-pop on the one that became free.",
             buckets=FAST_S,
             registry=registry,
         )

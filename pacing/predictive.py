@@ -192,13 +192,13 @@ class Predictive:
 def governed(limit: float, at_stake: float, ledger: AbandonLedger, target: float) -> float:
     """The risk limit that the window's ledger leaves, when `at_stake` abandons are to be expected; negative for none.
 
-    While few have answered one abandon is a large share: then as many must have been earned as are exceeded once in two
-    hundred times. Later, with nothing left, only small risks are taken, which costs little and earns nearly as fast as
-    taking none; and none when the window is clearly over its target.
+    While few have answered one abandon is a large share: then one more must have been earned than are exceeded once in
+    two hundred times. Later, with nothing left, only small risks are taken, which costs little and earns nearly as fast
+    as taking none; and none when the window is clearly over its target.
     """
     earned = ledger.surplus(target)
     if ledger.answered < FEW_ANSWERS:
-        return limit if earned >= 1.0 and worst(at_stake) <= earned else -1.0
+        return limit if worst(at_stake) + 1 <= earned else -1.0
     if at_stake <= earned:
         return limit
     clearly_over = earned < -1.0 - OVER * ledger.answered

@@ -154,6 +154,7 @@ class Call:
     answered_at: float | None = None
     human_at: float | None = None
     human_counted: bool = False
+    waited: bool = False  # no seat was free when the person answered
     connected_at: float | None = None
     seat: int | None = None  # user id
     bridge_tries: int = 0

@@ -200,6 +200,7 @@ class Calls:
             if seat is not None:
                 self.core.match(call, seat, now)
             else:
+                call.waited = True
                 campaign.waiting[call.id] = None
 
     def _bridge(self, call: Call, now: float) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 from sqlalchemy import Engine, text
 
 from campaigns.hopper import LEASE, Hopper
+from campaigns.ids import leased_at
 from campaigns.records import AttemptConnected, AttemptEnded, OptedOut
 from campaigns.values import Permit, Refusal, RefusalReason
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
@@ -40,6 +42,34 @@ def test_a_dialed_lead_is_not_given_back_without_an_outcome(db: Engine) -> None:
     assert campaign.lease() == []
     [flight] = campaign.hopper.in_flight(NOON)
     assert flight.dialed and flight.switch == "main" and flight.seat_user_id is None
+
+
+def test_a_lead_whose_attempt_is_just_being_recorded_is_not_given_back(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    [lead] = campaign.lease()
+    with db.connect() as recording, ThreadPoolExecutor(1) as thread:
+        recording.execute(text("SELECT id FROM lead FOR UPDATE"))
+        recording.execute(
+            text("""
+                INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at)
+                VALUES (CAST(:call_id AS uuid), :leased_at, :campaign, :lead, :number, 'main', 'engine-1', :at)
+            """),
+            {
+                "call_id": lead.call_id,
+                "leased_at": leased_at(lead.call_id),
+                "campaign": campaign.id,
+                "lead": lead.lead_id,
+                "number": lead.number_id,
+                "at": NOON,
+            },
+        )
+        releasing = thread.submit(campaign.hopper.release, [lead.call_id])
+        deadline = monotonic() + 10
+        while not campaign.one("SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted").waiting:
+            assert monotonic() < deadline, "the release does not wait for the record"
+        recording.commit()
+        releasing.result(10)
+    assert campaign.lease() == []
 
 
 def test_after_a_crash_the_leases_tell_what_was_in_flight(db: Engine) -> None:
