@@ -215,7 +215,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check(1.0 <= config.ratio <= 15.0, "ratio", f"must be between 1 and 15, is {config.ratio}")
     check(0.0 <= config.target <= 1.0, "target", f"must be a share between 0 and 1, is {config.target}")
     check(
-        config.trunk == "" or _is_dial_string(config.trunk),
+        config.trunk == "" or (not fault_of_dial(config.trunk, "number") and config.trunk.isprintable()),
         "trunk",
         "must hold {number}, and nothing else in braces, as in PJSIP/{number}@carrier",
     )
@@ -256,13 +256,15 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     return found
 
 
-def _is_dial_string(text: str) -> bool:
-    """Whether numbers can be put into it."""
+def fault_of_dial(text: str, field: str) -> str:
+    """What is wrong with a dial string in which `field` stands in braces; empty when nothing is."""
     try:
-        fields = {field[1:] for field in Formatter().parse(text) if field[1] is not None}
+        found = {part[1:] for part in Formatter().parse(text) if part[1] is not None}
     except ValueError:  # a brace without its other
-        return False
-    return fields == {("number", "", None)} and text.isprintable()
+        return f"knows only {{{field}}}"
+    if not found:
+        return f"must hold {{{field}}}"
+    return "" if found == {(field, "", None)} else f"knows only {{{field}}}"
 
 
 def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]

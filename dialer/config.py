@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import string
 import tomllib
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import msgspec
 from platformdirs import user_data_path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from campaigns.config import fault_of_dial
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 AGI_ADDRESS = re.compile(
@@ -166,9 +167,9 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
             yield f"{key}.max_lines", "must be at least 1"
         if not 0 < switch.calls_per_s <= 1000:
             yield f"{key}.calls_per_s", "must be above 0 and at most 1000"
-        if fault := _fault_of_dial(switch.trunk, "number"):
+        if fault := fault_of_dial(switch.trunk, "number"):
             yield f"{key}.trunk", f"{fault}, as in PJSIP/{{number}}@carrier"
-        if fault := _fault_of_dial(switch.phone, "endpoint"):
+        if fault := fault_of_dial(switch.phone, "endpoint"):
             yield f"{key}.phone", f"{fault}, as in PJSIP/{{endpoint}}"
         for field in ("host", "user", "secret", "trunk", "phone"):
             value = getattr(switch, field)
@@ -176,19 +177,6 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
                 yield f"{key}.{field}", "must not be empty"
             if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
                 yield f"{key}.{field}", "holds a control character"
-
-
-def _fault_of_dial(text: str, field: str) -> str:
-    """What is wrong with a dial string in which `field` stands in braces; empty when nothing is."""
-    try:
-        found = [
-            (name, form, how) for _, name, form, how in string.Formatter().parse(text) if name is not None
-        ]
-    except ValueError:  # a brace without its other
-        found = [("", "", None)]
-    if not found:
-        return f"must hold {{{field}}}"
-    return "" if set(found) == {(field, "", None)} else f"knows only {{{field}}}"
 
 
 def _readable(url: str) -> bool:

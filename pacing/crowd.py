@@ -14,16 +14,16 @@ from math import erfc, exp, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from pacing.lifetable import Floats
+
 Complexes = NDArray[np.complex128]
 
 EXACT = 44  # members whose sum is computed exactly
 SPARE = 4  # calls that may be added before the circle is cut finer
 # Variance under which a normal shape is no good: many members with tiny chances are a Poisson number.
 FEW = 1.5
-BLOCK = (
-    512  # members whose powers are summed at a time: they stay in the cache, and BLAS wakes no second thread
-)
+# Members whose powers are summed at a time: they stay in the cache, and BLAS wakes no second thread.
+BLOCK = 512
 ROOT_HALF = sqrt(0.5)
 ONES = np.ones(BLOCK)
 FROM_POWERS = np.array([[1.0, 0.0, 0.0], [1.0, -1.0, 0.0], [1.0, -3.0, 2.0]])

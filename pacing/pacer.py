@@ -1,8 +1,8 @@
 """One campaign's pacing, in all modes: it learns from every event whatever the mode, and decides by the mode it is in.
 
 Theory of operation. Events move seats and calls between a few rosters; models learn as calls and talks end. A decision
-reads the rosters and changes nothing but the plan of the calls it allowed. Unknown ids, repeats and late arrivals are
-harmless: a call that is settled stays so, a seat is in the state heard of last.
+reads the rosters, lets the models look at the time, and notes the risks of the calls it allowed. Unknown ids, repeats
+and late arrivals are harmless: a call that is settled stays so, a seat is in the state heard of last.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ class CampaignPacer:
         self._lists: dict[Hashable, Hashable | None] = {}
         self._settled: dict[Hashable, None] = {}  # oldest first
         self._binding = 1.0  # how often the risk limit was what bound, lately
-        self._newest = float("-inf")
 
     # --- in -------------------------------------------------------------------------------------------------------
 
@@ -193,12 +192,13 @@ class CampaignPacer:
             self._idle.discard(seat)
             if self._doing(seat) is not state:
                 self._end(seat, at, follows=state)
-                self._start(seat, state, at)
+                self._busy(state).add(seat, at)
             if event.leaving and seat not in self._leaving:
-                since = (self._talking if state is SeatState.TALK else self._wrapping).pop(seat)
+                since = self._busy(state).pop(seat)
                 self._leaving[seat] = (state, at if since is None else since)
             elif not event.leaving and seat in self._leaving:  # it stays after all
-                self._start(seat, *self._leaving.pop(seat))
+                doing, since = self._leaving.pop(seat)
+                self._busy(doing).add(seat, since)
 
     def _doing(self, seat: Hashable) -> SeatState | None:
         """Talk or wrap-up, None for neither."""
@@ -208,8 +208,9 @@ class CampaignPacer:
             return SeatState.TALK
         return SeatState.WRAP if seat in self._wrapping else None
 
-    def _start(self, seat: Hashable, state: SeatState, at: float) -> None:
-        (self._talking if state is SeatState.TALK else self._wrapping).add(seat, at)
+    def _busy(self, state: SeatState) -> Roster:
+        """Who does it: talk or wrap-up."""
+        return self._talking if state is SeatState.TALK else self._wrapping
 
     def _end(self, seat: Hashable, at: float, follows: SeatState | None) -> SeatState | None:
         """The seat is done with what it did: learn how long it took. `follows` None: it was cut off."""
@@ -219,16 +220,14 @@ class CampaignPacer:
         if seat in self._leaving:
             _, since = self._leaving.pop(seat)
         else:
-            since = (self._talking if doing is SeatState.TALK else self._wrapping).pop(seat) or 0.0
+            since = self._busy(doing).pop(seat) or 0.0
         lasted, release = max(0.0, at - since), self._model.release
-        if follows is None:
-            (release.talk if doing is SeatState.TALK else release.wrap).observe(
-                lasted, ended=doing is SeatState.WRAP
-            )
-        elif doing is SeatState.TALK:
-            release.talked(lasted, wrap_follows=follows is SeatState.WRAP)
-        else:
+        if doing is SeatState.WRAP:
             release.wrapped(lasted)
+        elif follows is None:
+            release.talk.observe(lasted, ended=False)
+        else:
+            release.talked(lasted, wrap_follows=follows is SeatState.WRAP)
         return doing
 
     # --- calls ----------------------------------------------------------------------------------------------------

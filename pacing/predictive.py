@@ -18,11 +18,9 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pacing.crowd import Surplus
 from pacing.ledger import AbandonLedger
+from pacing.lifetable import Floats
 from pacing.release import ReleaseModel
 from pacing.ringing import AnswerModel
 from pacing.roster import Roster
@@ -39,8 +37,6 @@ UNSURE = 0.1  # answers more or less by which the estimate of their share may be
 BLAME_PRIOR = 20.0  # abandons' worth of "as many as predicted, times BLAME"
 BLAME = 1.6  # a call placed later may take the seat of one placed before: abandons over predicted ones
 BLAME_MEMORY = 300.0
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +92,7 @@ class Predictive:
         """Draw up the tables anew when enough has been learned since the last time, or some time has gone by."""
         seen = self.answers.dials + self.release.talk.count + self.release.wrap.count
         learned = seen - self._seen
-        enough = max(
-            4.0, min(60.0, seen / 25), len(air) / 20
-        )  # a table costs as much as everybody it looks at
+        enough = max(4.0, min(60.0, seen / 25), len(air) / 20)  # a table looks at everybody in the air
         if learned < enough and now - self._refreshed_at < REFRESH_S:
             return
         self._seen, self._refreshed_at = seen, now
@@ -133,13 +127,11 @@ class Predictive:
         at_stake = self._at_stake(ages, level * factors)
         # If the estimate of the share is wrong it is so for all calls at once. Its distribution is taken as three
         # points (Gauss-Hermite: a sixth each at plus and minus sqrt(3) deviations), the low one put to the middle.
-        might = [(1.0, level)]
-        if deviation * float(model.ever(ages, factors).sum()) > UNSURE:
-            might = [(5 / 6, level), (1 / 6, level + math.sqrt(3.0) * deviation)]
-        crowds = [
-            (weight, Surplus(model.answers(ages, each * factors), frees), model.new(each))
-            for weight, each in might
-        ]
+        unsure = deviation * float(model.ever(ages, factors).sum()) > UNSURE
+        crowds = [(5 / 6 if unsure else 1.0, Surplus(answers, frees), model.new(level))]
+        if unsure:
+            high = level + math.sqrt(3.0) * deviation
+            crowds.append((1 / 6, Surplus(model.answers(ages, high * factors), frees), model.new(high)))
         likely = min(1.0, model.share * level)  # that a new call is answered by a person
         blame = self._blame
         planned: list[float] = []
@@ -148,7 +140,7 @@ class Predictive:
         risk = self._risk(crowds, free)
         while len(planned) < room:
             if len(air) + len(planned) >= free:  # with a seat for each a model's word is not needed
-                allowed = governed(limit, at_stake + likely * risk * blame, ledger, target)
+                allowed = governed(limit, at_stake + likely * risk * blame, earned, ledger.answered, target)
                 if risk > allowed:
                     bound = "risk" if risk > limit else "abandon_budget"
                     break
@@ -189,19 +181,20 @@ class Predictive:
         return self._happened / max(self._predicted, 1e-9)
 
 
-def governed(limit: float, at_stake: float, ledger: AbandonLedger, target: float) -> float:
+def governed(limit: float, at_stake: float, earned: float, answered: float, target: float) -> float:
     """The risk limit that the window's ledger leaves, when `at_stake` abandons are to be expected; negative for none.
+
+    `answered` people have `earned` so many abandons that are left under the target.
 
     While few have answered one abandon is a large share: then one more must have been earned than are exceeded once in
     two hundred times. Later, with nothing left, only small risks are taken, which costs little and earns nearly as fast
     as taking none; and none when the window is clearly over its target.
     """
-    earned = ledger.surplus(target)
-    if ledger.answered < FEW_ANSWERS:
+    if answered < FEW_ANSWERS:
         return limit if worst(at_stake) + 1 <= earned else -1.0
     if at_stake <= earned:
         return limit
-    clearly_over = earned < -1.0 - OVER * ledger.answered
+    clearly_over = earned < -1.0 - OVER * answered
     return -1.0 if clearly_over else min(limit, CAUTIOUS * target)
 
 

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pacing import lifetable
+from pacing.lifetable import Floats
+
 FIRST_S = 0.5  # width of the first bin
 GROWTH = 1.1
 EDGES = np.concatenate(([0.0], FIRST_S * GROWTH ** np.arange(108)))  # up to four hours
@@ -26,8 +29,6 @@ PRIOR_TALK_S, PRIOR_WRAP_S = 120.0, 20.0
 PRIOR_WEIGHT = 4.0  # observations' worth of an exponential distribution
 MEMORY = 1_500.0  # observations
 RETURN_PRIOR = 8.0  # seats' worth of "comes back after wrap-up"
-
-Floats = NDArray[np.float64]
 
 
 class LifeTable:
@@ -59,9 +60,7 @@ class LifeTable:
             self._weight = 1.0
         entered = self._entered
         if len(ongoing_s):
-            passed = np.bincount(_places(ongoing_s), minlength=BINS)
-            beyond = passed[::-1].cumsum()[::-1] - passed  # how many have passed each bin as a whole
-            entered = entered + self._weight * beyond
+            entered = entered + self._weight * lifetable.past(_places(ongoing_s), BINS)
         hazard = np.minimum(self._ended / np.maximum(entered, 1e-12), 1.0 - 1e-9)
         self._log_alive = np.concatenate(([0.0], np.cumsum(np.log1p(-hazard))))
 
@@ -77,11 +76,6 @@ class LifeTable:
         alive = self.log_survival(instants)
         return -np.expm1(np.minimum(alive[:, 1:] - alive[:, :1], 0.0))
 
-    def mean_s(self) -> float:
-        """The mean of the distribution, in seconds."""
-        alive = np.exp(self._log_alive)
-        return float(np.sum((alive[:-1] + alive[1:]) / 2 * np.diff(EDGES)))
-
     def learned(self) -> dict[str, Any]:
         """What was learned, as plain numbers."""
         return {
@@ -92,10 +86,7 @@ class LifeTable:
 
     def restore(self, learned: Mapping[str, Any]) -> None:
         """Take what :meth:`learned` gave. Raises ValueError, and stays as it was, for anything else."""
-        tables = [np.asarray(learned[key], dtype=float) for key in ("entered", "ended")]
-        if not all(t.shape == (BINS,) and np.isfinite(t).all() and (t >= 0).all() for t in tables):
-            raise ValueError("a table of durations is not what was saved")
-        self._entered, self._ended = tables
+        self._entered, self._ended = lifetable.read(learned, ("entered", "ended"), BINS)
         self._weight, self.count = 1.0, int(learned["count"])
         self.refresh(np.zeros(0))
 
@@ -129,11 +120,6 @@ class ReleaseModel:
         """The share of busy seats that come back idle when they are done."""
         return self._returns / (self._returns + self._leaves)
 
-    @property
-    def cycle_s(self) -> float:
-        """Mean talk and wrap-up together."""
-        return self.talk.mean_s() + self._wraps / self._talks * self.wrap.mean_s()
-
     def refresh(
         self, times_s: Floats, talking_s: Floats, wrapping_s: Floats, wrap_limit_s: float | None
     ) -> None:
@@ -144,9 +130,8 @@ class ReleaseModel:
         ahead = max(float(times_s[-1]), 1e-3)
         cuts = np.linspace(0.0, ahead, STEPS + 1)
         ends = np.diff(self.talk.within(EDGES[:-1], cuts), axis=1)  # P(the talk ends in this part)
-        rest = (
-            times_s[None, :] - (cuts[:-1] + cuts[1:])[:, None] / 2
-        )  # left for wrap-up, from the middle of the part
+        # left for wrap-up, from the middle of the part
+        rest = times_s[None, :] - (cuts[:-1] + cuts[1:])[:, None] / 2
         wrapped = np.where(rest >= 0.0, -np.expm1(self.wrap.log_survival(np.maximum(rest, 0.0))), 0.0)
         if wrap_limit_s is not None:
             wrapped = np.where(rest >= wrap_limit_s, 1.0, wrapped)

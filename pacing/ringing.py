@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from pacing import lifetable
+from pacing.lifetable import Floats
 
 BIN_S = 0.5
 BINS = 260  # up to 130 s; older dials are as the oldest
@@ -57,9 +58,8 @@ class AnswerModel:
         self._weight = 1.0  # of the next dial; grows instead of everything else shrinking
         self._slow, self._fast = [0.0, 0.0], [0.0, 0.0]  # answers seen, answers expected
         self._lists: dict[Hashable, list[float]] = {}
-        self._ended_exposure = self._measured = (
-            0.0  # answers the table expected: of ended dials; of all, last time
-        )
+        # Answers the table expected: of ended dials; and of all, when the level was measured last.
+        self._ended_exposure = self._measured = 0.0
         self._seen = 0  # answers since then
         self.dials = 0
         # A decision asks several things about the same ages: the array last asked about, its bins, its rows by age.
@@ -114,8 +114,7 @@ class AnswerModel:
             self._person, self._other = self._person * scale, self._other * scale
             self._reached = self._reached * scale
             self._weight = 1.0
-        passed = np.bincount(self._places(ages_s), minlength=BINS)
-        beyond = passed[::-1].cumsum()[::-1] - passed  # how many are past each bin
+        beyond = lifetable.past(self._places(ages_s), BINS)
         reached = np.maximum(self._reached + self._weight * beyond, 1e-12)
         person, other = self._person / reached, self._other / reached
         excess = np.maximum(1.0, person + other)
@@ -146,9 +145,8 @@ class AnswerModel:
         left = np.where(alive[:-1] > 1e-9, alive[:-1], np.inf)  # where nobody is left nobody answers
         by -= answered[:-1, None]
         by /= left[:, None]
-        self._by_age: Floats = np.minimum(
-            np.maximum(by, 0.0), 1.0
-        )  # bin of age x instant: answered until then
+        # bin of age x instant: answered until then
+        self._by_age: Floats = np.minimum(np.maximum(by, 0.0), 1.0)
         self._asked_rows = None
         self._new = PARTS * self.share
         self._ever: Floats = np.minimum((answered[-1] - answered[:-1]) / left, 1.0)
@@ -207,13 +205,11 @@ class AnswerModel:
 
     def restore(self, learned: Mapping[str, Any]) -> None:
         """Take what :meth:`learned` gave. Raises ValueError, and stays as it was, for anything else."""
-        tables = [np.asarray(learned[key], dtype=float) for key in ("person", "other", "reached")]
+        person, other, reached = lifetable.read(learned, ("person", "other", "reached"), BINS)
         slow = [float(v) for v in learned["slow"]]
-        sane = all(t.shape == (BINS,) and np.isfinite(t).all() and (t >= 0).all() for t in tables)
-        if not sane or len(slow) != 2 or not all(math.isfinite(v) and v >= 0 for v in slow):
-            raise ValueError("the tables of answers are not what was saved")
-        self._person, self._other, self._reached = tables
-        self._reached = np.maximum(self._reached, 1e-9)
+        if len(slow) != 2 or not all(math.isfinite(v) and v >= 0 for v in slow):
+            raise ValueError("the level of answers is not what was saved")
+        self._person, self._other, self._reached = person, other, np.maximum(reached, 1e-9)
         self._weight, self._slow, self.dials = 1.0, slow, int(learned["dials"])
         self.refresh()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pacing.lifetable import Floats
 
 FIRST_SIZE = 64
 
@@ -50,10 +51,10 @@ class Roster:
             self._since[place], self._factor[place] = self._since[last], self._factor[last]
         return since
 
-    def ages(self, now: float) -> NDArray[np.float64]:
+    def ages(self, now: float) -> Floats:
         """Seconds since each began, never negative. In no particular order, that of :meth:`factors`."""
         return np.maximum(now - self._since[: len(self._ids)], 0.0)
 
-    def factors(self) -> NDArray[np.float64]:
+    def factors(self) -> Floats:
         """The factor of each."""
         return self._factor[: len(self._ids)]

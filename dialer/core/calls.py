@@ -320,14 +320,12 @@ class Calls:
         call.timer = 0
         call.outcome = outcome
         campaign.counts.outcomes[outcome] += 1
-        if outcome is Outcome.CONNECTED or (outcome is Outcome.HUNG_UP and call.human_at is not None):
+        # One who hung up during the detection: nobody knows whether it was a person.
+        unknown = outcome is Outcome.HUNG_UP and call.human_at is None
+        if outcome in (Outcome.CONNECTED, Outcome.HUNG_UP) and not unknown:
             self._count_human(call)
-        if (
-            outcome is Outcome.HUNG_UP and call.human_at is None
-        ):  # during the detection: nobody knows who it was
-            self._pace(call, CallStage.FAILED, now)
-        elif outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
-            self._pace(call, STAGES.get(outcome, CallStage.FAILED), now)
+        if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
+            self._pace(call, CallStage.FAILED if unknown else STAGES.get(outcome, CallStage.FAILED), now)
         if call.wanted_seat is not None and call.connected_at is None:
             self.core.seats.missed(call.wanted_seat, call, now, outcome.value)
         at = self.core.wall(now)

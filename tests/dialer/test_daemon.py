@@ -233,7 +233,9 @@ async def test_an_invalid_file_leaves_the_last_good_version_and_shows_in_the_met
             assert here.engine.core.campaigns["spring"].config.ratio == 1.5
             assert here.engine.core.campaigns["spring"].config.running
             await here.until_metrics(lambda m: m.get('zhudong_config_valid{file="odd.toml"}') == 0)
-            await asyncio.sleep(1.2)  # another look at the folder: nothing is to come
+            # A file that is new after that: once it is taken, there was another look at the others as well.
+            (folder / "zz.toml").write_text(CAMPAIGN.replace('name = "spring"', 'name = "summer"'), "utf-8")
+            await here.until_metrics(lambda m: m.get('zhudong_config_valid{file="zz.toml"}') == 1)
         told = [line for line in said if line["event"].startswith("a campaign file was refused")]
         assert sorted(Path(line["file"]).name for line in told) == ["odd.toml", "spring.toml"]  # once each
         assert any("ratio: must be between 1 and 15" in line["reason"] for line in told)
