@@ -44,6 +44,7 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
 REFUSED_WAIT_S = 15.0  # a wrong secret does not get right by trying often, and fail2ban watches
 PING_EVERY_S = 2.0
+BOOT_LIMIT_S = 30.0  # for a switch that is starting to load all its modules
 SILENCE_S = 5.0  # a link that answers no ping for so long is half open
 OLDEST_VERSION = 18
 SHUTTING_DOWN = "Asterisk is shutting down"
@@ -71,6 +72,10 @@ class LoginRefused(SwitchError):
 
 class NoRight(SwitchError):
     """The AMI user lacks a right; the text says which line of manager.conf to change."""
+
+
+class StillStarting(SwitchError):
+    """The switch answers already, and its endpoints may not be there yet."""
 
 
 class TooOld(SwitchError):
@@ -113,6 +118,7 @@ class AsteriskSwitch:
             try:
                 self._link = await open_link(self._host, self._port, translation.hear)
                 await self._log_in(self._link)
+                await until_booted(self._link, translation.booted)
                 await self._announce(self._link, translation)
                 wait_s, told = FIRST_WAIT_S, ""
                 reason = await self._keep_alive(self._link)
@@ -321,6 +327,28 @@ async def set_filters(link: AmiLink) -> None:
             if is_denied(fault):
                 raise NoRight(f"Filter: {fault}; `write` of the AMI user must name system") from fault
             await link.ask("Filter", (("Operation", "Add"), ("Filter", f"Event: {name}$")))
+
+
+async def until_booted(link: AmiLink, booted: asyncio.Event) -> None:
+    """Wait until the switch has said FullyBooted, which it does at once when it has been up for long.
+
+    A starting Asterisk opens AMI before its endpoints are loaded: what is originated then fails on the spot. Raises
+    StillStarting after `BOOT_LIMIT_S`, NotConnected when the link goes meanwhile.
+    """
+    waiting = asyncio.ensure_future(booted.wait())
+    try:
+        await asyncio.wait(
+            {waiting, link.closed_why}, timeout=BOOT_LIMIT_S, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        waiting.cancel()
+    if booted.is_set():
+        return
+    if link.closed_why.done():
+        raise NotConnected(link.closed_why.result())
+    raise StillStarting(
+        f"it has not said in {BOOT_LIMIT_S:g} s that it has started; if it has, `read` of the AMI user must name system"
+    )
 
 
 async def prove_rights(link: AmiLink) -> None:

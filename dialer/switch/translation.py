@@ -49,6 +49,7 @@ class Translation:
         self._listener = listener
         self._give_up = give_up
         self._held: list[tuple[str, Message, float]] | None = []
+        self.booted = asyncio.Event()  # the switch has said that all of it has started
         self._answered: set[str] = set()
         self._failed: dict[str, tuple[int, asyncio.TimerHandle]] = {}  # reason, and the grace's end
         self._ended: dict[str, None] = {}  # the newest that are over: what comes after says nothing new
@@ -69,6 +70,8 @@ class Translation:
         if self._over:
             return
         if self._held is not None:
+            if name == "FullyBooted":
+                self.booted.set()
             if len(self._held) < HELD:
                 self._held.append((name, message, at))
             else:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
-from dialer.switch.asterisk import AsteriskSwitch
+from dialer.switch.asterisk import WANTED, AsteriskSwitch
 from dialer.switch.port import LinkDown, LinkUp, SwitchEvent
 
 BANNER = "Asterisk Call Manager/11.0.0\r\n"
@@ -93,13 +93,24 @@ class Peer:
     def greet(self) -> None:
         self.say(BANNER)
 
-    async def accept(self) -> None:
+    def booted(self) -> None:
+        """Say that all of the switch has started."""
+        self.event("FullyBooted", Privilege="system,all", Status="Fully Booted")
+
+    async def accept(self, started: bool = True) -> None:
         """Greet, take the log-in, say which Asterisk this is, and let the user do all that calls need."""
         self.greet()
         self.reply(await self.action("Login"), Message="Authentication accepted")
+        if started:
+            self.booted()
         self.reply(await self.action("CoreSettings"), AsteriskVersion="22.10.1", AMIversion="11.0.0")
         self.reply(await self.action("Originate"), "Error", Message="Channel not specified")
         self.reply(await self.action("Hangup"), "Error", Message="No such channel")
+
+    async def all_filters(self) -> None:
+        """Take as many event filters as there are."""
+        for _ in WANTED:
+            self.reply(await self.action("Filter"), Message="Success")
 
     async def filters(self) -> list[str]:
         """Take the event filters, up to the request for the snapshot: it is kept unanswered, `asked_for_snapshot`."""

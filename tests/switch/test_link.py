@@ -261,6 +261,61 @@ async def test_nothing_is_dialed_before_the_snapshot_is_taken() -> None:
         assert peer.peers[0].dialed == []
 
 
+async def test_a_switch_that_is_starting_is_waited_for_before_anything_is_dialed() -> None:
+    """AMI answers before the endpoints are loaded: a seat's phone that is rung then is lost on the spot."""
+    ready, started = asyncio.Event(), asyncio.Event()
+
+    async def starts(peer: Peer) -> None:
+        await peer.accept(started=False)
+        await peer.all_filters()
+        ready.set()
+        await started.wait()
+        peer.booted()
+        assert (await peer.any_action())["Action"] == "CoreShowChannels"
+        peer.asked_for_snapshot = peer.actions[-1]
+        peer.snapshot()
+        await peer.serve()
+
+    async with ScriptedPeer(starts) as peer, running(peer.port) as (switch, ear):
+        async with asyncio.timeout(LIMIT_S):
+            await ready.wait()
+        with pytest.raises(NotConnected):
+            await switch.originate(CALL_OUT)
+        assert ear.events == [] and peer.peers[0].names[-1] == "Filter"
+        started.set()
+        await ear.hears(LinkUp)
+
+
+async def test_a_switch_that_never_says_that_it_has_started_is_told_with_what_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asterisk, "BOOT_LIMIT_S", 0.1)
+    monkeypatch.setattr(asterisk, "FIRST_WAIT_S", 0.01)
+
+    async def says_nothing(peer: Peer) -> None:
+        await peer.accept(started=False)
+        await peer.all_filters()
+        await peer.closed.wait()
+
+    with capture_logs() as said:
+        async with ScriptedPeer(says_nothing) as peer, running(peer.port) as (_, ear):
+            await until_tried(peer, 2)
+            assert ear.events == []
+    [(reason, _)] = complaints(said)
+    assert "`read` of the AMI user must name system" in reason
+
+
+async def test_a_starting_switch_that_goes_is_left_at_once() -> None:
+    async def goes(peer: Peer) -> None:
+        await peer.accept(started=False)
+        await peer.all_filters()
+        peer.cut()
+
+    async with ScriptedPeer(goes, fit) as peer, running(peer.port) as (_, ear):
+        async with asyncio.timeout(asterisk.PING_EVERY_S):
+            await ear.hears(LinkUp)
+
+
 async def test_a_late_reply_is_a_count_and_the_link_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     ask = AmiLink.ask
 
