@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -14,11 +14,11 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from campaigns.config import CampaignsError
+from campaigns.partitions import ensure_partitions
 
 log = structlog.get_logger(__name__)
 
 MIGRATION_LOCK = 0x7A68_7564_6F6E_6701  # "zhudong" in ASCII, and a number: any constant of our own does
-PARTITIONS_AHEAD = 2  # months
 STATEMENT_LIMIT_MS = 30_000
 CONNECT_LIMIT_S = 5
 
@@ -86,25 +86,7 @@ def migrate(engine: Engine) -> None:
         raise DatabaseError(f"the database could not be prepared: {reason(fault)}") from fault
 
 
-def ensure_partitions(engine: Engine, today: date) -> None:
-    """Make the monthly partitions of attempts, from last month to two months ahead."""
-    with engine.begin() as connection:
-        for offset in range(-1, PARTITIONS_AHEAD + 1):
-            start, end = _month(today, offset), _month(today, offset + 1)
-            connection.execute(
-                text(
-                    f"CREATE TABLE IF NOT EXISTS attempt_{start:%Y_%m} PARTITION OF attempt "
-                    f"FOR VALUES FROM ('{start}') TO ('{end}')"
-                )
-            )
-
-
 def reason(fault: SQLAlchemyError) -> str:
     """The first line of what the database said."""
     said = str(fault.orig) if isinstance(fault, DBAPIError) and fault.orig is not None else str(fault)
     return said.strip().split("\n")[0]
-
-
-def _month(day: date, offset: int) -> date:
-    months = day.year * 12 + day.month - 1 + offset
-    return date(months // 12, months % 12 + 1, 1)

@@ -60,7 +60,8 @@ RECYCLED = """
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
     open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false ELSE v.final END,
     next_at = COALESCE(d.retry_at, v.retry_at, v.at)
-FROM (VALUES %s) AS v (call_id, at, retry_at, final) LEFT JOIN disposition d ON d.call_id = v.call_id
+FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final) LEFT JOIN disposition d
+    ON d.call_id = v.call_id AND d.leased_at = v.leased_at
 WHERE l.lease = v.call_id
 """
 LOCKED = """
@@ -71,8 +72,8 @@ JOIN number n ON n.id = a.number_id GROUP BY n.e164
 ON CONFLICT (e164) DO UPDATE SET until = GREATEST(lock_out.until, excluded.until)
 """
 DISPOSED = """
-INSERT INTO disposition (call_id, user_id, code, notes, do_not_call, retry_at, final, at) VALUES %s
-ON CONFLICT (call_id) DO UPDATE SET user_id = excluded.user_id, code = excluded.code, notes = excluded.notes,
+INSERT INTO disposition (call_id, leased_at, user_id, code, notes, do_not_call, retry_at, final, at) VALUES %s
+ON CONFLICT (call_id, leased_at) DO UPDATE SET user_id = excluded.user_id, code = excluded.code, notes = excluded.notes,
     do_not_call = excluded.do_not_call, retry_at = excluded.retry_at, final = excluded.final, at = excluded.at
 """
 # The verdict on a call that is over already; not on one of a later attempt.
@@ -98,7 +99,7 @@ UPDATE attempt a SET notes = v.notes FROM (VALUES %s) AS v (call_id, leased_at, 
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
 """
 OPTED_OUT = "INSERT INTO dnc (e164, source, campaign_id, at) VALUES %s ON CONFLICT (e164) DO NOTHING"
-SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id) VALUES %s"
+SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id, campaign_id) VALUES %s"
 AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"
 
 # PostgreSQL takes a bare VALUES list's types from its first row, so each column names its own.
@@ -169,7 +170,7 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
         DISPOSED,
         [
             (
-                as_uuid(r.call_id),
+                *_key(r),
                 r.user_id,
                 r.code,
                 r.notes,
@@ -204,7 +205,10 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
     notes: list[NotesSaved] = kinds.get(NotesSaved, [])
     put(NOTES, _last((*_key(r), r.notes) for r in notes), ID, TIME, TEXT)
     seats: list[SeatChanged] = kinds.get(SeatChanged, [])
-    put(SEATS, [(r.at, r.user_id, r.session_id, r.state, r.reason, r.call_id) for r in seats])
+    put(
+        SEATS,
+        [(r.at, r.user_id, r.session_id, r.state, r.reason, r.call_id, r.campaign_id or None) for r in seats],
+    )
     audit: list[Audited] = kinds.get(Audited, [])
     put(AUDIT, [(r.at, r.actor, r.action, r.subject, r.detail) for r in audit])
 
@@ -222,7 +226,7 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
         ],
         ID, TIME, TIME, TEXT, "%s::smallint", "%s::smallint", REAL, REAL, REAL, INT, TEXT, BOOL,
     )  # fmt: skip
-    put(RECYCLED, [(as_uuid(r.call_id), r.at, r.retry_at, r.final) for r in ended], ID, TIME, TIME, BOOL)
+    put(RECYCLED, [(*_key(r), r.at, r.retry_at, r.final) for r in ended], ID, TIME, TIME, TIME, BOOL)
     put(
         LOCKED,
         [(*_key(r), r.locked_until) for r in ended if r.locked_until is not None],

@@ -80,13 +80,14 @@ class OptedOut(Record, frozen=True, tag="opted_out"):
 
 
 class SeatChanged(Record, frozen=True, tag="seat"):
-    """A line of the seat session log."""
+    """A line of the seat session log, with the campaign whose customer it has, else whose pacing counts on it; or 0."""
 
     user_id: int
     session_id: str
     state: str
     reason: str = ""
     call_id: str = ""
+    campaign_id: int = 0
 
 
 class Audited(Record, frozen=True, tag="audit"):

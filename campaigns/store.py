@@ -33,7 +33,7 @@ SELECT count(*) FILTER (WHERE a.connected_at IS NOT NULL) AS connected,
     count(*) FILTER (WHERE a.outcome = 'hung_up' AND a.amd IS DISTINCT FROM 'MACHINE') AS hung_up,
     count(*) FILTER (WHERE a.outcome = 'abandoned') AS abandoned,
     count(*) FILTER (WHERE a.connected_at IS NOT NULL AND d.code = ANY(:machine_codes)) AS machines
-FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id
+FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :since
 WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.leased_at >= :since
 """)
 LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")

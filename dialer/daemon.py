@@ -30,6 +30,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from campaigns import database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
+from campaigns.partitions import ensure_partitions
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from campaigns.values import Outcome
@@ -312,9 +313,7 @@ class Daemon:
                 if turn % LEARNED_EVERY == 0:
                     await self._keep_learned(engine, store)
                 if turn % PARTITIONS_EVERY == 0 and self.database is not None:
-                    await asyncio.to_thread(
-                        database.ensure_partitions, self.database, datetime.now(UTC).date()
-                    )
+                    await asyncio.to_thread(ensure_partitions, self.database, datetime.now(UTC).date())
                 told = ""
             except SQLAlchemyError as fault:  # the database is away
                 why = database.reason(fault)

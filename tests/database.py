@@ -42,8 +42,13 @@ def template() -> str:
 
 def fresh_url() -> str:
     """The URL of a database of one's own, migrated and empty."""
+    return empty_url(template())
+
+
+def empty_url(like: str = "template1") -> str:
+    """The URL of a database of one's own, without any table unless `like` has them."""
     name = f"test_{next(_serial)}"
-    _run(f"CREATE DATABASE {name} TEMPLATE {template()}")
+    _run(f"CREATE DATABASE {name} TEMPLATE {like}")
     return url_of(name)
 
 

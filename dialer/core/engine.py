@@ -200,7 +200,10 @@ class EngineCore:
         """Campaigns started, stopped, ran dry or got leads: think again about the idle seats."""
         for seat in list(self.seats.by_user.values()):
             if seat.state is SeatState.READY:
+                before = seat.paced_for
                 self.pace_seat(seat, now)
+                if seat.paced_for != before:
+                    self.seats.log(seat, now)
 
     # --- seats ----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ PACED = {
     SeatState.TALKING: PacedState.TALK,
     SeatState.WRAP_UP: PacedState.WRAP,
 }
+WITH_CUSTOMER = (SeatState.PREVIEW, SeatState.CONNECTING, SeatState.TALKING, SeatState.WRAP_UP)
 
 
 def leg_uid(user_id: int) -> str:
@@ -175,6 +176,22 @@ class Seats:
             )
         )
 
+    def log(self, seat: Seat, now: float) -> None:
+        """A line of the seat log: its state from now on, and for which campaign."""
+        serves = seat.serving if seat.state in WITH_CUSTOMER else seat.paced_for
+        campaign = self.core.campaigns.get(serves)
+        self.core.write(
+            SeatChanged(
+                at=self.core.wall(now),
+                user_id=seat.user_id,
+                session_id=seat.session_id,
+                state=seat.state.value,
+                reason=seat.reason,
+                call_id=seat.call,
+                campaign_id=campaign.id if campaign is not None else 0,
+            )
+        )
+
     def dismiss(self, now: float) -> None:
         """The engine stops: every seat leaves and its leg is hung up; so are the legs that wait for their users."""
         for seat in list(self.by_user.values()):
@@ -309,20 +326,10 @@ class Seats:
         )
 
     def _changed(self, seat: Seat, now: float) -> None:
-        """Tell the page, the log and pacing."""
-        core = self.core
+        """Tell the page, pacing and the log."""
         self.tell_status(seat)
-        core.write(
-            SeatChanged(
-                at=core.wall(now),
-                user_id=seat.user_id,
-                session_id=seat.session_id,
-                state=seat.state.value,
-                reason=seat.reason,
-                call_id=seat.call,
-            )
-        )
-        core.pace_seat(seat, now)
+        self.core.pace_seat(seat, now)
+        self.log(seat, now)
         if seat.state is SeatState.OFFLINE:
             self.by_user.pop(seat.user_id, None)
 
