@@ -132,6 +132,14 @@ class Abandon(_Part, frozen=True):
     clock: str | None = None
 
 
+class Shadow(_Part, frozen=True):
+    """What a second pacing, which looks on and dials nothing, has other than the campaign's own; None is the same."""
+
+    mode: str | None = None
+    ratio: float | None = None
+    target: float | None = None
+
+
 class CampaignConfig(_Part, frozen=True):
     """One campaign. Durations in seconds.
 
@@ -156,6 +164,7 @@ class CampaignConfig(_Part, frozen=True):
     wrap_up_s: float = 30.0
     safe_harbour: SafeHarbour = SafeHarbour()
     abandon: Abandon = Abandon()
+    shadow: Shadow | None = None
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
     rules: Rules = msgspec.field(default_factory=Rules)
 
@@ -212,8 +221,22 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check(bool(NAME.fullmatch(config.name)), "name", "must be 1 to 64 letters, digits, dots, - or _")
     check(bool(config.switch), "switch", "must name a switch")
     check(config.mode in MODES, "mode", f"must be one of {', '.join(MODES)}, is {config.mode!r}")
-    check(1.0 <= config.ratio <= 15.0, "ratio", f"must be between 1 and 15, is {config.ratio}")
-    check(0.0 <= config.target <= 1.0, "target", f"must be a share between 0 and 1, is {config.target}")
+    for within, part in (("", config), ("shadow.", config.shadow or Shadow())):
+        ratio, target = part.ratio, part.target
+        check(
+            ratio is None or 1.0 <= ratio <= 15.0, f"{within}ratio", f"must be between 1 and 15, is {ratio}"
+        )
+        check(
+            target is None or 0.0 <= target <= 1.0,
+            f"{within}target",
+            f"must be a share between 0 and 1, is {target}",
+        )
+    shadowed = config.shadow.mode if config.shadow is not None else None
+    check(
+        shadowed is None or shadowed in MODES[1:],
+        "shadow.mode",
+        f"must be one of {', '.join(MODES[1:])}, is {shadowed!r}",
+    )
     check(
         config.trunk == "" or (not fault_of_dial(config.trunk, "number") and config.trunk.isprintable()),
         "trunk",

@@ -277,7 +277,7 @@ class Daemon:
                 call.outcome is Outcome.ABANDONED and call.campaign == name
                 for call in engine.core.calls.by_id.values()
             )
-            campaign.ledger.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
+            campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
 
     async def _read_learned(self, engine: Engine, store: CampaignStore, name: str) -> None:
         """Give pacing what it had learned before the last stop; without it, it learns anew."""
@@ -286,7 +286,7 @@ class Daemon:
         if not learned:
             return
         try:
-            campaign.pacer.restore(json.loads(learned))
+            campaign.restore(json.loads(learned))
         except ValueError as fault:
             log.warning("pacing learns anew", campaign=name, reason=str(fault))
 

@@ -286,6 +286,10 @@ class Engine:
             with self._faults_counted(f"pacing of {name}"):
                 self._pace_campaign(name)
         self.flush()
+        for name in names:  # once the calls are on their way
+            started = monotonic()
+            if self.core.campaigns[name].shadow.follow():
+                self.metrics.shadow_turn.observe(monotonic() - started)
 
     def _pace_campaign(self, name: str) -> None:
         campaign = self.core.campaigns[name]

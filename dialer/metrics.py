@@ -19,6 +19,7 @@ from cti.server import CannotListen
 from dialer.core.call import Call, CallState
 from dialer.core.engine import EngineCore
 from dialer.core.seat import SeatState
+from dialer.core.shadow import Watch
 from pacing.contract import Decision
 
 FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
@@ -139,19 +140,29 @@ class Metrics:
         self.abandon_target = Gauge(
             "zhudong_abandon_target_ratio", "What the rate must not exceed.", ("campaign",), registry=registry
         )
-        self.pacing_figure = Gauge(
-            "zhudong_pacing_figure",
-            "What the last pacing decision rested on.",
-            ("campaign", "figure"),
+        self._pacing = _Decisions("zhudong_pacing", "the", registry)
+        self.shadow_turn = Histogram(
+            "zhudong_shadow_decision_seconds",
+            "Time a shadow took for the events and questions of one turn, after the calls were on their way.",
+            buckets=TINY_S,
             registry=registry,
         )
-        self.pacing_bound = Gauge(
-            "zhudong_pacing_bound",
-            "1 for the constraint that bound the last pacing decision.",
-            ("campaign", "bound"),
-            registry=registry,
+        self._shadow_lines = _Level(
+            "zhudong_shadow_line_seconds",
+            "Lines wanted in the air, times seconds: the rate is how many on average.",
+            ("campaign", "law"),
+            registry,
         )
-        self._bound: dict[str, str] = {}
+        self._shadow_apart = _Level(
+            "zhudong_shadow_apart_seconds",
+            "How long the shadow wanted more lines in the air than the campaign, or fewer.",
+            ("campaign", "wanted"),
+            registry,
+        )
+        self._shadow_faults = _Level(
+            "zhudong_shadow_faults", "Times a shadow failed and was put to rest.", ("campaign",), registry
+        )
+        self._shadow_decision = _Decisions("zhudong_shadow", "the shadow's", registry)
         self.switch_up = Gauge(
             "zhudong_switch_up", "1 while the switch can be used.", ("switch",), registry=registry
         )
@@ -233,7 +244,8 @@ class Metrics:
                 self._refusals.set(count, name, reason)
             self.abandon_rate.labels(name).set(campaign.ledger.rate)
             self.abandon_target.labels(name).set(campaign.config.target)
-            self._pacing(name, campaign.decision)
+            self._pacing.set(name, campaign.decision)
+            self._shadow(name, campaign.shadow)
         for name, lines in core.switches.items():
             self.switch_up.labels(name).set(1 if lines.up else 0)
         for anomaly, count in core.anomalies.items():
@@ -241,18 +253,18 @@ class Metrics:
         for invariant, count in core.breaches.items():
             self._breaches.set(count, invariant)
 
-    def _pacing(self, campaign: str, decision: Decision) -> None:
-        """The figures behind the last decision, and the constraint that bound it."""
-        for figure in FIGURES:
-            value = decision.why.get(figure)
-            if isinstance(value, (int, float)):
-                self.pacing_figure.labels(campaign, figure).set(value)
-        before = self._bound.get(campaign)
-        if before != decision.bound:
-            if before is not None:
-                self.pacing_bound.labels(campaign, before).set(0)
-            self.pacing_bound.labels(campaign, decision.bound).set(1)
-            self._bound[campaign] = decision.bound
+    def _shadow(self, campaign: str, shadow: Watch) -> None:
+        """What the campaign's shadow would do, beside what is done; no counts of a campaign that never had one."""
+        if shadow.decision is None:
+            self._shadow_decision.clear(campaign)
+        else:
+            self._shadow_decision.set(campaign, shadow.decision)
+        if shadow.decision is not None or shadow.line_s or shadow.faults:
+            self._shadow_lines.set(shadow.live_line_s, campaign, "live")
+            self._shadow_lines.set(shadow.line_s, campaign, "shadow")
+            self._shadow_apart.set(shadow.more_s, campaign, "more")
+            self._shadow_apart.set(shadow.fewer_s, campaign, "fewer")
+            self._shadow_faults.set(shadow.faults, campaign)
 
     def stream(self, switch: str, events: Mapping[str, int], faults: Mapping[str, int]) -> None:
         """Copy what a switch's adapter counted."""
@@ -277,6 +289,44 @@ class Metrics:
         self.database_up.set(1 if available else 0)
         self._journal.set(applied, "applied")
         self._journal.set(rejected, "rejected")
+
+
+class _Decisions:
+    """What the last decisions of campaigns rested on, and the constraint that bound them, as two gauges."""
+
+    def __init__(self, name: str, whose: str, registry: CollectorRegistry) -> None:
+        self._figures = Gauge(
+            f"{name}_figure",
+            f"What {whose} last decision rested on.",
+            ("campaign", "figure"),
+            registry=registry,
+        )
+        self._bounds = Gauge(
+            f"{name}_bound",
+            f"1 for the constraint that bound {whose} last decision.",
+            ("campaign", "bound"),
+            registry=registry,
+        )
+        self._bound: dict[str, str] = {}
+
+    def set(self, campaign: str, decision: Decision) -> None:
+        """Show a decision."""
+        for figure in FIGURES:
+            value = decision.why.get(figure)
+            if isinstance(value, (int, float)):
+                self._figures.labels(campaign, figure).set(value)
+        before = self._bound.get(campaign)
+        if before != decision.bound:
+            if before is not None:
+                self._bounds.labels(campaign, before).set(0)
+            self._bounds.labels(campaign, decision.bound).set(1)
+            self._bound[campaign] = decision.bound
+
+    def clear(self, campaign: str) -> None:
+        """There is no decision any more."""
+        if self._bound.pop(campaign, None) is not None:
+            self._figures.remove_by_labels({"campaign": campaign})
+            self._bounds.remove_by_labels({"campaign": campaign})
 
 
 class _Level:

@@ -31,6 +31,7 @@ def snapshot(
         if call.campaign == campaign.name and call.state is not CallState.ENDED
     )
     counts, ledger, decision = campaign.counts, campaign.ledger, campaign.decision
+    beside = {} if campaign.shadow.lines is None else {"shadow_lines": campaign.shadow.lines}
     return CampaignSnapshot(
         campaign=campaign.name,
         at=at,
@@ -47,6 +48,6 @@ def snapshot(
         idle_s_per_call=idle_s / counts.connected if counts.connected else 0.0,
         occupancy=busy_s / (busy_s + idle_s) if busy_s + idle_s > 0 else 0.0,
         leads_left=leads_left,
-        decision={"dial": decision.dial, "bound": decision.bound, **decision.why},
+        decision={"dial": decision.dial, "bound": decision.bound, **decision.why, **beside},
         refusals=dict(counts.refusals),
     )

@@ -371,9 +371,7 @@ class Calls:
 
     def _pace(self, call: Call, stage: CallStage, now: float) -> None:
         campaign = self.core.campaigns[call.campaign]
-        campaign.pacer.observe(
-            PacedCall(now, call.id, stage, call.seat, call.cause or None, call.lead.list_id)
-        )
+        campaign.observe(PacedCall(now, call.id, stage, call.seat, call.cause or None, call.lead.list_id))
         self.core.touched.add(call.campaign)
 
     def _enter_air(self, call: Call) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from campaigns.config import Abandon, CampaignConfig
-from pacing.contract import Decision, Mode, PacingConfig, Room
+from dialer.core.budget import held
+from dialer.core.shadow import Question, Watch
+from pacing.contract import Decision, Event, Mode, PacingConfig, Room
 from pacing.ledger import DAY_S, PROFILES, AbandonLedger, AbandonRule
 from pacing.pacer import CampaignPacer
 
@@ -25,6 +27,19 @@ def pacing_config(config: CampaignConfig) -> PacingConfig:
         wrap_limit_s=config.wrap_up_s or None,
         rule=abandon_rule(config.abandon),
     )
+
+
+def shadow_config(config: CampaignConfig) -> PacingConfig | None:
+    """The same with what the campaign's shadow changes of it; None without a shadow."""
+    shadow = config.shadow
+    if shadow is None:
+        return None
+    changed: dict[str, Any] = {
+        "mode": None if shadow.mode is None else Mode(shadow.mode),
+        "ratio": shadow.ratio,
+        "target": shadow.target,
+    }
+    return replace(pacing_config(config), **{k: v for k, v in changed.items() if v is not None})
 
 
 def abandon_rule(abandon: Abandon) -> AbandonRule:
@@ -66,6 +81,8 @@ class Campaign:
         self.dry = False  # the hopper had nothing
         self.counts = Counts()
         self.decision = Decision(0, "start")
+        self.shadow = Watch(config.name)
+        self.shadow.begin(self.pacer, shadow_config(config))
 
     @property
     def name(self) -> str:
@@ -80,30 +97,32 @@ class Campaign:
         """Take a new version; what pacing learned stays."""
         self.config = config
         self.pacer.configure(pacing_config(config))
+        self.shadow.begin(self.pacer, shadow_config(config))
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Give pacing what it had learned. Raises ValueError when it can't be read."""
+        self.pacer.restore(learned)
+        self.shadow.begin(self.pacer, shadow_config(self.config))
+
+    def seed(self, now: float, connected: int, hung_up: int, abandoned: int, machines: int) -> None:
+        """Begin the ledger anew from what the books say of the window up to `now`."""
+        self.ledger.seed(now, connected, hung_up, abandoned, machines)
+        self.shadow.counted(self.ledger)
+
+    def observe(self, event: Event) -> None:
+        """Tell pacing what happened."""
+        self.pacer.observe(event)
+        self.shadow.note(event)
 
     def decide(self, now: float, room: Room, draining: bool) -> Decision:
-        """Ask pacing, and hold a plain mode's answer to what the abandon budget can bear.
-
-        Beyond one call for each idle seat, every call may become an abandoned one. So the calls in the air may
-        exceed the idle seats by no more than the abandons that the legal window still has room for: with no room
-        the campaign dials progressively, whatever its mode. Predictive has a governor of its own, which knows the risk.
-        """
+        """Ask pacing, and hold a plain mode's answer to what the abandon budget can bear."""
         if draining or not self.config.running:
             self.decision = Decision(0, "draining" if draining else "stopped")
             return self.decision
         decision = self.pacer.decide(now, room)
         if self.config.mode != Mode.PREDICTIVE:
-            decision = self._held(decision)
+            idle = len(self.paced_idle)
+            decision = held(decision, self.ledger, self.config.target, idle, self.in_air)
         self.decision = decision
+        self.shadow.note(Question(now, room, decision, len(self.paced_idle), self.in_air))
         return decision
-
-    def _held(self, decision: Decision) -> Decision:
-        surplus = max(0, math.floor(self.ledger.surplus(self.config.target) + 1e-9))
-        allowed = max(0, len(self.paced_idle) + surplus - self.in_air)
-        if decision.dial <= allowed:
-            return decision
-        return Decision(
-            allowed,
-            "abandon_budget",
-            dict(decision.why) | {"abandon_budget": surplus, "wanted": decision.dial},
-        )

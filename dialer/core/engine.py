@@ -183,13 +183,13 @@ class EngineCore:
             chosen = able[0].name if able else ""
         old = self.campaigns.get(seat.paced_for)
         if old is not None and old.name != chosen:
-            old.pacer.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
+            old.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
             old.paced_idle.discard(seat.user_id)
             self.touched.add(old.name)
         seat.paced_for = chosen
         if chosen:
             campaign = self.campaigns[chosen]
-            campaign.pacer.observe(paced(seat, now))
+            campaign.observe(paced(seat, now))
             if seat.state is SeatState.READY:
                 campaign.paced_idle.add(seat.user_id)
             else:

@@ -49,6 +49,9 @@ DISPOSITION = '[[dispositions]]\ncode = "a"\nlabel = { en = "A", zh = "甲" }\nk
         (CONFIG + "[rules.retry_s]\nbusy = 1e300", "rules.retry_s.busy: must be between 0 and 3153600000"),
         (CONFIG + "[rules]\nlock_out_s = nan", "rules.lock_out_s: must be a finite number, is nan"),
         (CONFIG + "[rules]\nlock_out_s = -1.0", "rules.lock_out_s: must be between 0 and"),
+        (CONFIG + '[shadow]\nmode = "preview"', "shadow.mode: must be one of progressive, ratio, predictive"),
+        (CONFIG + "[shadow]\nratio = 0.5", "shadow.ratio: must be between 1 and 15, is 0.5"),
+        (CONFIG + "[shadow]\ntarget = 3.0", "shadow.target: must be a share between 0 and 1, is 3.0"),
         (CONFIG + "target = nan", "target: must be a finite number, is nan"),
         (CONFIG + "wrap_up_s = -inf", "wrap_up_s: must be a finite number, is -inf"),
         (

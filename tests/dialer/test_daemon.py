@@ -216,6 +216,26 @@ async def test_a_campaigns_changed_file_takes_effect_within_two_seconds(
         assert rows == [(1, "folder"), (2, "folder")]
 
 
+async def test_a_shadow_comes_and_goes_with_its_table_within_two_seconds(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    async with running(of(switch, str(folder)), tmp_path / "data") as here:
+        campaigns = here.engine.core.campaigns
+        file, bound = folder / "spring.toml", 'zhudong_shadow_bound{bound="no_seats",campaign="spring"}'
+        for table, shadowed in (('[shadow]\nmode = "predictive"\n', True), ("", False)):
+            written = monotonic()
+            file.write_text(f"{CAMPAIGN}\n{table}", "utf-8")
+            await here.until(
+                lambda shadowed=shadowed: (
+                    "spring" in campaigns and (campaigns["spring"].config.shadow is not None) == shadowed
+                )
+            )
+            assert monotonic() - written < 2.0
+            await here.until_metrics(lambda found, shadowed=shadowed: (bound in found) == shadowed)
+
+
 async def test_an_invalid_file_leaves_the_last_good_version_and_shows_in_the_metric(
     switch: VirtualSwitch, tmp_path: Path
 ) -> None:

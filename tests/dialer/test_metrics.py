@@ -11,17 +11,17 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from campaigns.config import Shadow
 from campaigns.values import Outcome, RefusalReason
 from cti.server import CannotListen
 from dialer.core.call import Call, CallState
 from dialer.core.seat import SeatState
 from dialer.metrics import INVARIANTS, Metrics, percentile
-from tests.core.world import World, lead
+from tests.core.world import World, config, lead
 
 # What each label may be: a name from the configuration, or a member of a set in the source.
 BOUNDED = {
-    "bound",
-    "figure",
+    "bound", "figure", "law", "wanted",
     "campaign", "switch", "file",  # as configured
     "outcome", "cause", "reason", "stage", "state", "invariant", "anomaly",  # enumerations; Q.850 causes
     "event", "fault", "fate", "result", "le",
@@ -93,6 +93,7 @@ def test_labels_are_bounded() -> None:
     allowed = {
         "outcome": set(Outcome), "stage": set(CallState), "state": set(SeatState), "invariant": set(INVARIANTS),
         "reason": {*RefusalReason, "database"}, "fate": {"applied", "rejected"},
+        "law": {"live", "shadow"}, "wanted": {"more", "fewer"},
     }  # fmt: skip
     for family in families(metrics):
         for sample in family.samples:
@@ -123,6 +124,29 @@ def test_what_happened_is_what_is_scraped() -> None:
     assert found["zhudong_ami_faults_total", ("fault", "garbled"), ("switch", "main")] == 1
     assert found[("zhudong_journal_depth",)] == 3 and found[("zhudong_database_up",)] == 1
     assert found[("zhudong_answer_to_pop_seconds_count",)] == 1
+
+
+def test_a_shadow_stands_beside_its_campaign_and_goes_with_it(metrics: Metrics) -> None:
+    world = World(config(target=1.0, shadow=Shadow(mode="ratio", ratio=2.0)))
+    world.seat(1)
+    shadow = world.core.campaigns["spring"].shadow
+
+    def value(name: str, **labels: str) -> float | None:
+        metrics.refresh(world.core)
+        return metrics.registry.get_sample_value(name, {"campaign": "spring"} | labels)
+
+    for _ in range(5):
+        world.at += 0.5
+        world.core.decide("spring", world.at)
+        shadow.follow()
+    assert value("zhudong_shadow_line_seconds_total", law="live") == 2.0
+    assert value("zhudong_shadow_line_seconds_total", law="shadow") == 4.0
+    assert value("zhudong_shadow_apart_seconds_total", wanted="more") == 2.0
+    assert value("zhudong_shadow_figure", figure="idle_seats") == 1
+    assert value("zhudong_shadow_bound", bound="seats") == 1
+    world.core.configure(1, config(target=1.0), world.at)
+    assert value("zhudong_shadow_bound", bound="seats") is None
+    assert value("zhudong_shadow_line_seconds_total", law="shadow") == 4.0
 
 
 def test_a_count_that_is_copied_never_goes_down_on_the_page(metrics: Metrics) -> None:
