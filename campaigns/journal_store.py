@@ -30,13 +30,17 @@ ON CONFLICT (writer) DO UPDATE SET serial = journal_cursor.serial RETURNING seri
 """
 MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
+# `{months}` is the span of the calls at hand. It tells PostgreSQL before it runs the statement which partitions there
+# is work in, so that it neither reads nor locks any other: a join alone would tell it while it runs.
 ANSWERED = """
 UPDATE attempt a SET answered_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
 """
 CONNECTED = """
 UPDATE attempt a SET connected_at = v.at, user_id = v.user_id FROM (VALUES %s) AS v (call_id, leased_at, at, user_id)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
 """
 # One outcome for each attempt: a second one changes nothing.
 ENDED = """
@@ -45,13 +49,15 @@ UPDATE attempt a SET ended_at = v.at, outcome = v.outcome, cause = v.cause, tech
     harbour_played = v.harbour_played
 FROM (VALUES %s) AS v (call_id, leased_at, at, outcome, cause, tech_cause, ring_s, wait_s, talk_s, user_id, amd,
     harbour_played)
-WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.outcome IS NULL
+WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months} AND a.outcome IS NULL
 """
 # What was recorded as dialed before the switch was asked, and was not dialed after all. Runs before ENDED.
 UNCOUNTED = """
 UPDATE number n SET attempts = n.attempts - c.calls FROM (
     SELECT a.number_id, count(*) AS calls FROM (VALUES %s) AS v (call_id, leased_at)
     JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
     WHERE a.outcome IS NULL GROUP BY a.number_id
 ) c WHERE n.id = c.number_id
 """
@@ -61,13 +67,14 @@ UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_cal
     open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false ELSE v.final END,
     next_at = COALESCE(d.retry_at, v.retry_at, v.at)
 FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final) LEFT JOIN disposition d
-    ON d.call_id = v.call_id AND d.leased_at = v.leased_at
+    ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
 WHERE l.lease = v.call_id
 """
 LOCKED = """
 INSERT INTO lock_out (e164, until)
 SELECT n.e164, max(v.until) FROM (VALUES %s) AS v (call_id, leased_at, until)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
 JOIN number n ON n.id = a.number_id GROUP BY n.e164
 ON CONFLICT (e164) DO UPDATE SET until = GREATEST(lock_out.until, excluded.until)
 """
@@ -86,17 +93,20 @@ CALLBACK = """
 INSERT INTO callback (call_id, lead_id, user_id, due_at)
 SELECT v.call_id, a.lead_id, v.user_id, v.due_at FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
 ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at
 """
 BARRED = """
 INSERT INTO dnc (e164, source, campaign_id, at)
 SELECT n.e164, v.source, a.campaign_id, v.at FROM (VALUES %s) AS v (call_id, leased_at, source, at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
 JOIN number n ON n.id = a.number_id ON CONFLICT (e164) DO NOTHING
 """
 NOTES = """
 UPDATE attempt a SET notes = v.notes FROM (VALUES %s) AS v (call_id, leased_at, notes)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
 """
 OPTED_OUT = "INSERT INTO dnc (e164, source, campaign_id, at) VALUES %s ON CONFLICT (e164) DO NOTHING"
 SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id, campaign_id) VALUES %s"
@@ -158,6 +168,9 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
     def put(sql: str, rows: list[tuple[Any, ...]], *types: str) -> None:
         if rows:
             template = f"({', '.join(types)})" if types else None
+            if "{months}" in sql:
+                times = [row[1] for row in rows]
+                sql = sql.format(months=f"'{min(times)}' AND '{max(times)}'")
             execute_values(cursor, sql, rows, template=template, page_size=2_000)
 
     answered: list[AttemptAnswered] = kinds.get(AttemptAnswered, [])

@@ -8,11 +8,21 @@ from datetime import UTC, date, datetime
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from campaigns import database
 from campaigns.ids import as_uuid, leased_at, new_call_id
 from campaigns.partitions import KEYS, ensure_partitions, make_partition
+from campaigns.records import (
+    AttemptAnswered,
+    AttemptConnected,
+    AttemptEnded,
+    Dispositioned,
+    NotesSaved,
+    OptedOut,
+    SeatChanged,
+)
+from tests.campaigns.world import NOON, Campaign, later
 from tests.database import empty_url
 
 SPRING = datetime(2026, 3, 31, 23, 59, 59, 999_000, tzinfo=UTC)
@@ -83,3 +93,39 @@ def test_making_a_month_waits_for_nobody_who_reads_or_writes(db: Engine) -> None
         with db.begin() as making:
             making.execute(text("SET LOCAL lock_timeout = '2s'"))
             make_partition(making, "attempt", date(2031, 12, 1))
+
+
+def test_a_month_that_somebody_works_on_holds_up_no_call(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    with db.begin() as connection:
+        for table in ("attempt", "disposition", "seat_log"):
+            make_partition(connection, table, date(2026, 1, 1))
+    event.listen(db, "connect", lambda raw, _: raw.cursor().execute("SET lock_timeout = '500ms'"))
+    db.dispose()
+    with db.begin() as working:
+        working.execute(
+            text("LOCK TABLE attempt_2026_01, disposition_2026_01, seat_log_2026_01 IN ACCESS EXCLUSIVE MODE")
+        )
+        sold, machine, undone = campaign.lease(3)
+        assert len(campaign.dial([sold, machine, undone])) == 3
+        campaign.record(
+            AttemptAnswered(at=NOON, call_id=sold.call_id),
+            AttemptConnected(at=NOON, call_id=sold.call_id, user_id=7),
+            SeatChanged(at=NOON, user_id=7, session_id="s", state="talking", call_id=sold.call_id),
+            AttemptEnded(at=NOON, call_id=sold.call_id, outcome="connected", final=True),
+            Dispositioned(
+                at=NOON,
+                call_id=sold.call_id,
+                user_id=7,
+                code="sold",
+                callback_at=later(days=1),
+                do_not_call=True,
+            ),
+            NotesSaved(at=NOON, call_id=sold.call_id, user_id=7, notes="asks for the contract"),
+            AttemptEnded(at=NOON, call_id=machine.call_id, outcome="abandoned", locked_until=later(days=3)),
+            AttemptEnded(at=NOON, call_id=undone.call_id, outcome="cancelled", retry_at=NOON, dialed=False),
+            OptedOut(at=NOON, call_id=machine.call_id, number="", source="key", campaign_id=0),
+        )
+        again = campaign.lease(3)
+        campaign.hopper.release([lead.call_id for lead in again])
+        assert campaign.hopper.in_flight(NOON) == []
