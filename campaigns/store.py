@@ -28,14 +28,26 @@ VERSION = text("""
 INSERT INTO campaign_version (campaign_id, version, text, applied_by, applied_at)
 VALUES (:campaign, :version, :text, :who, :at) RETURNING change
 """)
+# Months that are archived count as they were counted then; their partition may be there for a moment more.
 WINDOW = text("""
+SELECT sum(connected)::bigint AS connected, sum(hung_up)::bigint AS hung_up, sum(abandoned)::bigint AS abandoned,
+    sum(machines)::bigint AS machines FROM (
 SELECT count(*) FILTER (WHERE a.connected_at IS NOT NULL) AS connected,
     count(*) FILTER (WHERE a.outcome = 'hung_up' AND a.amd IS DISTINCT FROM 'MACHINE') AS hung_up,
     count(*) FILTER (WHERE a.outcome = 'abandoned') AS abandoned,
     count(*) FILTER (WHERE a.connected_at IS NOT NULL AND d.code = ANY(:machine_codes)) AS machines
 FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :since
 WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.leased_at >= :since
+    AND (a.leased_at >= :live_since OR date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(ARRAY(
+        SELECT month FROM archived_month WHERE kind = 'attempt' AND state <> 'restored')))
+UNION ALL
+SELECT sum(connected), sum(attempts - machines) FILTER (WHERE outcome = 'hung_up'),
+    sum(attempts) FILTER (WHERE outcome = 'abandoned'), sum(connected) FILTER (WHERE code = ANY(:machine_codes))
+FROM archived_outcome WHERE campaign_id = :campaign AND month >= CAST(:since AS date)
+) x
 """)
+ID = text("SELECT id FROM campaign WHERE name = :name")
+SURELY_LIVE = timedelta(days=31)  # the last two months never leave: campaigns/history/retention.py
 LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")
 KEEP_LEARNED = text("UPDATE campaign SET learned = :learned WHERE id = :campaign")
 
@@ -101,11 +113,21 @@ class CampaignStore:
                 return each
         return None
 
+    def id_of(self, name: str) -> int | None:
+        """A campaign's id; None when there is no such campaign."""
+        with self._engine.connect() as connection:
+            return connection.execute(ID, {"name": name}).scalar_one_or_none()
+
     def window(
         self, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str] = ()
     ) -> tuple[int, int, int, int]:
         """Of the last `length`: connected, hung up while waiting, abandoned; and those connected that were machines."""
-        values = {"campaign": campaign_id, "since": now - length, "machine_codes": list(machine_codes)}
+        values = {
+            "campaign": campaign_id,
+            "since": now - length,
+            "live_since": now - SURELY_LIVE,
+            "machine_codes": list(machine_codes),
+        }
         with self._engine.connect() as connection:
             row = connection.execute(WINDOW, values).one()
         return row.connected, row.hung_up, row.abandoned, row.machines

@@ -8,61 +8,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from dialer import __version__
-from dialer.config import Config, ConfigError, default_data_folder, load
-
-WRONG_INPUT = 2
-
-
-class Settings:
-    """What every command is given."""
-
-    def __init__(self, config_file: Path | None, data: Path | None) -> None:
-        self.config_file = config_file
-        self.given_data = data
-
-    @property
-    def data(self) -> Path:
-        return self.given_data or default_data_folder()
-
-    def config(self) -> Config:
-        """The configuration, or the end of the command with exit code 2."""
-        if self.config_file is None:
-            fail("--config FILE is needed here; deploy/dialer.toml is an example")
-        try:
-            return load(self.config_file)
-        except ConfigError as fault:
-            fail(str(fault))
-
-
-def fail(message: str, code: int = WRONG_INPUT) -> NoReturn:
-    """Say what is wrong on stderr, and leave."""
-    click.echo(f"dialer: {message}", err=True)
-    sys.exit(code)
-
-
-def common(command: Any) -> Any:
-    """The options that every command takes."""
-    command = click.option(
-        "--data",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder for the embedded database, spool and state; the user's data folder by default.",
-    )(command)
-    return click.option(
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="The daemon's dialer.toml.",
-    )(command)
-
-
-def as_json(command: Any) -> Any:
-    """The option of commands that print a result."""
-    return click.option("--json", "json_out", is_flag=True, help="Print the result as JSON.")(command)
+from dialer.console import Settings, as_json, common, fail, opened_database
+from dialer.history_commands import archive, history, hold, person
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -74,6 +26,10 @@ def main() -> None:
     with `dialer check`, bring in people and customers with `dialer user`, `dialer apply` and `dialer import`, start
     with `dialer run`.
     """
+
+
+for group in (archive, history, person, hold):
+    main.add_command(group)
 
 
 @main.command()
@@ -477,31 +433,6 @@ def wrapped(words: str, begin: str) -> str:
     """Words in lines as wide as the terminal, all as far in as `begin` is wide; one line where there is none."""
     width = get_terminal_size().columns if sys.stdout.isatty() else len(begin) + len(words) + 1
     return click.wrap_text(words, width, begin, " " * len(begin))
-
-
-def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
-    """The database of the daemon, as a context: of its config's URL, or embedded in the data folder."""
-    from contextlib import contextmanager
-
-    from campaigns import database
-    from campaigns.config import CampaignsError
-
-    @contextmanager
-    def opened():  # type: ignore[no-untyped-def]
-        url = settings.config().database.url if settings.config_file is not None else ""
-        try:
-            engine = database.connect(
-                url or database.start_embedded(settings.data / "postgresql"), pool_size=2
-            )
-            database.migrate(engine)
-        except CampaignsError as fault:
-            fail(str(fault), 1)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-
-    return opened()
 
 
 def new_loop(work: Any) -> Any:

@@ -6,6 +6,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from platformdirs import user_data_path
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from campaigns.config import fault_of_dial
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
     r"agi://[A-Za-z0-9._:\[\]-]+"
 )  # it becomes a channel variable: no comma, quote or blank
@@ -69,6 +71,19 @@ class CampaignsSection(_Section, frozen=True):
     folder: str = ""
 
 
+class HistorySection(_Section, frozen=True):
+    """`folder` empty: `archive` in the data folder. `live_months` whole months stay in the tables; then how long each
+    record is kept, in a file or not: `calls` (attempts, dispositions), `seats`, `leads`, `audit`.
+    """
+
+    folder: str = ""
+    live_months: int = 3
+    calls: Kept = "5y"
+    seats: Kept = "5y"
+    leads: Kept = "5y"
+    audit: Kept = "10y"
+
+
 class SwitchSection(_Section, frozen=True):
     """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them."""
 
@@ -93,6 +108,7 @@ class Config(_Section, frozen=True):
     metrics: MetricsSection = MetricsSection()
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
+    history: HistorySection = HistorySection()
 
 
 def default_data_folder() -> Path:
@@ -153,6 +169,8 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "agi.advertise", "must begin with agi:// and name an address, as in agi://10.0.0.4:4573"
     if config.web.default_language not in ("zh", "en"):
         yield "web.default_language", "must be zh or en"
+    if not 2 <= config.history.live_months <= 120:
+        yield "history.live_months", "must be between 2 and 120"
     seen: set[str] = set()
     for index, switch in enumerate(config.switch):
         key = f"switch[{index}]"

@@ -19,7 +19,8 @@ from sqlalchemy import text
 
 from campaigns import database
 from campaigns.users import UserStore
-from dialer.cli import WRONG_INPUT, main
+from dialer.cli import main
+from dialer.console import WRONG_INPUT
 from tests.database import fresh_url
 
 DIALER = Path(sys.executable).with_name("dialer")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
@@ -45,10 +46,18 @@ def test_every_key_is_described(config: type[msgspec.Struct]) -> None:
     assert [key for key in keys(config) if not re.search(rf"\b{key}\b", page)] == []
 
 
+def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
 def test_every_command_and_option_is_described() -> None:
     page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
     missing = []
-    for name, command in main.commands.items():
+    for name, command in commands(main):
         if f"`dialer {name}" not in page:
             missing.append(name)
         options = [option for each in command.params for option in each.opts if option.startswith("--")]

@@ -1,0 +1,239 @@
+"""The archive at work: months move out of the live tables and back, at any moment with every row in exactly one place.
+
+Theory of operation. Where a month is stands in one row of `archived_month`, and whoever reads history asks that row
+first. To move a month out, its rows are copied into a file, the file is read back and compared with the table, and
+only then the row says `archived`, in one commit. The partition, which nobody reads any more, is then detached
+(CONCURRENTLY: no call waits for it), compared once more with the file, in case something was written in between, and
+dropped. To bring one back, a table is filled from the file beside the live ones, compared with the manifest, and
+attached in the commit that says so. A job that was killed leaves something over that the row does not need: whoever
+holds the archive next finishes or removes it, before anything else. One job at a time holds the archive, by an
+advisory lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import Connection, Engine, text
+
+from campaigns.history import months
+from campaigns.history.files import NULL, ArchiveError, Files, Manifest, from_csv, to_csv
+from campaigns.history.kinds import ATTEMPT, KINDS, Kind
+from campaigns.history.months import Month
+from campaigns.partitions import attach, bounds, partition_name
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+log = structlog.get_logger(__name__)
+
+LOCK = 0x7A68_7564_6F6E_6702  # "zhudong" and a number, next to that of the migrations
+LOCK_LIMIT_S = 60.0  # a killed job's own session may live on until its statement ends
+POLL_S = 0.1
+
+TABLES = text("""
+SELECT c.relname, i.inhparent IS NOT NULL AS attached, COALESCE(i.inhdetachpending, false) AS pending
+FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE c.relkind = 'r' AND c.relname ~ :pattern AND c.relnamespace = current_schema()::regnamespace
+ORDER BY c.relname
+""")
+RESTORING = "_restoring"
+
+
+class Job:
+    """What holds the archive: a connection for transactions, one for what can't be in one, and DuckDB."""
+
+    def __init__(self, work: Connection, plain: Connection, duck: DuckDBPyConnection, files: Files) -> None:
+        self.work = work
+        self.plain = plain
+        self.duck = duck
+        self.files = files
+
+    # --- where things are -----------------------------------------------------------------------------------------
+
+    def months(self) -> Sequence[Month]:
+        with self.work.begin():
+            return months.all_months(self.work)
+
+    def manifests(self) -> list[Manifest]:
+        """Of the months that are in files now."""
+        return [m.manifest for m in self.months() if m.state == "archived"]
+
+    def tables(self, kind: Kind) -> dict[date, tuple[bool, bool]]:
+        """The months that have a table of their own: whether it is attached, and half-way detached."""
+        with self.work.begin():
+            rows = self.work.execute(TABLES, {"pattern": rf"^{kind.table}_\d{{4}}_\d{{2}}$"}).all()
+        return {date(int(r.relname[-7:-3]), int(r.relname[-2:]), 1): (r.attached, r.pending) for r in rows}
+
+    # --- out ------------------------------------------------------------------------------------------------------
+
+    def archive(self, kind: Kind, month: date, at: datetime) -> Manifest:
+        """Move a month's partition into a file, and drop it."""
+        manifest = self._export(kind, month, self._generation(kind, month), at)
+        since, until = bounds(month)
+        with self.work.begin():
+            months.set_state(self.work, manifest, "archived", at)
+            if kind is ATTEMPT:
+                table = partition_name(kind.table, month)
+                months.know(self.work, table)
+                months.count_outcomes(self.work, table, month, since, until)
+        log.info("a month is archived", kind=kind.table, month=f"{month:%Y-%m}", rows=manifest.rows)
+        return self.finish(kind, month, manifest, at)
+
+    def finish(self, kind: Kind, month: date, manifest: Manifest, at: datetime) -> Manifest:
+        """Detach and drop the partition of a month that is archived; what was written to it meanwhile is kept."""
+        table = partition_name(kind.table, month)
+        attached, pending = self.tables(kind)[month]
+        if attached:
+            how = "FINALIZE" if pending else "CONCURRENTLY"
+            self.plain.execute(text(f"ALTER TABLE {kind.table} DETACH PARTITION {table} {how}"))
+        while True:
+            with self.work.begin():
+                rows, fingerprint = self._live_sum(kind, months.source(kind, table))
+                if (rows, fingerprint) == (manifest.rows, manifest.fingerprint) or not rows:
+                    self.work.execute(text(f"DROP TABLE {table}"))
+                    return manifest
+            if rows < manifest.rows:
+                raise ArchiveError(
+                    f"{table} has {rows} rows, {self.files.path(manifest)} {manifest.rows}: neither is dropped"
+                )
+            log.info("a month was written to while it was archived; it is taken again", table=table)
+            manifest = self._export(kind, month, manifest.generation + 1, at)
+            since, until = bounds(month)
+            with self.work.begin():
+                months.set_state(self.work, manifest, "archived", at)
+                if kind is ATTEMPT:
+                    months.count_outcomes(self.work, table, month, since, until)
+
+    def _export(self, kind: Kind, month: date, generation: int, at: datetime) -> Manifest:
+        """Copy a table's rows into a file and compare the two; one snapshot sees rows and fingerprint."""
+        rows = months.source(kind, partition_name(kind.table, month))
+        path = self.files.scratch / f"{kind.table}-{month:%Y-%m}.csv"
+        with self.work.begin():
+            self.work.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            live = self._live_sum(kind, rows)
+            with path.open("wb") as file:
+                self.work.connection.cursor().copy_expert(
+                    f"COPY ({rows}) TO STDOUT (FORMAT csv, NULL '{NULL}')", file
+                )
+        manifest = self.files.write(self.duck, kind, month, generation, from_csv(kind, path), at)
+        path.unlink()
+        if live != (manifest.rows, manifest.fingerprint):
+            raise ArchiveError(
+                f"{self.files.path(manifest)} holds {manifest.rows} rows that are not the {live[0]} of the table; "
+                "nothing was dropped"
+            )
+        return manifest
+
+    # --- back -----------------------------------------------------------------------------------------------------
+
+    def restore(self, month: date, live_until: date, at: datetime) -> list[Manifest]:
+        """Bring a month's files back into the live tables, all of them in one commit."""
+        found = [m.manifest for m in self.months() if m.month == month and m.state == "archived"]
+        if not found:
+            raise ArchiveError(f"{month:%Y-%m} is not archived")
+        for manifest in found:
+            self._fill(manifest)
+        with self.work.begin():
+            for manifest in found:
+                kind, table = KINDS[manifest.kind], partition_name(manifest.kind, month)
+                self.work.execute(text(f"ALTER TABLE {table}{RESTORING} RENAME TO {table}"))
+                attach(self.work, kind.table, month)
+                months.set_state(self.work, manifest, "restored", at, live_until)
+                if kind is ATTEMPT:
+                    months.unknow(self.work, f"SELECT e164, campaign_id FROM {table}")
+                    months.forget_outcomes(self.work, month)
+        self.files.sweep(self.manifests())
+        return found
+
+    def _fill(self, manifest: Manifest) -> None:
+        kind, table = KINDS[manifest.kind], partition_name(manifest.kind, manifest.month) + RESTORING
+        if faults := self.files.faults(self.duck, manifest):
+            raise ArchiveError("; ".join(faults))
+        path = self.files.scratch / f"{table}.csv"
+        to_csv(self.duck, kind, self.files.path(manifest), path)
+        with self.work.begin():
+            self.work.execute(
+                text(f"CREATE TABLE {table} (LIKE {kind.table} INCLUDING DEFAULTS INCLUDING INDEXES)")
+            )
+            with path.open("rb") as file:
+                self.work.connection.cursor().copy_expert(
+                    f"COPY {table} ({kind.names}) FROM STDIN (FORMAT csv, NULL '{NULL}')", file
+                )
+            self.work.execute(text(f"ANALYZE {table}"))
+            if self._live_sum(kind, f"SELECT * FROM {table}") != (manifest.rows, manifest.fingerprint):
+                raise ArchiveError(
+                    f"what {self.files.path(manifest)} gave is not what its manifest says; nothing was restored"
+                )
+        path.unlink()
+
+    # --- after a crash --------------------------------------------------------------------------------------------
+
+    def settle(self, at: datetime) -> None:
+        """Finish or remove what a job that was killed left over."""
+        for kind in KINDS.values():
+            tables = self.tables(kind)
+            with self.work.begin():
+                left = self.work.execute(
+                    TABLES, {"pattern": rf"^{kind.table}_\d{{4}}_\d{{2}}{RESTORING}$"}
+                ).all()
+                for row in left:
+                    self.work.execute(text(f"DROP TABLE {row.relname}"))
+            for month in self.months():
+                if month.kind == kind.table and month.state == "archived" and month.month in tables:
+                    log.info(
+                        "a month's partition is still there", kind=kind.table, month=f"{month.month:%Y-%m}"
+                    )
+                    self.finish(kind, month.month, month.manifest, at)
+        self.files.sweep(self.manifests())
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _generation(self, kind: Kind, month: date) -> int:
+        """The one after the last, so that no file is ever written over."""
+        return 1 + max(
+            (m.manifest.generation for m in self.months() if (m.kind, m.month) == (kind.table, month)),
+            default=0,
+        )
+
+    def _live_sum(self, kind: Kind, rows: str) -> tuple[int, str]:
+        found = self.work.execute(text(f"SELECT count(*), {kind.fingerprint_live()} FROM ({rows}) x")).one()
+        return found[0], found[1]
+
+
+@contextmanager
+def holding(engine: Engine, files: Files) -> Iterator[Job]:
+    """Hold the archive for one job, with everything an earlier one left over settled first.
+
+    Raises :class:`ArchiveError` when another job holds it for a minute.
+    """
+    apart = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with _apart(engine) as work, _apart(apart) as plain, files.opened() as duck:
+        deadline = time.monotonic() + LOCK_LIMIT_S
+        while not _locked(work):
+            if time.monotonic() > deadline:
+                raise ArchiveError("another job works on the archive; try again when it is done")
+            time.sleep(POLL_S)
+        job = Job(work, plain, duck, files)
+        job.settle(datetime.now(UTC))
+        yield job
+
+
+@contextmanager
+def _apart(engine: Engine) -> Iterator[Connection]:
+    """A connection of one's own, whose statements may take as long as they need; the pool never sees it again."""
+    with engine.connect() as connection:
+        connection.detach()
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.commit()
+        yield connection
+
+
+def _locked(connection: Connection) -> bool:
+    with connection.begin():
+        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK}).scalar_one())

@@ -1,0 +1,206 @@
+"""A month as a Parquet file with its manifest, on disk whole or not at all. DuckDB writes and reads them.
+
+Nothing here knows the database. DuckDB is imported when a file is first opened: the daemon never is asked to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from campaigns.config import CampaignsError
+from campaigns.history.kinds import KINDS, SCHEMA, Kind
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY = "512MB"  # what a job may take beside a call centre at work; DuckDB spills the rest to the archive's folder
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NULL = r"\N"
+CSV = (  # as PostgreSQL's COPY writes it; nothing is left for DuckDB to guess
+    "header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', new_line = '\\n', "
+    f"nullstr = '{NULL}', allow_quoted_nulls = false, max_line_size = 10000000, buffer_size = 40000000"
+)
+
+
+Sum = tuple[int, datetime | None, datetime | None, str]  # rows, first and last time, fingerprint
+
+
+class ArchiveError(CampaignsError):
+    """The archive can't do or isn't what was expected. The text says what, where, and what to do."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file holds. `first` and `last` are of the kind's time, `fingerprint` is described with the kinds."""
+
+    kind: str
+    month: date
+    generation: int
+    schema: int
+    columns: list[str]
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    fingerprint: str
+    file: str  # within the archive's folder
+    size: int  # bytes
+    sha256: str
+    written_at: datetime
+
+
+class Files:
+    """The folder of an archive. `duck` is open while a job runs; see :meth:`opened`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def scratch(self) -> Path:
+        """For what is not finished; emptied by whoever holds the archive next."""
+        return self.folder / "unfinished"
+
+    @contextmanager
+    def opened(self) -> Iterator[DuckDBPyConnection]:
+        """A DuckDB for one job: one thread, little memory, UTC."""
+        import duckdb
+
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as duck:
+            duck.execute(f"SET memory_limit = '{MEMORY}'")
+            duck.execute("SET threads = 1")
+            duck.execute("SET TimeZone = 'UTC'")
+            duck.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
+            yield duck
+
+    def path(self, manifest: Manifest) -> Path:
+        return self.folder / manifest.file
+
+    def write(
+        self, duck: DuckDBPyConnection, kind: Kind, month: date, generation: int, rows: str, at: datetime
+    ) -> Manifest:
+        """Write what a query of DuckDB's gives as a month's file, with its manifest beside it, and sync both.
+
+        The manifest is of what was read back from the file, not of what went in.
+        """
+        folder = self.folder / kind.table
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{month:%Y-%m}.{generation}"
+        new = self.scratch / f"{kind.table}-{stem}.parquet"
+        duck.execute(f"COPY ({rows}) TO {quoted(new)} (FORMAT parquet, COMPRESSION zstd)")
+        count, first, last, fingerprint = read_back(duck, kind, new)
+        sync(new)
+        manifest = Manifest(
+            kind=kind.table,
+            month=month,
+            generation=generation,
+            schema=SCHEMA,
+            columns=list(kind.columns),
+            rows=count,
+            first=first,
+            last=last,
+            fingerprint=fingerprint,
+            file=f"{kind.table}/{stem}.parquet",
+            size=new.stat().st_size,
+            sha256=sha256_of(new),
+            written_at=at,
+        )
+        note = self.scratch / f"{kind.table}-{stem}.json"
+        note.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        sync(note)
+        note.replace(folder / f"{stem}.json")
+        new.replace(folder / f"{stem}.parquet")
+        sync(folder)
+        return manifest
+
+    def faults(self, duck: DuckDBPyConnection, manifest: Manifest) -> list[str]:
+        """What of a month's file is not as its manifest says, in words; empty when all is."""
+        path = self.path(manifest)
+        try:
+            if (size := path.stat().st_size) != manifest.size:
+                return [f"{path} has {size} bytes, its manifest says {manifest.size}"]
+            if sha256_of(path) != manifest.sha256:
+                return [f"{path} is not what was written: its SHA-256 differs from the manifest's"]
+        except OSError as fault:
+            return [f"{path} can't be read: {fault.strerror}"]
+        count, first, last, fingerprint = read_back(duck, KINDS[manifest.kind], path)
+        found = (count, first, last, fingerprint)
+        if found != (manifest.rows, manifest.first, manifest.last, manifest.fingerprint):
+            return [f"{path} holds {count} rows from {first} to {last}, its manifest says otherwise"]
+        return []
+
+    def sweep(self, kept: list[Manifest]) -> list[str]:
+        """Remove what no month needs: unfinished files, and those of generations that were replaced."""
+        names = {name for m in kept for name in (m.file, str(Path(m.file).with_suffix(".json")))}
+        removed = []
+        for path in [
+            *self.scratch.rglob("*"),
+            *(p for kind in KINDS for p in (self.folder / kind).glob("*")),
+        ]:
+            if path.is_file() and str(path.relative_to(self.folder)) not in names:
+                path.unlink()
+                removed.append(str(path.relative_to(self.folder)))
+        return removed
+
+
+def from_csv(kind: Kind, path: Path) -> str:
+    """A query of DuckDB's for a file that PostgreSQL's COPY wrote, in the order of the archive."""
+    columns = ", ".join(f"'{name}': '{t.filed}'" for name, t in kind.columns.items())
+    return f"SELECT * FROM read_csv({quoted(path)}, {CSV}, columns = {{{columns}}}) ORDER BY {kind.order}"
+
+
+def to_csv(duck: DuckDBPyConnection, kind: Kind, path: Path, out: Path) -> None:
+    """Write a month's file as PostgreSQL's COPY reads it."""
+    texts = ", ".join(f'"{name}"' for name, t in kind.columns.items() if t.filed == "VARCHAR")
+    duck.execute(
+        f"COPY (SELECT {kind.names} FROM {quoted(path)}) TO {quoted(out)} "
+        f"(FORMAT csv, HEADER false, NULLSTR '{NULL}', FORCE_QUOTE ({texts}))"
+    )
+
+
+def read_back(duck: DuckDBPyConnection, kind: Kind, path: Path) -> Sum:
+    """Rows, first and last time, and fingerprint of a file."""
+    return summed(duck, kind, f"SELECT * FROM {quoted(path)}")
+
+
+def summed(duck: DuckDBPyConnection, kind: Kind, rows: str) -> Sum:
+    """The same of what a query of DuckDB's gives."""
+    span = f'epoch_us(min("{kind.time}")), epoch_us(max("{kind.time}"))'
+    found = duck.execute(f"SELECT count(*), {span}, {kind.fingerprint_filed()} FROM ({rows})").fetchone()
+    assert found is not None  # an aggregate gives one row
+    return found[0], instant(found[1]), instant(found[2]), found[3]
+
+
+def instant(micros: int | None) -> datetime | None:
+    """A time of DuckDB's, in microseconds since 1970: to read one as a datetime it would want pytz."""
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)
+
+
+def quoted(path: Path) -> str:
+    """A path as a literal of SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def listed(values: Iterable[object]) -> str:
+    """Values as literals of SQL, with commas between; NULL when there is none."""
+    return ", ".join("'" + str(value).replace("'", "''") + "'" for value in values) or "NULL"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

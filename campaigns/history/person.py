@@ -1,0 +1,251 @@
+"""One person's data: all of it told, or all of it gone, live and archived, with every count left as it was.
+
+What an erasure leaves: attempts, codes of dispositions and leads as rows without a person, so that reports and
+accounts still add up; an entry on the do-not-call list and a lock-out, since only they keep the next list from calling
+the person again; and a line in the audit log that names nobody. A legal hold on the person, or on a campaign that
+called them, beats it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, text
+
+from campaigns.config import CampaignsError
+from campaigns.history import months
+from campaigns.history.archive import Job
+from campaigns.history.files import ArchiveError, quoted, summed
+from campaigns.history.holds import audit, in_force
+from campaigns.history.kinds import ATTEMPT, DISPOSITION, Kind
+from campaigns.history.months import Month
+from campaigns.history.query import History, Person
+
+log = structlog.get_logger(__name__)
+
+SETTLED = timedelta(
+    days=1
+)  # after the last call: longer than wrap-up, and than a journal that waits for the database
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+# All campaigns are named, so that the index on (campaign_id, e164) serves.
+LEADS_OF_NUMBER = text("""
+SELECT DISTINCT lead_id FROM number WHERE campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND e164 = :e164
+""")
+LEADS_OF_CUSTOMER = text("SELECT id FROM lead WHERE customer_id = :customer")
+NUMBERS = text("SELECT DISTINCT e164 FROM number WHERE lead_id = ANY(:leads) AND e164 NOT LIKE 'erased:%'")
+CUSTOMERS = text("SELECT DISTINCT customer_id FROM lead WHERE id = ANY(:leads) AND customer_id IS NOT NULL")
+KNOWN_NUMBERS = text("SELECT DISTINCT e164 FROM archived_number WHERE customer_id = :customer")
+
+TOLD = {
+    "leads": """SELECT l.*, c.name AS campaign, i.name AS list, i.source, i.imported_at FROM lead l
+        JOIN campaign c ON c.id = l.campaign_id JOIN list i ON i.id = l.list_id
+        WHERE l.id = ANY(:leads) ORDER BY l.id""",
+    "numbers": "SELECT * FROM number WHERE lead_id = ANY(:leads) ORDER BY id",
+    "callbacks": "SELECT * FROM callback WHERE lead_id = ANY(:leads) ORDER BY id",
+    "do_not_call": "SELECT * FROM dnc WHERE e164 = ANY(:e164s)",
+    "lock_outs": "SELECT * FROM lock_out WHERE e164 = ANY(:e164s)",
+    "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
+    "legal_holds": "SELECT * FROM legal_hold WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
+}
+
+LEASED = text("SELECT id, lease FROM lead WHERE id = ANY(:leads) ORDER BY id FOR UPDATE")
+LAST_CALL = text("SELECT max(dialed_at) FROM attempt WHERE lead_id = ANY(:leads)")
+CAMPAIGNS = text("""
+SELECT campaign_id FROM lead WHERE id = ANY(:leads)
+UNION SELECT campaign_id FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)
+UNION SELECT campaign_id FROM attempt WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)
+""")
+BEGUN = text("""
+INSERT INTO erasure (reference, asked_by, asked_at, e164s, customer_ids, lead_ids)
+VALUES (:reference, :who, :at, :e164s, :customers, :leads) RETURNING id
+""")
+UNDONE = text("SELECT * FROM erasure WHERE done_at IS NULL ORDER BY id")
+DONE = text(
+    "UPDATE erasure SET done_at = :at, e164s = NULL, customer_ids = NULL, lead_ids = NULL WHERE id = :id"
+)
+CALLS = "lead_id = ANY(:leads) OR e164 = ANY(:e164s) OR customer_id = ANY(:customers)"
+LIVE = {
+    "dispositions": f"""UPDATE disposition SET notes = '' WHERE notes <> ''
+        AND (call_id, leased_at) IN (SELECT call_id, leased_at FROM attempt WHERE {CALLS})""",
+    "attempts": f"UPDATE attempt SET notes = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
+    "callbacks": "DELETE FROM callback WHERE lead_id = ANY(:leads)",
+    "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
+    "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', customer_id = NULL, open = false
+        WHERE id = ANY(:leads)""",
+    "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
+    "lifted_holds": """UPDATE legal_hold SET e164 = CASE WHEN e164 IS NOT NULL THEN 'erased' END,
+        customer_id = CASE WHEN customer_id IS NOT NULL THEN 'erased' END
+        WHERE lifted_at IS NOT NULL AND (e164 = ANY(:e164s) OR customer_id = ANY(:customers))""",
+}
+
+LOOSE = text("UPDATE disposition SET notes = '' WHERE notes <> '' AND call_id = ANY(CAST(:calls AS uuid[]))")
+
+
+class Refused(CampaignsError):
+    """The person can't be erased now. The text says why, who decided so, and until when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure changed: rows of the live tables by what they are, and attempts in files."""
+
+    erasure: int
+    live: dict[str, int]
+    archived: int
+
+
+def find(engine: Engine, number: str = "", customer: str = "") -> Person:
+    """Whom a number (E.164) or a customer's id stands for; what is live is looked up, the archive takes the rest."""
+    with engine.connect() as connection:
+        leads = (
+            connection.execute(LEADS_OF_NUMBER, {"e164": number})
+            if number
+            else connection.execute(LEADS_OF_CUSTOMER, {"customer": customer})
+        )
+        values = {"leads": sorted(leads.scalars()), "customer": customer}
+        e164s = {number} - {""} | set(connection.execute(NUMBERS, values).scalars())
+        customers = {customer} - {""}
+        if number:
+            customers |= set(connection.execute(CUSTOMERS, values).scalars())
+        else:
+            e164s |= set(connection.execute(KNOWN_NUMBERS, values).scalars())
+    return Person(tuple(values["leads"]), tuple(sorted(e164s)), tuple(sorted(customers)))
+
+
+def export(engine: Engine, history: History, person: Person, who: str, at: datetime) -> dict[str, Any]:
+    """Everything that is known of a person, as values for JSON; the audit log keeps that it was asked, not of whom."""
+    calls = [asdict(call) for call in history.calls(EVER, at + SETTLED, person)]
+    with engine.begin() as connection:
+        told = {
+            name: [dict(row._mapping) for row in connection.execute(text(sql), _values(person))]
+            for name, sql in TOLD.items()
+        }
+        counts = {name: len(rows) for name, rows in {**told, "calls": calls}.items()}
+        audit(connection, at, who, "person exported", "a person", _in_words(counts))
+    return {"asked_at": at, "person": asdict(person), **told, "calls": calls}
+
+
+def erase(job: Job, person: Person, reference: str, who: str, at: datetime) -> Erased:
+    """Erase a person everywhere. `reference` is the asker's own, such as a ticket: no data of the person.
+
+    Raises :class:`Refused`, and then nothing was changed.
+    """
+    resume(job, at)
+    with job.work.begin():
+        _refuse_if_held(job.work, person)
+        _refuse_if_busy(job.work, person, at)
+        values = {**_values(person), "reference": reference, "who": who, "at": at}
+        erasure = job.work.execute(BEGUN, values).scalar_one()
+    return _carry_out(job, erasure, person, who, at)
+
+
+def resume(job: Job, at: datetime) -> None:
+    """Bring to their end the erasures that a crash cut short."""
+    with job.work.begin():
+        rows = job.work.execute(UNDONE).all()
+    for row in rows:
+        log.info("an erasure is brought to its end", erasure=row.id)
+        person = Person(tuple(row.lead_ids), tuple(row.e164s), tuple(row.customer_ids))
+        _carry_out(job, row.id, person, row.asked_by, at)
+
+
+# --- within -------------------------------------------------------------------------------------------------------
+
+
+def _refuse_if_held(connection: Connection, person: Person) -> None:
+    campaigns = set(connection.execute(CAMPAIGNS, _values(person)).scalars())
+    for hold in in_force(connection):
+        if hold.campaign_id in campaigns:
+            raise Refused(
+                f"nothing was erased: the campaign {hold.campaign} called this person, and is under {hold}"
+            )
+        if hold.e164 in person.e164s or hold.customer_id in person.customer_ids:
+            raise Refused(f"nothing was erased: this person is under {hold}")
+
+
+def _refuse_if_busy(connection: Connection, person: Person, at: datetime) -> None:
+    """A call that goes on, or whose notes may still be on their way, would write the person down again."""
+    if any(row.lease for row in connection.execute(LEASED, _values(person))):
+        raise Refused(
+            "nothing was erased: this person is being called, or about to be; try again after the call"
+        )
+    last: datetime | None = connection.execute(LAST_CALL, _values(person)).scalar_one()
+    if last is not None and last > at - SETTLED:
+        raise Refused(
+            f"nothing was erased: the last call was at {last:%F %T}Z, and what it led to may still be written; "
+            f"try again after {last + SETTLED:%F %T}Z"
+        )
+
+
+def _carry_out(job: Job, erasure: int, person: Person, who: str, at: datetime) -> Erased:
+    files = {(m.kind, m.month): m for m in job.months() if m.state == "archived"}
+    loose = [  # dispositions that are live although their attempts are not, as after a run that was cut short
+        call
+        for (kind, month), m in files.items()
+        if kind == ATTEMPT.table and (DISPOSITION.table, month) not in files
+        for call in _calls(job, m, person)
+    ]
+    with job.work.begin():
+        live = {name: job.work.execute(text(sql), _values(person)).rowcount for name, sql in LIVE.items()}
+        live["dispositions"] += job.work.execute(LOOSE, {"calls": loose}).rowcount
+    for (kind, month), verdicts in files.items():
+        if kind == DISPOSITION.table and (attempts := files.get((ATTEMPT.table, month))) is not None:
+            calls = f"SELECT call_id FROM {_file(job, attempts)} WHERE {person.filed()}"
+            _rewrite(job, DISPOSITION, verdicts, f"notes <> '' AND call_id IN ({calls})", {"notes": "''"}, at)
+    gone = dict.fromkeys(("notes", "e164", "customer_id"), "NULL")
+    some = "COALESCE(notes, e164, customer_id) IS NOT NULL"
+    archived = sum(
+        _rewrite(job, ATTEMPT, attempts, f"{some} AND {person.filed()}", gone, at)
+        for (kind, _), attempts in files.items()
+        if kind == ATTEMPT.table
+    )
+    with job.work.begin():
+        job.work.execute(DONE, {"id": erasure, "at": at})
+        detail = _in_words({**live, "archived attempts": archived})
+        audit(job.work, at, who, "person erased", f"erasure {erasure}", detail)
+    return Erased(erasure, live, archived)
+
+
+def _rewrite(job: Job, kind: Kind, month: Month, which: str, changed: dict[str, str], at: datetime) -> int:
+    """Replace a month's file by one in which the rows `which` have other values; returns how many they are."""
+    file = _file(job, month)
+    [rows] = job.duck.execute(f"SELECT count(*) FROM {file} WHERE {which}").fetchone() or (0,)
+    if not rows:
+        return 0
+    values = ", ".join(
+        f"CASE WHEN {which} THEN {value} ELSE {name} END AS {name}" for name, value in changed.items()
+    )
+    query = f"SELECT * REPLACE ({values}) FROM {file}"
+    expected = summed(job.duck, kind, query)
+    manifest = job.files.write(job.duck, kind, month.month, month.manifest.generation + 1, query, at)
+    if (manifest.rows, manifest.fingerprint) != (month.manifest.rows, expected[3]):
+        raise ArchiveError(f"{job.files.path(manifest)} is not what was to be written; {file} stays as it is")
+    with job.work.begin():
+        months.set_state(job.work, manifest, "archived", at)
+    job.files.sweep(job.manifests())
+    return rows
+
+
+def _calls(job: Job, attempts: Month, person: Person) -> list[str]:
+    found = job.duck.execute(f"SELECT call_id::VARCHAR FROM {_file(job, attempts)} WHERE {person.filed()}")
+    return [call for (call,) in found.fetchall()]
+
+
+def _file(job: Job, month: Month) -> str:
+    return quoted(job.files.path(month.manifest))
+
+
+def _values(person: Person) -> dict[str, Any]:
+    return {
+        "leads": list(person.lead_ids),
+        "e164s": list(person.e164s),
+        "customers": list(person.customer_ids),
+    }
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())

@@ -1,0 +1,173 @@
+"""How long what is kept, and the daily run that keeps to it: months move to files, and go when their class says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import structlog
+from psycopg2.extras import execute_values
+from sqlalchemy import text
+
+from campaigns.history import months
+from campaigns.history.archive import Job
+from campaigns.history.files import Manifest, listed, quoted
+from campaigns.history.holds import Hold, audit, in_force
+from campaigns.history.kinds import ATTEMPT, KINDS, SEAT_LOG, Kind
+from campaigns.history.months import Month
+from campaigns.history.person import resume
+from campaigns.partitions import bounds, month_of
+
+log = structlog.get_logger(__name__)
+
+CLASSES = {"30d": timedelta(days=30), "5y": timedelta(days=5 * 365 + 2), "10y": timedelta(days=10 * 365 + 3)}
+SHORTEST_LIVE = 2  # months: what a call, its wrap-up or a journal that was cut off may still write to
+AT_ONCE = 5_000  # leads that go in one transaction
+
+# Leads that are done, whose calls are all in the archive or gone, and which nobody holds or works on.
+LEADS = text("""
+SELECT l.id FROM lead l JOIN list i ON i.id = l.list_id
+WHERE NOT l.open AND l.lease IS NULL AND i.imported_at < :before
+    AND NOT EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id)
+    AND NOT EXISTS (SELECT FROM number n JOIN archived_number k ON k.e164 = n.e164 AND k.campaign_id = n.campaign_id
+        WHERE n.lead_id = l.id AND k.last_at >= :before)
+    AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (h.campaign_id = l.campaign_id
+        OR h.customer_id = l.customer_id
+        OR h.e164 IN (SELECT n.e164 FROM number n WHERE n.lead_id = l.id)))
+LIMIT :limit FOR UPDATE OF l SKIP LOCKED
+""")
+FORGET = (
+    text("DELETE FROM callback WHERE lead_id = ANY(:leads)"),
+    text("DELETE FROM number WHERE lead_id = ANY(:leads)"),
+    text("DELETE FROM lead WHERE id = ANY(:leads)"),
+)
+GONE = text("CREATE TEMPORARY TABLE gone (e164 text, campaign_id bigint) ON COMMIT DROP")
+OLD_AUDIT = text("DELETE FROM audit WHERE at < :before")
+OLD_LOCKS = text("DELETE FROM lock_out WHERE until < :now")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`live_months` whole months stay in the live tables; the classes tell when what goes for good."""
+
+    live_months: int = 3
+    calls: str = "5y"  # attempts and dispositions
+    seats: str = "5y"  # the seat log
+    leads: str = "5y"  # customers on lists, counted from the list's import or the last call
+    audit: str = "10y"
+
+    def kept(self, key: str) -> timedelta:
+        return CLASSES[getattr(self, key)]
+
+
+@dataclass(slots=True)
+class Done:
+    """What a run did."""
+
+    archived: list[Manifest] = field(default_factory=list)
+    expired: list[Manifest] = field(default_factory=list)
+    held: list[Manifest] = field(default_factory=list)  # over their time, with rows that a hold keeps
+    leads: int = 0
+    audit: int = 0
+
+
+def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
+    """Do all that is due. May be killed and run again at any time."""
+    resume(job, at)
+    done = Done()
+    today = at.date()
+    for kind in KINDS.values():
+        kept_live = {
+            m.month for m in job.months() if m.kind == kind.table and (m.live_until or today) > today
+        }
+        for month in sorted(job.tables(kind)):
+            if month not in kept_live and _leaves(month, policy, kind, today):
+                done.archived.append(job.archive(kind, month, at))
+                with job.work.begin():
+                    audit(
+                        job.work,
+                        at,
+                        who,
+                        "archived",
+                        f"{kind.table} {month:%Y-%m}",
+                        f"{done.archived[-1].rows} rows",
+                    )
+    for kind in reversed(KINDS.values()):  # what is held is found by a month's attempts: they go last
+        for month in job.months():
+            over = bounds(month.month)[1] + policy.kept(kind.keep) <= at
+            if month.kind == kind.table and month.state == "archived" and over:
+                _expire(job, kind, month, who, at, done)
+    done.leads = _forget_leads(job, at - policy.kept("leads"))
+    with job.work.begin():
+        done.audit = job.work.execute(OLD_AUDIT, {"before": at - policy.kept("audit")}).rowcount
+        job.work.execute(OLD_LOCKS, {"now": at})
+    return done
+
+
+def _leaves(month: date, policy: Policy, kind: Kind, today: date) -> bool:
+    """Whether a live month is old enough to move, or over its time before that."""
+    if month > month_of(today, -SHORTEST_LIVE):
+        return False
+    over = bounds(month)[1].date() + policy.kept(kind.keep) <= today
+    return over or month < month_of(today, -policy.live_months)
+
+
+def _expire(job: Job, kind: Kind, month: Month, who: str, at: datetime, done: Done) -> None:
+    """Let a month go, but for the rows that a hold covers."""
+    manifest, file = month.manifest, quoted(job.files.path(month.manifest))
+    with job.work.begin():
+        holds = in_force(job.work)
+    held = _held(job, kind, month, holds)
+    keep = f"SELECT * FROM {file} WHERE {held}"
+    [rows] = job.duck.execute(f"SELECT count(*) FROM ({keep})").fetchone() or (0,)
+    if rows == manifest.rows and rows:
+        done.held.append(manifest)
+        return
+    gone = []
+    if kind is ATTEMPT:
+        gone = job.duck.execute(
+            f"SELECT e164, campaign_id FROM {file} WHERE NOT ({held}) AND e164 IS NOT NULL"
+        ).fetchall()
+    if rows:
+        manifest = job.files.write(job.duck, kind, month.month, manifest.generation + 1, keep, at)
+    with job.work.begin():
+        months.set_state(job.work, manifest, "archived" if rows else "expired", at)
+        if gone:
+            job.work.execute(GONE)
+            execute_values(job.work.connection.cursor(), "INSERT INTO gone VALUES %s", gone, page_size=5_000)
+            months.unknow(job.work, "SELECT e164, campaign_id FROM gone")
+        audit(job.work, at, who, "expired", f"{kind.table} {month.month:%Y-%m}", f"{rows} rows are held")
+    (done.held if rows else done.expired).append(manifest)
+    job.files.sweep(job.manifests())
+    log.info("a month's time is over", kind=kind.table, month=f"{month.month:%Y-%m}", held=rows)
+
+
+def _held(job: Job, kind: Kind, month: Month, holds: Sequence[Hold]) -> str:
+    """A condition of DuckDB's for the rows of a month's file that a hold covers."""
+    campaigns = listed(h.campaign_id for h in holds if h.campaign_id is not None)
+    if kind.table == SEAT_LOG.table:
+        return f"COALESCE(campaign_id IN ({campaigns}), false)"
+    covered = (
+        f"COALESCE(campaign_id IN ({campaigns}), false)"
+        f" OR COALESCE(e164 IN ({listed(h.e164 for h in holds if h.e164)}), false)"
+        f" OR COALESCE(customer_id IN ({listed(h.customer_id for h in holds if h.customer_id)}), false)"
+    )
+    if kind is ATTEMPT:
+        return covered
+    attempts = [m for m in job.manifests() if m.kind == ATTEMPT.table and m.month == month.month]
+    if not attempts:
+        return "false"
+    return f"call_id IN (SELECT call_id FROM {quoted(job.files.path(attempts[0]))} WHERE {covered})"
+
+
+def _forget_leads(job: Job, before: datetime) -> int:
+    count = 0
+    while True:
+        with job.work.begin():
+            leads = list(job.work.execute(LEADS, {"before": before, "limit": AT_ONCE}).scalars())
+            for statement in FORGET:
+                job.work.execute(statement, {"leads": leads})
+        count += len(leads)
+        if len(leads) < AT_ONCE:
+            return count

@@ -1,0 +1,89 @@
+"""What the commands share: their common options, the settings these give, the database, and how a command fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from dialer.config import Config, ConfigError, HistorySection, default_data_folder, load
+
+WRONG_INPUT = 2
+
+
+class Settings:
+    """What every command is given."""
+
+    def __init__(self, config_file: Path | None, data: Path | None) -> None:
+        self.config_file = config_file
+        self.given_data = data
+
+    @property
+    def data(self) -> Path:
+        return self.given_data or default_data_folder()
+
+    def history(self) -> HistorySection:
+        """What the configuration says of history; without one the defaults."""
+        return self.config().history if self.config_file is not None else HistorySection()
+
+    def config(self) -> Config:
+        """The configuration, or the end of the command with exit code 2."""
+        if self.config_file is None:
+            fail("--config FILE is needed here; deploy/dialer.toml is an example")
+        try:
+            return load(self.config_file)
+        except ConfigError as fault:
+            fail(str(fault))
+
+
+def fail(message: str, code: int = WRONG_INPUT) -> NoReturn:
+    """Say what is wrong on stderr, and leave."""
+    click.echo(f"dialer: {message}", err=True)
+    sys.exit(code)
+
+
+def common(command: Any) -> Any:
+    """The options that every command takes."""
+    command = click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder for the embedded database, spool and state; the user's data folder by default.",
+    )(command)
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The daemon's dialer.toml.",
+    )(command)
+
+
+def as_json(command: Any) -> Any:
+    """The option of commands that print a result."""
+    return click.option("--json", "json_out", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
+    """The database of the daemon, as a context: of its config's URL, or embedded in the data folder."""
+    from contextlib import contextmanager
+
+    from campaigns import database
+    from campaigns.config import CampaignsError
+
+    @contextmanager
+    def opened():  # type: ignore[no-untyped-def]
+        url = settings.config().database.url if settings.config_file is not None else ""
+        try:
+            engine = database.connect(
+                url or database.start_embedded(settings.data / "postgresql"), pool_size=2
+            )
+            database.migrate(engine)
+        except CampaignsError as fault:
+            fail(str(fault), 1)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    return opened()

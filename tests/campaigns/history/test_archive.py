@@ -1,0 +1,159 @@
+"""Months move to files and back with nothing lost, nothing twice, and nobody waiting."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, text
+
+from campaigns.history import archive
+from campaigns.history.archive import holding
+from campaigns.history.files import ArchiveError
+from campaigns.history.query import History, Person
+from campaigns.store import CampaignStore
+from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number, wait_for
+
+
+def test_old_months_move_and_history_reads_as_before(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    before = past.history.calls(IMPORTED, TODAY)
+    counts = past.history.outcomes(MONTHS[0], date(2026, 9, 1))
+    done = past.run()
+    assert {(m.kind, m.month) for m in done.archived} == {
+        (kind, month) for kind in ("attempt", "disposition", "seat_log") for month in MONTHS[:2]
+    }
+    assert past.rows("SELECT to_regclass('attempt_2026_06') AS gone")[0].gone is None
+    after = past.history.calls(IMPORTED, TODAY)
+    assert [c.archived for c in after] == [True] * 120 + [False] * 60
+    assert [(c.call_id, c.e164, c.notes, c.code, c.code_notes, c.ring_s, c.ended_at) for c in after] == [
+        (c.call_id, c.e164, c.notes, c.code, c.code_notes, c.ring_s, c.ended_at) for c in before
+    ]
+    assert past.history.outcomes(MONTHS[0], date(2026, 9, 1)) == counts
+    past.check()
+
+
+def test_a_persons_calls_are_found_in_files_and_tables(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    calls = past.history.calls(IMPORTED, TODAY, Person(e164s=(number(4),)))
+    assert [(c.archived, c.e164) for c in calls] == [(True, number(4))] * 2
+    lead = past.rows("SELECT lead_id FROM number WHERE e164 = :e164", e164=number(4))[0].lead_id
+    calls = past.history.calls(IMPORTED, TODAY, Person((lead,)), campaign_id=past.campaign)
+    assert [c.dialed_at.month for c in calls] == [6, 7, 8]
+    assert past.history.calls(IMPORTED, TODAY, Person((lead,)), campaign_id=past.campaign + 1) == []
+    july = past.history.calls(datetime.fromisoformat("2026-07-01T00:00Z"), TODAY, Person((lead,)))
+    assert [c.dialed_at.month for c in july] == [7, 8]
+
+
+def test_the_archive_knows_whom_it_holds_until_they_are_back(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    [known] = past.history.known([number(4), "+8613999999999"])
+    assert (known.e164, known.campaign_id, known.attempts, known.last_at.month) == (
+        number(4),
+        past.campaign,
+        2,
+        7,
+    )
+    with holding(db, past.files) as job:
+        job.restore(MONTHS[1], date(2026, 12, 24), TODAY)
+    assert [k.attempts for k in past.history.known([number(4)])] == [1]
+    past.check()
+
+
+def test_a_month_comes_back_and_leaves_again_when_its_time_is_over(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    before = past.rows("SELECT * FROM attempt_2026_06 ORDER BY call_id")
+    past.run()
+    with holding(db, past.files) as job:
+        job.restore(MONTHS[0], date(2026, 12, 1), TODAY)
+    assert [tuple(r)[:21] for r in past.rows("SELECT * FROM attempt_2026_06 ORDER BY call_id")] == [
+        tuple(r)[:21] for r in before
+    ]
+    assert not list((tmp_path / "attempt").glob("2026-06*"))
+    past.check()
+    assert past.run().archived == []
+    assert (
+        len(past.run(at=TODAY + timedelta(days=8)).archived) == 6
+    )  # and August's, three months having passed
+    past.check()
+
+
+def test_a_file_that_was_changed_is_told_and_never_restored(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    [path] = (tmp_path / "attempt").glob("2026-06*.parquet")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with holding(db, past.files) as job:
+        [manifest] = [m for m in job.manifests() if (m.kind, m.month) == ("attempt", MONTHS[0])]
+        assert "is not what was written" in job.files.faults(job.duck, manifest)[0]
+        with pytest.raises(ArchiveError, match="is not what was written"):
+            job.restore(MONTHS[0], date(2026, 12, 1), TODAY)
+    assert past.states()[("attempt", "2026-06")] == "archived"
+
+
+def test_what_is_written_to_a_month_while_it_moves_is_in_its_file(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = Past(db, tmp_path)
+    finish = archive.Job.finish
+
+    def late(job, kind, month, manifest, at):  # type: ignore[no-untyped-def]
+        with db.begin() as connection:  # an agent who saves notes after the copy was made
+            connection.execute(text("UPDATE attempt SET notes = 'late' WHERE leased_at < '2026-07-01'"))
+        return finish(job, kind, month, manifest, at)
+
+    monkeypatch.setattr(archive.Job, "finish", late)
+    past.run()
+    monkeypatch.undo()
+    june = [c for c in past.history.calls(IMPORTED, TODAY) if c.dialed_at.month == 6]
+    assert {c.notes for c in june} == {"late"}
+    past.check()
+
+
+def test_a_reader_who_began_before_a_month_moved_sees_it_once(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = Past(db, tmp_path)
+    moving = Thread(target=past.run)
+    live = History._live
+
+    def meanwhile(*given):  # type: ignore[no-untyped-def]
+        moving.start()
+        wait_for(lambda: ("attempt", "2026-06") in past.states())
+        return live(*given)
+
+    monkeypatch.setattr(History, "_live", meanwhile)
+    seen = past.history.calls(IMPORTED, TODAY)
+    monkeypatch.undo()
+    moving.join()
+    assert sorted(UUID(c.call_id) for c in seen) == sorted(past.calls)
+    assert not any(c.archived for c in seen)
+    past.check()
+
+
+def test_the_daemon_does_not_load_duckdb() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, dialer.daemon, dialer.cli, campaigns.history.retention; sys.exit('duckdb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_abandon_ledger_of_a_campaigns_life_counts_archived_calls(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE attempt SET outcome = 'abandoned' WHERE number_id % 10 = 1"))
+        connection.execute(text("UPDATE attempt SET outcome = 'hung_up' WHERE number_id % 10 = 4"))
+    life = timedelta(days=36_500)
+    store = CampaignStore(db)
+    before = store.window(past.campaign, life, TODAY, ["sold"])
+    past.run()
+    assert store.window(past.campaign, life, TODAY, ["sold"]) == before
+    assert all(before)

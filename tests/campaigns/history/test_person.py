@@ -1,0 +1,148 @@
+"""One person's data is told whole and erased whole; the counts stay, and a legal hold is stronger."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Engine, text
+
+from campaigns.history import person as persons
+from campaigns.history.archive import holding
+from campaigns.history.files import quoted
+from campaigns.history.holds import Holds, NoSuchHold
+from campaigns.history.person import Refused
+from campaigns.history.query import Person
+from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number
+
+HIM = 2  # of the list: connected each month, so with dispositions
+
+
+def erase(past: Past, person: Person, at: datetime = TODAY) -> persons.Erased:
+    with holding(past.db, past.files) as job:
+        return persons.erase(job, person, "ticket 12", "li", at)
+
+
+def everything(past: Past) -> str:
+    """All rows of all tables, and all of the archive, as one text."""
+    tables = past.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    found = [str(past.rows(f"SELECT * FROM {t.tablename}")) for t in tables]
+    with past.files.opened() as duck:
+        every = "SELECT COLUMNS(*)::VARCHAR FROM"
+        found += [
+            str(duck.execute(f"{every} {quoted(path)}").fetchall())
+            for path in past.files.folder.rglob("*.parquet")
+        ]
+    return "\n".join([*found, *(p.read_text() for p in past.files.folder.rglob("*.json"))])
+
+
+def test_all_that_is_known_of_a_person_is_told(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    him = persons.find(db, number=number(HIM))
+    with db.begin() as connection:
+        connection.execute(
+            text("INSERT INTO dnc VALUES (:e164, 'key', NULL, :at)"), {"e164": number(HIM), "at": TODAY}
+        )
+        connection.execute(
+            text(
+                "INSERT INTO callback (call_id, lead_id, user_id, due_at) VALUES (gen_random_uuid(), :lead, 7, :at)"
+            ),
+            {"lead": him.lead_ids[0], "at": TODAY},
+        )
+    told = msgspec.json.decode(msgspec.json.encode(persons.export(db, past.history, him, "li", TODAY)))
+    [lead] = told["leads"]
+    assert (lead["name"], lead["attributes"], lead["campaign"], lead["list"]) == (
+        "客户2",
+        {"n": 2},
+        "spring",
+        "list",
+    )
+    assert [n["e164"] for n in told["numbers"]] == [number(HIM)]
+    assert [(c["archived"], c["code"], bool(c["code_notes"])) for c in told["calls"]] == [
+        (True, told["calls"][0]["code"], True),
+        (True, told["calls"][0]["code"], True),
+        (False, told["calls"][0]["code"], True),
+    ]
+    assert len(told["callbacks"]) == len(told["do_not_call"]) == len(told["archive_knows"]) == 1
+    assert persons.find(db, customer=lead["customer_id"]) == him
+    [line] = past.rows("SELECT actor, action, detail FROM audit WHERE action = 'person exported'")
+    assert (line.actor, "3 calls" in line.detail) == ("li", True)
+
+
+def test_an_erased_person_is_nowhere_and_every_count_stays(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    him = persons.find(db, number=number(HIM))
+    notes = [c.code_notes for c in past.history.calls(IMPORTED, TODAY, him) if c.code_notes]
+    counts = past.history.outcomes(MONTHS[0], TODAY.date().replace(day=1))
+    assert number(HIM) in everything(past) and notes[0] in everything(past)
+    erased = erase(past, him)
+    assert (erased.archived, erased.live["attempts"], erased.live["leads"]) == (2, 1, 1)
+    left = everything(past)
+    for trace in (number(HIM), "'客户2'", him.customer_ids[0] + "'", *(f"'{note}'" for note in notes)):
+        assert trace not in left
+    assert past.history.outcomes(MONTHS[0], TODAY.date().replace(day=1)) == counts
+    assert persons.find(db, number=number(HIM)).lead_ids == ()
+    assert (
+        len(past.history.calls(IMPORTED, TODAY, Person(him.lead_ids))) == 3
+    )  # somebody was called; nobody knows who
+    past.check()
+
+
+def test_an_objection_outlives_the_erasure(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    with db.begin() as connection:
+        connection.execute(
+            text("INSERT INTO dnc VALUES (:e164, 'key', NULL, :at)"), {"e164": number(HIM), "at": TODAY}
+        )
+    erase(past, persons.find(db, number=number(HIM)))
+    assert past.rows("SELECT source FROM dnc WHERE e164 = :e164", e164=number(HIM)) == [("key",)]
+
+
+@pytest.mark.parametrize("held", ["campaign_id", "e164", "customer_id"])
+def test_a_legal_hold_beats_an_erasure_until_it_is_lifted(db: Engine, tmp_path: Path, held: str) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    him = persons.find(db, number=number(HIM))
+    subject: Any = {"campaign_id": past.campaign, "e164": number(HIM), "customer_id": him.customer_ids[0]}[
+        held
+    ]
+    hold = Holds(db).place("wang", "suit 7 of 2026", TODAY, **{held: subject})
+    with pytest.raises(Refused, match=rf"legal hold {hold} \(suit 7 of 2026; wang, 2026-11-24\)"):
+        erase(past, him)
+    assert len(past.history.calls(IMPORTED, TODAY, him)) == 3
+    Holds(db).lift(hold, "wang", "settled", TODAY)
+    assert erase(past, him).archived == 2
+    assert number(HIM) not in everything(past)
+    with pytest.raises(NoSuchHold):
+        Holds(db).lift(hold, "wang", "again", TODAY)
+
+
+def test_who_was_just_called_or_is_in_a_call_is_erased_later(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    him = persons.find(db, number=number(HIM))
+    last = max(c.dialed_at for c in past.history.calls(IMPORTED, TODAY, him))
+    with pytest.raises(Refused, match="try again after"):
+        erase(past, him, last + timedelta(hours=1))
+    with db.begin() as connection:
+        connection.execute(
+            text("UPDATE lead SET lease = gen_random_uuid() WHERE id = ANY(:ids)"),
+            {"ids": list(him.lead_ids)},
+        )
+    with pytest.raises(Refused, match="is being called"):
+        erase(past, him)
+
+
+def test_a_restored_month_gives_nobody_back(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    him = persons.find(db, number=number(HIM))
+    erase(past, him)
+    with holding(db, past.files) as job:
+        job.restore(MONTHS[0], (TODAY + timedelta(days=7)).date(), TODAY)
+    assert number(HIM) not in everything(past)
+    past.check()

@@ -1,0 +1,59 @@
+"""What is over its time goes, what a hold covers stays, and the counts are kept."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from campaigns.history.holds import Holds
+from campaigns.history.query import Person
+from campaigns.history.retention import Policy
+from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number
+
+SHORT = Policy(live_months=12, calls="30d", seats="5y", leads="30d", audit="10y")
+
+
+def test_calls_go_after_thirty_days_and_their_counts_stay(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    counts = past.history.outcomes(MONTHS[0], date(2026, 9, 1))
+    done = past.run(SHORT)
+    assert {m.month for m in done.expired} == set(MONTHS)
+    assert past.history.calls(IMPORTED, TODAY) == []
+    assert past.history.known([number(4)]) == []
+    assert past.history.outcomes(MONTHS[0], date(2026, 9, 1)) == counts
+    assert not list(tmp_path.rglob("*.parquet"))
+    assert past.rows("SELECT count(*) FROM seat_log")[0].count == 60  # another class
+    assert done.leads == 60 and past.rows("SELECT count(*) FROM number")[0].count == 0
+    assert past.run(SHORT).expired == []
+
+
+def test_a_held_person_stays_when_the_others_go(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    hold = Holds(db).place("wang", "complaint", TODAY, e164=number(2))
+    done = past.run(SHORT)
+    assert {m.rows for m in done.held} == {1}
+    calls = past.history.calls(IMPORTED, TODAY)
+    assert {c.e164 for c in calls} == {number(2)} and all(c.code for c in calls) and len(calls) == 3
+    assert [k.attempts for k in past.history.known([number(2)])] == [3]
+    assert past.rows("SELECT count(*) FROM number")[0].count == 1
+    Holds(db).lift(hold, "wang", "settled", TODAY)
+    past.run(SHORT)
+    assert past.history.calls(IMPORTED, TODAY, Person(e164s=(number(2),))) == []
+
+
+def test_a_held_campaign_keeps_its_seats_too(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    other = Past(db, tmp_path / "none", leads=3, name="summer")
+    Holds(db).place("wang", "audit by the regulator", TODAY, campaign_id=other.campaign)
+    past.run(Policy(calls="30d", seats="30d", leads="30d"))
+    assert {c.campaign_id for c in past.history.calls(IMPORTED, TODAY)} == {other.campaign}
+    assert set(past.filed("seat_log", "campaign_id")) == {other.campaign}
+    assert past.rows("SELECT DISTINCT campaign_id FROM lead") == [(other.campaign,)]
+
+
+def test_the_last_two_months_stay_live_whatever_their_class(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    done = past.run(SHORT, TODAY.replace(month=9, day=30) + timedelta(hours=10))
+    assert {m.month for m in done.archived} == {MONTHS[0], MONTHS[1]}
