@@ -119,7 +119,7 @@ def outcome(books: Books, old: str, new: str | None) -> None:
 
 
 def called_while_on_dnc(books: Books) -> None:
-    number = books.campaign.one("SELECT e164 FROM number n JOIN attempt a ON a.number_id = n.id LIMIT 1")[0]
+    number = books.campaign.one("SELECT n.e164 FROM number n JOIN attempt a ON a.number_id = n.id LIMIT 1")[0]
     barred = OptedOut(at=NOON - timedelta(days=1), call_id="", number=number, source="list", campaign_id=1)
     books.campaign.record(barred)
 
