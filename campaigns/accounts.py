@@ -21,6 +21,7 @@ SELECT count(*) FROM (
 OVER_CAP = text("SELECT count(*) FROM number WHERE attempts > :cap")
 CALLED_ON_DNC = text("""
 SELECT count(*) FROM attempt a JOIN number n ON n.id = a.number_id JOIN dnc d ON d.e164 = n.e164
+    AND d.campaign_id IN (0, a.campaign_id)
 WHERE a.leased_at >= :since AND a.dialed_at > d.at
 """)
 LAST_STATES = text("""

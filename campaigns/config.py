@@ -6,24 +6,19 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator
-from datetime import time
 from pathlib import Path
 from string import Formatter
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from campaigns.values import Outcome
+from campaigns.rules.calendar import known_zone as known_zone
+from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
+from campaigns.rules.terms import DELAY, check_rules
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 CALLER_ID = re.compile(r"\+?[0-9]{3,20}")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MODES = ("preview", "progressive", "ratio", "predictive")
-
-DAY_S = 86_400.0
-LONGEST_S = 36_500 * DAY_S  # a century: the instant that a delay leads to must still be a date
-DELAY = f"must be between 0 and {LONGEST_S:.0f} (a hundred years)"
 
 
 class CampaignsError(Exception):
@@ -34,21 +29,18 @@ class ConfigError(CampaignsError):
     """A campaign's configuration that can't be used. The text names the file, the key and the reason."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all parts."""
-
-
-class SafeHarbour(_Part, frozen=True):
+class SafeHarbour(Part, frozen=True):
     """What a customer hears when no seat is free: a sound of the switch, and the key that stops all further calls."""
 
     message: str = "zhudong/safe-harbour"
     opt_out_key: str = "9"
 
 
-class Disposition(_Part, frozen=True):
+class Disposition(Part, frozen=True):
     """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay.
 
-    `machine`: it says that no person was on the line.
+    `machine`: it says that no person was on the line. `refusal`: the customer does not want such calls, which bars
+    their numbers for the time that the rules say.
     """
 
     code: str
@@ -57,40 +49,7 @@ class Disposition(_Part, frozen=True):
     final: bool = False
     retry_after_s: float | None = None
     machine: bool = False
-
-
-class Window(_Part, frozen=True):
-    """When calls are allowed on one weekday, in the called party's own time; `to` is not part of it."""
-
-    start: time = msgspec.field(name="from", default=time(9, 0))
-    end: time = msgspec.field(name="to", default=time(20, 0))
-
-
-class Rules(_Part, frozen=True):
-    """Who may be called again, and when.
-
-    `windows` maps a weekday (mon … sun) to its window; a day without one is closed. `attempts` caps the attempts on
-    one number in this campaign. `retry_s` maps an outcome to the delay before the next attempt; an outcome without
-    one is not retried. `lock_out_s` bars a number after an abandoned call: 72 h is what the FCC and Ofcom both ask.
-    """
-
-    windows: dict[str, Window] = msgspec.field(default_factory=lambda: {day: Window() for day in WEEKDAYS})
-    attempts: int = 3
-    retry_s: dict[str, float] = msgspec.field(
-        default_factory=lambda: {
-            "busy": 900.0,
-            "no_answer": 4 * 3600.0,
-            "machine": DAY_S,
-            "congestion": 300.0,
-            "failed": 600.0,
-            "rejected": DAY_S,
-            "hung_up": DAY_S,
-            "abandoned": 3 * DAY_S,
-            "cancelled": 60.0,
-            "lost": 3600.0,
-        }
-    )
-    lock_out_s: float = 3 * DAY_S
+    refusal: bool = False
 
 
 DEFAULT_DISPOSITIONS = (
@@ -101,7 +60,13 @@ DEFAULT_DISPOSITIONS = (
         key="2",
         retry_after_s=DAY_S,
     ),
-    Disposition(code="not_interested", label={"en": "Not interested", "zh": "无意向"}, key="3", final=True),
+    Disposition(
+        code="not_interested",
+        label={"en": "Not interested", "zh": "无意向"},
+        key="3",
+        final=True,
+        refusal=True,
+    ),
     Disposition(code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", final=True),
     Disposition(
         code="machine",
@@ -116,7 +81,7 @@ DEFAULT_DISPOSITIONS = (
 PROFILES = ("us", "uk", "cn", "life")
 
 
-class Abandon(_Part, frozen=True):
+class Abandon(Part, frozen=True):
     """How abandoned calls are counted against `target`: a regulator's profile, and what of it is different here.
 
     `us` counts over 30 days (16 CFR 310.4(b)(4)), `uk` over 24 hours with machines deducted (Ofcom), `cn` over 24
@@ -132,7 +97,7 @@ class Abandon(_Part, frozen=True):
     clock: str | None = None
 
 
-class Shadow(_Part, frozen=True):
+class Shadow(Part, frozen=True):
     """What a second pacing, which looks on and dials nothing, has other than the campaign's own; None is the same."""
 
     mode: str | None = None
@@ -140,7 +105,7 @@ class Shadow(_Part, frozen=True):
     target: float | None = None
 
 
-class CampaignConfig(_Part, frozen=True):
+class CampaignConfig(Part, frozen=True):
     """One campaign. Durations in seconds.
 
     `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
@@ -275,7 +240,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     )
     check(abandon.clock in (None, "answer", "detected"), "abandon.clock", "must be answer or detected")
     _check_dispositions(config, check)
-    _check_rules(config.rules, check)
+    check_rules(config.rules, check)
     return found
 
 
@@ -312,32 +277,3 @@ def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[
         )
         codes.add(each.code)
         keys.add(each.key)
-
-
-def _check_rules(rules: Rules, check) -> None:  # type: ignore[no-untyped-def]
-    for day, window in rules.windows.items():
-        check(day in WEEKDAYS, f"rules.windows.{day}", f"is no weekday; use {', '.join(WEEKDAYS)}")
-        check(window.start < window.end, f"rules.windows.{day}", "must end after it begins")
-        check(
-            window.start.tzinfo is None and window.end.tzinfo is None,
-            f"rules.windows.{day}",
-            "is local time: no offset",
-        )
-    check(1 <= rules.attempts <= 50, "rules.attempts", "must be between 1 and 50")
-    for outcome, delay in rules.retry_s.items():
-        check(
-            outcome in set(Outcome) - {Outcome.CONNECTED},
-            f"rules.retry_s.{outcome}",
-            "is no outcome that is retried",
-        )
-        check(0 <= delay <= LONGEST_S, f"rules.retry_s.{outcome}", DELAY)
-    check(0 <= rules.lock_out_s <= LONGEST_S, "rules.lock_out_s", DELAY)
-
-
-def known_zone(name: str) -> bool:
-    """Whether this is a time zone of the IANA database."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

@@ -6,14 +6,16 @@ the leases tell what was. Every method blocks; the engine calls them in executor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
-from campaigns.config import CampaignConfig, parse
-from campaigns.ids import as_uuid, leased_at, new_call_id
-from campaigns.rules import Facts, is_open, may_call
+from campaigns.config import parse
+from campaigns.ids import leased_at, new_call_id
+from campaigns.rules import facts
+from campaigns.rules.decision import DAYS_30, may_call
+from campaigns.rules.terms import Terms, terms_of
 from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
 
 LEASE_S = (
@@ -22,22 +24,25 @@ LEASE_S = (
 
 # Ready leads of a campaign in the order they became callable, in zones that are open now. The partial index
 # lead_ready serves filter and order; SKIP LOCKED lets engines lease side by side.
+PICK = text("""
+SELECT l.id FROM lead l
+WHERE l.campaign_id = :campaign AND l.open AND l.lease IS NULL AND l.next_at <= :now AND l.zones <@ :zones
+ORDER BY l.next_at, l.id
+LIMIT :limit
+FOR UPDATE SKIP LOCKED
+""")
 LEASE = text("""
-WITH picked AS (
-    SELECT l.id FROM lead l
-    WHERE l.campaign_id = :campaign AND l.open AND l.lease IS NULL AND l.next_at <= :now AND l.zones <@ :zones
-    ORDER BY l.next_at, l.id
-    LIMIT :limit
-    FOR UPDATE SKIP LOCKED
-), given AS (
-    SELECT p.id, i.lease FROM (SELECT id, row_number() OVER () AS place FROM picked) p
-    JOIN unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS i (lease, place) USING (place)
-), leased AS (
-    UPDATE lead l SET lease = g.lease, lease_owner = :owner, lease_until = :until
-    FROM given g WHERE l.id = g.id
-    RETURNING l.id, l.lease, l.list_id, l.name, l.attributes, l.zones
-)
-SELECT leased.*, n.id AS number_id, n.e164, n.attempts FROM leased JOIN number n ON n.lead_id = leased.id
+UPDATE lead l SET lease = g.lease, lease_owner = :owner, lease_until = :until
+FROM unnest(CAST(:ids AS uuid[]), CAST(:leads AS bigint[])) AS g (lease, lead) WHERE l.id = g.lead
+RETURNING l.id, l.list_id, l.name, l.attributes
+""")
+# What the rules refuse goes back, not to come again before it may be called; or never, when it may not be.
+HELD = text("""
+UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, next_at = GREATEST(l.next_at, h.until),
+    open = l.open AND h.open
+FROM unnest(CAST(:leads AS bigint[]), CAST(:untils AS timestamptz[]), CAST(:opens AS boolean[]))
+    AS h (lead, until, open)
+WHERE l.id = h.lead
 """)
 
 RENEW = text(
@@ -54,20 +59,6 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
 """)
 
-# Everything the rules want to know, fresh, with the leads locked until the attempts are on record.
-FACTS = text("""
-SELECT l.lease, l.id AS lead_id, l.campaign_id, l.zones, l.open, l.next_at, l.lease_owner = :owner AS ours,
-    n.id AS number_id, n.attempts, x.until AS locked_until, d.e164 IS NOT NULL AS on_dnc, v.change, v.text
-FROM lead l
-JOIN number n ON n.lead_id = l.id
-JOIN campaign c ON c.id = l.campaign_id
-JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
-LEFT JOIN lock_out x ON x.e164 = n.e164
-LEFT JOIN dnc d ON d.e164 = n.e164
-WHERE l.lease = ANY(CAST(:ids AS uuid[]))
-FOR UPDATE OF l, n
-""")
-
 DIALED = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:campaigns AS bigint[]),
@@ -75,12 +66,6 @@ SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:
     CAST(:owners AS text[]), CAST(:dialed AS timestamptz[]))
 """)
 COUNTED = text("UPDATE number SET attempts = attempts + 1 WHERE id = ANY(:numbers)")
-
-# A refused lead goes back at once, not to come again before it may be called; or never, when it may not be.
-REFUSED = text("""
-UPDATE lead SET lease = NULL, lease_owner = NULL, lease_until = NULL, next_at = GREATEST(next_at, :until), open = :open
-WHERE lease = :id
-""")
 
 IN_FLIGHT = text("""
 SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.name, l.attributes, l.zones, n.id AS number_id,
@@ -97,11 +82,25 @@ WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
 
 OPEN_LEADS = text("SELECT count(*) FROM lead WHERE campaign_id = :campaign AND open")
 ZONES = text("SELECT zone FROM campaign_zone WHERE campaign_id = :campaign")
-CONFIG = text("""
-SELECT v.change, v.text FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
+NEWEST = text("""
+SELECT v.change FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE c.id = :campaign
 """)
 
+VERSIONS = text("""
+SELECT v.change, v.version, v.text, c.name FROM campaign_version v JOIN campaign c ON c.id = v.campaign_id
+WHERE v.change = ANY(:changes)
+""")
+
+ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
+MOST_PICKED = 2_000
+RELOOK = timedelta(
+    hours=1
+)  # when a lead comes again that waits for something other than time, such as a consent
+NEVER = frozenset(
+    {RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE}
+)  # without an instant at which they end
+REMEMBERED = DAYS_30 + timedelta(days=1)  # how long the calls to a party are kept one by one
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
 
@@ -111,45 +110,33 @@ class Hopper:
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine = engine
         self._owner = owner
-        self._configs: dict[int, CampaignConfig] = {}  # by number of change
+        self._known = KnownTerms()
 
     def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]:
-        """Up to `limit` leads that may be called at `now`, leased for five minutes."""
-        ids = [new_call_id(now) for _ in range(limit)]
+        """Up to `limit` leads that may be called at `now`, leased for five minutes.
+
+        The rules are asked about each lead that is picked. What they refuse is put off for as long as they say, so it
+        is not picked again; while they refuse, more is picked, up to :data:`ROUNDS` times.
+        """
+        leads: list[Lead] = []
         with self._engine.begin() as connection:
-            row = connection.execute(CONFIG, {"campaign": campaign_id}).one()
-            rules = self._config(row.change, row.text).rules
+            change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
+            terms = self._known.of(connection, [change])[change]
             zones = [r.zone for r in connection.execute(ZONES, {"campaign": campaign_id})]
-            open_now = [zone for zone in zones if is_open(rules, zone, now)]
-            if not open_now or not limit:
+            open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
+            if not open_now or not terms.running:
                 return []
-            rows = connection.execute(
-                LEASE,
-                {
-                    "campaign": campaign_id,
-                    "now": now,
-                    "zones": open_now,
-                    "limit": limit,
-                    "ids": ids,
-                    "owner": self._owner,
-                    "until": now + timedelta(seconds=LEASE_S),
-                },
-            ).all()
-        return [
-            Lead(
-                call_id=r.lease.hex,
-                campaign_id=campaign_id,
-                lead_id=r.id,
-                number_id=r.number_id,
-                number=r.e164,
-                name=r.name,
-                zones=tuple(r.zones),
-                attempts=r.attempts,
-                attributes=r.attributes,
-                list_id=r.list_id,
-            )
-            for r in rows
-        ]
+            wanted = limit
+            for _ in range(ROUNDS):
+                if len(leads) >= limit:
+                    break
+                values = {"campaign": campaign_id, "now": now, "zones": open_now, "limit": wanted}
+                picked = connection.execute(PICK, values).scalars().all()
+                leads += self._lease_permitted(connection, picked, limit - len(leads), terms, now)
+                if len(picked) < wanted:
+                    break
+                wanted = min(MOST_PICKED, 2 * wanted)
+        return leads
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int:
         """Keep these leases; returns how many are still ours."""
@@ -172,29 +159,30 @@ class Hopper:
         leads given back. When this returns, what it says is durable.
         """
         switches = dict(calls)
+        ids = list(switches)
         answers: dict[str, Permit | Refusal] = {
-            call_id: Refusal(call_id, RefusalReason.LEASE_LOST, "the lease is gone") for call_id in switches
+            call_id: Refusal(call_id, RefusalReason.LEASE_LOST, "the lease is gone") for call_id in ids
         }
         with self._engine.begin() as connection:
-            rows = connection.execute(FACTS, {"ids": list(switches), "owner": self._owner}).all()
-            permitted = []
+            held = connection.execute(facts.HOLD, {"ids": ids}).all()
+            parties = sorted({p for row in held for p in facts.parties(row.e164, row.customer_id)})
+            connection.execute(facts.HOLD_PARTIES, {"parties": parties})
+            rows = connection.execute(facts.OF_LEASES, {"ids": ids}).all()
+            known = self._known.of(connection, [row.change for row in rows])
+            attempts = facts.attempts_of(rows)
+            permitted, refused = [], []
+            just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
-                config = self._config(row.change, row.text)
-                facts = Facts(
-                    call_id=row.lease.hex,
-                    zones=tuple(row.zones),
-                    attempts=row.attempts,
-                    next_at=row.next_at,
-                    locked_until=row.locked_until,
-                    on_dnc=row.on_dnc,
-                    leased=row.ours,
-                    open=row.open,
-                )
-                answer = answers[facts.call_id] = may_call(facts, config, now)
+                ours = row.lease_owner == self._owner
+                asked = facts.facts_of(row, attempts[row.lead_id], row.lease.hex, ours, just)
+                answer = answers[asked.call_id] = may_call(asked, known[row.change], now)
                 if isinstance(answer, Permit):
                     permitted.append(row)
-                else:
-                    self._give_back(connection, answer, row.open, now)
+                    for party in facts.parties(row.e164, row.customer_id):
+                        just.setdefault(party, []).append((now, row.campaign_id))
+                elif answer.reason is not RefusalReason.LEASE_LOST:
+                    refused.append((row.lead_id, answer))
+            self._put_off(connection, refused, now)
             if permitted:
                 self._record(connection, permitted, switches, now)
         return answers
@@ -242,25 +230,63 @@ class Hopper:
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    def _config(self, change: int, source: str) -> CampaignConfig:
-        if change not in self._configs:
-            if len(self._configs) > 1_000:
-                self._configs.clear()
-            self._configs[change] = parse(source, "applied version")
-        return self._configs[change]
+    def _lease_permitted(
+        self, connection: Connection, picked: Sequence[int], limit: int, terms: Terms, now: datetime
+    ) -> list[Lead]:
+        """Lease up to `limit` of the leads that were picked and are locked, in their order."""
+        place = {lead_id: place for place, lead_id in enumerate(picked)}
+        rows = sorted(facts.of_leads(connection, picked), key=lambda row: place[row.lead_id])
+        attempts = facts.attempts_of(rows)
+        permitted, refused = {}, []
+        for row in rows:
+            if len(permitted) == limit:
+                break
+            if row.lead_id in permitted:
+                continue
+            asked = facts.facts_of(row, attempts[row.lead_id], new_call_id(now), leased=True)
+            answer = may_call(asked, terms, now)
+            if isinstance(answer, Permit):
+                permitted[row.lead_id] = (asked.call_id, row)
+            else:
+                refused.append((row.lead_id, answer))
+        self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
+        values = {
+            "ids": [call_id for call_id, _ in permitted.values()],
+            "leads": list(permitted),
+            "owner": self._owner,
+            "until": now + timedelta(seconds=LEASE_S),
+        }
+        details = {row.id: row for row in connection.execute(LEASE, values)} if permitted else {}
+        return [
+            Lead(
+                call_id=call_id,
+                campaign_id=row.campaign_id,
+                lead_id=row.lead_id,
+                number_id=row.number_id,
+                number=row.e164,
+                name=details[row.lead_id].name,
+                zones=tuple(row.zones),
+                attempts=row.attempts,
+                attributes=details[row.lead_id].attributes,
+                list_id=details[row.lead_id].list_id,
+            )
+            for call_id, row in permitted.values()
+        ]
 
-    def _give_back(self, connection: Connection, refusal: Refusal, still_open: bool, now: datetime) -> None:
-        if refusal.reason is RefusalReason.LEASE_LOST:
+    def _put_off(self, connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:
+        """Give refused leads back, not before the rules may permit them; those that they never will are closed."""
+        if not refused:
             return
-        never = refusal.reason in (RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE)
-        connection.execute(
-            REFUSED,
-            {
-                "id": as_uuid(refusal.call_id),
-                "until": refusal.until or now,
-                "open": still_open and not never,
-            },
-        )
+        never = [r.until is None and r.reason in NEVER for _, r in refused]
+        values = {
+            "leads": [lead_id for lead_id, _ in refused],
+            "untils": [
+                r.until or (now if done else now + RELOOK)
+                for (_, r), done in zip(refused, never, strict=True)
+            ],
+            "opens": [not done for done in never],
+        }
+        connection.execute(HELD, values)
 
     def _record(
         self, connection: Connection, rows: Sequence, switches: Mapping[str, str], now: datetime
@@ -280,3 +306,30 @@ class Hopper:
             },
         )
         connection.execute(COUNTED, {"numbers": [r.number_id for r in rows]})
+        counted = [(p, r.campaign_id) for r in rows for p in facts.parties(r.e164, r.customer_id)]
+        values = {
+            "parties": [party for party, _ in counted],
+            "campaigns": [campaign for _, campaign in counted],
+            "now": now,
+            "oldest": now - REMEMBERED,
+        }
+        connection.execute(facts.COUNT_CALLS, values)
+
+
+class KnownTerms:
+    """The terms of campaigns' versions, by number of change: a version never changes, so each is read once."""
+
+    def __init__(self) -> None:
+        self._terms: dict[int, Terms] = {}
+
+    def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
+        """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
+        missing = set(changes) - self._terms.keys()
+        if missing:
+            if len(self._terms) > 1_000:
+                self._terms = {}
+                missing = set(changes)
+            for row in connection.execute(VERSIONS, {"changes": list(missing)}):
+                config = parse(row.text, f"campaign {row.name}, version {row.version}")
+                self._terms[row.change] = terms_of(config.rules, config.running)
+        return self._terms

@@ -61,6 +61,20 @@ UPDATE number n SET attempts = n.attempts - c.calls FROM (
     WHERE a.outcome IS NULL GROUP BY a.number_id
 ) c WHERE n.id = c.number_id
 """
+UNCALLED = """
+UPDATE called k SET life = k.life - c.calls, (at, campaigns) = (
+    SELECT COALESCE(array_agg(u.t ORDER BY u.o), ARRAY[]::timestamptz[]),
+        COALESCE(array_agg(u.g ORDER BY u.o), ARRAY[]::bigint[])
+    FROM unnest(k.at, k.campaigns) WITH ORDINALITY u (t, g, o) WHERE NOT u.t = ANY(c.at)
+) FROM (
+    SELECT p.party, count(*) AS calls, array_agg(a.dialed_at) AS at FROM (VALUES %s) AS v (call_id, leased_at)
+    JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+        AND a.leased_at BETWEEN {months}
+JOIN number n ON n.id = a.number_id JOIN lead l ON l.id = a.lead_id
+    JOIN LATERAL (VALUES (n.e164), ('customer ' || l.customer_id)) AS p (party) ON true
+    WHERE a.outcome IS NULL GROUP BY p.party
+) c WHERE k.party = c.party
+"""
 # The lead's next state. A disposition that came first has the last word.
 RECYCLED = """
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
@@ -71,12 +85,27 @@ FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final) LEFT JOIN dispos
 WHERE l.lease = v.call_id
 """
 LOCKED = """
-INSERT INTO lock_out (e164, until)
-SELECT n.e164, max(v.until) FROM (VALUES %s) AS v (call_id, leased_at, until)
+INSERT INTO lock_out (e164, until, reason)
+SELECT n.e164, max(v.until), 'abandoned' FROM (VALUES %s) AS v (call_id, leased_at, until)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 JOIN number n ON n.id = a.number_id GROUP BY n.e164
-ON CONFLICT (e164) DO UPDATE SET until = GREATEST(lock_out.until, excluded.until)
+ON CONFLICT (e164) DO UPDATE SET until = excluded.until, reason = excluded.reason
+WHERE excluded.until > lock_out.until
+"""
+# A refusal is the customer's: it bars every number of theirs that any list knows.
+REFUSED = """
+INSERT INTO lock_out (e164, until, reason)
+SELECT n.e164, max(v.until), 'refusal' FROM (VALUES %s) AS v (call_id, leased_at, until)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
+JOIN lead called ON called.id = a.lead_id
+JOIN LATERAL (
+    SELECT called.id UNION SELECT id FROM lead WHERE customer_id IS NOT NULL AND customer_id = called.customer_id
+) l ON true
+JOIN number n ON n.lead_id = l.id GROUP BY n.e164
+ON CONFLICT (e164) DO UPDATE SET until = excluded.until, reason = excluded.reason
+WHERE excluded.until > lock_out.until
 """
 DISPOSED = """
 INSERT INTO disposition (call_id, leased_at, user_id, code, notes, do_not_call, retry_at, final, at) VALUES %s
@@ -97,18 +126,22 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
 ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at
 """
 BARRED = """
-INSERT INTO dnc (e164, source, campaign_id, at)
-SELECT n.e164, v.source, a.campaign_id, v.at FROM (VALUES %s) AS v (call_id, leased_at, source, at)
+INSERT INTO dnc (e164, layer, source, at)
+SELECT n.e164, 'company', v.source, v.at FROM (VALUES %s) AS v (call_id, leased_at, source, at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
-JOIN number n ON n.id = a.number_id ON CONFLICT (e164) DO NOTHING
+JOIN number n ON n.id = a.number_id
+ON CONFLICT (e164, layer, campaign_id) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
 NOTES = """
 UPDATE attempt a SET notes = v.notes FROM (VALUES %s) AS v (call_id, leased_at, notes)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 """
-OPTED_OUT = "INSERT INTO dnc (e164, source, campaign_id, at) VALUES %s ON CONFLICT (e164) DO NOTHING"
+OPTED_OUT = """
+INSERT INTO dnc (e164, layer, source, at) VALUES %s
+ON CONFLICT (e164, layer, campaign_id) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
+"""
 SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id, campaign_id) VALUES %s"
 AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"
 
@@ -208,12 +241,17 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
         ID, TIME, INT, TIME,
     )  # fmt: skip
     opted: list[OptedOut] = kinds.get(OptedOut, [])
-    put(OPTED_OUT, _last((r.number, r.source, r.campaign_id, r.at) for r in opted if r.number))
+    put(OPTED_OUT, _last((r.number, "company", r.source, r.at) for r in opted if r.number))
     put(
         BARRED,
         [(*_key(r), "agent", r.at) for r in disposed if r.do_not_call]
         + [(*_key(r), r.source, r.at) for r in opted if not r.number],
         ID, TIME, TEXT, TIME,
+    )  # fmt: skip
+    put(
+        REFUSED,
+        [(*_key(r), r.locked_until) for r in disposed if r.locked_until is not None],
+        ID, TIME, TIME,
     )  # fmt: skip
     notes: list[NotesSaved] = kinds.get(NotesSaved, [])
     put(NOTES, _last((*_key(r), r.notes) for r in notes), ID, TIME, TEXT)
@@ -227,7 +265,9 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
 
 
 def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
-    put(UNCOUNTED, [_key(r) for r in ended if not r.dialed], ID, TIME)
+    undone = [_key(r) for r in ended if not r.dialed]
+    put(UNCOUNTED, undone, ID, TIME)
+    put(UNCALLED, undone, ID, TIME)
     put(
         ENDED,
         [

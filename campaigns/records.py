@@ -49,7 +49,10 @@ class AttemptEnded(Record, frozen=True, tag="ended"):
 
 
 class Dispositioned(Record, frozen=True, tag="dispositioned"):
-    """The seat's verdict on a call. `retry_at` and `final` overrule those of the outcome."""
+    """The seat's verdict on a call. `retry_at` and `final` overrule those of the outcome.
+
+    `locked_until` bars all numbers of a customer who does not want such calls.
+    """
 
     call_id: str
     user_id: int
@@ -59,6 +62,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     do_not_call: bool = False
     retry_at: datetime | None = None
     final: bool = False
+    locked_until: datetime | None = None
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):

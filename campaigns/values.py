@@ -33,6 +33,13 @@ class RefusalReason(StrEnum):
     ATTEMPTS = "attempts"
     RETRY_DELAY = "retry_delay"
     LOCK_OUT = "lock_out"
+    REFUSED = "refused"  # the customer said no to an agent
+    CONSENT = "consent"
+    CAP_DAY = "cap_day"
+    CAP_24H = "cap_24h"
+    CAP_30D = "cap_30d"
+    CAP_LIFE = "cap_life"
+    GAP = "gap"
     NO_ZONE = "no_zone"
     LEASE_LOST = "lease_lost"
     CAMPAIGN_STOPPED = "campaign_stopped"

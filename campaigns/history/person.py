@@ -1,9 +1,9 @@
 """One person's data: all of it told, or all of it gone, live and archived, with every count left as it was.
 
 What an erasure leaves: attempts, codes of dispositions and leads as rows without a person, so that reports and
-accounts still add up; an entry on the do-not-call list and a lock-out, since only they keep the next list from calling
-the person again; and a line in the audit log that names nobody. A legal hold on the person, or on a campaign that
-called them, beats it.
+accounts still add up; an entry on the do-not-call list and a lock-out, since only they keep the next list from
+calling the person again; a consent, since it is what made calls lawful; and a line in the audit log that names nobody.
+A legal hold on the person, or on a campaign that called them, beats it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ TOLD = {
     "callbacks": "SELECT * FROM callback WHERE lead_id = ANY(:leads) ORDER BY id",
     "do_not_call": "SELECT * FROM dnc WHERE e164 = ANY(:e164s)",
     "lock_outs": "SELECT * FROM lock_out WHERE e164 = ANY(:e164s)",
+    "calls_counted": """SELECT * FROM called
+        WHERE party = ANY(:e164s) OR party = ANY(SELECT 'customer ' || c FROM unnest(CAST(:customers AS text[])) c)""",
+    "consents": "SELECT * FROM consent WHERE e164 = ANY(:e164s)",
     "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "legal_holds": "SELECT * FROM legal_hold WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
 }
@@ -76,6 +79,8 @@ LIVE = {
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', customer_id = NULL, open = false
         WHERE id = ANY(:leads)""",
+    "calls_counted": """DELETE FROM called
+        WHERE party = ANY(:e164s) OR party = ANY(SELECT 'customer ' || c FROM unnest(CAST(:customers AS text[])) c)""",
     "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "lifted_holds": """UPDATE legal_hold SET e164 = CASE WHEN e164 IS NOT NULL THEN 'erased' END,
         customer_id = CASE WHEN customer_id IS NOT NULL THEN 'erased' END

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from campaigns.records import Dispositioned, NotesSaved
+from campaigns.rules.terms import refusal_lock_s
 from cti.messages import (
     Command,
     DialPreviewed,
@@ -135,6 +136,7 @@ class Commands:
         at = self.core.wall(now)
         callback = command.callback_at
         retry = callback is None and choice.retry_after_s is not None
+        lock_s = refusal_lock_s(campaign.config.rules) if choice.refusal and campaign is not None else 0.0
         self.core.write(
             Dispositioned(
                 at=at,
@@ -146,6 +148,7 @@ class Commands:
                 do_not_call=command.do_not_call,
                 retry_at=at + timedelta(seconds=choice.retry_after_s or 0.0) if retry else None,
                 final=choice.final,
+                locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
             )
         )
         if command.and_ready and seat.state is SeatState.WRAP_UP:

@@ -7,9 +7,9 @@ from time import monotonic
 
 from sqlalchemy import Engine, text
 
-from campaigns.hopper import LEASE, Hopper
+from campaigns.hopper import PICK, Hopper
 from campaigns.ids import leased_at
-from campaigns.records import AttemptConnected, AttemptEnded, OptedOut
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, OptedOut
 from campaigns.values import Permit, Refusal, RefusalReason
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
 
@@ -133,33 +133,106 @@ def test_a_permit_is_on_record_before_it_is_handed_out(db: Engine) -> None:
     assert campaign.one("SELECT sum(attempts) FROM number")[0] == 2
 
 
-def test_the_cap_ends_a_lead_and_a_lock_out_holds_over_campaigns(db: Engine) -> None:
-    campaign = Campaign(db, leads=1, more="[rules]\nattempts = 2\nlock_out_s = 3600.0\n")
-    at = NOON
+def test_the_cap_ends_a_lead(db: Engine) -> None:
+    campaign = Campaign(db, leads=1, more="[rules]\nattempts = 2\n")
     for expected in (1, 2):
-        leads = campaign.lease(at=at)
-        assert campaign.dial(leads, at) and leads[0].attempts == expected - 1
-        ended = AttemptEnded(
-            at=at, call_id=leads[0].call_id, outcome="abandoned", retry_at=at, locked_until=at
-        )
-        campaign.record(ended)
-    [lead] = campaign.lease(at=at)
-    assert (
-        _reason(campaign.hopper.authorize([(lead.call_id, "main")], at)[lead.call_id])
-        is RefusalReason.ATTEMPTS
-    )
-    assert campaign.lease(at=later(hours=1)) == []
+        leads = campaign.lease()
+        assert campaign.dial(leads) and leads[0].attempts == expected - 1
+        campaign.record(AttemptEnded(at=NOON, call_id=leads[0].call_id, outcome="busy", retry_at=NOON))
+    assert campaign.lease() == []
     assert campaign.hopper.left(campaign.id) == 0
+
+
+def test_a_lock_out_holds_over_campaigns_until_it_ends(db: Engine) -> None:
+    first, other = Campaign(db, leads=1), Campaign(db, leads=1, name="summer")
+    leads = first.lease()
+    first.dial(leads)
+    until = later(days=3)
+    [waiting] = other.lease()
+    first.record(
+        AttemptEnded(
+            at=NOON, call_id=leads[0].call_id, outcome="abandoned", retry_at=NOON, locked_until=until
+        )
+    )
+    answer = other.hopper.authorize([(waiting.call_id, "main")], NOON)[waiting.call_id]
+    assert _reason(answer) is RefusalReason.LOCK_OUT and answer.until == until  # type: ignore[union-attr]
+    assert other.lease(at=later(days=2, hours=23)) == first.lease(at=later(days=2, hours=23)) == []
+    assert len(other.lease(at=until)) == len(first.lease(at=until)) == 1
+
+
+def test_a_refusal_bars_every_number_of_the_customer(db: Engine) -> None:
+    first, other = Campaign(db, leads=1), Campaign(db, leads=3, name="summer")
+    with db.begin() as connection:
+        connection.execute(
+            text("UPDATE lead SET customer_id = 'K7' WHERE campaign_id = :first OR id % 2 = 0"),
+            {"first": first.id},
+        )
+        mine = connection.execute(
+            text("SELECT count(*) FROM number n JOIN lead l ON l.id = n.lead_id WHERE l.customer_id = 'K7'")
+        ).scalar_one()
+    leads = first.lease()
+    first.dial(leads)
+    said_no = Dispositioned(
+        at=NOON,
+        call_id=leads[0].call_id,
+        user_id=7,
+        code="not_interested",
+        final=True,
+        locked_until=later(days=60),
+    )
+    first.record(said_no)
+    assert first.one("SELECT count(*), min(reason) FROM lock_out") == (
+        mine - 1,
+        "refusal",
+    )  # one number is in both
+    assert {lead.number for lead in other.lease(10)} == {"+8613800000001"}
+
+
+def test_calls_to_a_number_are_counted_over_campaigns(db: Engine) -> None:
+    caps = "[rules.number]\nday = 2\ngap_s = 1800.0\n"
+    first, other = Campaign(db, leads=1, more=caps), Campaign(db, leads=1, more=caps, name="summer")
+    both = [*first.lease(), *other.lease()]
+    answers = first.hopper.authorize([(lead.call_id, "main") for lead in both], NOON)
+    assert {type(answers[lead.call_id]) for lead in both} == {Permit, Refusal}  # asked at once: one only
+    [refused] = [a for a in answers.values() if isinstance(a, Refusal)]
+    assert refused.reason is RefusalReason.GAP and refused.until == later(minutes=30)
+    waits = first if refused.call_id == both[0].call_id else other
+    assert waits.lease(at=later(minutes=29)) == []
+    again = waits.lease(at=later(minutes=30))
+    assert waits.dial(again, later(minutes=30))
+    waits.record(AttemptEnded(at=later(minutes=31), call_id=again[0].call_id, outcome="busy", retry_at=NOON))
+    assert waits.lease(at=later(hours=3)) == []
+    assert waits.one("SELECT next_at FROM lead WHERE campaign_id = :c", c=waits.id)[0] == later(hours=12)
+    assert len(waits.lease(at=later(hours=22))) == 1  # tomorrow
+
+
+def test_a_call_that_no_switch_took_counts_for_no_cap(db: Engine) -> None:
+    campaign = Campaign(db, leads=1, more="[rules.number]\nday = 1\n")
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    undone = AttemptEnded(at=NOON, call_id=lead.call_id, outcome="cancelled", retry_at=NOON, dialed=False)
+    campaign.record(undone)
+    assert campaign.one("SELECT life, at, campaigns FROM called") == (0, [], [])
+    assert campaign.dial(campaign.lease())
+
+
+def test_two_engines_never_call_a_number_twice_within_its_gap(db: Engine) -> None:
+    caps = "[rules.number]\ngap_s = 60.0\n"
+    first, other = Campaign(db, leads=50, more=caps), Campaign(db, leads=50, more=caps, name="summer")
+    mine, theirs = first.lease(50), other.lease(50)
+    with ThreadPoolExecutor(2) as threads:
+        permitted = list(
+            threads.map(lambda side: side[0].dial(side[1]), ((first, mine), (other, theirs[::-1])))
+        )
+    assert sum(map(len, permitted)) == 50
+    assert first.one("SELECT max(life), count(*) FROM called") == (1, 50)
 
 
 def test_leasing_reads_the_index_of_ready_leads(db: Engine) -> None:
     campaign = Campaign(db, leads=20_000)
-    values = {
-        "campaign": campaign.id, "now": NOON, "zones": ["Asia/Shanghai"], "limit": 100, "ids": [], "owner": "x",
-        "until": NOON,
-    }  # fmt: skip
+    values = {"campaign": campaign.id, "now": NOON, "zones": ["Asia/Shanghai"], "limit": 100}
     with db.connect() as connection:
-        plan = "\n".join(r[0] for r in connection.execute(text("EXPLAIN " + LEASE.text), values))
+        plan = "\n".join(r[0] for r in connection.execute(text("EXPLAIN " + PICK.text), values))
     assert "lead_ready" in plan and "Seq Scan on lead" not in plan
 
 

@@ -95,11 +95,11 @@ def test_a_number_that_wants_no_more_calls_is_barred_by_key_or_by_the_agent(db: 
         OptedOut(at=NOON, call_id=late.call_id, number="", source="key", campaign_id=0),
     )
     with db.connect() as connection:
-        rows = connection.execute(text("SELECT e164, source, campaign_id FROM dnc")).all()
+        rows = connection.execute(text("SELECT e164, source, layer, campaign_id FROM dnc")).all()
     assert {tuple(row) for row in rows} == {
-        (by_key.number, "key", campaign.id),
-        (by_word.number, "agent", campaign.id),
-        (late.number, "key", campaign.id),
+        (by_key.number, "key", "company", 0),
+        (by_word.number, "agent", "company", 0),
+        (late.number, "key", "company", 0),
     }
 
 

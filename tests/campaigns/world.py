@@ -19,17 +19,25 @@ CONFIG = 'name = "spring"\nswitch = "main"\nrunning = true\n'
 
 
 class Campaign:
-    """One campaign in a fresh database."""
+    """One campaign in a database; others have the same numbers."""
 
-    def __init__(self, db: Engine, leads: int = 10, more: str = "", zone: str = "Asia/Shanghai") -> None:
+    def __init__(
+        self,
+        db: Engine,
+        leads: int = 10,
+        more: str = "",
+        zone: str = "Asia/Shanghai",
+        name: str = "spring",
+    ) -> None:
         self.db = db
         self.store = CampaignStore(db)
-        self.applied: Applied = self.store.apply(CONFIG + more, "test", "tester", NOON)
+        config = CONFIG.replace("spring", name) + more
+        self.applied: Applied = self.store.apply(config, "test", "tester", NOON)
         rows = [Row(n + 2, f"+8613800{n:06d}", f"客户{n}", {"n": n}, (zone,)) for n in range(leads)]
         self.imported = ImportResult(0)
         store_rows(db, self.id, "list", "test", NOON, rows, lambda reject: None, self.imported)
         self.hopper = Hopper(db, "engine-1")
-        self.journal = JournalStore(db, "engine-1")
+        self.journal = JournalStore(db, f"engine-1 {name}")
         self._serial = 0
 
     @property

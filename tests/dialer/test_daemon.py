@@ -302,7 +302,7 @@ async def test_a_version_that_can_not_be_read_at_the_start_stops_its_campaign_an
             connection.execute(text(NEWER_VERSION + " WHERE name = 'spring'"))
     with capture_logs() as said:
         async with running(given, tmp_path / "data") as here:
-            assert set(here.engine.core.campaigns) == {"autumn"}
+            await here.until(lambda: set(here.engine.core.campaigns) == {"autumn"})
             await here.until_metrics(lambda m: m.get('zhudong_config_valid{file="spring"}') == 0)
     [told] = [line for line in said if line["event"].startswith("a campaign's version can't be read")]
     assert told["campaign"] == "spring" and "unknown field `colour`" in told["reason"]

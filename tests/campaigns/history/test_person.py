@@ -45,7 +45,8 @@ def test_all_that_is_known_of_a_person_is_told(db: Engine, tmp_path: Path) -> No
     him = persons.find(db, number=number(HIM))
     with db.begin() as connection:
         connection.execute(
-            text("INSERT INTO dnc VALUES (:e164, 'key', NULL, :at)"), {"e164": number(HIM), "at": TODAY}
+            text("INSERT INTO dnc (e164, layer, source, at) VALUES (:e164, 'company', 'key', :at)"),
+            {"e164": number(HIM), "at": TODAY},
         )
         connection.execute(
             text(
@@ -97,7 +98,8 @@ def test_an_objection_outlives_the_erasure(db: Engine, tmp_path: Path) -> None:
     past = Past(db, tmp_path)
     with db.begin() as connection:
         connection.execute(
-            text("INSERT INTO dnc VALUES (:e164, 'key', NULL, :at)"), {"e164": number(HIM), "at": TODAY}
+            text("INSERT INTO dnc (e164, layer, source, at) VALUES (:e164, 'company', 'key', :at)"),
+            {"e164": number(HIM), "at": TODAY},
         )
     erase(past, persons.find(db, number=number(HIM)))
     assert past.rows("SELECT source FROM dnc WHERE e164 = :e164", e164=number(HIM)) == [("key",)]
