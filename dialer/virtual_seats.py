@@ -57,6 +57,10 @@ class VirtualSeats:
                 tasks.create_task(self._do(0.0, login))
             await asyncio.Event().wait()
 
+    def wrap_s(self, pop: ScreenPop | None, chance: random.Random) -> float:
+        """How long the agent wraps up after this customer."""
+        return chance.uniform(0.5, 1.5) * self._manner.wrap_s
+
     def leave(self) -> None:
         """Do nothing new: the engine stops."""
         self._leaving = True
@@ -85,7 +89,7 @@ class VirtualSeats:
         elif status.state == "wrap_up":
             pop = self._pops.get(user)
             codes = [choice.code for choice in pop.dispositions] if pop is not None else []
-            wrap = chance.uniform(0.5, 1.5) * self._manner.wrap_s
+            wrap = self.wrap_s(pop, chance)
             if pop is not None and codes:
                 self._soon(wrap, Dispose(user_id=user, call_id=pop.call_id, code=chance.choice(codes)))
             else:

@@ -1,0 +1,68 @@
+"""The simulator says what the engine does: one shift through the whole daemon, and the same one on the floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks import report, validation
+from benchmarks.validation import MARGINS, PEOPLE, Shift, Team, compare, on_floor
+from simulator.floor.distribution import Gamma, Lognormal
+from simulator.floor.scenario import Campaign
+from tests.database import fresh_url
+
+pytestmark = pytest.mark.timeout(180)  # a minute's shift, in real time
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Team, Shift]:
+    """The shift as the daemon's tables have it."""
+    squad = validation.teams()
+    folder: Path = tmp_path_factory.mktemp("validation")
+    return report.run_async(lambda: validation.Installation(squad).run(fresh_url(), folder))
+
+
+def test_the_floor_comes_to_what_the_engine_comes_to(engine: Mapping[Team, Shift]) -> None:
+    found = compare(engine, {team: on_floor(team) for team in engine})
+    assert len(found) == sum(map(len, MARGINS.values()))
+    assert [each for each in found if each.at_most > each.margin] == []
+
+
+def test_without_surplus_calls_they_are_the_same_calls(engine: Mapping[Team, Shift]) -> None:
+    """Progressively nobody is abandoned on either side, and hardly a call falls on the other side of the end."""
+    for team, shift in engine.items():
+        if team.mode == "progressive":
+            floor = on_floor(team)
+            assert (shift.abandoned, floor.abandoned) == (0, 0)
+            assert abs(shift.connected - floor.connected) <= 4
+
+
+def wrong(**changes: object) -> Campaign:
+    return msgspec.structs.replace(PEOPLE, **changes)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        pytest.param(wrong(talk=Lognormal(1.15 * 8.0, 0.8)), id="talks 15 % too long"),
+        pytest.param(wrong(ring=Gamma(1.15 * 3.0, 0.5)), id="rings 15 % too long"),
+        pytest.param(wrong(person=0.85 * 0.45), id="15 % fewer answer"),
+        pytest.param(wrong(wrap=Gamma(1.5 * 2.0, 0.5)), id="wrap-up half as long again"),
+        pytest.param(wrong(connect_limit_s=1.0), id="abandoned after half the time"),
+    ],
+)
+def test_a_simulator_that_is_wrong_is_found(engine: Mapping[Team, Shift], planted: Campaign) -> None:
+    found = compare(engine, {team: on_floor(team, planted) for team in engine})
+    assert any(each.at_most > each.margin for each in found)
+
+
+def test_a_figure_that_is_off_by_fifteen_percent_breaks_its_margin(engine: Mapping[Team, Shift]) -> None:
+    """Even where it is the only one that is wrong, and whichever way it is."""
+    for each in compare(engine, {team: on_floor(team) for team in engine}):
+        if each.figure in ("dials", "answers", "occupancy"):
+            for factor in (0.85, 1.15):
+                off = abs(each.floor * factor - each.engine) / each.engine + each.half
+                assert off > each.margin, (each, factor)
