@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,16 +22,24 @@ ON CONFLICT (kind, month) DO UPDATE SET state = excluded.state, generation = exc
     manifest = excluded.manifest, changed_at = excluded.changed_at, live_until = excluded.live_until
 """)
 
-# Who is in a month's attempts, added to or taken from those whom the archive knows. `{rows}`: e164, campaign_id,
-# customer_id, dialed_at.
-KNOWN = """
+# Who is in a month's attempts, added to those whom the archive knows; a few at a time, so that no call's commit has
+# to bring a heap of log to the disk first.
+PEOPLE = """
+CREATE TEMPORARY TABLE people ON COMMIT DROP AS
+SELECT row_number() OVER () AS place, e164, campaign_id, max(customer_id) AS customer_id, count(*) AS attempts,
+    max(dialed_at) AS last_at
+FROM ({rows}) x WHERE e164 IS NOT NULL GROUP BY e164, campaign_id
+"""
+KNOWN = text("""
 INSERT INTO archived_number (e164, campaign_id, customer_id, attempts, last_at)
-SELECT e164, campaign_id, max(customer_id), count(*), max(dialed_at) FROM ({rows}) x WHERE e164 IS NOT NULL
-GROUP BY e164, campaign_id
+SELECT e164, campaign_id, customer_id, attempts, last_at FROM people WHERE place > :after AND place <= :upto
 ON CONFLICT (e164, campaign_id) DO UPDATE SET attempts = archived_number.attempts + excluded.attempts,
     customer_id = COALESCE(excluded.customer_id, archived_number.customer_id),
     last_at = GREATEST(archived_number.last_at, excluded.last_at)
-"""
+""")
+AT_ONCE = 5_000
+PAUSE_S = 0.05
+# And taken from them. `{rows}`: e164, campaign_id.
 UNKNOWN = """
 WITH gone AS (
     SELECT e164, campaign_id, count(*) AS attempts FROM ({rows}) x WHERE e164 IS NOT NULL GROUP BY e164, campaign_id
@@ -98,7 +107,11 @@ def source(kind: Kind, table: str) -> str:
 
 def know(connection: Connection, table: str) -> None:
     """Count the people in a table of attempts among those whom the archive knows."""
-    connection.execute(text(KNOWN.format(rows=source(ATTEMPT, table))))
+    people = connection.execute(text(PEOPLE.format(rows=source(ATTEMPT, table)))).rowcount
+    connection.execute(text("CREATE INDEX ON people (place)"))
+    for after in range(0, people, AT_ONCE):
+        connection.execute(KNOWN, {"after": after, "upto": after + AT_ONCE})
+        time.sleep(PAUSE_S)
 
 
 def unknow(connection: Connection, rows: str) -> None:

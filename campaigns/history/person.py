@@ -123,7 +123,7 @@ def find(engine: Engine, number: str = "", customer: str = "") -> Person:
 
 def export(engine: Engine, history: History, person: Person, who: str, at: datetime) -> dict[str, Any]:
     """Everything that is known of a person, as values for JSON; the audit log keeps that it was asked, not of whom."""
-    calls = [asdict(call) for call in history.calls(EVER, at + SETTLED, person)]
+    calls = [asdict(call) for call in history.calls(EVER, at + SETTLED, person, every_row=True)]
     with engine.begin() as connection:
         told = {
             name: [dict(row._mapping) for row in connection.execute(text(sql), _values(person))]

@@ -71,11 +71,10 @@ class Person:
     customer_ids: tuple[str, ...] = ()
 
     def filed(self) -> str:
-        """A condition of DuckDB's for the attempts of this person."""
+        """A condition of DuckDB's for the attempts of this person, by whatever they are known by."""
         return (
-            f"(COALESCE(lead_id IN ({listed(self.lead_ids)}), false)"
-            f" OR COALESCE(e164 IN ({listed(self.e164s)}), false)"
-            f" OR COALESCE(customer_id IN ({listed(self.customer_ids)}), false))"
+            f"(lead_id IN ({listed(self.lead_ids)}) OR e164 IN ({listed(self.e164s)})"
+            f" OR customer_id IN ({listed(self.customer_ids)}))"
         )
 
 
@@ -140,12 +139,15 @@ class History:
         until: datetime,
         person: Person | None = None,
         campaign_id: int | None = None,
+        every_row: bool = False,
     ) -> list[PastCall]:
         """The attempts dialed between two instants, oldest first: of a person, of a campaign, or of both.
 
+        A person with numbers is looked up in the files by these, in whose order the files are; with `every_row` also by
+        lead and customer, which reads them all.
         Raises :class:`ArchiveGone` when a file is missing that should be there.
         """
-        wanted = _Wanted(since, until, person, campaign_id)
+        wanted = _Wanted(since, until, person, campaign_id, every_row)
         for left in reversed(range(TRIES)):
             try:
                 return self._calls(wanted)
@@ -250,6 +252,7 @@ class _Wanted:
     until: datetime
     person: Person | None
     campaign_id: int | None
+    every_row: bool
 
     def values(self) -> dict[str, Any]:
         person = self.person or Person()
@@ -272,7 +275,9 @@ class _Wanted:
         parts = [f"dialed_at >= '{self.since}'::TIMESTAMPTZ AND dialed_at < '{self.until}'::TIMESTAMPTZ"]
         if self.campaign_id is not None:
             parts.append(f"campaign_id = {self.campaign_id:d}")
-        if self.person is not None:
+        if self.person is not None and self.person.e164s and not self.every_row:
+            parts.append(f"e164 IN ({listed(self.person.e164s)})")
+        elif self.person is not None:
             parts.append(self.person.filed())
         return " AND ".join(parts)
 
