@@ -25,7 +25,6 @@ from sqlalchemy import Engine, text
 from benchmarks import report
 from benchmarks.report import Result, percentile
 from campaigns import database
-from campaigns.config import WEEKDAYS
 from campaigns.history import person as persons
 from campaigns.history.archive import holding
 from campaigns.history.files import Files
@@ -36,6 +35,7 @@ from campaigns.importing import ImportResult, Row, store_rows
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import KEYS, bounds, make_partition, month_of, partition_name
 from campaigns.records import AttemptAnswered, AttemptEnded
+from campaigns.rules.keys import WEEKDAYS
 from campaigns.store import CampaignStore
 
 CALLS_A_MONTH = 500_000

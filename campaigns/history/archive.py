@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.history import months
-from campaigns.history.files import NULL, ArchiveError, Files, Manifest, from_csv, to_csv
+from campaigns.history.files import NULL, ArchiveError, Files, Manifest, from_csv, printed, to_csv
 from campaigns.history.kinds import ATTEMPT, KINDS, Kind
 from campaigns.history.months import Month
 from campaigns.partitions import attach, bounds, partition_name
@@ -43,6 +43,15 @@ WHERE c.relkind = 'r' AND c.relname ~ :pattern AND c.relnamespace = current_sche
 ORDER BY c.relname
 """)
 RESTORING = "_restoring"
+# Of a table's rows as they lie there: another when one was inserted, changed or deleted. A hint that saves a look at
+# every value; where it differs for another reason, as after VACUUM FULL, the values are compared.
+MARK = """
+SELECT count(*) AS rows, count(*) || ' ' || COALESCE(sum(hashtextextended(ctid::text || xmin::text, 0)), 0) AS mark
+FROM {table}
+"""
+COLUMNS = text("""
+SELECT attname FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
+""")
 
 
 class Job:
@@ -74,19 +83,15 @@ class Job:
 
     def archive(self, kind: Kind, month: date, at: datetime) -> Manifest:
         """Move a month's partition into a file, and drop it."""
-        manifest = self._export(kind, month, self._generation(kind, month), at)
-        since, until = bounds(month)
-        with self.work.begin():
-            months.set_state(self.work, manifest, "archived", at)
-            if kind is ATTEMPT:
-                table = partition_name(kind.table, month)
-                months.know(self.work, table)
-                months.count_outcomes(self.work, table, month, since, until)
+        manifest, mark = self._export(kind, month, self._generation(kind, month), at)
         log.info("a month is archived", kind=kind.table, month=f"{month:%Y-%m}", rows=manifest.rows)
-        return self.finish(kind, month, manifest, at)
+        return self.finish(kind, month, manifest, at, mark)
 
-    def finish(self, kind: Kind, month: date, manifest: Manifest, at: datetime) -> Manifest:
-        """Detach and drop the partition of a month that is archived; what was written to it meanwhile is kept."""
+    def finish(self, kind: Kind, month: date, manifest: Manifest, at: datetime, mark: str = "") -> Manifest:
+        """Detach and drop the partition of a month that is archived; what was written to it meanwhile is kept.
+
+        `mark` is that of the rows that were copied, empty when nobody knows it any more.
+        """
         table = partition_name(kind.table, month)
         attached, pending = self.tables(kind)[month]
         if attached:
@@ -94,8 +99,14 @@ class Job:
             self.plain.execute(text(f"ALTER TABLE {kind.table} DETACH PARTITION {table} {how}"))
         while True:
             with self.work.begin():
-                rows, fingerprint = self._live_sum(kind, months.source(kind, table))
-                if (rows, fingerprint) == (manifest.rows, manifest.fingerprint) or not rows:
+                rows, found = self.work.execute(text(MARK.format(table=table))).one()
+                same = found == mark
+                if not same and rows:
+                    same = self._live_sum(kind, months.source(kind, table)) == (
+                        manifest.rows,
+                        manifest.fingerprint,
+                    )
+                if same or not rows:
                     self.work.execute(text(f"DROP TABLE {table}"))
                     return manifest
             if rows < manifest.rows:
@@ -103,24 +114,26 @@ class Job:
                     f"{table} has {rows} rows, {self.files.path(manifest)} {manifest.rows}: neither is dropped"
                 )
             log.info("a month was written to while it was archived; it is taken again", table=table)
-            manifest = self._export(kind, month, manifest.generation + 1, at)
-            since, until = bounds(month)
-            with self.work.begin():
-                months.set_state(self.work, manifest, "archived", at)
-                if kind is ATTEMPT:
-                    months.count_outcomes(self.work, table, month, since, until)
+            manifest, mark = self._export(kind, month, manifest.generation + 1, at)
 
-    def _export(self, kind: Kind, month: date, generation: int, at: datetime) -> Manifest:
-        """Copy a table's rows into a file and compare the two; one snapshot sees rows and fingerprint."""
-        rows = months.source(kind, partition_name(kind.table, month))
+    def _export(self, kind: Kind, month: date, generation: int, at: datetime) -> tuple[Manifest, str]:
+        """Copy a table's rows into a file, compare the two, and say that the file counts; gives the rows' mark too.
+
+        One snapshot sees rows and mark. PostgreSQL writes each row's fingerprint beside it, DuckDB computes those of
+        the file.
+        """
+        table = partition_name(kind.table, month)
+        self._refuse_unknown_columns(kind)
         path = self.files.scratch / f"{kind.table}-{month:%Y-%m}.csv"
+        copy = f"SELECT x.*, {kind.print_live()} FROM ({months.source(kind, table)}) x"
         with self.work.begin():
             self.work.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            live = self._live_sum(kind, rows)
+            mark = self.work.execute(text(MARK.format(table=table))).one().mark
             with path.open("wb") as file:
                 self.work.connection.cursor().copy_expert(
-                    f"COPY ({rows}) TO STDOUT (FORMAT csv, NULL '{NULL}')", file
+                    f"COPY ({copy}) TO STDOUT (FORMAT csv, NULL '{NULL}')", file
                 )
+        live = printed(self.duck, kind, path)
         manifest = self.files.write(self.duck, kind, month, generation, from_csv(kind, path), at)
         path.unlink()
         if live != (manifest.rows, manifest.fingerprint):
@@ -128,7 +141,20 @@ class Job:
                 f"{self.files.path(manifest)} holds {manifest.rows} rows that are not the {live[0]} of the table; "
                 "nothing was dropped"
             )
-        return manifest
+        with self.work.begin():
+            months.set_state(self.work, manifest, "archived", at)
+            if kind is ATTEMPT:
+                months.count_outcomes(self.work, table, month, *bounds(month))
+        return manifest, mark
+
+    def _refuse_unknown_columns(self, kind: Kind) -> None:
+        """A table that a newer program has given a column keeps it: this one would leave it behind."""
+        with self.work.begin():
+            there = set(self.work.execute(COLUMNS, {"table": kind.table}).scalars())
+        if unknown := sorted(there - set(kind.columns)):
+            raise ArchiveError(
+                f"{kind.table} has columns that this program can't archive: {', '.join(unknown)}; use a newer one"
+            )
 
     # --- back -----------------------------------------------------------------------------------------------------
 
@@ -146,13 +172,12 @@ class Job:
                 attach(self.work, kind.table, month)
                 months.set_state(self.work, manifest, "restored", at, live_until)
                 if kind is ATTEMPT:
-                    months.unknow(self.work, f"SELECT e164, campaign_id FROM {table}")
                     months.forget_outcomes(self.work, month)
         self.files.sweep(self.manifests())
         return found
 
     def _fill(self, manifest: Manifest) -> None:
-        kind, table = KINDS[manifest.kind], partition_name(manifest.kind, manifest.month) + RESTORING
+        kind, table = manifest.layout, partition_name(manifest.kind, manifest.month) + RESTORING
         if faults := self.files.faults(self.duck, manifest):
             raise ArchiveError("; ".join(faults))
         path = self.files.scratch / f"{table}.csv"
@@ -202,7 +227,8 @@ class Job:
         )
 
     def _live_sum(self, kind: Kind, rows: str) -> tuple[int, str]:
-        found = self.work.execute(text(f"SELECT count(*), {kind.fingerprint_live()} FROM ({rows}) x")).one()
+        total = f"COALESCE(sum({kind.print_live()}), 0)::text"
+        found = self.work.execute(text(f"SELECT count(*), {total} FROM ({rows}) x")).one()
         return found[0], found[1]
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "512MB"  # what a job may take beside a call centre at work; DuckDB spills the rest to the archive's folder
+PRINT = "fingerprint"  # a column that a copy has on top
+SUM = "COALESCE(sum({}), 0)::VARCHAR"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NULL = r"\N"
 CSV = (  # as PostgreSQL's COPY writes it; nothing is left for DuckDB to guess
@@ -53,6 +55,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     size: int  # bytes
     sha256: str
     written_at: datetime
+
+    @property
+    def layout(self) -> Kind:
+        """The kind with the columns that the file has."""
+        return KINDS[self.kind].of(self.columns)
 
 
 class Files:
@@ -129,7 +136,7 @@ class Files:
                 return [f"{path} is not what was written: its SHA-256 differs from the manifest's"]
         except OSError as fault:
             return [f"{path} can't be read: {fault.strerror}"]
-        count, first, last, fingerprint = read_back(duck, KINDS[manifest.kind], path)
+        count, first, last, fingerprint = read_back(duck, manifest.layout, path)
         found = (count, first, last, fingerprint)
         if found != (manifest.rows, manifest.first, manifest.last, manifest.fingerprint):
             return [f"{path} holds {count} rows from {first} to {last}, its manifest says otherwise"]
@@ -151,8 +158,14 @@ class Files:
 
 def from_csv(kind: Kind, path: Path) -> str:
     """A query of DuckDB's for a file that PostgreSQL's COPY wrote, in the order of the archive."""
-    columns = ", ".join(f"'{name}': '{t.filed}'" for name, t in kind.columns.items())
-    return f"SELECT * FROM read_csv({quoted(path)}, {CSV}, columns = {{{columns}}}) ORDER BY {kind.order}"
+    return f"SELECT {kind.names} FROM {_read_csv(kind, path)} ORDER BY {kind.order}"
+
+
+def printed(duck: DuckDBPyConnection, kind: Kind, path: Path) -> tuple[int, str]:
+    """Rows of such a file, and the sum of the fingerprints that PostgreSQL wrote into it."""
+    found = duck.execute(f"SELECT count(*), {SUM.format(PRINT)} FROM {_read_csv(kind, path)}").fetchone()
+    assert found is not None  # an aggregate gives one row
+    return found[0], found[1]
 
 
 def to_csv(duck: DuckDBPyConnection, kind: Kind, path: Path, out: Path) -> None:
@@ -164,6 +177,11 @@ def to_csv(duck: DuckDBPyConnection, kind: Kind, path: Path, out: Path) -> None:
     )
 
 
+def _read_csv(kind: Kind, path: Path) -> str:
+    columns = ", ".join(f"'{name}': '{t.filed}'" for name, t in kind.columns.items())
+    return f"read_csv({quoted(path)}, {CSV}, columns = {{{columns}, '{PRINT}': 'BIGINT'}})"
+
+
 def read_back(duck: DuckDBPyConnection, kind: Kind, path: Path) -> Sum:
     """Rows, first and last time, and fingerprint of a file."""
     return summed(duck, kind, f"SELECT * FROM {quoted(path)}")
@@ -172,7 +190,9 @@ def read_back(duck: DuckDBPyConnection, kind: Kind, path: Path) -> Sum:
 def summed(duck: DuckDBPyConnection, kind: Kind, rows: str) -> Sum:
     """The same of what a query of DuckDB's gives."""
     span = f'epoch_us(min("{kind.time}")), epoch_us(max("{kind.time}"))'
-    found = duck.execute(f"SELECT count(*), {span}, {kind.fingerprint_filed()} FROM ({rows})").fetchone()
+    found = duck.execute(
+        f"SELECT count(*), {span}, {SUM.format(kind.print_filed())} FROM ({rows})"
+    ).fetchone()
     assert found is not None  # an aggregate gives one row
     return found[0], instant(found[1]), instant(found[2]), found[3]
 

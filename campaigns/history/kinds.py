@@ -6,7 +6,8 @@ the order does not matter, and what was taken out can be subtracted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 SCHEMA = 1  # of the files; a manifest names the one it was written with
 
@@ -59,16 +60,20 @@ class Kind:
         """The columns, quoted: `at` is a word of DuckDB's."""
         return ", ".join(f'"{name}"' for name in self.columns)
 
-    def fingerprint_live(self) -> str:
-        """An aggregate for PostgreSQL."""
+    def of(self, columns: Sequence[str]) -> Kind:
+        """This kind as a file has it that was written when there were fewer columns."""
+        return replace(self, columns={name: self.columns[name] for name in columns})
+
+    def print_live(self) -> str:
+        """A row's fingerprint, for PostgreSQL."""
         row = _joined("||", [t.live_text.format(f'"{name}"') for name, t in self.columns.items()])
         first = f"substr(sha256(convert_to({row}, 'UTF8')), 1, 6)"
-        return f"COALESCE(sum(('x' || encode({first}, 'hex'))::bit(48)::bigint), 0)::text"
+        return f"('x' || encode({first}, 'hex'))::bit(48)::bigint"
 
-    def fingerprint_filed(self) -> str:
+    def print_filed(self) -> str:
         """The same for DuckDB."""
         row = _joined("||", [t.filed_text.format(f'"{name}"') for name, t in self.columns.items()])
-        return f"COALESCE(sum(('0x' || substr(sha256({row}), 1, 12))::BIGINT), 0)::VARCHAR"
+        return f"('0x' || substr(sha256({row}), 1, 12))::BIGINT"
 
 
 def _joined(operator: str, texts: list[str]) -> str:
@@ -105,13 +110,17 @@ ATTEMPT = Kind(
         "amd": TEXT,
         "harbour_played": BOOL,
         "notes": TEXT,
+        "basis_id": INT,
+        "consent_id": INT,
+        "caller_id": TEXT,
         "e164": TEXT,
         "customer_id": TEXT,
     },
     source="""
 SELECT a.call_id, a.leased_at, a.campaign_id, a.lead_id, a.number_id, a.switch, a.owner, a.dialed_at, a.answered_at,
     a.connected_at, a.ended_at, a.outcome, a.cause, a.tech_cause, a.ring_s, a.wait_s, a.talk_s, a.user_id, a.amd,
-    a.harbour_played, a.notes, COALESCE(a.e164, CASE WHEN n.e164 LIKE '+%' THEN n.e164 END) AS e164,
+    a.harbour_played, a.notes, a.basis_id, a.consent_id, a.caller_id,
+    COALESCE(a.e164, CASE WHEN n.e164 LIKE '+%' THEN n.e164 END) AS e164,
     COALESCE(a.customer_id, l.customer_id) AS customer_id
 FROM {table} a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id = a.lead_id
 """,

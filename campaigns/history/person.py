@@ -1,8 +1,9 @@
 """One person's data: all of it told, or all of it gone, live and archived, with every count left as it was.
 
 What an erasure leaves: attempts, codes of dispositions and leads as rows without a person, so that reports and
-accounts still add up; an entry on the do-not-call list and a lock-out, since only they keep the next list from
-calling the person again; a consent, since it is what made calls lawful; and a line in the audit log that names nobody.
+accounts still add up; an entry on the do-not-call list, a lock-out, and for a month the count of calls, since only they
+keep the next list from calling the person again; a consent, since it is what made calls lawful; and a line in the
+audit log that names nobody.
 A legal hold on the person, or on a campaign that called them, beats it.
 """
 
@@ -20,15 +21,18 @@ from campaigns.history import months
 from campaigns.history.archive import Job
 from campaigns.history.files import ArchiveError, quoted, summed
 from campaigns.history.holds import audit, in_force
-from campaigns.history.kinds import ATTEMPT, DISPOSITION, Kind
+from campaigns.history.kinds import ATTEMPT, DISPOSITION
 from campaigns.history.months import Month
 from campaigns.history.query import History, Person
+from campaigns.rules.facts import party_of
 
 log = structlog.get_logger(__name__)
 
 SETTLED = timedelta(
     days=1
 )  # after the last call: longer than wrap-up, and than a journal that waits for the database
+LONGEST_CAP = timedelta(days=31)  # caps look back 30 days
+UNCAPPED = "(cardinality(at) = 0 OR at[cardinality(at)] < :caps)"  # no cap looks so far back
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 # All campaigns are named, so that the index on (campaign_id, e164) serves.
@@ -47,10 +51,9 @@ TOLD = {
     "numbers": "SELECT * FROM number WHERE lead_id = ANY(:leads) ORDER BY id",
     "callbacks": "SELECT * FROM callback WHERE lead_id = ANY(:leads) ORDER BY id",
     "do_not_call": "SELECT * FROM dnc WHERE e164 = ANY(:e164s)",
+    "consents": "SELECT * FROM consent WHERE e164 = ANY(:e164s) ORDER BY id",
+    "calls_counted": "SELECT * FROM called WHERE party = ANY(:parties)",
     "lock_outs": "SELECT * FROM lock_out WHERE e164 = ANY(:e164s)",
-    "calls_counted": """SELECT * FROM called
-        WHERE party = ANY(:e164s) OR party = ANY(SELECT 'customer ' || c FROM unnest(CAST(:customers AS text[])) c)""",
-    "consents": "SELECT * FROM consent WHERE e164 = ANY(:e164s)",
     "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "legal_holds": "SELECT * FROM legal_hold WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
 }
@@ -77,10 +80,9 @@ LIVE = {
     "attempts": f"UPDATE attempt SET notes = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
     "callbacks": "DELETE FROM callback WHERE lead_id = ANY(:leads)",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
-    "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', customer_id = NULL, open = false
-        WHERE id = ANY(:leads)""",
-    "calls_counted": """DELETE FROM called
-        WHERE party = ANY(:e164s) OR party = ANY(SELECT 'customer ' || c FROM unnest(CAST(:customers AS text[])) c)""",
+    "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
+        open = false WHERE id = ANY(:leads)""",
+    "calls_counted": f"DELETE FROM called WHERE party = ANY(:parties) AND {UNCAPPED}",
     "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "lifted_holds": """UPDATE legal_hold SET e164 = CASE WHEN e164 IS NOT NULL THEN 'erased' END,
         customer_id = CASE WHEN customer_id IS NOT NULL THEN 'erased' END
@@ -194,17 +196,18 @@ def _carry_out(job: Job, erasure: int, person: Person, who: str, at: datetime) -
         if kind == ATTEMPT.table and (DISPOSITION.table, month) not in files
         for call in _calls(job, m, person)
     ]
+    values = {**_values(person), "caps": at - LONGEST_CAP}
     with job.work.begin():
-        live = {name: job.work.execute(text(sql), _values(person)).rowcount for name, sql in LIVE.items()}
+        live = {name: job.work.execute(text(sql), values).rowcount for name, sql in LIVE.items()}
         live["dispositions"] += job.work.execute(LOOSE, {"calls": loose}).rowcount
     for (kind, month), verdicts in files.items():
         if kind == DISPOSITION.table and (attempts := files.get((ATTEMPT.table, month))) is not None:
             calls = f"SELECT call_id FROM {_file(job, attempts)} WHERE {person.filed()}"
-            _rewrite(job, DISPOSITION, verdicts, f"notes <> '' AND call_id IN ({calls})", {"notes": "''"}, at)
+            _rewrite(job, verdicts, f"notes <> '' AND call_id IN ({calls})", {"notes": "''"}, at)
     gone = dict.fromkeys(("notes", "e164", "customer_id"), "NULL")
     some = "COALESCE(notes, e164, customer_id) IS NOT NULL"
     archived = sum(
-        _rewrite(job, ATTEMPT, attempts, f"{some} AND {person.filed()}", gone, at)
+        _rewrite(job, attempts, f"{some} AND {person.filed()}", gone, at)
         for (kind, _), attempts in files.items()
         if kind == ATTEMPT.table
     )
@@ -215,7 +218,7 @@ def _carry_out(job: Job, erasure: int, person: Person, who: str, at: datetime) -
     return Erased(erasure, live, archived)
 
 
-def _rewrite(job: Job, kind: Kind, month: Month, which: str, changed: dict[str, str], at: datetime) -> int:
+def _rewrite(job: Job, month: Month, which: str, changed: dict[str, str], at: datetime) -> int:
     """Replace a month's file by one in which the rows `which` have other values; returns how many they are."""
     file = _file(job, month)
     [rows] = job.duck.execute(f"SELECT count(*) FROM {file} WHERE {which}").fetchone() or (0,)
@@ -225,8 +228,9 @@ def _rewrite(job: Job, kind: Kind, month: Month, which: str, changed: dict[str, 
         f"CASE WHEN {which} THEN {value} ELSE {name} END AS {name}" for name, value in changed.items()
     )
     query = f"SELECT * REPLACE ({values}) FROM {file}"
-    expected = summed(job.duck, kind, query)
-    manifest = job.files.write(job.duck, kind, month.month, month.manifest.generation + 1, query, at)
+    layout = month.manifest.layout
+    expected = summed(job.duck, layout, query)
+    manifest = job.files.write(job.duck, layout, month.month, month.manifest.generation + 1, query, at)
     if (manifest.rows, manifest.fingerprint) != (month.manifest.rows, expected[3]):
         raise ArchiveError(f"{job.files.path(manifest)} is not what was to be written; {file} stays as it is")
     with job.work.begin():
@@ -249,6 +253,7 @@ def _values(person: Person) -> dict[str, Any]:
         "leads": list(person.lead_ids),
         "e164s": list(person.e164s),
         "customers": list(person.customer_ids),
+        "parties": [*person.e164s, *map(party_of, person.customer_ids)],
     }
 
 

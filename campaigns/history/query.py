@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -54,8 +55,16 @@ SELECT month, campaign, outcome, code, sum(attempts)::bigint AS attempts, sum(co
 WHERE :campaign IS NULL OR campaign_id = :campaign
 GROUP BY month, campaign, outcome, code ORDER BY month, campaign, outcome, code
 """)
+# Leads are known by themselves, and when their time is over by what the archive keeps of them.
 KNOWN = text("""
-SELECT e164, campaign_id, customer_id, attempts, last_at FROM archived_number WHERE e164 = ANY(:e164s)
+SELECT e164, campaign_id, max(customer_id), sum(attempts)::bigint, max(last_at) FROM (
+    SELECT n.e164, n.campaign_id, l.customer_id, n.attempts,
+        to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) AS last_at
+    FROM number n JOIN lead l ON l.id = n.lead_id
+    WHERE n.campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND n.e164 = ANY(:e164s)
+    UNION ALL
+    SELECT e164, campaign_id, customer_id, attempts, last_at FROM archived_number WHERE e164 = ANY(:e164s)
+) x GROUP BY e164, campaign_id ORDER BY e164, campaign_id
 """)
 TRIES = (
     3  # a file may be replaced while it is asked; a new look at the months finds the one that took its place
@@ -117,13 +126,13 @@ class MonthOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A number that the archive knows from a campaign."""
+    """A number that is, or was, on a campaign's list: attempts on it, and the last one's time if there was one."""
 
     e164: str
     campaign_id: int
     customer_id: str | None
     attempts: int
-    last_at: datetime
+    last_at: datetime | None
 
 
 class History:
@@ -171,7 +180,7 @@ class History:
             return [MonthOutcome(*row) for row in connection.execute(OUTCOMES, values)]
 
     def known(self, e164s: Sequence[str]) -> list[Known]:
-        """Those of these numbers that were called in a month that is archived now, by campaign."""
+        """Those of these numbers that history knows, by campaign: on a list, or called while a call is kept."""
         with self._engine.connect() as connection:
             return [Known(*row) for row in connection.execute(KNOWN, {"e164s": list(e164s)})]
 
@@ -219,14 +228,14 @@ class History:
         verdicts = [self._files.path(m.manifest) for m in near if m.kind == DISPOSITION.table]
         import duckdb
 
-        where = f"FROM read_parquet([{', '.join(map(quoted, attempts))}]) WHERE {wanted.filed()}"
+        where = f"FROM {_files(attempts)} WHERE {wanted.filed()}"
         judged: dict[UUID, tuple[str, str]] = {}
         try:
             with self._files.opened() as duck:
                 rows = duck.execute(f"{FILED} {where}").fetchall()
                 if verdicts and rows:
                     judging = (
-                        f"SELECT call_id, code, notes FROM read_parquet([{', '.join(map(quoted, verdicts))}]) "
+                        f"SELECT call_id, code, notes FROM {_files(verdicts)} "
                         f"WHERE call_id IN (SELECT call_id {where})"
                     )
                     judged = {call: (code, notes) for call, code, notes in duck.execute(judging).fetchall()}
@@ -280,6 +289,11 @@ class _Wanted:
         elif self.person is not None:
             parts.append(self.person.filed())
         return " AND ".join(parts)
+
+
+def _files(paths: Sequence[Path]) -> str:
+    """Files as one table of DuckDB's; one that has fewer columns has NULL for them."""
+    return f"read_parquet([{', '.join(map(quoted, paths))}], union_by_name = true)"
 
 
 def _judged(call: PastCall, verdict: tuple[str, str]) -> PastCall:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import structlog
-from psycopg2.extras import execute_values
 from sqlalchemy import text
 
 from campaigns.history import months
@@ -16,7 +15,7 @@ from campaigns.history.files import Manifest, listed, quoted
 from campaigns.history.holds import Hold, audit, in_force
 from campaigns.history.kinds import ATTEMPT, KINDS, SEAT_LOG, Kind
 from campaigns.history.months import Month
-from campaigns.history.person import resume
+from campaigns.history.person import LONGEST_CAP, UNCAPPED, resume
 from campaigns.partitions import bounds, month_of
 
 log = structlog.get_logger(__name__)
@@ -25,26 +24,51 @@ CLASSES = {"30d": timedelta(days=30), "5y": timedelta(days=5 * 365 + 2), "10y": 
 SHORTEST_LIVE = 2  # months: what a call, its wrap-up or a journal that was cut off may still write to
 AT_ONCE = 5_000  # leads that go in one transaction
 
+# A lead's last call, by the time in its id (campaigns/ids.py).
+LAST_CALL = (
+    "to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"
+)
 # Leads that are done, whose calls are all in the archive or gone, and which nobody holds or works on.
-LEADS = text("""
+LEADS = text(f"""
 SELECT l.id FROM lead l JOIN list i ON i.id = l.list_id
 WHERE NOT l.open AND l.lease IS NULL AND i.imported_at < :before
+    AND (l.last_call IS NULL OR {LAST_CALL} < :before)
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id)
-    AND NOT EXISTS (SELECT FROM number n JOIN archived_number k ON k.e164 = n.e164 AND k.campaign_id = n.campaign_id
-        WHERE n.lead_id = l.id AND k.last_at >= :before)
     AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (h.campaign_id = l.campaign_id
         OR h.customer_id = l.customer_id
         OR h.e164 IN (SELECT n.e164 FROM number n WHERE n.lead_id = l.id)))
 LIMIT :limit FOR UPDATE OF l SKIP LOCKED
+""")
+# Who was called stays known as long as their calls are kept.
+REMEMBER = text(f"""
+INSERT INTO archived_number (e164, campaign_id, customer_id, attempts, last_at)
+SELECT n.e164, n.campaign_id, l.customer_id, n.attempts, {LAST_CALL} FROM lead l JOIN number n ON n.lead_id = l.id
+WHERE l.id = ANY(:leads) AND l.last_call IS NOT NULL AND n.e164 LIKE '+%'
+ON CONFLICT (e164, campaign_id) DO UPDATE SET attempts = archived_number.attempts + excluded.attempts,
+    customer_id = COALESCE(excluded.customer_id, archived_number.customer_id),
+    last_at = GREATEST(archived_number.last_at, excluded.last_at)
 """)
 FORGET = (
     text("DELETE FROM callback WHERE lead_id = ANY(:leads)"),
     text("DELETE FROM number WHERE lead_id = ANY(:leads)"),
     text("DELETE FROM lead WHERE id = ANY(:leads)"),
 )
-GONE = text("CREATE TEMPORARY TABLE gone (e164 text, campaign_id bigint) ON COMMIT DROP")
-OLD_AUDIT = text("DELETE FROM audit WHERE at < :before")
-OLD_LOCKS = text("DELETE FROM lock_out WHERE until < :now")
+OLD = {
+    "audit": text("DELETE FROM audit WHERE at < :audit"),
+    "lock-outs": text("DELETE FROM lock_out WHERE until < :now"),
+    "known numbers": text("""
+        DELETE FROM archived_number k WHERE last_at < :calls AND NOT EXISTS (
+            SELECT FROM legal_hold h WHERE h.lifted_at IS NULL
+                AND (h.campaign_id = k.campaign_id OR h.e164 = k.e164 OR h.customer_id = k.customer_id))
+    """),
+    # Calls are counted for the caps of a party that somebody may still call, or called within the longest of them.
+    "counted parties": text(f"""
+        DELETE FROM called c WHERE {UNCAPPED}
+            AND NOT EXISTS (SELECT FROM number n WHERE n.e164 = c.party)
+            AND NOT EXISTS (SELECT FROM lead l WHERE 'customer ' || l.customer_id = c.party)
+            AND NOT EXISTS (SELECT FROM archived_number k WHERE c.party IN (k.e164, 'customer ' || k.customer_id))
+    """),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +123,12 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
             if month.kind == kind.table and month.state == "archived" and over:
                 _expire(job, kind, month, who, at, done)
     done.leads = _forget_leads(job, at - policy.kept("leads"))
-    with job.work.begin():
-        done.audit = job.work.execute(OLD_AUDIT, {"before": at - policy.kept("audit")}).rowcount
-        job.work.execute(OLD_LOCKS, {"now": at})
+    times = {key: at - policy.kept(key) for key in ("audit", "calls")}
+    for what, statement in OLD.items():
+        with job.work.begin():
+            gone = job.work.execute(statement, {**times, "caps": at - LONGEST_CAP, "now": at}).rowcount
+        if what == "audit":
+            done.audit = gone
     return done
 
 
@@ -124,19 +151,10 @@ def _expire(job: Job, kind: Kind, month: Month, who: str, at: datetime, done: Do
     if rows == manifest.rows and rows:
         done.held.append(manifest)
         return
-    gone = []
-    if kind is ATTEMPT:
-        gone = job.duck.execute(
-            f"SELECT e164, campaign_id FROM {file} WHERE NOT ({held}) AND e164 IS NOT NULL"
-        ).fetchall()
     if rows:
-        manifest = job.files.write(job.duck, kind, month.month, manifest.generation + 1, keep, at)
+        manifest = job.files.write(job.duck, manifest.layout, month.month, manifest.generation + 1, keep, at)
     with job.work.begin():
         months.set_state(job.work, manifest, "archived" if rows else "expired", at)
-        if gone:
-            job.work.execute(GONE)
-            execute_values(job.work.connection.cursor(), "INSERT INTO gone VALUES %s", gone, page_size=5_000)
-            months.unknow(job.work, "SELECT e164, campaign_id FROM gone")
         audit(job.work, at, who, "expired", f"{kind.table} {month.month:%Y-%m}", f"{rows} rows are held")
     (done.held if rows else done.expired).append(manifest)
     job.files.sweep(job.manifests())
@@ -166,7 +184,7 @@ def _forget_leads(job: Job, before: datetime) -> int:
     while True:
         with job.work.begin():
             leads = list(job.work.execute(LEADS, {"before": before, "limit": AT_ONCE}).scalars())
-            for statement in FORGET:
+            for statement in (REMEMBER, *FORGET):
                 job.work.execute(statement, {"leads": leads})
         count += len(leads)
         if len(leads) < AT_ONCE:

@@ -53,6 +53,12 @@ SELECT leased_at, 7, 's', 'talking', '', replace(call_id::text, '-', ''), campai
 FROM attempt WHERE connected_at IS NOT NULL AND leased_at >= :begin AND leased_at < :end AND campaign_id = :campaign
 """)
 
+CLOSED = text("""
+UPDATE lead l SET customer_id = 'C' || id, open = false, last_call = a.call_id FROM attempt a
+WHERE a.lead_id = l.id AND a.leased_at >= :begin
+""")
+COUNTED = text("UPDATE number n SET attempts = (SELECT count(*) FROM attempt a WHERE a.number_id = n.id)")
+
 
 class Past:
     """A campaign whose `leads` were each called once in every one of MONTHS."""
@@ -66,6 +72,8 @@ class Past:
         store_rows(db, self.campaign, "list", "test", IMPORTED, rows, lambda reject: None, ImportResult(0))
         for month in MONTHS:
             self._call_all(month, leads)
+        with db.begin() as connection:
+            connection.execute(COUNTED)
         self.calls = {row.call_id for row in self.rows("SELECT call_id FROM attempt")}
 
     def _call_all(self, month: date, leads: int) -> None:
@@ -77,8 +85,7 @@ class Past:
                 make_partition(connection, table, month)
             for statement in (CALLS, JUDGED, SEATS):
                 connection.execute(statement, values)
-            customer = "UPDATE lead SET customer_id = 'C' || id, open = false"
-            connection.execute(text(customer))
+            connection.execute(CLOSED, {"begin": begin})
 
     def rows(self, sql: str, **values: object):  # type: ignore[no-untyped-def]
         with self.db.connect() as connection:

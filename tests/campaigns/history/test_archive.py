@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, text
 from campaigns.history import archive
 from campaigns.history.archive import holding
 from campaigns.history.files import ArchiveError
+from campaigns.history.kinds import KINDS, SEAT_LOG
 from campaigns.history.query import History, Person
 from campaigns.store import CampaignStore
 from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number, wait_for
@@ -49,20 +51,40 @@ def test_a_persons_calls_are_found_in_files_and_tables(db: Engine, tmp_path: Pat
     assert [c.dialed_at.month for c in july] == [7, 8]
 
 
-def test_the_archive_knows_whom_it_holds_until_they_are_back(db: Engine, tmp_path: Path) -> None:
+def test_every_column_of_the_tables_goes_with_the_month(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path, leads=3)
+    for kind in KINDS.values():
+        rows = past.rows(
+            "SELECT attname FROM pg_attribute WHERE attrelid = CAST(:name AS regclass) AND attnum > 0",
+            name=kind.table,
+        )
+        assert {row.attname for row in rows} == set(kind.columns), kind.table
+    with db.begin() as connection:
+        connection.execute(text("ALTER TABLE attempt ADD mood text"))
+    with pytest.raises(ArchiveError, match="can't archive: mood; use a newer one"):
+        past.run()
+    assert past.states() == {}
+
+
+def test_a_file_with_fewer_columns_comes_back_all_the_same(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     past = Past(db, tmp_path)
-    past.run()
-    [known] = past.history.known([number(4), "+8613999999999"])
-    assert (known.e164, known.campaign_id, known.attempts, known.last_at.month) == (
-        number(4),
-        past.campaign,
-        2,
-        7,
+    with db.begin() as connection:
+        connection.execute(text("ALTER TABLE seat_log DROP COLUMN campaign_id"))
+    fewer = replace(
+        SEAT_LOG,
+        columns={name: t for name, t in SEAT_LOG.columns.items() if name != "campaign_id"},
+        source=SEAT_LOG.source.replace(", campaign_id", ""),
     )
+    with monkeypatch.context() as then:
+        then.setitem(KINDS, "seat_log", fewer)
+        past.run()
+    with db.begin() as connection:
+        connection.execute(text("ALTER TABLE seat_log ADD COLUMN campaign_id bigint"))
     with holding(db, past.files) as job:
-        job.restore(MONTHS[1], date(2026, 12, 24), TODAY)
-    assert [k.attempts for k in past.history.known([number(4)])] == [1]
-    past.check()
+        job.restore(MONTHS[0], date(2026, 12, 1), TODAY)
+    assert past.rows("SELECT count(*), count(campaign_id) FROM seat_log_2026_06") == [(20, 0)]
 
 
 def test_a_month_comes_back_and_leaves_again_when_its_time_is_over(db: Engine, tmp_path: Path) -> None:
@@ -104,10 +126,10 @@ def test_what_is_written_to_a_month_while_it_moves_is_in_its_file(
     past = Past(db, tmp_path)
     finish = archive.Job.finish
 
-    def late(job, kind, month, manifest, at):  # type: ignore[no-untyped-def]
+    def late(job, kind, month, manifest, *more):  # type: ignore[no-untyped-def]
         with db.begin() as connection:  # an agent who saves notes after the copy was made
             connection.execute(text("UPDATE attempt SET notes = 'late' WHERE leased_at < '2026-07-01'"))
-        return finish(job, kind, month, manifest, at)
+        return finish(job, kind, month, manifest, *more)
 
     monkeypatch.setattr(archive.Job, "finish", late)
     past.run()

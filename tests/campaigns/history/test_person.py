@@ -68,7 +68,7 @@ def test_all_that_is_known_of_a_person_is_told(db: Engine, tmp_path: Path) -> No
         (True, told["calls"][0]["code"], True),
         (False, told["calls"][0]["code"], True),
     ]
-    assert len(told["callbacks"]) == len(told["do_not_call"]) == len(told["archive_knows"]) == 1
+    assert len(told["callbacks"]) == len(told["do_not_call"]) == 1
     assert persons.find(db, customer=lead["customer_id"]) == him
     [line] = past.rows("SELECT actor, action, detail FROM audit WHERE action = 'person exported'")
     assert (line.actor, "3 calls" in line.detail) == ("li", True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from campaigns.history import person as persons
 from campaigns.history.holds import Holds
 from campaigns.history.query import Person
 from campaigns.history.retention import Policy
@@ -21,7 +22,7 @@ def test_calls_go_after_thirty_days_and_their_counts_stay(db: Engine, tmp_path: 
     done = past.run(SHORT)
     assert {m.month for m in done.expired} == set(MONTHS)
     assert past.history.calls(IMPORTED, TODAY) == []
-    assert past.history.known([number(4)]) == []
+    assert past.history.known([number(4)]) == []  # the lead's time and its calls' are over
     assert past.history.outcomes(MONTHS[0], date(2026, 9, 1)) == counts
     assert not list(tmp_path.rglob("*.parquet"))
     assert past.rows("SELECT count(*) FROM seat_log")[0].count == 60  # another class
@@ -36,7 +37,6 @@ def test_a_held_person_stays_when_the_others_go(db: Engine, tmp_path: Path) -> N
     assert {m.rows for m in done.held} == {1}
     calls = past.history.calls(IMPORTED, TODAY)
     assert {c.e164 for c in calls} == {number(2)} and all(c.code for c in calls) and len(calls) == 3
-    assert [k.attempts for k in past.history.known([number(2)])] == [3]
     assert past.rows("SELECT count(*) FROM number")[0].count == 1
     Holds(db).lift(hold, "wang", "settled", TODAY)
     past.run(SHORT)
@@ -57,3 +57,35 @@ def test_the_last_two_months_stay_live_whatever_their_class(db: Engine, tmp_path
     past = Past(db, tmp_path)
     done = past.run(SHORT, TODAY.replace(month=9, day=30) + timedelta(hours=10))
     assert {m.month for m in done.archived} == {MONTHS[0], MONTHS[1]}
+
+
+def test_a_forgotten_lead_stays_known_as_long_as_its_calls(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    before = past.history.known([number(4), "+8613999999999"])
+    assert [(k.e164, k.campaign_id, k.attempts) for k in before] == [(number(4), past.campaign, 3)]
+    assert before[0].last_at is not None and before[0].last_at.month == 8
+    done = past.run(Policy(live_months=2, calls="5y", leads="30d"), TODAY)
+    assert done.leads == 60 and past.rows("SELECT count(*) FROM lead")[0].count == 0
+    assert past.history.known([number(4)]) == before
+    assert len(past.history.calls(IMPORTED, TODAY, Person(e164s=(number(4),)))) == 3
+    him = persons.find(db, customer=str(before[0].customer_id))
+    assert him.e164s == (number(4),)
+    past.run(SHORT)
+    assert past.history.known([number(4)]) == []
+
+
+def test_calls_are_counted_for_caps_until_none_looks_so_far_back(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path, leads=2)
+    with db.begin() as connection:
+        for party, days in (
+            ("+8613999999999", 40),
+            ("customer X", 40),
+            ("+8613999999998", 20),
+            (number(1), 40),
+        ):
+            connection.execute(
+                text("INSERT INTO called VALUES (:party, 1, ARRAY[CAST(:at AS timestamptz)], '{1}')"),
+                {"party": party, "at": TODAY - timedelta(days=days)},
+            )
+    past.run()
+    assert {row.party for row in past.rows("SELECT party FROM called")} == {"+8613999999998", number(1)}
