@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from campaigns.history.files import Files
 
+E164 = re.compile(r"\+[1-9][0-9]{3,14}")
 NICE = 10  # a job on the call centre's own machine steps back behind the calls
 LIVE_AGAIN_D = 30
 
@@ -38,6 +40,17 @@ class Month(click.ParamType):
             self.fail(f"{value!r} is no month; it looks like 2026-06", param, ctx)
 
 
+class Number(click.ParamType):
+    """A number as history has it."""
+
+    name = "E164"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not E164.fullmatch(value):
+            self.fail(f"{value!r} is no number in E.164; it looks like +8613800138000", param, ctx)
+        return value
+
+
 def by(command: Any) -> Any:
     """The option of commands that are put on record."""
     return click.option("--by", default="", help="Who does it; the system's user by default.")(command)
@@ -46,7 +59,7 @@ def by(command: Any) -> Any:
 def whom(command: Any) -> Any:
     """The options that name a person."""
     command = click.option("--customer", default="", help="The customer's id, as on the lists.")(command)
-    return click.option("--number", default="", help="A number of theirs, in E.164.")(command)
+    return click.option("--number", type=Number(), help="A number of theirs, in E.164.")(command)
 
 
 @click.group()
@@ -68,7 +81,6 @@ def run_archive(by: str, json_out: bool, config_file: Path | None, data: Path | 
     settings = Settings(config_file, data)
     section = settings.history()
     policy = Policy(section.live_months, section.calls, section.seats, section.leads, section.audit)
-    os.nice(NICE)
     with holding_archive(settings) as (_, job):
         done = run(job, policy, by or getpass.getuser(), datetime.now(UTC))
     rows = {
@@ -173,7 +185,7 @@ def history() -> None:
 @as_json
 @common
 def calls(
-    number: str,
+    number: str | None,
     customer: str,
     campaign: str | None,
     since: datetime | None,
@@ -190,7 +202,7 @@ def calls(
         fail("name a person by --number or --customer, or a --campaign")
     settings = Settings(config_file, data)
     with opened_database(settings) as engine, told_apart():
-        person = persons.find(engine, number, customer) if number or customer else None
+        person = persons.find(engine, number or "", customer) if number or customer else None
         found = History(engine, files_of(settings)).calls(
             persons.EVER if since is None else since.replace(tzinfo=UTC),
             datetime.now(UTC) if until is None else until.replace(tzinfo=UTC) + timedelta(days=1),
@@ -258,7 +270,7 @@ def person() -> None:
 @by
 @common
 def export(
-    number: str, customer: str, out: Path | None, by: str, config_file: Path | None, data: Path | None
+    number: str | None, customer: str, out: Path | None, by: str, config_file: Path | None, data: Path | None
 ) -> None:
     """Export everything that is known of a person, live and archived, as JSON."""
     from campaigns.history import person as persons
@@ -267,7 +279,7 @@ def export(
     need_one(number, customer)
     settings = Settings(config_file, data)
     with opened_database(settings) as engine, told_apart():
-        found = persons.find(engine, number, customer)
+        found = persons.find(engine, number or "", customer)
         now = datetime.now(UTC)
         told = persons.export(
             engine, History(engine, files_of(settings)), found, by or getpass.getuser(), now
@@ -288,7 +300,7 @@ def export(
 @as_json
 @common
 def erase_person(
-    number: str,
+    number: str | None,
     customer: str,
     reference: str,
     by: str,
@@ -306,7 +318,7 @@ def erase_person(
     need_one(number, customer)
     settings = Settings(config_file, data)
     with holding_archive(settings) as (engine, job):
-        found = persons.find(engine, number, customer)
+        found = persons.find(engine, number or "", customer)
         if not yes:
             click.confirm(
                 f"Erase {len(found.lead_ids)} leads and all their calls? This can't be undone", abort=True
@@ -333,7 +345,7 @@ def hold() -> None:
 @by
 @common
 def place(
-    number: str,
+    number: str | None,
     customer: str,
     campaign: str | None,
     why: str,
@@ -410,6 +422,7 @@ def holding_archive(settings: Settings):  # type: ignore[no-untyped-def]
     from campaigns.history.archive import holding
     from dialer import logs
 
+    os.nice(NICE)
     logs.configure(sys.__stderr__ or sys.stderr, people=True)  # what a command prints is its result
     with opened_database(settings) as engine, told_apart(), holding(engine, files_of(settings)) as job:
         yield engine, job
@@ -438,7 +451,7 @@ def campaign_id(engine: Engine, name: str | None) -> int | None:
     return found
 
 
-def need_one(number: str, customer: str) -> None:
+def need_one(number: str | None, customer: str) -> None:
     if bool(number) == bool(customer):
         fail("name the person by --number or by --customer")
 

@@ -78,7 +78,8 @@ class Files:
         """A DuckDB for one job: one thread, little memory, UTC."""
         import duckdb
 
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it is full of people
+        self.scratch.mkdir(exist_ok=True)
         with duckdb.connect() as duck:
             duck.execute(f"SET memory_limit = '{MEMORY}'")
             duck.execute("SET threads = 1")

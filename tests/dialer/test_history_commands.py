@@ -37,7 +37,8 @@ def past(db: Engine, tmp_path: Path) -> Past:
 
 
 @pytest.fixture
-def dialer(past: Past, tmp_path: Path) -> Dialer:
+def dialer(past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dialer:
+    monkeypatch.setattr("os.nice", lambda by: by)  # the tests' own process has more to do
     config = tmp_path / "dialer.toml"
     url = past.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
     config.write_text(CONFIG.format(url=url, folder=past.files.folder), encoding="utf-8")
@@ -102,4 +103,6 @@ def test_a_person_is_exported_held_and_erased(dialer: Dialer, tmp_path: Path, pa
     assert "1 leads, 1 live and 2 archived attempts" in dialer(*erase).output
     assert "0 calls" in dialer("history", "calls", "--number", number(2)).output
     dialer("person", "erase", "--reference", "ticket 12", code=2)
+    wrong = dialer("person", "erase", "--number", "13800138000", "--reference", "ticket 12", code=2)
+    assert "no number in E.164" in wrong.output
     dialer("hold", "lift", "1", "--why", "again", code=2)

@@ -9,15 +9,18 @@ from threading import Thread
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
+from campaigns import database
 from campaigns.history import archive
 from campaigns.history.archive import holding
 from campaigns.history.files import ArchiveError
 from campaigns.history.kinds import KINDS, SEAT_LOG
 from campaigns.history.query import History, Person
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.store import CampaignStore
 from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number, wait_for
+from tests.campaigns.world import NOON, Campaign
 
 
 def test_old_months_move_and_history_reads_as_before(db: Engine, tmp_path: Path) -> None:
@@ -158,6 +161,31 @@ def test_a_reader_who_began_before_a_month_moved_sees_it_once(
     assert sorted(UUID(c.call_id) for c in seen) == sorted(past.calls)
     assert not any(c.archived for c in seen)
     past.check()
+
+
+def test_calls_go_on_while_months_move_and_never_wait_for_a_lock(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path, name="old")
+    calling = database.connect(db.url.render_as_string(hide_password=False))
+    event.listen(calling, "connect", lambda raw, _: raw.cursor().execute("SET lock_timeout = '100ms'"))
+    campaign = Campaign(calling, leads=500)
+    moving = Thread(target=past.run)
+    moving.start()
+    called = 0
+    while moving.is_alive() and called < 490:
+        [lead] = campaign.lease()
+        assert campaign.dial([lead]) == [lead.call_id]
+        campaign.record(
+            AttemptConnected(at=NOON, call_id=lead.call_id, user_id=7),
+            AttemptEnded(at=NOON, call_id=lead.call_id, outcome="connected", final=True),
+            Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code="sold"),
+        )
+        called += 1
+    moving.join()
+    calling.dispose()
+    assert called > 0
+    assert set(past.states().values()) == {"archived"}
+    recorded = past.rows("SELECT FROM attempt WHERE outcome = 'connected' AND dialed_at = :at", at=NOON)
+    assert len(recorded) == called
 
 
 def test_the_daemon_does_not_load_duckdb() -> None:
