@@ -131,7 +131,7 @@ SELECT n.e164, 'company', v.source, v.at FROM (VALUES %s) AS v (call_id, leased_
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 JOIN number n ON n.id = a.number_id
-ON CONFLICT (e164, layer, campaign_id) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
+ON CONFLICT (e164, layer, campaign_id, source) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
 NOTES = """
 UPDATE attempt a SET notes = v.notes FROM (VALUES %s) AS v (call_id, leased_at, notes)
@@ -140,7 +140,7 @@ WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
 """
 OPTED_OUT = """
 INSERT INTO dnc (e164, layer, source, at) VALUES %s
-ON CONFLICT (e164, layer, campaign_id) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
+ON CONFLICT (e164, layer, campaign_id, source) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
 SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id, campaign_id) VALUES %s"
 AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"

@@ -1,0 +1,75 @@
+"""Numbers and patterns of numbers as people write them: one number, all that begin so, or a range of them."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+
+from campaigns.config import CampaignsError
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+DIGITS = re.compile(r"[0-9]+")
+PREFIX = re.compile(r"\+[1-9][0-9]{1,13}")
+# How most numbers of a large file are written, for regions in which digits alone tell that they are one: libphonenumber
+# takes 24 µs for what this takes one.
+PLAIN = {
+    "CN": (re.compile(r"1[3-9][0-9]{9}"), "+86"),
+    "US": (re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}"), "+1"),
+}
+
+
+class NotANumber(CampaignsError):
+    """What was given is no telephone number and no pattern of numbers. The text says what it was."""
+
+
+def number_of(text: str, region: str = "CN") -> str:
+    """A number in E.164. `region` (ISO 3166) reads national ones. Raises :class:`NotANumber`."""
+    text = text.strip()
+    plain = PLAIN.get(region)
+    if plain is not None and plain[0].fullmatch(text):
+        return plain[1] + text
+    if E164.fullmatch(text):
+        return text
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as fault:
+        raise NotANumber(f"{text!r} is no telephone number: {fault}") from fault
+    if not phonenumbers.is_possible_number(number):
+        raise NotANumber(f"{text!r} is no telephone number of {region} and no E.164")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def patterns_of(text: str, region: str = "CN") -> tuple[tuple[str, ...], bool]:
+    """The number in E.164, or the prefixes, that a pattern stands for, and whether they are prefixes.
+
+    `+86138*` is all that begin so; `+8613800130000-+8613800139999` is a range, which a few prefixes make up: for a
+    list of numbers not to call it does no harm that longer numbers fall under them as well. Raises :class:`NotANumber`.
+    """
+    text = text.strip()
+    if text.endswith("*"):
+        prefix = text[:-1].replace(" ", "")
+        if not PREFIX.fullmatch(prefix):
+            raise NotANumber(f"{text!r}: a prefix is + and at least two digits, as in +86138*")
+        return (prefix,), True
+    low, dash, high = text.partition("-+")
+    if dash:
+        return _prefixes_between(number_of(low, region), number_of("+" + high, region), text), True
+    return (number_of(text, region),), False
+
+
+def _prefixes_between(low: str, high: str, text: str) -> tuple[str, ...]:
+    """The fewest prefixes that hold all numbers from `low` to `high`, of one length."""
+    if len(low) != len(high) or low > high:
+        raise NotANumber(f"{text!r}: a range has two numbers of one length, the lower one first")
+    found, at, last, length = [], int(low[1:]), int(high[1:]), len(low) - 1
+    while at <= last:
+        size = 1
+        while at % (size * 10) == 0 and at + size * 10 - 1 <= last:
+            size *= 10
+        digits = str(at)[: length - len(str(size)) + 1]
+        if len(digits) < 2:
+            raise NotANumber(f"{text!r}: is nearly all the numbers there are")
+        found.append("+" + digits)
+        at += size
+    return tuple(found)

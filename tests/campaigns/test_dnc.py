@@ -1,0 +1,154 @@
+"""Who must not be called: numbers, prefixes and ranges, in layers that know where they come from and when they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from campaigns.dnc import DncError, DncStore, Layer
+from campaigns.numbers import NotANumber, number_of, patterns_of
+from campaigns.records import OptedOut
+from campaigns.rules import facts
+from campaigns.values import Refusal, RefusalReason
+from tests.campaigns.world import NOON, Campaign, later
+
+NATIONAL, COMPANY = Layer("national", "registry"), Layer("company", "office")
+
+
+@given(st.integers(10**9, 10**10 - 1), st.integers(0, 10**6), st.integers(-3, 3))
+def test_the_prefixes_of_a_range_hold_its_numbers_and_no_other_of_that_length(
+    low: int, size: int, off: int
+) -> None:
+    high = min(low + size, 10**10 - 1)
+    prefixes, _ = patterns_of(f"+{low}-+{high}")
+    for number in (low, high, (low + high) // 2, low + off, high + off):
+        held = any(f"+{number}".startswith(prefix) for prefix in prefixes)
+        assert held is (low <= number <= high)
+    assert len(prefixes) <= 18 * 7
+
+
+@pytest.mark.parametrize(
+    ("given_", "found"),
+    [
+        ("13800138000", (("+8613800138000",), False)),
+        ("+86 138 0013 8000", (("+8613800138000",), False)),
+        ("021-68880001", (("+862168880001",), False)),
+        ("+86138*", (("+86138",), True)),
+        ("+8613800130000-+8613800139999", (("+861380013",), True)),
+        ("+14155550108-+14155550120", (("+14155550108", "+14155550109", "+1415555011", "+14155550120"), True)),
+    ],
+)  # fmt: skip
+def test_a_pattern_is_read_as_people_write_it(given_: str, found: object) -> None:
+    assert patterns_of(given_) == found
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "abc", "12", "*", "+*", "+8*", "+8613800130009-+8613800130000", "+861-+8699"]
+)
+def test_what_is_no_pattern_is_told(wrong: str) -> None:
+    with pytest.raises(NotANumber):
+        patterns_of(wrong)
+
+
+def test_a_us_number_is_read_in_its_region() -> None:
+    assert number_of("2125550100", "US") == number_of("(212) 555-0100", "US") == "+12125550100"
+
+
+def test_every_layer_holds_a_lead_back_and_lets_it_go_when_it_ends(db: Engine) -> None:
+    campaign, other = Campaign(db, leads=6), Campaign(db, leads=6, name="summer")
+    dnc = DncStore(db)
+    number = "+8613800000000"
+    dnc.add(number, NATIONAL, NOON, expires_at=later(days=1))
+    dnc.add("+8613800000001", Layer("campaign", "office", campaign.id), NOON, "asked us", later(hours=2))
+    dnc.add("+8613800000002*", Layer("complaint", "12321"), NOON)
+    dnc.add("+8613800000003-+8613800000004", COMPANY, NOON, "a competitor's")
+    assert {lead.number for lead in campaign.lease(9)} == {"+8613800000005"}
+    assert {lead.number for lead in other.lease(9)} == {"+8613800000001", "+8613800000005"}
+    assert [lead.number for lead in campaign.lease(9, later(hours=1, minutes=59))] == []
+    assert [lead.number for lead in campaign.lease(9, later(hours=2))] == ["+8613800000001"]
+    assert [lead.number for lead in campaign.lease(9, later(days=1))] == [number]
+    assert campaign.hopper.left(campaign.id) == 3  # the others are closed: they will never be called
+
+
+def test_an_entry_that_comes_between_lease_and_dial_is_seen(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    [lead] = campaign.lease()
+    DncStore(db).add(lead.number[:9] + "*", Layer("complaint", "12321"), NOON, "12321 of today")
+    answer = campaign.hopper.authorize([(lead.call_id, "main")], NOON)[lead.call_id]
+    assert isinstance(answer, Refusal) and answer.reason is RefusalReason.DNC
+    assert answer.detail == "on the complaint do-not-call list (12321), numbers +86138000…: 12321 of today"
+
+
+def test_an_opt_out_outlives_an_entry_that_ends_and_what_is_taken_off_may_be_called(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    dnc, number = DncStore(db), "+8613800000000"
+    dnc.add(number, COMPANY, NOON, expires_at=later(days=9))
+    [lead] = Campaign(db, leads=1, name="summer").lease(at=later(days=9))
+    campaign.record(OptedOut(at=NOON, call_id=lead.call_id, number=number, source="key", campaign_id=1))
+    assert [(e.source, e.expires_at) for e in dnc.check(number)] == [
+        ("key", None),
+        ("office", later(days=9)),
+    ]
+    assert dnc.remove(number, "national") == 0
+    assert dnc.remove(number) == 2 and dnc.check(number) == []
+    assert campaign.dial(campaign.lease())
+
+
+def test_a_list_is_loaded_told_apart_and_replaced_by_its_next_version(db: Engine, tmp_path: Path) -> None:
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    path.write_text(
+        "number,reason,expires\n13800138000,asked,2027-01-01\nnonsense\n\n+86139*,state\n13800138001\n"
+    )
+    loaded = dnc.load(path, NATIONAL, "chen", NOON)
+    assert (loaded.entries, loaded.rejected) == (3, 1)
+    assert loaded.rejects[0][0] == 3 and "'nonsense'" in loaded.rejects[0][1]
+    dnc.add("13800138001", Layer("national", "by hand"), NOON)
+    path.write_text("13800138000\n13800138009\n")
+    loaded = dnc.load(path, NATIONAL, "chen", later(days=28), replace=True)
+    assert (loaded.entries, loaded.outdated) == (2, 2)
+    assert [e.source for e in dnc.check("+8613800138001")] == ["by hand"]
+    [kept] = dnc.check("+8613800138000")
+    assert kept.expires_at is None and kept.at == NOON
+    with db.connect() as connection:
+        rows = connection.execute(
+            text("SELECT source, entries, done_at > at, by FROM dnc_load ORDER BY id")
+        ).all()
+    assert [tuple(row)[:2] for row in rows] == [("registry", 3), ("registry", 2)]
+
+
+def test_a_list_that_can_not_be_read_changes_nothing_that_is_there(db: Engine, tmp_path: Path) -> None:
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    path.write_text("13800138000\n")
+    dnc.load(path, NATIONAL, "chen", NOON)
+    path.write_bytes(b"13800138001\n\xff\xfe\n")
+    with pytest.raises(DncError, match="is not UTF-8"):
+        dnc.load(path, NATIONAL, "chen", NOON, replace=True)
+    with pytest.raises(DncError, match="can't be read"):
+        dnc.load(tmp_path / "none", NATIONAL, "chen", NOON)
+    assert dnc.check("+8613800138000")
+
+
+def test_the_facts_are_read_by_key_whatever_the_statistics_say(db: Engine) -> None:
+    campaign = Campaign(db, leads=2_000)
+    with db.begin() as connection:
+        connection.execute(
+            text("""INSERT INTO dnc (e164, layer, source, at) SELECT '+8615' || lpad(n::text, 9, '0'), 'national', 'x',
+            now() FROM generate_series(1, 100000) n""")
+        )
+    leads = [lead.lead_id for lead in campaign.lease(500)]
+    with db.connect() as connection:
+        plan = "\n".join(
+            r[0] for r in connection.execute(text("EXPLAIN " + facts.OF_LEADS.text), {"leads": leads})
+        )
+    for table in ("dnc d", "called k", "lock_out x", "number n", "consent o"):
+        assert f"Seq Scan on {table}" not in plan and f"Seq Scan on {table.split()[0]} " not in plan, plan
+
+
+def test_a_layer_that_there_is_not_is_refused() -> None:
+    for wrong in (("neighbours", "x", 0), ("campaign", "x", 0), ("national", "x", 7)):
+        with pytest.raises(DncError):
+            Layer(*wrong)
