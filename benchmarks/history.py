@@ -37,6 +37,7 @@ from campaigns.partitions import KEYS, bounds, make_partition, month_of, partiti
 from campaigns.records import AttemptAnswered, AttemptEnded
 from campaigns.rules.keys import WEEKDAYS
 from campaigns.store import CampaignStore
+from campaigns.values import Ask
 
 CALLS_A_MONTH = 500_000
 OLD = (-6, -5)  # months before this one; both are due
@@ -124,7 +125,7 @@ class Calls:
             now = datetime.now(UTC)
             leads = self._hopper.lease(self._campaign, BATCH, now)
             begun = time.perf_counter()
-            self._hopper.authorize([(lead.call_id, "main") for lead in leads], now)
+            self._hopper.authorize([Ask(lead.call_id, "main") for lead in leads], now)
             authorized = time.perf_counter()
             records = [AttemptAnswered(at=now, call_id=lead.call_id) for lead in leads]
             records += [

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError
 from campaigns.numbers import NotANumber, patterns_of
+from campaigns.values import DNC_LAYERS
 
-LAYERS = ("national", "company", "campaign", "complaint")
 CHUNK = 200_000  # rows of one transaction: a load that is cut short keeps what went in, and is done again
 SHOWN = 20  # of the rows that are no number
 MAX_LINE = 4_096  # characters
@@ -99,8 +99,8 @@ class Layer:
     campaign_id: int = 0
 
     def __post_init__(self) -> None:
-        if self.name not in LAYERS:
-            raise DncError(f"{self.name!r} is no layer; use {', '.join(LAYERS)}")
+        if self.name not in DNC_LAYERS:
+            raise DncError(f"{self.name!r} is no layer; use {', '.join(DNC_LAYERS)}")
         if (self.name == "campaign") is (self.campaign_id == 0):
             raise DncError("the layer campaign needs a campaign, and no other layer has one")
 

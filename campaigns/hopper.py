@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import parse
 from campaigns.ids import leased_at, new_call_id
 from campaigns.rules import facts
-from campaigns.rules.decision import DAYS_30, may_call
+from campaigns.rules.basis import Basis, bases_on_record, basis_of
+from campaigns.rules.decision import DAYS_30, Facts, consent_of, may_call
 from campaigns.rules.terms import Terms, terms_of
-from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
+from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
 
 LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
@@ -60,10 +62,12 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
 """)
 
 DIALED = text("""
-INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at)
+INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, basis_id,
+    consent_id, caller_id)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:campaigns AS bigint[]),
     CAST(:leads AS bigint[]), CAST(:numbers AS bigint[]), CAST(:switches AS text[]),
-    CAST(:owners AS text[]), CAST(:dialed AS timestamptz[]))
+    CAST(:owners AS text[]), CAST(:dialed AS timestamptz[]), CAST(:bases AS bigint[]),
+    CAST(:consents AS bigint[]), CAST(:caller_ids AS text[]))
 """)
 COUNTED = text("UPDATE number SET attempts = attempts + 1 WHERE id = ANY(:numbers)")
 
@@ -94,6 +98,7 @@ WHERE v.change = ANY(:changes)
 
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
 MOST_PICKED = 2_000
+MOST_BASES = 10_000
 RELOOK = timedelta(
     hours=1
 )  # when a lead comes again that waits for something other than time, such as a consent
@@ -111,6 +116,7 @@ class Hopper:
         self._engine = engine
         self._owner = owner
         self._known = KnownTerms()
+        self._bases: dict[Basis, int] = {}
 
     def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]:
         """Up to `limit` leads that may be called at `now`, leased for five minutes.
@@ -152,14 +158,14 @@ class Hopper:
             connection.execute(HOLD, {"ids": list(call_ids)})
             connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
 
-    def authorize(self, calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Permit | Refusal]:
-        """Ask the rules about (call id, switch) pairs, at the moment of dialing.
+    def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Permit | Refusal]:
+        """Ask the rules about calls, at the moment of dialing.
 
         In one transaction the facts are read afresh, the permitted attempts recorded as dialed, and the refused
         leads given back. When this returns, what it says is durable.
         """
-        switches = dict(calls)
-        ids = list(switches)
+        asked_for = {call.call_id: call for call in calls}
+        ids = list(asked_for)
         answers: dict[str, Permit | Refusal] = {
             call_id: Refusal(call_id, RefusalReason.LEASE_LOST, "the lease is gone") for call_id in ids
         }
@@ -170,21 +176,26 @@ class Hopper:
             rows = connection.execute(facts.OF_LEASES, {"ids": ids}).all()
             known = self._known.of(connection, [row.change for row in rows])
             attempts = facts.attempts_of(rows)
-            permitted, refused = [], []
+            permitted, refused, found = [], [], self._bases
             just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
                 ours = row.lease_owner == self._owner
-                asked = facts.facts_of(row, attempts[row.lead_id], row.lease.hex, ours, just)
-                answer = answers[asked.call_id] = may_call(asked, known[row.change], now)
+                about = facts.facts_of(row, attempts[row.lead_id], row.lease.hex, ours, just)
+                answer = answers[about.call_id] = may_call(about, known[row.change], now)
                 if isinstance(answer, Permit):
-                    permitted.append(row)
+                    permitted.append((row, about, known[row.change]))
                     for party in facts.parties(row.e164, row.customer_id):
                         just.setdefault(party, []).append((now, row.campaign_id))
                 elif answer.reason is not RefusalReason.LEASE_LOST:
                     refused.append((row.lead_id, answer))
             self._put_off(connection, refused, now)
             if permitted:
-                self._record(connection, permitted, switches, now)
+                wanted = {basis_of(about, terms, row.change, now) for row, about, terms in permitted}
+                found = self._bases | bases_on_record(connection, wanted - self._bases.keys())
+                self._record(connection, permitted, asked_for, found, now)
+        self._bases = (
+            found if len(found) < MOST_BASES else {}
+        )  # only now: a transaction that fails leaves nothing
         return answers
 
     def in_flight(self, now: datetime) -> list[InFlight]:
@@ -289,8 +300,14 @@ class Hopper:
         connection.execute(HELD, values)
 
     def _record(
-        self, connection: Connection, rows: Sequence, switches: Mapping[str, str], now: datetime
-    ) -> None:  # type: ignore[type-arg]
+        self,
+        connection: Connection,
+        permitted: Sequence[tuple[Row[Any], Facts, Terms]],
+        asked: Mapping[str, Ask],
+        bases: Mapping[Basis, int],
+        now: datetime,
+    ) -> None:
+        rows = [row for row, _, _ in permitted]
         ids = [r.lease.hex for r in rows]
         connection.execute(
             DIALED,
@@ -300,9 +317,12 @@ class Hopper:
                 "campaigns": [r.campaign_id for r in rows],
                 "leads": [r.lead_id for r in rows],
                 "numbers": [r.number_id for r in rows],
-                "switches": [switches[call_id] for call_id in ids],
+                "switches": [asked[call_id].switch for call_id in ids],
                 "owners": [self._owner] * len(ids),
                 "dialed": [now] * len(ids),
+                "bases": [bases[basis_of(about, terms, row.change, now)] for row, about, terms in permitted],
+                "consents": [consent_of(about, now) for _, about, _ in permitted],
+                "caller_ids": [asked[call_id].caller_id for call_id in ids],
             },
         )
         connection.execute(COUNTED, {"numbers": [r.number_id for r in rows]})

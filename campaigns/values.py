@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Outcome(StrEnum):
@@ -23,6 +23,9 @@ class Outcome(StrEnum):
     FAILED = "failed"  # the switch or the network could not place it
     CANCELLED = "cancelled"  # hung up by us before an answer
     LOST = "lost"  # dialed, and a crash or a lost switch took its fate
+
+
+DNC_LAYERS = ("national", "company", "campaign", "complaint")
 
 
 class RefusalReason(StrEnum):
@@ -59,6 +62,14 @@ class Lead:
     attempts: int  # made before this one, on this number
     attributes: dict[str, Any] = field(default_factory=dict)
     list_id: int = 0
+
+
+class Ask(NamedTuple):
+    """A call that the rules are asked about, with all that the attempt is recorded with."""
+
+    call_id: str
+    switch: str
+    caller_id: str = ""  # what the customer will see; empty when the switch chooses
 
 
 @dataclass(frozen=True, slots=True)

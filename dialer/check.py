@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from time import monotonic
 
+from campaigns.rules import calendar
 from dialer.config import SwitchSection
 from dialer.switch.asterisk import explain, log_in, set_filters, take_snapshot
 from dialer.switch.port import LEG_PREFIX, ActionRefused, SwitchError
@@ -41,6 +42,17 @@ class _Failed(Exception):
     def __init__(self, step: Step) -> None:
         super().__init__(step.what)
         self.step = step
+
+
+def check_calendar(year: int) -> Step:
+    """How new the zones and calendars are that decide when somebody may be called. An old one breaks no switch."""
+    return Step(
+        "calendar",
+        calendar.decreed(year),
+        f"{calendar.versions_spoken()}; China's days off are known up to {calendar.last_decreed()}",
+        f"those of {year} are not: days that may be off are not called where a campaign keeps China's holidays; "
+        "take a newer version of the program",
+    )
 
 
 async def check_switch(section: SwitchSection, dial: str | None = None) -> list[Step]:

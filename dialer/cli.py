@@ -15,6 +15,7 @@ import click
 from dialer import __version__
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history, hold, person
+from dialer.rules_commands import consent, dnc, evidence, why
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -28,8 +29,8 @@ def main() -> None:
     """
 
 
-for group in (archive, history, person, hold):
-    main.add_command(group)
+for command in (why, dnc, consent, evidence, archive, history, person, hold):
+    main.add_command(command)
 
 
 @main.command()
@@ -130,21 +131,24 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
 def check(
     switch_name: str | None, dial: str | None, json_out: bool, config_file: Path | None, data: Path | None
 ) -> None:
-    """Verify each switch from end to end.
+    """Verify each switch from end to end, and say how new the calendar is.
 
     Link, log-in, rights, version, dialplan, and a test call. Whatever is wrong is one line, and one with what to do.
     """
-    from dialer.check import check_switch
+    from dialer.check import check_calendar, check_switch
 
     config = Settings(config_file, data).config()
     sections = [s for s in config.switch if switch_name in (None, s.name)]
     if not sections:
         fail(f"there is no switch {switch_name!r} in {config_file}")
     results = {s.name: asyncio.run(check_switch(s, dial)) for s in sections}
+    calendar = check_calendar(datetime.now(UTC).year)
     if json_out:
         click.echo(
             json.dumps(
-                {n: [vars_of(step) for step in steps] for n, steps in results.items()}, ensure_ascii=False
+                {n: [vars_of(step) for step in steps] for n, steps in results.items()}
+                | {"calendar": [vars_of(calendar)]},
+                ensure_ascii=False,
             )
         )
     else:
@@ -154,6 +158,9 @@ def check(
                 click.echo(f"  {'ok    ' if step.ok else 'FAILED'}  {step.what}: {step.detail}")
                 if step.hint and not step.ok:
                     click.echo(f"          {step.hint}")
+        click.echo(f"calendar\n  {'ok    ' if calendar.ok else 'OLD   '}  {calendar.detail}")
+        if not calendar.ok:
+            click.echo(f"          {calendar.hint}")
     sys.exit(0 if all(step.ok for steps in results.values() for step in steps) else 1)
 
 

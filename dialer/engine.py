@@ -21,7 +21,7 @@ from campaigns.config import CampaignConfig
 from campaigns.database import reason
 from campaigns.records import AttemptEnded
 from campaigns.recycle import after_no_call
-from campaigns.values import Outcome, Permit, Refusal
+from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
 from cti.messages import Command, Dispose, Reply, SaveNotes, ScreenPop
 from dialer.core.call import Call, CallEvent
@@ -80,7 +80,7 @@ class Engine:
             Send: lambda e: self._spawn(self._send(e)),
             Tell: self._tell,
             Write: self._write,
-            Authorize: lambda e: self._authorizer.ask([(call_id, e.switch) for call_id in e.call_ids]),
+            Authorize: self._ask,
             Free: self._free,
         }
         core.ended = metrics.ended
@@ -337,7 +337,7 @@ class Engine:
         taken = False
         with self._faults_counted("rules"):
             if isinstance(answer, Permit):
-                self.core.permitted(call_id, self._caller_id(call), now)
+                self.core.permitted(call_id, call.caller_id if call is not None else "", now)
             elif isinstance(answer, Refusal):
                 self.core.refused(call_id, answer.reason.value, now)
             else:
@@ -348,10 +348,20 @@ class Engine:
                 self.core.not_dialed(call_id, now)
         self.flush()
 
-    def _caller_id(self, call: Call | None) -> str:
+    def _ask(self, effect: Authorize) -> None:
+        """Ask the rules about calls. What the customer will see is chosen before: it is recorded with the attempt."""
+        asked = []
+        for call_id in effect.call_ids:
+            call = self.core.calls.by_id.get(call_id)
+            if call is not None:
+                call.caller_id = self._caller_id(call)
+            asked.append(Ask(call_id, effect.switch, call.caller_id if call is not None else ""))
+        self._authorizer.ask(asked)
+
+    def _caller_id(self, call: Call) -> str:
         """The campaign's next caller id."""
-        pool = self.core.campaigns[call.campaign].config.caller_ids if call is not None else ()
-        if call is None or not pool:
+        pool = self.core.campaigns[call.campaign].config.caller_ids
+        if not pool:
             return ""
         turn = self._turns[call.campaign] = self._turns.get(call.campaign, -1) + 1
         return pool[turn % len(pool)]

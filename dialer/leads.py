@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns.config import CampaignsError
 from campaigns.database import reason
-from campaigns.values import InFlight, Lead, Permit, Refusal
+from campaigns.values import Ask, InFlight, Lead, Permit, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +43,7 @@ class LeadSource(Protocol):
 
     def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None: ...
 
-    def authorize(
-        self, calls: Sequence[tuple[str, str]], now: datetime
-    ) -> Mapping[str, Permit | Refusal]: ...
+    def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Permit | Refusal]: ...
 
     def in_flight(self, now: datetime) -> list[InFlight]: ...
 
@@ -75,7 +73,7 @@ class Hopper:
     async def left(self, campaign_id: int) -> int:
         return await self._in(self._leases, partial(self.source.left, campaign_id))
 
-    async def authorize(self, calls: Sequence[tuple[str, str]]) -> Mapping[str, Permit | Refusal]:
+    async def authorize(self, calls: Sequence[Ask]) -> Mapping[str, Permit | Refusal]:
         return await self._in(self._rules, lambda: self.source.authorize(calls, _now()))
 
     def close(self) -> None:
@@ -183,12 +181,12 @@ class Authorizer:
     def __init__(self, hopper: Hopper, on_answer: Callable[[str, Permit | Refusal | None], None]) -> None:
         self._hopper = hopper
         self._on_answer = on_answer  # None: the database could not say
-        self._asked: list[tuple[str, str]] = []
+        self._asked: list[Ask] = []
         self._some = asyncio.Event()
         self.uncertain: set[str] = set()  # asked, and nobody knows whether the attempt was recorded
 
-    def ask(self, calls: Sequence[tuple[str, str]]) -> None:
-        """Ask about (call id, switch) pairs; the answers come by the callback."""
+    def ask(self, calls: Sequence[Ask]) -> None:
+        """Ask about calls; the answers come by the callback."""
         self._asked.extend(calls)
         self._some.set()
 
@@ -205,9 +203,9 @@ class Authorizer:
                 answers = await self._hopper.authorize(calls)
             except FAULTS as fault:  # nothing is dialed that is not on record
                 log.warning("calls could not be authorized", calls=len(calls), reason=_why(fault))
-                self.uncertain.update(call_id for call_id, _ in calls)
-            for call_id, _ in calls:
-                self._on_answer(call_id, answers.get(call_id))
+                self.uncertain.update(call.call_id for call in calls)
+            for call in calls:
+                self._on_answer(call.call_id, answers.get(call.call_id))
 
 
 def _why(fault: Exception) -> str:

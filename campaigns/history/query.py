@@ -25,7 +25,7 @@ SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 LIVE = """
 SELECT a.call_id, a.campaign_id, a.lead_id, COALESCE(a.e164, n.e164), COALESCE(a.customer_id, l.customer_id),
     a.dialed_at, a.answered_at, a.connected_at, a.ended_at, a.outcome, a.ring_s, a.wait_s, a.talk_s, a.user_id, a.amd,
-    a.notes
+    a.notes, a.basis_id, a.consent_id, a.caller_id
 FROM attempt a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id = a.lead_id
 WHERE a.leased_at >= :from AND a.leased_at < :until AND a.dialed_at >= :since AND a.dialed_at < :until
     AND date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(CAST(:filed AS date[]))
@@ -37,7 +37,7 @@ WHERE leased_at >= :from AND leased_at < :until AND call_id = ANY(CAST(:calls AS
 FILED = """
 SELECT call_id, campaign_id, lead_id, e164, customer_id, epoch_us(dialed_at), epoch_us(answered_at),
     epoch_us(connected_at), epoch_us(ended_at), outcome, ring_s::VARCHAR::DOUBLE, wait_s::VARCHAR::DOUBLE,
-    talk_s::VARCHAR::DOUBLE, user_id, amd, notes
+    talk_s::VARCHAR::DOUBLE, user_id, amd, notes, basis_id, consent_id, caller_id
 """
 OUTCOMES = text("""
 SELECT month, campaign, outcome, code, sum(attempts)::bigint AS attempts, sum(connected)::bigint AS connected FROM (
@@ -107,6 +107,9 @@ class PastCall:
     user_id: int | None
     amd: str | None
     notes: str | None
+    basis_id: int | None  # what allowed it, see campaigns/rules/basis.py
+    consent_id: int | None
+    caller_id: str | None
     archived: bool
     code: str | None = None
     code_notes: str | None = None

@@ -164,6 +164,13 @@ def versions() -> dict[str, str]:
     }
 
 
+@cache
+def versions_spoken() -> str:
+    """The versions in words, for the record of an attempt."""
+    found = versions()
+    return ", ".join(f"{name} {found[name]}" for name in ("tzdata", "holidays", "chinesecalendar"))
+
+
 @lru_cache(maxsize=1024)
 def _holidays(calendar: str, year: int) -> frozenset[date]:
     import holidays

@@ -13,7 +13,7 @@ from campaigns.dnc import DncError, DncStore, Layer
 from campaigns.numbers import NotANumber, number_of, patterns_of
 from campaigns.records import OptedOut
 from campaigns.rules import facts
-from campaigns.values import Refusal, RefusalReason
+from campaigns.values import Ask, Refusal, RefusalReason
 from tests.campaigns.world import NOON, Campaign, later
 
 NATIONAL, COMPANY = Layer("national", "registry"), Layer("company", "office")
@@ -78,7 +78,7 @@ def test_an_entry_that_comes_between_lease_and_dial_is_seen(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     [lead] = campaign.lease()
     DncStore(db).add(lead.number[:9] + "*", Layer("complaint", "12321"), NOON, "12321 of today")
-    answer = campaign.hopper.authorize([(lead.call_id, "main")], NOON)[lead.call_id]
+    answer = campaign.hopper.authorize([Ask(lead.call_id, "main")], NOON)[lead.call_id]
     assert isinstance(answer, Refusal) and answer.reason is RefusalReason.DNC
     assert answer.detail == "on the complaint do-not-call list (12321), numbers +86138000…: 12321 of today"
 

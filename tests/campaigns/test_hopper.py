@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from campaigns.hopper import PICK, Hopper
 from campaigns.ids import leased_at
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, OptedOut
-from campaigns.values import Permit, Refusal, RefusalReason
+from campaigns.values import Ask, Permit, Refusal, RefusalReason
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
 
 
@@ -105,12 +105,12 @@ def test_the_rules_are_asked_again_when_dialing(db: Engine) -> None:
     campaign.record(
         OptedOut(at=NOON, call_id="x", number=barred.number, source="key", campaign_id=campaign.id)
     )
-    answers = campaign.hopper.authorize([(late.call_id, "main"), (barred.call_id, "main")], evening)
+    answers = campaign.hopper.authorize([Ask(late.call_id, "main"), Ask(barred.call_id, "main")], evening)
     assert _reason(answers[late.call_id]) is RefusalReason.WINDOW
     assert answers[late.call_id].until == later(hours=21)  # type: ignore[union-attr] - 9 o'clock in Shanghai
     assert _reason(answers[barred.call_id]) is RefusalReason.DNC
     campaign.store.apply(CONFIG.replace("true", "false"), "test", "tester", NOON)
-    assert _reason(campaign.hopper.authorize([(stopped.call_id, "main")], NOON)[stopped.call_id]) is (
+    assert _reason(campaign.hopper.authorize([Ask(stopped.call_id, "main")], NOON)[stopped.call_id]) is (
         RefusalReason.CAMPAIGN_STOPPED
     )
     assert campaign.one("SELECT count(*) FROM attempt")[0] == 0
@@ -154,7 +154,7 @@ def test_a_lock_out_holds_over_campaigns_until_it_ends(db: Engine) -> None:
             at=NOON, call_id=leads[0].call_id, outcome="abandoned", retry_at=NOON, locked_until=until
         )
     )
-    answer = other.hopper.authorize([(waiting.call_id, "main")], NOON)[waiting.call_id]
+    answer = other.hopper.authorize([Ask(waiting.call_id, "main")], NOON)[waiting.call_id]
     assert _reason(answer) is RefusalReason.LOCK_OUT and answer.until == until  # type: ignore[union-attr]
     assert other.lease(at=later(days=2, hours=23)) == first.lease(at=later(days=2, hours=23)) == []
     assert len(other.lease(at=until)) == len(first.lease(at=until)) == 1
@@ -192,7 +192,7 @@ def test_calls_to_a_number_are_counted_over_campaigns(db: Engine) -> None:
     caps = "[rules.number]\nday = 2\ngap_s = 1800.0\n"
     first, other = Campaign(db, leads=1, more=caps), Campaign(db, leads=1, more=caps, name="summer")
     both = [*first.lease(), *other.lease()]
-    answers = first.hopper.authorize([(lead.call_id, "main") for lead in both], NOON)
+    answers = first.hopper.authorize([Ask(lead.call_id, "main") for lead in both], NOON)
     assert {type(answers[lead.call_id]) for lead in both} == {Permit, Refusal}  # asked at once: one only
     [refused] = [a for a in answers.values() if isinstance(a, Refusal)]
     assert refused.reason is RefusalReason.GAP and refused.until == later(minutes=30)

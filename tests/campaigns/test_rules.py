@@ -9,7 +9,7 @@ from typing import Any
 import chinese_calendar
 import holidays
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from campaigns.config import CampaignConfig
@@ -61,6 +61,7 @@ WINDOW = st.tuples(TIMES, TIMES).filter(lambda t: t[0] < t[1]).map(lambda t: Win
 WINDOWS = st.dictionaries(
     st.sampled_from(DAYS), st.one_of(WINDOW, st.lists(WINDOW, max_size=2).map(tuple)), max_size=9
 )
+UNHURRIED = settings(deadline=None)  # beside other work a look at each minute takes its time
 SMALL = st.none() | st.integers(1, 4)
 ANY_CAPS = st.builds(
     Caps,
@@ -238,6 +239,7 @@ def lawful(facts: Facts, rules: Rules, now: datetime) -> bool:
 # --- the decision against it ------------------------------------------------------------------------------------
 
 
+@UNHURRIED
 @given(world=worlds(), rules=RULES)
 def test_a_permit_keeps_to_every_rule_and_a_refusal_says_why(
     world: tuple[Facts, datetime], rules: Rules
@@ -249,6 +251,7 @@ def test_a_permit_keeps_to_every_rule_and_a_refusal_says_why(
         assert answer.detail and (answer.until is None or answer.until > now)
 
 
+@UNHURRIED
 @given(world=worlds(), rules=RULES)
 def test_around_a_change_of_the_clock_each_minute_is_as_the_figures_say(
     world: tuple[Facts, datetime], rules: Rules
@@ -260,6 +263,7 @@ def test_around_a_change_of_the_clock_each_minute_is_as_the_figures_say(
         assert isinstance(may_call(facts, terms, at), Permit) is lawful(facts, rules, at), at
 
 
+@UNHURRIED
 @given(world=worlds(), rules=RULES)
 def test_when_a_lead_may_be_called_is_the_first_lawful_instant(
     world: tuple[Facts, datetime], rules: Rules
@@ -279,6 +283,7 @@ def test_when_a_lead_may_be_called_is_the_first_lawful_instant(
         assert not lawful(facts, rules, at), at
 
 
+@UNHURRIED
 @given(world=worlds(), rules=RULES)
 def test_each_reason_ends_when_it_says(world: tuple[Facts, datetime], rules: Rules) -> None:
     facts, now = world
@@ -333,6 +338,7 @@ def faults(rules: Rules) -> list[str]:
     return found
 
 
+@UNHURRIED
 @given(world=worlds(), rules=stricter())
 def test_what_a_campaign_adds_to_its_profile_only_ever_takes_permits_away(
     world: tuple[Facts, datetime], rules: Rules
@@ -346,6 +352,7 @@ def test_what_a_campaign_adds_to_its_profile_only_ever_takes_permits_away(
         assert isinstance(may_call(facts, terms_of(law), now), Permit)
 
 
+@UNHURRIED
 @given(world=worlds(), rules=RULES)
 def test_looser_rules_than_the_profile_are_no_rules_of_a_campaign(
     world: tuple[Facts, datetime], rules: Rules
@@ -494,6 +501,7 @@ def test_a_calls_cap_lets_go_at_the_called_partys_midnight() -> None:
     assert next_permit(facts, terms, NOON) == later(hours=20)  # 8 o'clock, when the window opens
 
 
+@UNHURRIED
 @example(at=datetime(2010, 11, 7, 2, 31, tzinfo=UTC))
 @given(at=INSTANTS)
 def test_the_openings_of_a_day_are_found_wherever_the_clock_is_set(at: datetime) -> None:

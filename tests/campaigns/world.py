@@ -12,7 +12,7 @@ from campaigns.importing import ImportResult, Row, store_rows
 from campaigns.journal_store import JournalStore
 from campaigns.records import AnyRecord
 from campaigns.store import Applied, CampaignStore
-from campaigns.values import Lead, Permit
+from campaigns.values import Ask, Lead, Permit
 
 NOON = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)  # 12 o'clock in Shanghai, a Tuesday
 CONFIG = 'name = "spring"\nswitch = "main"\nrunning = true\n'
@@ -49,7 +49,7 @@ class Campaign:
 
     def dial(self, leads: Sequence[Lead], at: datetime = NOON) -> list[str]:
         """Authorize; the ids of those that were permitted."""
-        answers = self.hopper.authorize([(lead.call_id, "main") for lead in leads], at)
+        answers = self.hopper.authorize([Ask(lead.call_id, "main") for lead in leads], at)
         return [call_id for call_id, answer in answers.items() if isinstance(answer, Permit)]
 
     def record(self, *records: AnyRecord) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 
 from sqlalchemy.exc import OperationalError
 
-from campaigns.values import InFlight, Lead, Permit, Refusal, RefusalReason
+from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
 
 LIMIT_S = 20.0
 CAMPAIGN = 7
@@ -59,10 +59,10 @@ class Tables:
         self.leased.difference_update(call_ids)
         self.released.extend(call_ids)
 
-    def authorize(self, calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Answer]:
+    def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Answer]:
         self._reach()
         self.batches.append(len(calls))
-        permitted = [call_id for call_id, _ in calls if call_id not in self.barred]
+        permitted = [call.call_id for call in calls if call.call_id not in self.barred]
         self.on_record.update(permitted)
         if self.cut_after_commit:
             raise OperationalError("", None, Exception("server closed the connection unexpectedly"))

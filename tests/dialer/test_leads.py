@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns.config import ConfigError
-from campaigns.values import Permit, Refusal, RefusalReason
+from campaigns.values import Ask, Permit, Refusal, RefusalReason
 from dialer import leads as leads_module
 from dialer.leads import Authorizer, Hopper, LeadBuffer
 from tests.dialer.hopper_tables import CAMPAIGN, LIMIT_S, Answer, Tables
@@ -192,8 +192,8 @@ async def asking(tables: Tables) -> AsyncIterator[tuple[Authorizer, dict[str, An
         hopper.close()
 
 
-def calls(*numbers: int) -> list[tuple[str, str]]:
-    return [(f"{n:032x}", "main") for n in numbers]
+def calls(*numbers: int) -> list[Ask]:
+    return [Ask(f"{n:032x}", "main") for n in numbers]
 
 
 async def test_what_is_permitted_is_on_record_before_anyone_hears_of_it() -> None:
@@ -249,7 +249,7 @@ async def test_the_time_the_rules_are_asked_about_is_now() -> None:
     tables, asked = Tables(0), []
     real = tables.authorize
 
-    def noted(calls: Sequence[tuple[str, str]], now: datetime) -> Mapping[str, Answer]:
+    def noted(calls: Sequence[Ask], now: datetime) -> Mapping[str, Answer]:
         asked.append(now)
         return real(calls, now)
 
