@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,12 @@ from dialer import __version__
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history, hold, person
 from dialer.rules_commands import consent, dnc, evidence, why
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.floor import Scenario
+    from simulator.floor.summary import Summary
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -325,22 +331,61 @@ def user(
 @click.option(
     "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw a picture into this SVG file."
 )
+@click.option(
+    "--from-history",
+    "on_record",
+    type=(str, click.DateTime(["%Y-%m-%d"])),
+    metavar="CAMPAIGN DAY",
+    help="The scenario is a day of this campaign as it is on record, such as spring 2026-11-24.",
+)
+@click.option(
+    "--target",
+    type=click.FloatRange(0, 1),
+    help="And once more with this share of abandoned calls for a target.",
+)
+@click.option("--seats", type=int, default=0, help="And once more with so many seats more, or fewer (-3).")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the recorded day, with what is changed of it, into this scenario file.",
+)
 @as_json
+@common
 def simulate(
-    scenarios: tuple[str, ...], policies: str, seeds: int, jobs: int | None, plot: Path | None, json_out: bool
+    scenarios: tuple[str, ...],
+    policies: str,
+    seeds: int,
+    jobs: int | None,
+    plot: Path | None,
+    on_record: tuple[str, datetime] | None,
+    target: float | None,
+    seats: int,
+    save: Path | None,
+    json_out: bool,
+    config_file: Path | None,
+    data: Path | None,
 ) -> None:
     """Compare laws of dialing on simulated days.
 
     Whole days of call centres in virtual time, each law on the same customers. SCENARIOS are names of those that come
-    with the package, or TOML files; without any, all names are listed.
+    with the package, or TOML files; without any, all names are listed. With --from-history it is a day on record, whose
+    own figures stand in the first line; --target and --seats ask what would have been.
     """
     from rich.console import Console
 
     from dialer import simulate as work
     from simulator.floor import ScenarioError, load, names
+    from simulator.floor.writing import as_toml
     from simulator.policies import registry
 
-    if not scenarios:
+    if on_record is None and (target is not None or seats or save is not None):
+        fail("--target, --seats and --save change a day that --from-history names")
+    if on_record is not None and scenarios:
+        fail("with --from-history there is no other scenario")
+    for file in (plot, save):
+        if file is not None and not file.parent.is_dir():
+            fail(f"{file}: there is no folder {file.parent}")
+    if on_record is None and not scenarios:
         for name in names():
             click.echo(wrapped(load(name).story, f"{name:<18} "))
         click.echo("\n" + wrapped(", ".join(registry.names()), f"{'policies:':<18} "))
@@ -350,19 +395,44 @@ def simulate(
         if policies == "all"
         else [each.strip() for each in policies.split(",") if each.strip()]
     )
+    lines: list[Summary] = []
+    days: Sequence[str | Scenario] = scenarios
+    if on_record is not None:
+        lines, days, own = _recorded(*on_record, Settings(config_file, data), target, seats)
+        laws = laws or [own, "predictive", "progressive"]
+        if save is not None:
+            save.write_text(as_toml(days[-1]), encoding="utf-8")
     try:
-        plan = work.plan(scenarios, laws, seeds, jobs)
+        plan = work.plan(days, laws, seeds, jobs)
     except (ScenarioError, registry.UnknownPolicy) as fault:
         fail(str(fault))
-    if plot is not None and not plot.parent.is_dir():
-        fail(f"{plot}: there is no folder {plot.parent}")
     summaries = work.simulate(plan, Console(stderr=True))
     if plot is not None:
         work.write_picture(summaries, plan, plot)
+    lines += summaries
     if json_out:
-        click.echo(json.dumps([summary.row() for summary in summaries], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([each.row() for each in lines], ensure_ascii=False, indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else work.WIDTH).print(work.tables(summaries, plan))
+        Console(width=None if sys.stdout.isatty() else work.WIDTH).print(work.tables(lines, plan))
+
+
+def _recorded(
+    campaign: str, day: datetime, settings: Settings, target: float | None, seats: int
+) -> tuple[list[Summary], list[Scenario], str]:
+    """A recorded day's own line, the day as a scenario, and as changed if it is; and the law it was dialed by."""
+    from dialer import recorded
+
+    with opened_database(settings) as engine:
+        try:
+            found = recorded.read(engine, campaign, day.date())
+            switches = settings.config().switch if settings.config_file is not None else ()
+            switch = next((each for each in switches if each.name == found.config.switch), None)
+            days = [recorded.scenario(found, switch)]
+            if target is not None or seats:
+                days.append(recorded.changed(days[0], target, seats))
+        except recorded.NoSuchDay as fault:
+            fail(str(fault))
+    return [recorded.recorded(found, days[0])], days, found.law
 
 
 @main.command(

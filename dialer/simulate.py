@@ -38,12 +38,13 @@ class Plan:
     jobs: int
 
 
-def plan(scenarios: Sequence[str], policies: Iterable[str], seeds: int, jobs: int | None) -> Plan:
-    """Read the scenarios and look the laws up. Raises ScenarioError and UnknownPolicy."""
+def plan(scenarios: Sequence[str | Scenario], policies: Iterable[str], seeds: int, jobs: int | None) -> Plan:
+    """Read the scenarios that are only named, and look the laws up. Raises ScenarioError and UnknownPolicy."""
     names = tuple(dict.fromkeys(policies)) or USUAL
     for name in names:
         policy(name)
-    return Plan(tuple(load(name) for name in scenarios), names, seeds, jobs or os.cpu_count() or 1)
+    found = tuple(load(each) if isinstance(each, str) else each for each in scenarios)
+    return Plan(found, names, seeds, jobs or os.cpu_count() or 1)
 
 
 def day(scenario: Scenario, policy_name: str, seed: int) -> Result:
