@@ -36,7 +36,16 @@ SOME_OF = text("SELECT id FROM lead TABLESAMPLE SYSTEM (:percent) WHERE campaign
 EXACT = 10_000  # leads of a campaign that are all looked at
 SAMPLE = 5_000  # of a larger one: a share is within 1.4 percentage points of the truth in 95 of 100 looks
 CHUNK = 1_000
+FIRST_YEAR, LAST_YEAR = 1970, 2100  # holidays are known of no other
 ASKED_WHEN = 500  # leads that are asked when they may be called next
+
+
+def asked_about(told: str) -> datetime:
+    """An instant in ISO 8601 that can be asked about, as it stands there. Raises ValueError."""
+    at = datetime.fromisoformat(told)
+    if not FIRST_YEAR <= at.year < LAST_YEAR:
+        raise ValueError(f"{told!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    return at
 
 
 class NoSuchLead(CampaignsError):

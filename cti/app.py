@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from campaigns.why import Explainer
 from cti.bus import Bus
 from cti.gateway import Gateway
 from cti.guard import Guard
@@ -19,6 +20,7 @@ from cti.identity import Accounts
 from cti.pages import Pages
 from cti.settings import WebSettings
 from cti.status import StatusBoard
+from cti.why import WhyDesk
 
 STATIC = Path(__file__).parent / "static"
 
@@ -32,8 +34,13 @@ class _Static(StaticFiles):
         return response
 
 
-def create_app(bus: Bus, accounts: Accounts, settings: WebSettings | None = None) -> Starlette:
-    """The app over a bus and accounts.
+def create_app(
+    bus: Bus,
+    accounts: Accounts,
+    settings: WebSettings | None = None,
+    explainer: Explainer | None = None,
+) -> Starlette:
+    """The app over a bus and accounts; supervisors ask why through `explainer`, if there is one.
 
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
@@ -41,6 +48,7 @@ def create_app(bus: Bus, accounts: Accounts, settings: WebSettings | None = None
     gateway = Gateway(bus, accounts, settings)
     board = StatusBoard(bus, accounts, settings)
     pages = Pages(bus, accounts, settings, gateway, board)
+    desk = WhyDesk(pages, explainer) if explainer is not None else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -51,6 +59,8 @@ def create_app(bus: Bus, accounts: Accounts, settings: WebSettings | None = None
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            if desk is not None:
+                desk.close()
 
     app = Starlette(
         routes=[
@@ -61,6 +71,7 @@ def create_app(bus: Bus, accounts: Accounts, settings: WebSettings | None = None
             Route("/language", pages.choose_language, methods=["POST"]),
             Route("/status", pages.status),
             Route("/healthz", pages.health),
+            *([Route("/api/why", desk.why)] if desk is not None else []),
             WebSocketRoute("/ws", pages.seat_socket),
             WebSocketRoute("/ws/status", pages.status_socket),
             Mount("/static", _Static(directory=STATIC)),

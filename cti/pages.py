@@ -58,7 +58,7 @@ class Pages:
 
     async def log_in_form(self, request: Request) -> Response:
         """GET /login"""
-        user = await self._user(request)
+        user = await self.user(request)
         if user is not None:
             return RedirectResponse("/", 303)
         return self._page(request, "login.html", problem="", wait_s=0, login="", phone="")
@@ -113,7 +113,7 @@ class Pages:
     async def log_out(self, request: Request) -> Response:
         """POST /logout: end the session and free the seat."""
         token = request.cookies.get(SESSION_COOKIE, "")
-        user = await self._user(request)
+        user = await self.user(request)
         if user is not None:
             await self._accounts.close_session(token)
             await self._gateway.sign_out(user, token)
@@ -136,7 +136,7 @@ class Pages:
 
     async def agent(self, request: Request) -> Response:
         """GET /"""
-        user = await self._user(request)
+        user = await self.user(request)
         if user is None:
             return RedirectResponse("/login", 303)
         phone = request.cookies.get(PHONE_COOKIE, "")
@@ -145,7 +145,7 @@ class Pages:
 
     async def status(self, request: Request) -> Response:
         """GET /status"""
-        user = await self._user(request)
+        user = await self.user(request)
         if user is None:
             return RedirectResponse("/login", 303)
         if not user.may_watch:
@@ -174,7 +174,7 @@ class Pages:
 
     async def seat_socket(self, ws: WebSocket) -> None:
         """/ws"""
-        user = await self._user(ws)
+        user = await self.user(ws)
         if user is None:
             await refuse(ws, wire.NO_SESSION)
             return
@@ -182,7 +182,7 @@ class Pages:
 
     async def status_socket(self, ws: WebSocket) -> None:
         """/ws/status"""
-        user = await self._user(ws)
+        user = await self.user(ws)
         if user is None:
             await refuse(ws, wire.NO_SESSION)
         elif not user.may_watch:
@@ -192,7 +192,8 @@ class Pages:
 
     # --- within ---------------------------------------------------------------------------------------------
 
-    async def _user(self, connection: HTTPConnection) -> UserIdentity | None:
+    async def user(self, connection: HTTPConnection) -> UserIdentity | None:
+        """Who is logged in here; None: nobody."""
         token = connection.cookies.get(SESSION_COOKIE)
         return await self._accounts.session(token) if token else None
 

@@ -34,6 +34,7 @@ from campaigns.partitions import ensure_partitions
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from campaigns.values import Outcome
+from campaigns.why import Explainer
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
@@ -174,7 +175,7 @@ class Daemon:
         switches = {section.name: _switch(section) for section in config.switch}
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
-        app = create_app(self.bus, accounts, _web_settings(config))
+        app = create_app(self.bus, accounts, _web_settings(config), Explainer(stored))
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
         )

@@ -27,8 +27,10 @@ class Instant(click.ParamType):
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from campaigns.why import asked_about
+
         try:
-            return datetime.fromisoformat(value).astimezone()
+            return asked_about(value).astimezone()
         except ValueError:
             self.fail(f"{value!r} is no time; it looks like 2026-11-24T12:00 or 2026-11-24", param, ctx)
 

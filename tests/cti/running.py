@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
+from campaigns.why import Explainer
 from cti.app import create_app
 from cti.bus import Bus
 from cti.gateway import Gateway
@@ -20,6 +21,7 @@ DEADLINE_S = 5.0
 AGENT = identity()
 OTHER = identity(8, "zhang", name="张伟")
 SUPERVISOR = identity(9, "chen", "supervisor", name="陈静", language="en")
+ADMIN = identity(10, "root", "admin", name="Root", campaigns=(), language="zh")
 PASSWORD = "correct horse"
 
 
@@ -43,12 +45,14 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(settings: WebSettings | None = None, wrap_up_s: float = 30.0) -> AsyncIterator[Door]:
+async def open_door(
+    settings: WebSettings | None = None, wrap_up_s: float = 30.0, explainer: Explainer | None = None
+) -> AsyncIterator[Door]:
     """Run the app with three accounts and a scripted engine."""
     bus = Bus()
-    accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR))
+    accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR, ADMIN))
     engine = ScriptedEngine(bus, wrap_up_s)
-    app = create_app(bus, accounts, settings)
+    app = create_app(bus, accounts, settings, explainer)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))
     try:

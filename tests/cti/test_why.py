@@ -1,0 +1,79 @@
+"""Supervisors ask why over HTTP: who may, about which campaigns, and in whose words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from sqlalchemy import Engine
+
+from campaigns.why import Explainer
+from cti.identity import UserIdentity
+from tests.campaigns.world import Campaign
+from tests.cti.client import cookie
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
+
+NIGHT, NOON = "2026-11-24T23:00:00+08:00", "2026-11-24T12:00:00+08:00"
+NUMBER = "13800000000"
+
+
+@pytest.fixture
+async def door(db: Engine) -> AsyncIterator[Door]:
+    Campaign(db, leads=3, name="demo")
+    Campaign(db, leads=3, name="summer")
+    async with open_door(explainer=Explainer(db)) as opened:
+        yield opened
+
+
+async def ask(door: Door, user: UserIdentity | None, **asked: str) -> httpx2.Response:
+    headers = await cookie(door, user) if user is not None else {}
+    async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
+        return await client.get("/api/why", params=asked)
+
+
+async def test_a_supervisor_is_told_in_their_language_about_their_campaigns(door: Door) -> None:
+    response = await ask(door, SUPERVISOR, number=NUMBER, at=NIGHT)
+    [why] = response.json()
+    assert response.status_code == 200 and (why["campaign"], why["permitted"]) == ("demo", False)
+    assert why["next_at"] == "2026-11-25T01:00:00Z"
+    [reason] = why["reasons"]
+    assert (reason["reason"], reason["label"]) == ("window", "Outside calling hours")
+    [same] = (await ask(door, SUPERVISOR, lead=str(why["lead_id"]), at=NOON)).json()
+    assert same["permitted"] and same["reasons"] == []
+
+
+async def test_an_admin_is_told_about_all(door: Door) -> None:
+    found = (await ask(door, ADMIN, number=NUMBER, at=NIGHT)).json()
+    assert [(w["campaign"], w["reasons"][0]["label"]) for w in found] == [
+        ("demo", "不在可拨打时段"),
+        ("summer", "不在可拨打时段"),
+    ]
+    whole = (await ask(door, ADMIN, campaign="summer", at=NIGHT)).json()
+    assert (whole["leads"], whole["callable"]) == (3, 0)
+    assert whole["held"] == {"window": {"leads": 3, "alone": 3, "label": "不在可拨打时段"}}
+
+
+@pytest.mark.parametrize(
+    ("user", "asked", "status"),
+    [
+        (None, {"number": NUMBER}, 401),
+        (AGENT, {"number": NUMBER}, 403),
+        (SUPERVISOR, {}, 400),
+        (SUPERVISOR, {"number": "x"}, 400),
+        (SUPERVISOR, {"lead": "one"}, 400),
+        (SUPERVISOR, {"lead": "9" * 30}, 400),
+        (SUPERVISOR, {"number": NUMBER, "at": "noon"}, 400),
+        (SUPERVISOR, {"number": NUMBER, "at": "0001-01-01T00:00:00+23:00"}, 400),
+        (SUPERVISOR, {"number": NUMBER[1:], "region": "XX"}, 400),
+        (SUPERVISOR, {"number": "13900000000"}, 404),
+        (SUPERVISOR, {"number": NUMBER, "campaign": "summer"}, 404),
+        (SUPERVISOR, {"campaign": "summer"}, 404),
+        (SUPERVISOR, {"lead": "999999999999999999"}, 404),
+    ],
+)
+async def test_what_may_not_or_can_not_be_answered(
+    door: Door, user: UserIdentity | None, asked: dict[str, str], status: int
+) -> None:
+    response = await ask(door, user, **asked)
+    assert response.status_code == status and response.json()["error"]
