@@ -14,7 +14,8 @@ import click
 
 from dialer import __version__
 from dialer.console import Settings, as_json, common, fail, opened_database
-from dialer.history_commands import archive, history, hold, person
+from dialer.history_commands import archive, history
+from dialer.person_commands import hold, person
 from dialer.rules_commands import consent, dnc, evidence, why
 
 if TYPE_CHECKING:

@@ -42,6 +42,7 @@ FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
 WHERE c.relkind = 'r' AND c.relname ~ :pattern AND c.relnamespace = current_schema()::regnamespace
 ORDER BY c.relname
 """)
+IDENTITY = text("SELECT system_identifier || '/' || current_database() FROM pg_control_system()")
 RESTORING = "_restoring"
 # Of a table's rows as they lie there: another when one was inserted, changed or deleted. A hint that saves a look at
 # every value; where it differs for another reason, as after VACUUM FULL, the values are compared.
@@ -97,16 +98,11 @@ class Job:
         if attached:
             how = "FINALIZE" if pending else "CONCURRENTLY"
             self.plain.execute(text(f"ALTER TABLE {kind.table} DETACH PARTITION {table} {how}"))
+        written = manifest.rows, manifest.fingerprint
         while True:
             with self.work.begin():
                 rows, found = self.work.execute(text(MARK.format(table=table))).one()
-                same = found == mark
-                if not same and rows:
-                    same = self._live_sum(kind, months.source(kind, table)) == (
-                        manifest.rows,
-                        manifest.fingerprint,
-                    )
-                if same or not rows:
+                if not rows or found == mark or self._live_sum(kind, months.source(kind, table)) == written:
                     self.work.execute(text(f"DROP TABLE {table}"))
                     return manifest
             if rows < manifest.rows:
@@ -115,6 +111,7 @@ class Job:
                 )
             log.info("a month was written to while it was archived; it is taken again", table=table)
             manifest, mark = self._export(kind, month, manifest.generation + 1, at)
+            written = manifest.rows, manifest.fingerprint
 
     def _export(self, kind: Kind, month: date, generation: int, at: datetime) -> tuple[Manifest, str]:
         """Copy a table's rows into a file, compare the two, and say that the file counts; gives the rows' mark too.
@@ -173,7 +170,7 @@ class Job:
                 months.set_state(self.work, manifest, "restored", at, live_until)
                 if kind is ATTEMPT:
                     months.forget_outcomes(self.work, month)
-        self.files.sweep(self.manifests())
+        self.sweep()
         return found
 
     def _fill(self, manifest: Manifest) -> None:
@@ -202,29 +199,39 @@ class Job:
     def settle(self, at: datetime) -> None:
         """Finish or remove what a job that was killed left over."""
         for kind in KINDS.values():
-            tables = self.tables(kind)
             with self.work.begin():
-                left = self.work.execute(
-                    TABLES, {"pattern": rf"^{kind.table}_\d{{4}}_\d{{2}}{RESTORING}$"}
-                ).all()
-                for row in left:
+                pattern = rf"^{kind.table}_\d{{4}}_\d{{2}}{RESTORING}$"
+                for row in self.work.execute(TABLES, {"pattern": pattern}).all():
                     self.work.execute(text(f"DROP TABLE {row.relname}"))
-            for month in self.months():
-                if month.kind == kind.table and month.state == "archived" and month.month in tables:
-                    log.info(
-                        "a month's partition is still there", kind=kind.table, month=f"{month.month:%Y-%m}"
-                    )
-                    self.finish(kind, month.month, month.manifest, at)
-        self.files.sweep(self.manifests())
+            tables = self.tables(kind)
+            for m in self.months():
+                if m.kind == kind.table and m.state == "archived" and m.month in tables:
+                    log.info("a month's partition is still there", kind=kind.table, month=f"{m.month:%Y-%m}")
+                    self.finish(kind, m.month, m.manifest, at)
+        self.files.clear_scratch()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove the files that no month needs, since another took their place or their rows are live."""
+        rows = {(m.kind, m.month): m for m in self.months()}
+        tables = {kind.table: self.tables(kind) for kind in KINDS.values()}
+        for path, kind, month, generation in self.files.written():
+            row = rows.get((kind, month))
+            if row is not None and row.state == "archived":
+                needed = generation == row.manifest.generation or not self.files.path(row.manifest).exists()
+            elif row is not None and row.state == "expired":
+                needed = False
+            else:
+                needed = month not in tables[kind]
+            if not needed:
+                path.unlink()
 
     # --- within ---------------------------------------------------------------------------------------------------
 
     def _generation(self, kind: Kind, month: date) -> int:
         """The one after the last, so that no file is ever written over."""
-        return 1 + max(
-            (m.manifest.generation for m in self.months() if (m.kind, m.month) == (kind.table, month)),
-            default=0,
-        )
+        of_month = [m for m in self.months() if (m.kind, m.month) == (kind.table, month)]
+        return 1 + max((m.manifest.generation for m in of_month), default=0)
 
     def _live_sum(self, kind: Kind, rows: str) -> tuple[int, str]:
         total = f"COALESCE(sum({kind.print_live()}), 0)::text"
@@ -245,6 +252,8 @@ def holding(engine: Engine, files: Files) -> Iterator[Job]:
             if time.monotonic() > deadline:
                 raise ArchiveError("another job works on the archive; try again when it is done")
             time.sleep(POLL_S)
+        with work.begin():
+            files.claim(work.execute(IDENTITY).scalar_one())
         job = Job(work, plain, duck, files)
         job.settle(datetime.now(UTC))
         yield job

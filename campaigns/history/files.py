@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "512MB"  # what a job may take beside a call centre at work; DuckDB spills the rest to the archive's folder
+STEM = re.compile(r"(\d{4})-(\d{2})\.(\d+)\.(?:parquet|json)$")
 PRINT = "fingerprint"  # a column that a copy has on top
 SUM = "COALESCE(sum({}), 0)::VARCHAR"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,6 +39,10 @@ Sum = tuple[int, datetime | None, datetime | None, str]  # rows, first and last 
 
 class ArchiveError(CampaignsError):
     """The archive can't do or isn't what was expected. The text says what, where, and what to do."""
+
+
+class FileGone(ArchiveError):
+    """A file can't be read: it is missing, or another took its place a moment ago."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,17 +81,39 @@ class Files:
 
     @contextmanager
     def opened(self) -> Iterator[DuckDBPyConnection]:
-        """A DuckDB for one job: one thread, little memory, UTC."""
+        """A DuckDB for one job: one thread, little memory, UTC. What it refuses is an :class:`ArchiveError`."""
         import duckdb
 
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it is full of people
         self.scratch.mkdir(exist_ok=True)
-        with duckdb.connect() as duck:
-            duck.execute(f"SET memory_limit = '{MEMORY}'")
-            duck.execute("SET threads = 1")
-            duck.execute("SET TimeZone = 'UTC'")
-            duck.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
-            yield duck
+        try:
+            with duckdb.connect() as duck:
+                duck.execute(f"SET memory_limit = '{MEMORY}'")
+                duck.execute("SET threads = 1")
+                duck.execute("SET TimeZone = 'UTC'")
+                duck.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
+                yield duck
+        except duckdb.IOException as fault:
+            raise FileGone(f"{self.folder}: {fault}") from fault
+        except duckdb.Error as fault:
+            raise ArchiveError(f"{self.folder}: {fault}") from fault
+
+    def claim(self, database: str) -> None:
+        """Keep the folder for one database: another would take its files for leftovers.
+
+        Raises :class:`ArchiveError` when it is another's.
+        """
+        owner = self.folder / "database"
+        if not owner.exists():
+            new = self.scratch / "database"
+            new.write_text(database + "\n", encoding="utf-8")
+            sync(new)
+            new.replace(owner)
+        elif (found := owner.read_text(encoding="utf-8").strip()) != database:
+            raise ArchiveError(
+                f"{self.folder} is the archive of another database ({found}, this one is {database}); give "
+                f"history.folder another value. If this database took the other's place, remove {owner}"
+            )
 
     def path(self, manifest: Manifest) -> Path:
         return self.folder / manifest.file
@@ -143,18 +171,19 @@ class Files:
             return [f"{path} holds {count} rows from {first} to {last}, its manifest says otherwise"]
         return []
 
-    def sweep(self, kept: list[Manifest]) -> list[str]:
-        """Remove what no month needs: unfinished files, and those of generations that were replaced."""
-        names = {name for m in kept for name in (m.file, str(Path(m.file).with_suffix(".json")))}
-        removed = []
-        for path in [
-            *self.scratch.rglob("*"),
-            *(p for kind in KINDS for p in (self.folder / kind).glob("*")),
-        ]:
-            if path.is_file() and str(path.relative_to(self.folder)) not in names:
+    def written(self) -> Iterator[tuple[Path, str, date, int]]:
+        """All files of months, manifests among them: kind, month and generation of each."""
+        for kind in KINDS:
+            for path in (self.folder / kind).glob("*"):
+                if found := STEM.match(path.name):
+                    year, month, generation = map(int, found.groups())
+                    yield path, kind, date(year, month, 1), generation
+
+    def clear_scratch(self) -> None:
+        """Remove what was not finished."""
+        for path in self.scratch.rglob("*"):
+            if path.is_file():
                 path.unlink()
-                removed.append(str(path.relative_to(self.folder)))
-        return removed
 
 
 def from_csv(kind: Kind, path: Path) -> str:

@@ -69,6 +69,7 @@ BEGUN = text("""
 INSERT INTO erasure (reference, asked_by, asked_at, e164s, customer_ids, lead_ids)
 VALUES (:reference, :who, :at, :e164s, :customers, :leads) RETURNING id
 """)
+CLOSED = text("UPDATE lead SET open = false WHERE id = ANY(:leads)")  # from here on nobody calls them
 UNDONE = text("SELECT * FROM erasure WHERE done_at IS NULL ORDER BY id")
 DONE = text(
     "UPDATE erasure SET done_at = :at, e164s = NULL, customer_ids = NULL, lead_ids = NULL WHERE id = :id"
@@ -147,6 +148,7 @@ def erase(job: Job, person: Person, reference: str, who: str, at: datetime) -> E
         _refuse_if_busy(job.work, person, at)
         values = {**_values(person), "reference": reference, "who": who, "at": at}
         erasure = job.work.execute(BEGUN, values).scalar_one()
+        job.work.execute(CLOSED, values)
     return _carry_out(job, erasure, person, who, at)
 
 
@@ -235,7 +237,7 @@ def _rewrite(job: Job, month: Month, which: str, changed: dict[str, str], at: da
         raise ArchiveError(f"{job.files.path(manifest)} is not what was to be written; {file} stays as it is")
     with job.work.begin():
         months.set_state(job.work, manifest, "archived", at)
-    job.files.sweep(job.manifests())
+    job.sweep()
     return rows
 
 

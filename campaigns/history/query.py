@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from campaigns.day import LONGEST_BUFFER
 from campaigns.history import months
-from campaigns.history.files import ArchiveError, Files, instant, listed, quoted
+from campaigns.history.files import FileGone, Files, instant, listed, quoted
 from campaigns.history.kinds import ATTEMPT, DISPOSITION
 from campaigns.history.months import Month
 from campaigns.partitions import bounds
@@ -157,13 +157,13 @@ class History:
 
         A person with numbers is looked up in the files by these, in whose order the files are; with `every_row` also by
         lead and customer, which reads them all.
-        Raises :class:`ArchiveGone` when a file is missing that should be there.
+        Raises :class:`campaigns.history.files.FileGone` when a file is missing that should be there.
         """
         wanted = _Wanted(since, until, person, campaign_id, every_row)
         for left in reversed(range(TRIES)):
             try:
                 return self._calls(wanted)
-            except ArchiveGone:
+            except FileGone:
                 if not left:
                     raise
         raise AssertionError("TRIES is above 0")
@@ -229,33 +229,22 @@ class History:
         if not attempts:
             return []
         verdicts = [self._files.path(m.manifest) for m in near if m.kind == DISPOSITION.table]
-        import duckdb
-
         where = f"FROM {_files(attempts)} WHERE {wanted.filed()}"
         judged: dict[UUID, tuple[str, str]] = {}
-        try:
-            with self._files.opened() as duck:
-                rows = duck.execute(f"{FILED} {where}").fetchall()
-                if verdicts and rows:
-                    judging = (
-                        f"SELECT call_id, code, notes FROM {_files(verdicts)} "
-                        f"WHERE call_id IN (SELECT call_id {where})"
-                    )
-                    judged = {call: (code, notes) for call, code, notes in duck.execute(judging).fetchall()}
-        except duckdb.IOException as fault:
-            raise ArchiveGone(f"the archive in {self._files.folder} can't be read: {fault}") from fault
-        found = []
+        with self._files.opened() as duck:
+            rows = duck.execute(f"{FILED} {where}").fetchall()
+            if verdicts and rows:
+                judging = f"FROM {_files(verdicts)} WHERE call_id IN (SELECT call_id {where})"
+                found = duck.execute(f"SELECT call_id, code, notes {judging}").fetchall()
+                judged = {call: (code, notes) for call, code, notes in found}
+        calls = []
         for row in rows:
             code, notes = judged.get(row[0], (None, None))
             times = map(instant, row[5:9])
-            found.append(
+            calls.append(
                 PastCall(row[0].hex, *row[1:5], *times, *row[9:], archived=True, code=code, code_notes=notes)
             )
-        return found
-
-
-class ArchiveGone(ArchiveError):
-    """A file can't be read: it is missing, or another took its place a moment ago."""
+        return calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ OLD = {
         DELETE FROM called c WHERE {UNCAPPED}
             AND NOT EXISTS (SELECT FROM number n WHERE n.e164 = c.party)
             AND NOT EXISTS (SELECT FROM lead l WHERE 'customer ' || l.customer_id = c.party)
-            AND NOT EXISTS (SELECT FROM archived_number k WHERE c.party IN (k.e164, 'customer ' || k.customer_id))
+            AND NOT EXISTS (SELECT FROM archived_number k WHERE k.e164 = c.party)
+            AND NOT EXISTS (SELECT FROM archived_number k WHERE 'customer ' || k.customer_id = c.party)
     """),
 }
 
@@ -101,22 +102,15 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
     resume(job, at)
     done = Done()
     today = at.date()
+    kept_live = {m.month for m in job.months() if m.live_until is not None and m.live_until > today}
     for kind in KINDS.values():
-        kept_live = {
-            m.month for m in job.months() if m.kind == kind.table and (m.live_until or today) > today
-        }
         for month in sorted(job.tables(kind)):
             if month not in kept_live and _leaves(month, policy, kind, today):
-                done.archived.append(job.archive(kind, month, at))
+                manifest = job.archive(kind, month, at)
+                done.archived.append(manifest)
                 with job.work.begin():
-                    audit(
-                        job.work,
-                        at,
-                        who,
-                        "archived",
-                        f"{kind.table} {month:%Y-%m}",
-                        f"{done.archived[-1].rows} rows",
-                    )
+                    rows = f"{manifest.rows} rows"
+                    audit(job.work, at, who, "archived", f"{kind.table} {month:%Y-%m}", rows)
     for kind in reversed(KINDS.values()):  # what is held is found by a month's attempts: they go last
         for month in job.months():
             over = bounds(month.month)[1] + policy.kept(kind.keep) <= at
@@ -157,7 +151,7 @@ def _expire(job: Job, kind: Kind, month: Month, who: str, at: datetime, done: Do
         months.set_state(job.work, manifest, "archived" if rows else "expired", at)
         audit(job.work, at, who, "expired", f"{kind.table} {month.month:%Y-%m}", f"{rows} rows are held")
     (done.held if rows else done.expired).append(manifest)
-    job.files.sweep(job.manifests())
+    job.sweep()
     log.info("a month's time is over", kind=kind.table, month=f"{month.month:%Y-%m}", held=rows)
 
 

@@ -21,6 +21,7 @@ from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.store import CampaignStore
 from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number, wait_for
 from tests.campaigns.world import NOON, Campaign
+from tests.database import fresh_url
 
 
 def test_old_months_move_and_history_reads_as_before(db: Engine, tmp_path: Path) -> None:
@@ -186,6 +187,34 @@ def test_calls_go_on_while_months_move_and_never_wait_for_a_lock(db: Engine, tmp
     assert set(past.states().values()) == {"archived"}
     recorded = past.rows("SELECT FROM attempt WHERE outcome = 'connected' AND dialed_at = :at", at=NOON)
     assert len(recorded) == called
+
+
+def test_a_folder_is_the_archive_of_one_database_and_another_touches_nothing(
+    db: Engine, tmp_path: Path
+) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    other = database.connect(fresh_url())
+    with pytest.raises(ArchiveError, match="is the archive of another database"), holding(other, past.files):
+        pass
+    other.dispose()
+    past.check()
+
+
+def test_a_database_that_is_older_than_its_archive_loses_no_file_that_it_may_need(
+    db: Engine, tmp_path: Path
+) -> None:
+    past = Past(db, tmp_path)
+    past.run()
+    for path in tmp_path.glob(
+        "attempt/2026-06.1.*"
+    ):  # as after an erasure that the database was restored from before
+        path.rename(path.with_name(path.name.replace(".1.", ".2.")))
+    for path in tmp_path.glob("attempt/2026-07.1.*"):  # of a month that it knows nothing of
+        path.rename(path.with_name(path.name.replace("2026-07", "2026-01")))
+    with holding(db, past.files) as job:
+        assert len([fault for m in job.manifests() for fault in job.files.faults(job.duck, m)]) == 2
+    assert {p.name for p in tmp_path.glob("attempt/*.parquet")} == {"2026-06.2.parquet", "2026-01.1.parquet"}
 
 
 def test_the_daemon_does_not_load_duckdb() -> None:
