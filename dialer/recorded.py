@@ -110,7 +110,7 @@ def scenario(day: RecordedDay, switch: SwitchSection | None = None) -> Scenario:
     lived = Scenario(
         name=day.name,
         story=f"{day.config.name} as recorded on {day.begin:%Y-%m-%d}, from {day.begin:%H:%M} to {day.end:%H:%M}",
-        hours=day.at_s(day.end) / 3600,
+        hours=round(day.at_s(day.end) / 3600, 5),
         seats=groups,
         campaigns=(_warmed_up(found),),
         warm_up_min=WARM_UP_S / 60,
@@ -173,10 +173,10 @@ def _presences(day: RecordedDay) -> Iterator[Seats]:
             yield Seats(
                 count=1,
                 name=f"seat {user}",
-                from_h=merged[0][0] / 3600,
-                to_h=merged[-1][1] / 3600,
+                from_h=round(merged[0][0] / 3600, 5),
+                to_h=round(merged[-1][1] / 3600, 5),
                 breaks=tuple(
-                    Break(at_h=out / 3600, minutes=(back - out) / 60)
+                    Break(at_h=round(out / 3600, 5), minutes=round((back - out) / 60, 3))
                     for (_, out), (back, _) in pairwise(merged)
                 ),
             )

@@ -124,5 +124,5 @@ class Campaign:
             idle = len(self.paced_idle)
             decision = held(decision, self.ledger, self.config.target, idle, self.in_air)
         self.decision = decision
-        self.shadow.note(Question(now, room, decision, len(self.paced_idle), self.in_air))
+        self.shadow.note(Question(now, room, decision, self.in_air))
         return decision

@@ -6,19 +6,21 @@ events, and answers the same questions with the same room, a moment later. Its f
 to rest until the campaign's next version.
 
 What is compared is the lines each wants in the air, over time. Calls wanted would not do: what the shadow wants and the
-campaign does not dial it would want again at the next question.
+campaign does not dial it would want again at the next question. And of the calls in the air the shadow has those that
+it wanted, too: of a call that it would not have placed it is not told, or it would never seem to want fewer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import structlog
 
 from dialer.core.budget import held
-from pacing.contract import Decision, Event, Mode, PacingConfig, Room
+from pacing.contract import CallEvent, CallStage, Decision, Event, Mode, PacingConfig, Room
 from pacing.ledger import AbandonLedger
-from pacing.pacer import CampaignPacer
+from pacing.pacer import SETTLED, CampaignPacer
 from pacing.shadow import Shadow
 
 log = structlog.get_logger(__name__)
@@ -30,12 +32,11 @@ MOST_PENDING = 10_000  # noted and not followed; past this they are worked off w
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the campaign was asked, with what room, and what it said. `idle` and `in_air` are the campaign's."""
+    """What the campaign was asked, with what room, and what it said with `in_air` calls in the air."""
 
     now: float
     room: Room
     said: Decision
-    idle: int
     in_air: int
 
 
@@ -53,8 +54,10 @@ class Watch:
         self._config = PacingConfig()
         self._pacer: Shadow | None = None
         self._pending: list[Event | Question] = []
+        self._wanted = 0  # calls of its last answer that the campaign has not placed so far
+        self._not_its: set[Hashable] = set()  # calls in progress that it would not have placed
         self._asked_at: float | None = None
-        self._live_lines = self._lines = 0
+        self.live_lines = self._lines = 0  # that the campaign wanted in the air at the last question, and it
 
     @property
     def lines(self) -> int | None:
@@ -95,7 +98,7 @@ class Watch:
             for each in pending:
                 if isinstance(each, Question):
                     self._answer(pacer, each)
-                else:
+                elif not isinstance(each, CallEvent) or self._its(pacer, each):
                     pacer.observe(each)
         except Exception:  # a fault of what only looks on must not reach what dials
             log.exception(FAILED, campaign=self._campaign)
@@ -107,17 +110,42 @@ class Watch:
     def _answer(self, pacer: Shadow, question: Question) -> None:
         now = question.now
         decision = pacer.decide(now, question.room)
+        idle, in_air = int(decision.why["idle_seats"]), int(decision.why["in_air"])
         if self._config.mode is not Mode.PREDICTIVE:
-            decision = held(decision, pacer.ledger, self._config.target, question.idle, question.in_air)
+            decision = held(decision, pacer.ledger, self._config.target, idle, in_air)
         if self._asked_at is not None and (gone := now - self._asked_at) <= LONGEST_GAP_S:
-            self.live_line_s += gone * self._live_lines
+            self.live_line_s += gone * self.live_lines
             self.line_s += gone * self._lines
-            self.more_s += gone * (self._lines > self._live_lines)
-            self.fewer_s += gone * (self._lines < self._live_lines)
+            self.more_s += gone * (self._lines > self.live_lines)
+            self.fewer_s += gone * (self._lines < self.live_lines)
         self._asked_at = now
-        self._live_lines = question.in_air + question.said.dial
-        self._lines = question.in_air + decision.dial
-        self.decision = decision
+        self.live_lines = question.in_air + question.said.dial
+        self._lines = in_air + decision.dial
+        self._wanted, self.decision = decision.dial, decision
+
+    def _its(self, pacer: Shadow, event: CallEvent) -> bool:
+        """Whether the shadow is told: of a call that it would not have placed it only hears that it is over.
+
+        The books, which are the campaign's, count the call in any case.
+        """
+        call = event.call
+        if event.stage is CallStage.DIALED:
+            if self._wanted > 0:
+                self._wanted -= 1
+            else:
+                self._not_its.add(call)
+        if call not in self._not_its:
+            return True
+        if event.stage not in SETTLED:
+            return False
+        self._not_its.discard(call)
+        if event.stage is CallStage.CONNECTED:
+            pacer.ledger.connected(event.at)
+        elif event.stage is CallStage.ABANDONED:
+            pacer.ledger.abandoned(event.at)
+        elif event.stage is CallStage.HUNG_UP:
+            pacer.ledger.hung_up(event.at)
+        return True
 
     def _fail(self) -> None:
         self.faults += 1
@@ -125,4 +153,6 @@ class Watch:
 
     def _rest(self) -> None:
         self._pacer = self.decision = self._asked_at = None
+        self._wanted = 0
         self._pending.clear()
+        self._not_its.clear()

@@ -56,6 +56,50 @@ def test_a_shadow_with_a_higher_ratio_wants_more_lines_and_the_campaign_dials_as
     assert shadow.faults == 0
 
 
+def test_a_shadow_that_dials_less_wants_fewer_lines_than_it_sees_in_the_air() -> None:
+    """Of the calls in the air it has those that it wanted, too; so it wants as few as the campaign alone would dial."""
+    busy = World(config(target=1.0, mode="ratio", ratio=3.0, shadow=Shadow(mode="progressive")))
+    a_day(busy)
+    shadow = busy.core.campaigns[CAMPAIGN].shadow
+    assert shadow.line_s < 0.7 * shadow.live_line_s
+    assert shadow.fewer_s > 10 * shadow.more_s
+    world = World(config(target=1.0, mode="ratio", ratio=3.0, shadow=Shadow(mode="progressive")))
+    world.seat(1)
+    assert ask(world).dial == 3
+    first, second, third = world.dial(3)
+    ask(world)
+    shadow = world.core.campaigns[CAMPAIGN].shadow
+    assert (shadow.lines, shadow.live_lines) == (1, 3)
+    world.hang_up(f"zdc-{second}", 17)  # none of its
+    ask(world)
+    assert (shadow.lines, shadow.live_lines) == (1, 3)
+    world.hang_up(f"zdc-{first}", 17)  # its own: it takes the next one that the campaign dials
+    ask(world)
+    [fourth] = world.dial(1)
+    world.hang_up(f"zdc-{third}", 17)
+    ask(world)
+    assert shadow.lines == 1
+    world.answer(f"zdc-{fourth}")
+    world.join_all()
+    ask(world)
+    assert shadow.lines == 0
+
+
+def test_people_it_would_not_have_called_count_in_its_books_as_well() -> None:
+    world = World(config(target=1.0, mode="ratio", ratio=4.0, shadow=Shadow(mode="predictive", target=0.5)))
+    world.seat(1)
+    ask(world)
+    for call in world.dial(3):
+        world.answer(f"zdc-{call}")
+    world.join_all()
+    world.pass_time(3.0)
+    ask(world)
+    campaign = world.core.campaigns[CAMPAIGN]
+    assert campaign.counts.abandoned == 2
+    assert campaign.shadow.decision is not None
+    assert campaign.shadow.decision.why["abandon_rate"] == round(campaign.ledger.rate, 4) == 0.6667
+
+
 def test_a_shadow_that_changes_nothing_wants_what_the_campaign_wants() -> None:
     world = World(config(target=1.0, mode="ratio", ratio=2.0, shadow=Shadow()))
     a_day(world)
@@ -142,7 +186,7 @@ def test_seconds_without_a_question_are_nobodys() -> None:
 
 
 def test_learning_of_others_abandons_is_left_out_and_all_else_goes_on() -> None:
-    """Its limit stays put while the campaign's own falls with each abandoned call; answers are learned alike."""
+    """Its limit stays put while the campaign's own falls with each abandoned call; answers are learned."""
     world = World(config(target=0.03, mode="ratio", ratio=2.0, shadow=Shadow(mode=Mode.PREDICTIVE.value)))
     for user in range(1, 3):
         world.seat(user)
@@ -161,4 +205,4 @@ def test_learning_of_others_abandons_is_left_out_and_all_else_goes_on() -> None:
     counts = world.core.campaigns[CAMPAIGN].counts
     assert counts.abandoned > 20
     assert shadow.decision.why["risk_limit"] == before
-    assert float(shadow.decision.why["answer_share"]) > 0.7
+    assert float(shadow.decision.why["answer_share"]) > 0.6
