@@ -97,7 +97,11 @@ WHERE v.change = ANY(:changes)
 """)
 
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
-MOST_PICKED = 2_000
+MOST_PICKED, SPARE, LEAST_SHARE = (
+    2_000,
+    20,
+    0.05,
+)  # as many as are missing, by the share that the rules permitted
 MOST_BASES = 10_000
 RELOOK = timedelta(
     hours=1
@@ -122,7 +126,7 @@ class Hopper:
         """Up to `limit` leads that may be called at `now`, leased for five minutes.
 
         The rules are asked about each lead that is picked. What they refuse is put off for as long as they say, so it
-        is not picked again; while they refuse, more is picked, up to :data:`ROUNDS` times.
+        is not picked again; for what they refuse others are picked, up to :data:`ROUNDS` times.
         """
         leads: list[Lead] = []
         with self._engine.begin() as connection:
@@ -138,10 +142,12 @@ class Hopper:
                     break
                 values = {"campaign": campaign_id, "now": now, "zones": open_now, "limit": wanted}
                 picked = connection.execute(PICK, values).scalars().all()
-                leads += self._lease_permitted(connection, picked, limit - len(leads), terms, now)
+                permitted = self._lease_permitted(connection, picked, limit - len(leads), terms, now)
+                leads += permitted
                 if len(picked) < wanted:
                     break
-                wanted = min(MOST_PICKED, 2 * wanted)
+                share = max(len(permitted) / len(picked), LEAST_SHARE)
+                wanted = min(MOST_PICKED, int((limit - len(leads)) / share) + SPARE)
         return leads
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int:

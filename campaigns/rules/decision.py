@@ -16,6 +16,7 @@ from campaigns.values import Permit, Refusal, RefusalReason
 
 DAY, HOURS_24 = timedelta(days=1), timedelta(hours=24)
 DAYS_30 = timedelta(days=30, hours=1)  # thirty calendar days, one of which may have 25 hours
+LONGEST_DAY = timedelta(hours=50)  # what lies further back is of another day: none has more than 25 hours
 ROUNDS = 1_000  # of asking when: each ends later than the one before
 
 
@@ -167,20 +168,18 @@ def consent_of(facts: Facts, now: datetime) -> int | None:
 def _caps_reached(
     facts: Facts, terms: Terms, regions: Sequence[RegionTerms], now: datetime
 ) -> Iterator[Refusal]:
-    number = facts.called
-    here = _only(number, facts.campaign_id, facts.attempts)
-    asked = [
-        ("this number", terms.number, number),
-        ("this number by this campaign", terms.number_here, here),
-        *((f"this number, in {region.code}", region.number, number) for region in regions),
-    ]
-    customer = facts.customer or number
+    number, mine = facts.called, facts.customer or facts.called
     life = facts.attempts if facts.customer_attempts is None else facts.customer_attempts
+    asked = [("this number", terms.number, number)]
+    asked += [(f"this number, in {region.code}", region.number, number) for region in regions]
+    if terms.number_here != NO_CAPS:
+        here = _only(number, facts.campaign_id, facts.attempts)
+        asked.append(("this number by this campaign", terms.number_here, here))
     if facts.customer is not None or terms.customer != terms.number:
-        asked.append(("this customer", terms.customer, customer))
-    if facts.customer is not None or life != facts.attempts or terms.customer_here != terms.number_here:
-        theirs = _only(customer, facts.campaign_id, life)
-        asked.append(("this customer by this campaign", terms.customer_here, theirs))
+        asked.append(("this customer", terms.customer, mine))
+    if terms.customer_here != NO_CAPS:
+        here = _only(mine, facts.campaign_id, life)
+        asked.append(("this customer by this campaign", terms.customer_here, here))
     for whom, caps, called in asked:
         if caps != NO_CAPS:
             yield from _cap_reached(facts, whom, caps, called, now)
@@ -217,7 +216,7 @@ def _cap_reached(facts: Facts, whom: str, caps: Caps, called: Called, now: datet
 
 def _day_free(calls: Sequence[datetime], zone: str, cap: int, now: datetime) -> datetime:
     """When a day's cap lets go in a zone: `now`, or the first instant of the day after the call that reached it."""
-    if len(calls) < cap:
+    if len(calls) < cap or calls[-cap] < now - LONGEST_DAY:
         return now
     here = calendar.zone(zone)
     full = sorted(at.astimezone(here).date() for at in calls)[-cap]

@@ -15,8 +15,11 @@ ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 
 # A lead and its number, and what bars it. Each part is a probe of a primary key or of `consent_of_number`: the cost
 # does not depend on how long the do-not-call lists or the history are. OFFSET 0 keeps the planner to that when its
-# statistics are old, as after a load. `dnc_prefix` is asked for each beginning of the number, with two digits or more.
-FACTS = """
+# statistics are old, as after a load.
+BEGINNINGS = ", ".join(
+    f"left(n.e164, {length})" for length in range(3, 17)
+)  # two digits, to all of the longest number
+FACTS = f"""
 SELECT l.id AS lead_id, l.lease, l.lease_owner, l.campaign_id, l.customer_id, l.region, l.zones, l.open, l.next_at,
     n.id AS number_id, n.e164, n.attempts, v.change, x.until AS locked_until, x.reason AS lock, b.entries AS dnc,
     s.entries AS consents, k.at AS called_at, k.campaigns AS called_by, k.life, c.at AS customer_at,
@@ -35,8 +38,8 @@ LEFT JOIN LATERAL (
         SELECT d.layer, d.e164 AS pattern, d.source, d.reason, d.expires_at FROM dnc d
         WHERE d.e164 = n.e164 AND d.campaign_id IN (0, l.campaign_id)
         UNION ALL
-        SELECT p.layer, p.prefix || '…', p.source, p.reason, p.expires_at FROM generate_series(3, length(n.e164)) i
-        JOIN dnc_prefix p ON p.prefix = left(n.e164, i) AND p.campaign_id IN (0, l.campaign_id)
+        SELECT p.layer, p.prefix || '…', p.source, p.reason, p.expires_at FROM dnc_prefix p
+        WHERE p.prefix = ANY(ARRAY[{BEGINNINGS}]) AND p.campaign_id IN (0, l.campaign_id)
     ) e
 ) b ON true
 LEFT JOIN LATERAL (
