@@ -3,8 +3,7 @@
 What an erasure leaves: attempts, codes of dispositions and leads as rows without a person, so that reports and
 accounts still add up; an entry on the do-not-call list, a lock-out, and for a month the count of calls, since only they
 keep the next list from calling the person again; a consent, since it is what made calls lawful; and a line in the
-audit log that names nobody.
-A legal hold on the person, or on a campaign that called them, beats it.
+audit log that names nobody. A legal hold on the person, or on a campaign that called them, beats it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 SETTLED = timedelta(
     days=1
-)  # after the last call: longer than wrap-up, and than a journal that waits for the database
+)  # after the last call: longer than wrap-up, and than a journal waits for the database
 LONGEST_CAP = timedelta(days=31)  # caps look back 30 days
 UNCAPPED = "(cardinality(at) = 0 OR at[cardinality(at)] < :caps)"  # no cap looks so far back
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,10 +38,12 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 LEADS_OF_NUMBER = text("""
 SELECT DISTINCT lead_id FROM number WHERE campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND e164 = :e164
 """)
-LEADS_OF_CUSTOMER = text("SELECT id FROM lead WHERE customer_id = :customer")
+LEADS_OF_CUSTOMERS = text("SELECT id FROM lead WHERE customer_id = ANY(:customers)")
 NUMBERS = text("SELECT DISTINCT e164 FROM number WHERE lead_id = ANY(:leads) AND e164 NOT LIKE 'erased:%'")
 CUSTOMERS = text("SELECT DISTINCT customer_id FROM lead WHERE id = ANY(:leads) AND customer_id IS NOT NULL")
-KNOWN_NUMBERS = text("SELECT DISTINCT e164 FROM archived_number WHERE customer_id = :customer")
+KNOWN = text(
+    "SELECT e164, customer_id FROM archived_number WHERE e164 = :e164 OR customer_id = ANY(:customers)"
+)
 
 TOLD = {
     "leads": """SELECT l.*, c.name AS campaign, i.name AS list, i.source, i.imported_at FROM lead l
@@ -107,21 +108,22 @@ class Erased:
 
 
 def find(engine: Engine, number: str = "", customer: str = "") -> Person:
-    """Whom a number (E.164) or a customer's id stands for; what is live is looked up, the archive takes the rest."""
+    """Whom a number (E.164) or a customer's id stands for, as far as the database knows.
+
+    By a number: the customers that it belongs to, with all their leads and numbers. Of a number that several people
+    share they are all found.
+    """
     with engine.connect() as connection:
-        leads = (
-            connection.execute(LEADS_OF_NUMBER, {"e164": number})
-            if number
-            else connection.execute(LEADS_OF_CUSTOMER, {"customer": customer})
-        )
-        values = {"leads": sorted(leads.scalars()), "customer": customer}
+        values: dict[str, Any] = {"e164": number, "customers": [customer] if customer else []}
+        values["leads"] = list(connection.execute(LEADS_OF_NUMBER, values).scalars()) if number else []
+        customers = {*values["customers"], *connection.execute(CUSTOMERS, values).scalars()}
+        customers |= {row.customer_id for row in connection.execute(KNOWN, values) if row.customer_id}
+        values["customers"] = sorted(customers)
+        leads: set[int] = {*values["leads"], *connection.execute(LEADS_OF_CUSTOMERS, values).scalars()}
+        values["leads"] = sorted(leads)
         e164s = {number} - {""} | set(connection.execute(NUMBERS, values).scalars())
-        customers = {customer} - {""}
-        if number:
-            customers |= set(connection.execute(CUSTOMERS, values).scalars())
-        else:
-            e164s |= set(connection.execute(KNOWN_NUMBERS, values).scalars())
-    return Person(tuple(values["leads"]), tuple(sorted(e164s)), tuple(sorted(customers)))
+        e164s |= {row.e164 for row in connection.execute(KNOWN, values)}
+    return Person(tuple(sorted(leads)), tuple(sorted(e164s)), tuple(sorted(customers)))
 
 
 def export(engine: Engine, history: History, person: Person, who: str, at: datetime) -> dict[str, Any]:

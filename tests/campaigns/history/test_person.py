@@ -94,6 +94,23 @@ def test_an_erased_person_is_nowhere_and_every_count_stays(db: Engine, tmp_path:
     past.check()
 
 
+def test_a_customer_on_two_lists_is_one_person(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path, leads=5)
+    other = Past(db, tmp_path / "none", leads=5, name="summer")
+    with db.begin() as connection:  # the same customer, by another number
+        connection.execute(
+            text(
+                "UPDATE lead SET customer_id = 'X' WHERE id IN (SELECT lead_id FROM number "
+                "WHERE (campaign_id, e164) IN ((:spring, :one), (:summer, :two)))"
+            ),
+            {"spring": past.campaign, "one": number(1), "summer": other.campaign, "two": number(4)},
+        )
+    by_number = persons.find(db, number=number(4))
+    assert persons.find(db, customer="X").e164s == (number(1), number(4))
+    assert number(1) in by_number.e164s and "X" in by_number.customer_ids
+    assert len(by_number.lead_ids) == 3  # hers by either number, and who else has the second
+
+
 def test_an_objection_outlives_the_erasure(db: Engine, tmp_path: Path) -> None:
     past = Past(db, tmp_path)
     with db.begin() as connection:
