@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError
 from campaigns.numbers import NotANumber, number_of
+from campaigns.rules.held import let_numbers_go
 
 GIVE = text("""
 INSERT INTO consent (e164, source, given_at, expires_at)
@@ -89,7 +90,9 @@ class ConsentStore:
         numbers, sources, given, expires = map(list, zip(*rows, strict=True))
         values = {"numbers": numbers, "sources": sources, "given": given, "expires": expires}
         with self._engine.begin() as connection:
-            return connection.execute(GIVE, values).scalars().all()
+            new = connection.execute(GIVE, values).scalars().all()
+            let_numbers_go(connection, numbers)
+            return new
 
 
 def _instant(cells: Sequence[str], at: int) -> datetime:

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError
 from campaigns.numbers import NotANumber, patterns_of
+from campaigns.rules.held import let_numbers_go, let_prefix_go
 from campaigns.values import DNC_LAYERS
 
 CHUNK = 200_000  # rows of one transaction: a load that is cut short keeps what went in, and is done again
@@ -43,7 +44,8 @@ REMOVE = {
 }
 OUTDATED = {
     p: text(
-        f"DELETE FROM {t} WHERE layer = :layer AND campaign_id = :campaign AND source = :source AND load_id < :load"
+        f"DELETE FROM {t} WHERE layer = :layer AND campaign_id = :campaign AND source = :source AND load_id < :load "
+        f"RETURNING {c}"
     )
     for p, (t, c) in TABLES.items()
 }
@@ -134,7 +136,12 @@ class DncStore:
         found, prefix = patterns_of(pattern, region)
         with self._engine.begin() as connection:
             values = {"patterns": list(found), "layer": layer, "campaign": campaign_id}
-            return connection.execute(REMOVE[prefix], values).rowcount
+            gone = connection.execute(REMOVE[prefix], values).rowcount
+            if not prefix:
+                let_numbers_go(connection, found)
+            for each in found if prefix else ():
+                let_prefix_go(connection, each)
+            return gone
 
     def check(self, number: str) -> Sequence[Entry]:
         """Every entry that a number in E.164 falls under, in whichever campaign's layer, ended ones too."""
@@ -171,7 +178,13 @@ class DncStore:
         with self._engine.begin() as connection:
             if replace and loaded.entries:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))  # a scan of all that is there
-                loaded.outdated = sum(connection.execute(each, values).rowcount for each in OUTDATED.values())
+                for prefix, each in OUTDATED.items():
+                    gone = connection.execute(each, values).scalars().all()
+                    loaded.outdated += len(gone)
+                    if not prefix:
+                        let_numbers_go(connection, gone)
+                    for beginning in gone if prefix else ():
+                        let_prefix_go(connection, beginning)
             connection.execute(
                 END_LOAD, {"entries": loaded.entries, "at": datetime.now(UTC), "load": values["load"]}
             )

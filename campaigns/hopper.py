@@ -17,6 +17,7 @@ from campaigns.ids import leased_at, new_call_id
 from campaigns.rules import facts
 from campaigns.rules.basis import Basis, bases_on_record, basis_of
 from campaigns.rules.decision import DAYS_30, Facts, consent_of, may_call
+from campaigns.rules.held import HOLD_BACK
 from campaigns.rules.terms import Terms, terms_of
 from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
 
@@ -34,19 +35,10 @@ LIMIT :limit
 FOR UPDATE SKIP LOCKED
 """)
 LEASE = text("""
-UPDATE lead l SET lease = g.lease, lease_owner = :owner, lease_until = :until
+UPDATE lead l SET lease = g.lease, lease_owner = :owner, lease_until = :until, ready_at = NULL
 FROM unnest(CAST(:ids AS uuid[]), CAST(:leads AS bigint[])) AS g (lease, lead) WHERE l.id = g.lead
 RETURNING l.id, l.list_id, l.name, l.attributes
 """)
-# What the rules refuse goes back, not to come again before it may be called; or never, when it may not be.
-HELD = text("""
-UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, next_at = GREATEST(l.next_at, h.until),
-    open = l.open AND h.open
-FROM unnest(CAST(:leads AS bigint[]), CAST(:untils AS timestamptz[]), CAST(:opens AS boolean[]))
-    AS h (lead, until, open)
-WHERE l.id = h.lead
-""")
-
 RENEW = text(
     "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
 )
@@ -103,9 +95,9 @@ MOST_PICKED, SPARE, LEAST_SHARE = (
     0.05,
 )  # as many as are missing, by the share that the rules permitted
 MOST_BASES = 10_000
-RELOOK = timedelta(
-    hours=1
-)  # when a lead comes again that waits for something other than time, such as a consent
+# When a lead comes again that waits for something other than time.
+RELOOK, NOT_AT_ALL = timedelta(hours=1), timedelta()
+WAITING = frozenset({RefusalReason.CONSENT, RefusalReason.WINDOW})
 NEVER = frozenset(
     {RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE}
 )  # without an instant at which they end
@@ -294,16 +286,12 @@ class Hopper:
         """Give refused leads back, not before the rules may permit them; those that they never will are closed."""
         if not refused:
             return
-        never = [r.until is None and r.reason in NEVER for _, r in refused]
         values = {
             "leads": [lead_id for lead_id, _ in refused],
-            "untils": [
-                r.until or (now if done else now + RELOOK)
-                for (_, r), done in zip(refused, never, strict=True)
-            ],
-            "opens": [not done for done in never],
+            "untils": [r.until or now + (RELOOK if r.reason in WAITING else NOT_AT_ALL) for _, r in refused],
+            "opens": [r.until is not None or r.reason not in NEVER for _, r in refused],
         }
-        connection.execute(HELD, values)
+        connection.execute(HOLD_BACK, values)
 
     def _record(
         self,

@@ -20,6 +20,7 @@ from campaigns.records import (
     OptedOut,
     SeatChanged,
 )
+from campaigns.rules.held import LET_GO
 
 Rows = Sequence[tuple[int, AnyRecord]]
 
@@ -75,6 +76,13 @@ JOIN number n ON n.id = a.number_id JOIN lead l ON l.id = a.lead_id
     WHERE a.outcome IS NULL GROUP BY p.party
 ) c WHERE k.party = c.party
 """
+# Others of its leads that waited because of it.
+LET_GO_AGAIN = f"""
+{LET_GO} AND id IN (SELECT o.lead_id FROM (VALUES %s) AS v (call_id, leased_at)
+    JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+    JOIN number n ON n.id = a.number_id
+    JOIN number o ON o.e164 = n.e164 AND o.campaign_id = ANY(ARRAY(SELECT id FROM campaign)))
+"""
 # The lead's next state. A disposition that came first has the last word.
 RECYCLED = """
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
@@ -114,7 +122,7 @@ ON CONFLICT (call_id, leased_at) DO UPDATE SET user_id = excluded.user_id, code 
 """
 # The verdict on a call that is over already; not on one of a later attempt.
 JUDGED = """
-UPDATE lead l SET open = NOT v.final, next_at = COALESCE(v.retry_at, l.next_at)
+UPDATE lead l SET open = NOT v.final, next_at = COALESCE(v.retry_at, l.ready_at, l.next_at), ready_at = NULL
 FROM (VALUES %s) AS v (call_id, retry_at, final)
 WHERE l.last_call = v.call_id AND l.lease IS NULL AND (v.final OR v.retry_at IS NOT NULL)
 """
@@ -268,6 +276,7 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     undone = [_key(r) for r in ended if not r.dialed]
     put(UNCOUNTED, undone, ID, TIME)
     put(UNCALLED, undone, ID, TIME)
+    put(LET_GO_AGAIN, undone, ID, TIME)
     put(
         ENDED,
         [

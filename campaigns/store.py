@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignConfig, ConfigError, parse
+from campaigns.rules.held import let_campaign_go
 
 CURRENT = text("""
 SELECT c.id, c.name, v.version, v.change, v.text FROM campaign c
@@ -90,6 +91,8 @@ class CampaignStore:
             row = connection.execute(ADD, {"name": config.name}).one()
             values = {"campaign": row.id, "version": row.version, "text": source, "who": who, "at": at}
             change = connection.execute(VERSION, values).scalar_one()
+        if row.version > 1:  # what the last version's rules held back may be let go by these
+            let_campaign_go(self._engine, row.id)
         return Applied(row.id, row.version, change, config)
 
     def newer_than(self, change: int) -> Sequence[Applied | Unreadable]:

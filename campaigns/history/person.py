@@ -70,7 +70,9 @@ BEGUN = text("""
 INSERT INTO erasure (reference, asked_by, asked_at, e164s, customer_ids, lead_ids)
 VALUES (:reference, :who, :at, :e164s, :customers, :leads) RETURNING id
 """)
-CLOSED = text("UPDATE lead SET open = false WHERE id = ANY(:leads)")  # from here on nobody calls them
+CLOSED = text(
+    "UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)"
+)  # from here on nobody calls them
 UNDONE = text("SELECT * FROM erasure WHERE done_at IS NULL ORDER BY id")
 DONE = text(
     "UPDATE erasure SET done_at = :at, e164s = NULL, customer_ids = NULL, lead_ids = NULL WHERE id = :id"
@@ -83,7 +85,7 @@ LIVE = {
     "callbacks": "DELETE FROM callback WHERE lead_id = ANY(:leads)",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
-        open = false WHERE id = ANY(:leads)""",
+        open = false, ready_at = NULL WHERE id = ANY(:leads)""",
     "calls_counted": f"DELETE FROM called WHERE party = ANY(:parties) AND {UNCAPPED}",
     "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "lifted_holds": """UPDATE legal_hold SET e164 = CASE WHEN e164 IS NOT NULL THEN 'erased' END,

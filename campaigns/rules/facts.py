@@ -20,7 +20,8 @@ BEGINNINGS = ", ".join(
     f"left(n.e164, {length})" for length in range(3, 17)
 )  # two digits, to all of the longest number
 FACTS = f"""
-SELECT l.id AS lead_id, l.lease, l.lease_owner, l.campaign_id, l.customer_id, l.region, l.zones, l.open, l.next_at,
+SELECT l.id AS lead_id, l.lease, l.lease_owner, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
+    COALESCE(l.ready_at, l.next_at) AS next_at,
     n.id AS number_id, n.e164, n.attempts, v.change, x.until AS locked_until, x.reason AS lock, b.entries AS dnc,
     s.entries AS consents, k.at AS called_at, k.campaigns AS called_by, k.life, c.at AS customer_at,
     c.campaigns AS customer_by, c.life AS customer_life

@@ -72,6 +72,10 @@ def test_every_layer_holds_a_lead_back_and_lets_it_go_when_it_ends(db: Engine) -
     assert [lead.number for lead in campaign.lease(9, later(hours=2))] == ["+8613800000001"]
     assert [lead.number for lead in campaign.lease(9, later(days=1))] == [number]
     assert campaign.hopper.left(campaign.id) == 3  # the others are closed: they will never be called
+    dnc.remove("+8613800000002*")
+    assert [lead.number for lead in campaign.lease(9)] == [
+        "+8613800000002"
+    ]  # unless they are taken off the list
 
 
 def test_an_entry_that_comes_between_lease_and_dial_is_seen(db: Engine) -> None:

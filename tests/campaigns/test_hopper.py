@@ -7,10 +7,12 @@ from time import monotonic
 
 from sqlalchemy import Engine, text
 
+from campaigns.dnc import DncStore, Layer
 from campaigns.hopper import PICK, Hopper
 from campaigns.ids import leased_at
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, OptedOut
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
+from campaigns.why import Explainer
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
 
 
@@ -204,6 +206,41 @@ def test_calls_to_a_number_are_counted_over_campaigns(db: Engine) -> None:
     assert waits.lease(at=later(hours=3)) == []
     assert waits.one("SELECT next_at FROM lead WHERE campaign_id = :c", c=waits.id)[0] == later(hours=12)
     assert len(waits.lease(at=later(hours=22))) == 1  # tomorrow
+
+
+def test_new_rules_let_go_what_the_old_ones_held_back_and_the_retry_delay_stays(db: Engine) -> None:
+    tight = "[rules]\nattempts = 1\n[rules.number]\nday = 1\n"
+    campaign = Campaign(db, leads=2, more=tight)
+    first, second = campaign.lease(2)
+    campaign.dial([first, second])
+    for lead in (first, second):
+        busy = AttemptEnded(at=NOON, call_id=lead.call_id, outcome="busy", retry_at=later(minutes=15))
+        campaign.record(busy)
+    assert campaign.lease(2, later(minutes=15)) == [] and campaign.hopper.left(campaign.id) == 0
+    campaign.store.apply(CONFIG + "[rules.number]\nday = 2\n", "test", "tester", later(minutes=16))
+    assert campaign.hopper.left(campaign.id) == 2
+    assert campaign.lease(2, later(minutes=14)) == []
+    assert len(campaign.lease(2, later(minutes=16))) == 2
+
+
+def test_a_lead_that_waits_for_a_rule_is_told_that_rule_and_no_delay_of_its_own(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    [lead] = campaign.lease()
+    DncStore(db).add(lead.number, Layer("company", "x"), NOON, expires_at=later(hours=1))
+    campaign.hopper.authorize([Ask(lead.call_id, "main")], NOON)
+    [why] = Explainer(db).number(lead.number, NOON)
+    assert [reason.reason for reason in why.reasons] == ["dnc"] and why.next_at == later(hours=1)
+    DncStore(db).remove(lead.number)
+    assert len(campaign.lease(at=later(minutes=1))) == 1
+
+
+def test_a_stopped_campaigns_leads_come_again_as_soon_as_it_runs(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    [lead] = campaign.lease()
+    campaign.store.apply(CONFIG.replace("true", "false"), "test", "tester", NOON)
+    campaign.hopper.authorize([Ask(lead.call_id, "main")], NOON)
+    campaign.store.apply(CONFIG, "test", "tester", NOON)
+    assert len(campaign.lease()) == 1
 
 
 def test_a_call_that_no_switch_took_counts_for_no_cap(db: Engine) -> None:

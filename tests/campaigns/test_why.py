@@ -88,7 +88,7 @@ def put(db: Engine, campaign: Campaign, leads: list[dict[str, Any]]) -> None:
             number = f"+8613800{n:06d}"
             run(
                 """UPDATE lead SET zones = :zones, region = :region, customer_id = :customer, open = :open,
-                lease = NULL, next_at = COALESCE(:next, '-infinity'::timestamptz) WHERE id =
+                lease = NULL, ready_at = NULL, next_at = COALESCE(:next, '-infinity'::timestamptz) WHERE id =
                 (SELECT lead_id FROM number WHERE e164 = :number)""",
                 zones=each["zones"], region=each["region"], customer=each["customer"], open=each["open"],
                 next=each["next_at"], number=number,
