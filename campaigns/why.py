@@ -29,7 +29,9 @@ SELECT c.id, v.change, COALESCE((SELECT sum(accepted) FROM list WHERE campaign_i
 FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version WHERE c.name = :name
 """)
 NAMES = text("SELECT id, name FROM campaign WHERE id = ANY(:ids)")
-ALL_OF = text("SELECT DISTINCT lead_id FROM number WHERE campaign_id = :campaign")
+ALL_OF = text("""
+SELECT DISTINCT lead_id FROM (SELECT lead_id FROM number WHERE campaign_id = :campaign LIMIT :most) n
+""")
 # Whole pages of the table, picked at random: the time goes by the size of the sample, and not by that of the table.
 SOME_OF = text("SELECT id FROM lead TABLESAMPLE SYSTEM (:percent) WHERE campaign_id = :campaign LIMIT :most")
 
@@ -183,16 +185,25 @@ class Explainer:
             if row is None:
                 raise NoSuchLead(f"there is no campaign {name!r}")
             terms = self._known.of(connection, [row.change])[row.change]
-            leads = self._looked_at(connection, row.id, row.leads)
+            leads = connection.execute(ALL_OF, {"campaign": row.id, "most": EXACT + 1}).scalars().all()
+            total = len(leads)
+            if total > EXACT:
+                total = max(row.leads, total)
+                values = {
+                    "campaign": row.id,
+                    "percent": min(100.0, 100.0 * SAMPLE / total),
+                    "most": 2 * SAMPLE,
+                }
+                leads = connection.execute(SOME_OF, values).scalars().all()
             tally = _Tally()
             for each, about in self._facts(connection, leads):
                 tally.take(each, about, terms, at)
-        scale = row.leads / len(leads) if leads and len(leads) < row.leads else 1.0
+        scale = total / len(leads) if leads else 1.0
         whens = [when for when in tally.asked if when is not None]
         return CampaignWhy(
             campaign=name,
             at=at,
-            leads=row.leads,
+            leads=total,
             looked_at=len(leads),
             done=round(tally.done * scale),
             in_hand=round(tally.in_hand * scale),
@@ -208,12 +219,6 @@ class Explainer:
         )
 
     # --- within -----------------------------------------------------------------------------------------------
-
-    def _looked_at(self, connection: Connection, campaign_id: int, leads: int) -> Sequence[int]:
-        if leads <= EXACT:
-            return connection.execute(ALL_OF, {"campaign": campaign_id}).scalars().all()
-        values = {"campaign": campaign_id, "percent": min(100.0, 100.0 * SAMPLE / leads), "most": 2 * SAMPLE}
-        return connection.execute(SOME_OF, values).scalars().all()
 
     def _facts(self, connection: Connection, leads: Sequence[int]) -> Iterator[tuple[Row[Any], Facts]]:
         """A row and its facts for each lead: for the first number of it that there is."""
