@@ -70,9 +70,8 @@ BEGUN = text("""
 INSERT INTO erasure (reference, asked_by, asked_at, e164s, customer_ids, lead_ids)
 VALUES (:reference, :who, :at, :e164s, :customers, :leads) RETURNING id
 """)
-CLOSED = text(
-    "UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)"
-)  # from here on nobody calls them
+# From here on nobody calls them.
+CLOSED = text("UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)")
 UNDONE = text("SELECT * FROM erasure WHERE done_at IS NULL ORDER BY id")
 DONE = text(
     "UPDATE erasure SET done_at = :at, e164s = NULL, customer_ids = NULL, lead_ids = NULL WHERE id = :id"
