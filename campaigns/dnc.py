@@ -21,6 +21,7 @@ from campaigns.values import DNC_LAYERS
 CHUNK = 200_000  # rows of one transaction: a load that is cut short keeps what went in, and is done again
 SHOWN = 20  # of the rows that are no number
 MAX_LINE = 4_096  # characters
+WRONG_SHARE = 0.01  # of a new version's lines
 
 _ENTRY = """
 INSERT INTO {table} ({column}, layer, campaign_id, source, reason, at, expires_at, load_id) {rows}
@@ -156,7 +157,8 @@ class DncStore:
         """Load a file of numbers, prefixes and ranges, one a line, with reason and end as further columns of a CSV.
 
         With `replace`, entries of an earlier load of the same source that are not in this file go, once all of it is
-        in. Raises :class:`DncError`.
+        in; none goes when more than one line in a hundred is no number: it may be another file than was meant. Raises
+        :class:`DncError`.
         """
         loaded = Loaded()
         values: dict[str, Any] = {
@@ -176,7 +178,8 @@ class DncStore:
         except OSError as fault:
             raise DncError(f"{path}: can't be read: {fault.strerror}") from fault
         with self._engine.begin() as connection:
-            if replace and loaded.entries:
+            sound = loaded.entries > 0 and loaded.rejected <= WRONG_SHARE * loaded.entries
+            if replace and sound:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))  # a scan of all that is there
                 for prefix, each in OUTDATED.items():
                     gone = connection.execute(each, values).scalars().all()
@@ -187,6 +190,12 @@ class DncStore:
                         let_prefix_go(connection, beginning)
             connection.execute(
                 END_LOAD, {"entries": loaded.entries, "at": datetime.now(UTC), "load": values["load"]}
+            )
+        if replace and not sound:
+            line, why = loaded.rejects[0] if loaded.rejects else (0, "there is none")
+            raise DncError(
+                f"{path}: {loaded.rejected} lines are no numbers, {loaded.entries} are in, and nothing was taken off; "
+                f"line {line}: {why}"
             )
         return loaded
 

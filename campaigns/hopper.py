@@ -89,18 +89,14 @@ WHERE v.change = ANY(:changes)
 """)
 
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
-MOST_PICKED, SPARE, LEAST_SHARE = (
-    2_000,
-    20,
-    0.05,
-)  # as many as are missing, by the share that the rules permitted
-MOST_BASES = 10_000
+# As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
+MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
+MOST_BASES, MOST_VERSIONS = 10_000, 1_000  # kept in memory
 # When a lead comes again that waits for something other than time.
 RELOOK, NOT_AT_ALL = timedelta(hours=1), timedelta()
 WAITING = frozenset({RefusalReason.CONSENT, RefusalReason.WINDOW})
-NEVER = frozenset(
-    {RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE}
-)  # without an instant at which they end
+# What closes a lead, where there is no instant at which it ends.
+NEVER = frozenset({RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE})
 REMEMBERED = DAYS_30 + timedelta(days=1)  # how long the calls to a party are kept one by one
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
@@ -338,12 +334,12 @@ class KnownTerms:
 
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
-        missing = set(changes) - self._terms.keys()
+        known, missing = self._terms, set(changes) - self._terms.keys()
         if missing:
-            if len(self._terms) > 1_000:
-                self._terms = {}
-                missing = set(changes)
+            if len(known) > MOST_VERSIONS:
+                known, missing = {}, set(changes)
             for row in connection.execute(VERSIONS, {"changes": list(missing)}):
                 config = parse(row.text, f"campaign {row.name}, version {row.version}")
-                self._terms[row.change] = terms_of(config.rules, config.running)
-        return self._terms
+                known[row.change] = terms_of(config.rules, config.running)
+            self._terms = known
+        return known

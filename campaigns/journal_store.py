@@ -62,6 +62,7 @@ UPDATE number n SET attempts = n.attempts - c.calls FROM (
     WHERE a.outcome IS NULL GROUP BY a.number_id
 ) c WHERE n.id = c.number_id
 """
+# The same for the calls to its number and its customer.
 UNCALLED = """
 UPDATE called k SET life = k.life - c.calls, (at, campaigns) = (
     SELECT COALESCE(array_agg(u.t ORDER BY u.o), ARRAY[]::timestamptz[]),

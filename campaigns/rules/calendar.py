@@ -102,11 +102,13 @@ class Hours:
         yield from clock_changes(name, start)  # a time that it never shows is passed here
 
     def _remembered(self, key: Any, find: Callable[[], T]) -> T:
-        if key not in self._known:
+        try:
+            return self._known[key]
+        except KeyError:
             if len(self._known) > 20_000:
-                self._known.clear()
-            self._known[key] = find()
-        return self._known[key]
+                self._known.clear()  # another thread may be reading: what it wants is found anew
+            found = self._known[key] = find()
+            return found
 
 
 def kinds_of(calendar: str, day: date) -> tuple[str | None, ...]:

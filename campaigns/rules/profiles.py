@@ -56,6 +56,9 @@ def _state(
     )
 
 
+# Hours and days up to Oklahoma's are those of a public chart of 2025-11-01 (dropcowboy.com/state-compliance), the caps
+# of Florida and Oklahoma those of clickpointsoftware.com's (2025-07). The sections named, Maryland's cap, Texas and
+# Washington are from general knowledge and were not read: check them. Other states have rules too, and are not here.
 US_STATES = (
     # Ala. Public Service Commission's telephone solicitation rules: 8 to 20 o'clock, none on Sundays and holidays
     _state("AL", "205 251 256 334 659 938", _every_day(8, 20, _NOT_SUNDAY), holidays=True),

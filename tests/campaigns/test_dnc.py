@@ -124,6 +124,17 @@ def test_a_list_is_loaded_told_apart_and_replaced_by_its_next_version(db: Engine
     assert [tuple(row)[:2] for row in rows] == [("registry", 3), ("registry", 2)]
 
 
+def test_a_new_version_that_is_mostly_no_numbers_takes_nothing_off(db: Engine, tmp_path: Path) -> None:
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    path.write_text("13800138000\n13800138001\n")
+    dnc.load(path, NATIONAL, "chen", NOON)
+    for wrong in ("13800138002\nMr Wang\n", ""):
+        path.write_text(wrong)
+        with pytest.raises(DncError, match="nothing was taken off"):
+            dnc.load(path, NATIONAL, "chen", NOON, replace=True)
+    assert dnc.check("+8613800138000") and dnc.check("+8613800138001") and dnc.check("+8613800138002")
+
+
 def test_a_list_that_can_not_be_read_changes_nothing_that_is_there(db: Engine, tmp_path: Path) -> None:
     dnc, path = DncStore(db), tmp_path / "registry.csv"
     path.write_text("13800138000\n")

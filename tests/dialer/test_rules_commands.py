@@ -63,7 +63,9 @@ def test_a_number_is_barred_and_set_free(here: Installation) -> None:
 
 def test_a_national_list_comes_as_a_file(here: Installation) -> None:
     file = here.file("registry.csv", "number,reason\n13900138002,asked\nnone\n")
-    told = here.do("dnc", "import", file, "--layer", "national", "--replace").stdout
+    refused = here.do("dnc", "import", file, "--layer", "national", "--replace")
+    assert refused.exit_code == 2 and "1 lines are no numbers" in refused.stderr
+    told = here.do("dnc", "import", file, "--layer", "national").stdout
     assert told.startswith("1 entries, 0 outdated ones removed, 1 lines rejected\n  line 3: 'none'")
     found = json.loads(here.do("dnc", "check", "13900138002", "--json").stdout)
     assert [(e["layer"], e["source"], e["reason"]) for e in found] == [("national", "registry", "asked")]
