@@ -80,7 +80,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
     import structlog
 
     from campaigns.demo_data import customers
-    from campaigns.importing import ImportResult, store_rows
+    from campaigns.lists.loading import store_rows
     from campaigns.store import CampaignStore
     from campaigns.users import UserStore
     from dialer.config import AgiSection, Config, MetricsSection, SwitchSection, WebSection
@@ -102,7 +102,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
             CAMPAIGN + ALL_DAY, "the benchmark's campaign", "benchmark", at
         )
         rows = customers(load.leads, 1)
-        store_rows(database, applied.campaign_id, "list", "made up", at, rows, None, ImportResult(0))
+        store_rows(database, applied.campaign_id, "list", "made up", at, rows)
         users = UserStore(database)
         branch = users.branch("main", "main")
         for n in range(1, load.seats + 1):

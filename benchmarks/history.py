@@ -31,8 +31,9 @@ from campaigns.history.files import Files
 from campaigns.history.query import History
 from campaigns.history.retention import Policy, run
 from campaigns.hopper import Hopper
-from campaigns.importing import ImportResult, Row, store_rows
 from campaigns.journal_store import JournalStore
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.partitions import KEYS, bounds, make_partition, month_of, partition_name
 from campaigns.records import AttemptAnswered, AttemptEnded
 from campaigns.rules.keys import WEEKDAYS
@@ -145,8 +146,8 @@ def fill(engine: Engine, calls: int, leads: int) -> tuple[int, int, list[date]]:
     now = datetime.now(UTC)
     old = store.apply('name = "old"\n' + CONFIG, "benchmark", "benchmark", now).campaign_id
     new = store.apply('name = "new"\n' + CONFIG, "benchmark", "benchmark", now).campaign_id
-    rows = (Row(n, f"+8613800{n:06d}", "customer", {}, ("Asia/Shanghai",)) for n in range(leads))
-    store_rows(engine, new, "new", "benchmark", now, rows, None, result := ImportResult(0))
+    rows = (Row(n, (f"+8613800{n:06d}",), "customer", {}, ("Asia/Shanghai",)) for n in range(leads))
+    result = store_rows(engine, new, "new", "benchmark", now, rows)
     months = [month_of(now.date(), offset) for offset in OLD]
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))

@@ -30,7 +30,8 @@ from benchmarks import report
 from benchmarks.report import Result
 from campaigns.config import parse
 from campaigns.day import dialed_calls, seat_intervals
-from campaigns.importing import ImportResult, Row, store_rows
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.store import CampaignStore
 from campaigns.users import UserStore
 from cti.messages import LogIn, ScreenPop
@@ -210,9 +211,7 @@ class Installation:
         for team in self._squad:
             applied = CampaignStore(stored).apply(team.config(running=False), team.name, "validation", at)
             self._campaigns[team.name] = applied.campaign_id
-            store_rows(
-                stored, applied.campaign_id, team.name, "made up", at, customers(team), None, ImportResult(0)
-            )
+            store_rows(stored, applied.campaign_id, team.name, "made up", at, customers(team))
             for n in range(team.seats):
                 phone = f"p{team.place}s{n}"
                 user = users.create(branch, phone, phone, "agent", "", phone, [team.name])
@@ -291,7 +290,7 @@ class Installation:
 def customers(team: Team) -> Iterator[Row]:
     """A team's list."""
     for lead in range(LEADS):
-        yield Row(lead + 2, number(team.place, lead), f"客户{lead}", {}, ("Asia/Shanghai",))
+        yield Row(lead + 2, (number(team.place, lead),), f"客户{lead}", {}, ("Asia/Shanghai",))
 
 
 # --- the comparison -----------------------------------------------------------------------------------------

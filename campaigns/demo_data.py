@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from campaigns.importing import ImportResult, Row, store_rows
+from campaigns.lists.loading import Counts, store_rows
+from campaigns.lists.rows import Row
 from campaigns.store import Applied, CampaignStore
 from campaigns.users import UserStore
 
@@ -84,7 +85,7 @@ class DemoData:
 
     campaign: Applied
     seats: tuple[DemoSeat, ...]
-    imported: ImportResult
+    imported: Counts
 
 
 def set_up(
@@ -105,8 +106,7 @@ def set_up(
     users.create(branch, "lina", "李娜", "agent", PASSWORD, "seat901", mine, "zh")
     users.create(branch, "tom", "Tom Wang", "agent", PASSWORD, "seat902", mine, "en")
     users.create(branch, "chen", "陈静", "supervisor", PASSWORD, "seat903", mine, "zh")
-    result = ImportResult(0)
-    store_rows(engine, campaign.campaign_id, "demo", "made up", at, customers(leads, seed), None, result)
+    result = store_rows(engine, campaign.campaign_id, "demo", "made up", at, customers(leads, seed))
     return DemoData(campaign, tuple(made), result)
 
 
@@ -118,8 +118,8 @@ def customers(count: int, seed: int) -> Iterator[Row]:
             index * 7_919 + 20_000_003
         ) % 100_000_000  # 7919 is prime to 10^8: no number comes twice
         yield Row(
-            place=index + 2,
-            e164=f"+86{PREFIXES[index % len(PREFIXES)]}{subscriber:08d}",
+            row=index + 2,
+            numbers=(f"+86{PREFIXES[index % len(PREFIXES)]}{subscriber:08d}",),
             name=chance.choice(SURNAMES) + chance.choice(GIVEN),
             attributes={
                 "套餐": chance.choice(PLANS),

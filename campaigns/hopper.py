@@ -35,8 +35,9 @@ LIMIT :limit
 FOR UPDATE SKIP LOCKED
 """)
 LEASE = text("""
-UPDATE lead l SET lease = g.lease, lease_owner = :owner, lease_until = :until, ready_at = NULL
-FROM unnest(CAST(:ids AS uuid[]), CAST(:leads AS bigint[])) AS g (lease, lead) WHERE l.id = g.lead
+UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = :owner, lease_until = :until, ready_at = NULL
+FROM unnest(CAST(:ids AS uuid[]), CAST(:leads AS bigint[]), CAST(:numbers AS bigint[])) AS g (lease, lead, number)
+WHERE l.id = g.lead
 RETURNING l.id, l.list_id, l.name, l.attributes
 """)
 RENEW = text(
@@ -67,7 +68,7 @@ IN_FLIGHT = text("""
 SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.name, l.attributes, l.zones, n.id AS number_id,
     n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id
 FROM lead l
-JOIN number n ON n.lead_id = l.id
+JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(l.lease_number, n.id)
 LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
 WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
 """)
@@ -173,6 +174,8 @@ class Hopper:
             permitted, refused, found = [], [], self._bases
             just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
+                if row.lease_number not in (None, row.number_id):
+                    continue  # another number of the lead's
                 ours = row.lease_owner == self._owner
                 about = facts.facts_of(row, attempts[row.lead_id], row.lease.hex, ours, just)
                 answer = answers[about.call_id] = may_call(about, known[row.change], now)
@@ -238,9 +241,15 @@ class Hopper:
     def _lease_permitted(
         self, connection: Connection, picked: Sequence[int], limit: int, terms: Terms, now: datetime
     ) -> list[Lead]:
-        """Lease up to `limit` of the leads that were picked and are locked, in their order."""
+        """Lease up to `limit` of the leads that were picked and are locked, in their order.
+
+        Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
+        """
         place = {lead_id: place for place, lead_id in enumerate(picked)}
-        rows = sorted(facts.of_leads(connection, picked), key=lambda row: place[row.lead_id])
+        rows = sorted(
+            facts.of_leads(connection, picked),
+            key=lambda row: (place[row.lead_id], row.attempts, row.ordinal, row.number_id),
+        )
         attempts = facts.attempts_of(rows)
         permitted, refused = {}, []
         for row in rows:
@@ -258,6 +267,7 @@ class Hopper:
         values = {
             "ids": [call_id for call_id, _ in permitted.values()],
             "leads": list(permitted),
+            "numbers": [row.number_id for _, row in permitted.values()],
             "owner": self._owner,
             "until": now + timedelta(seconds=LEASE_S),
         }
@@ -279,13 +289,21 @@ class Hopper:
         ]
 
     def _put_off(self, connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:
-        """Give refused leads back, not before the rules may permit them; those that they never will are closed."""
+        """Give refused leads back, not before the rules may permit them; those that they never will are closed.
+
+        A lead with several refusals, one for each number, comes again when the first of them may end.
+        """
         if not refused:
             return
+        held: dict[int, tuple[bool, datetime]] = {}  # closed, and until when
+        for lead_id, r in refused:
+            closed = r.until is None and r.reason in NEVER
+            until = r.until or now + (RELOOK if r.reason in WAITING else NOT_AT_ALL)
+            held[lead_id] = min(held.get(lead_id, (closed, until)), (closed, until))
         values = {
-            "leads": [lead_id for lead_id, _ in refused],
-            "untils": [r.until or now + (RELOOK if r.reason in WAITING else NOT_AT_ALL) for _, r in refused],
-            "opens": [r.until is not None or r.reason not in NEVER for _, r in refused],
+            "leads": list(held),
+            "untils": [until for _, until in held.values()],
+            "opens": [not closed for closed, _ in held.values()],
         }
         connection.execute(HOLD_BACK, values)
 

@@ -15,6 +15,7 @@ import click
 from dialer import __version__
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history
+from dialer.list_commands import import_lists, lists
 from dialer.person_commands import hold, person
 from dialer.rules_commands import consent, dnc, evidence, why
 
@@ -36,7 +37,7 @@ def main() -> None:
     """
 
 
-for command in (why, dnc, consent, evidence, archive, history, person, hold):
+for command in (import_lists, lists, why, dnc, consent, evidence, archive, history, person, hold):
     main.add_command(command)
 
 
@@ -217,67 +218,6 @@ def apply(
                 f"dialer: warning: {config.name} does not dial: {config_file} names no switch {config.switch!r}",
                 err=True,
             )
-
-
-@main.command(name="import")
-@click.argument("campaign")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--region", default="CN", show_default=True, help="Country of numbers without a country code (ISO 3166)."
-)
-@click.option("--zone", default="", help="Time zone of numbers that name none (IANA).")
-@click.option(
-    "--rejects", type=click.Path(path_type=Path), help="Where rejected rows go; FILE.rejected.csv by default."
-)
-@as_json
-@common
-def import_list(
-    campaign: str,
-    file: Path,
-    region: str,
-    zone: str,
-    rejects: Path | None,
-    json_out: bool,
-    config_file: Path | None,
-    data: Path | None,
-) -> None:
-    """Import a list of customers from a CSV file.
-
-    It has a header, and is in UTF-8 or GB18030. A column phone (or 电话) is needed; name and timezone are known; all
-    others become the customer's attributes.
-    """
-    from campaigns.importing import ImportFailed, import_csv
-    from campaigns.store import CampaignStore, Unreadable
-
-    rejects = rejects or file.with_name(file.name + ".rejected.csv")
-    if rejects.resolve() == file.resolve():
-        fail(f"{file}: the rejected rows would be written over the list; give --rejects another name")
-    with opened_database(Settings(config_file, data)) as engine:
-        found = CampaignStore(engine).find(campaign)
-        if found is None:
-            fail(f"there is no campaign {campaign!r}; apply its file first")
-        if isinstance(found, Unreadable):
-            fail(f"{found.reason}; apply a file that this program can read first")
-        try:
-            result = import_csv(engine, found.campaign_id, file, datetime.now(UTC), rejects, region, zone)
-        except ImportFailed as fault:
-            fail(str(fault))
-        except OSError as fault:
-            fail(f"{fault.filename or file}: can't be read or written: {fault.strerror}")
-    if json_out:
-        row = {
-            "accepted": result.accepted,
-            "rejected": result.rejected,
-            "encoding": result.encoding,
-            "rejects": str(rejects),
-        }
-        click.echo(json.dumps(row))
-        return
-    click.echo(f"{result.accepted} accepted, {result.rejected} rejected ({result.encoding})")
-    for each in result.rejects[:5]:
-        click.echo(f"  row {each.place}: {each.reason}")
-    if result.rejected:
-        click.echo(f"all rejected rows: {rejects}")
 
 
 @main.command()

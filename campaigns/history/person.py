@@ -50,6 +50,7 @@ TOLD = {
         JOIN campaign c ON c.id = l.campaign_id JOIN list i ON i.id = l.list_id
         WHERE l.id = ANY(:leads) ORDER BY l.id""",
     "numbers": "SELECT * FROM number WHERE lead_id = ANY(:leads) ORDER BY id",
+    "changes_by_lists": "SELECT * FROM list_change WHERE lead_id = ANY(:leads)",
     "callbacks": "SELECT * FROM callback WHERE lead_id = ANY(:leads) ORDER BY id",
     "do_not_call": "SELECT * FROM dnc WHERE e164 = ANY(:e164s)",
     "consents": "SELECT * FROM consent WHERE e164 = ANY(:e164s) ORDER BY id",
@@ -81,6 +82,7 @@ LIVE = {
     "dispositions": f"""UPDATE disposition SET notes = '' WHERE notes <> ''
         AND (call_id, leased_at) IN (SELECT call_id, leased_at FROM attempt WHERE {CALLS})""",
     "attempts": f"UPDATE attempt SET notes = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
+    "changes_by_lists": "DELETE FROM list_change WHERE lead_id = ANY(:leads)",
     "callbacks": "DELETE FROM callback WHERE lead_id = ANY(:leads)",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,

@@ -20,13 +20,13 @@ BEGINNINGS = ", ".join(
     f"left(n.e164, {length})" for length in range(3, 17)
 )  # two digits, to all of the longest number
 FACTS = f"""
-SELECT l.id AS lead_id, l.lease, l.lease_owner, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
-    COALESCE(l.ready_at, l.next_at) AS next_at,
-    n.id AS number_id, n.e164, n.attempts, v.change, x.until AS locked_until, x.reason AS lock, b.entries AS dnc,
-    s.entries AS consents, k.at AS called_at, k.campaigns AS called_by, k.life, c.at AS customer_at,
+SELECT l.id AS lead_id, l.lease, l.lease_owner, l.lease_number, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
+    COALESCE(l.ready_at, l.next_at) AS next_at, n.id AS number_id, n.e164, n.attempts, n.ordinal, v.change,
+    x.until AS locked_until, x.reason AS lock, b.entries AS dnc, s.entries AS consents, k.at AS called_at,
+    k.campaigns AS called_by, k.life, c.at AS customer_at,
     c.campaigns AS customer_by, c.life AS customer_life
 FROM lead l
-CROSS JOIN LATERAL (SELECT id, e164, attempts FROM number WHERE lead_id = l.id OFFSET 0) n
+CROSS JOIN LATERAL (SELECT id, e164, attempts, ordinal FROM number WHERE lead_id = l.id OFFSET 0) n
 JOIN campaign g ON g.id = l.campaign_id
 JOIN campaign_version v ON v.campaign_id = g.id AND v.version = g.version
 LEFT JOIN LATERAL (SELECT until, reason FROM lock_out WHERE e164 = n.e164 OFFSET 0) x ON true

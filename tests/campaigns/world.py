@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, text
 
 from campaigns.hopper import Hopper
-from campaigns.importing import ImportResult, Row, store_rows
 from campaigns.journal_store import JournalStore
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.records import AnyRecord
 from campaigns.store import Applied, CampaignStore
 from campaigns.values import Ask, Lead, Permit
@@ -33,9 +34,8 @@ class Campaign:
         self.store = CampaignStore(db)
         config = CONFIG.replace("spring", name) + more
         self.applied: Applied = self.store.apply(config, "test", "tester", NOON)
-        rows = [Row(n + 2, f"+8613800{n:06d}", f"客户{n}", {"n": n}, (zone,)) for n in range(leads)]
-        self.imported = ImportResult(0)
-        store_rows(db, self.id, "list", "test", NOON, rows, lambda reject: None, self.imported)
+        rows = [Row(n + 2, (f"+8613800{n:06d}",), f"客户{n}", {"n": n}, (zone,)) for n in range(leads)]
+        self.imported = store_rows(db, self.id, "list", "test", NOON, rows)
         self.hopper = Hopper(db, "engine-1")
         self.journal = JournalStore(db, f"engine-1 {name}")
         self._serial = 0

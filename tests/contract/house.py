@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from campaigns import database
 from campaigns.accounts import Accounts
-from campaigns.importing import import_csv
+from campaigns.lists.importing import Request, import_list
 from campaigns.store import CampaignStore
 from campaigns.users import UserStore
 from tests.contract.agent import Agent
@@ -72,9 +72,7 @@ class House:
         list_file = self.folder / "list.csv"
         lines = [f"{number(n, tail)},客户{n},plan {n},Asia/Shanghai" for n, tail in enumerate(tails, 1)]
         list_file.write_text("\n".join(["电话,姓名,plan,时区", *lines]) + "\n", "utf-8")
-        result = import_csv(
-            self.db, applied.campaign_id, list_file, self.began, self.folder / "rejected.csv", "CN", ""
-        )
+        result = import_list(self.db, Request(str(list_file), "list", applied.campaign_id), self.began)
         assert (result.accepted, result.rejected) == (len(tails), 0)
 
     def supervisor_changes(self, old: str, new: str) -> None:

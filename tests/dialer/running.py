@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 from sqlalchemy import Engine, text
 
-from campaigns.importing import ImportResult, Row, store_rows
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.store import CampaignStore
 from cti.messages import CallStatus, LogIn, Ready, SeatMessage, SeatStatus
 from dialer.config import (
@@ -71,8 +72,8 @@ class Running:
         """Apply a campaign and bring in customers."""
         now = datetime.now(UTC)
         applied = CampaignStore(self.db).apply(source, "test", "test", now)
-        rows = [Row(n, e164, "王小明", {}, ("Asia/Shanghai",)) for n, e164 in enumerate(numbers, 2)]
-        store_rows(self.db, applied.campaign_id, "list", "test", now, rows, lambda _: None, ImportResult(0))
+        rows = [Row(n, (e164,), "王小明", {}, ("Asia/Shanghai",)) for n, e164 in enumerate(numbers, 2)]
+        store_rows(self.db, applied.campaign_id, "list", "test", now, rows)
 
     async def seat(self) -> None:
         """An agent takes a seat and is ready."""

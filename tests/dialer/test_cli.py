@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from campaigns import database
 from campaigns.users import UserStore
@@ -114,7 +114,7 @@ def test_a_command_that_needs_the_config_says_so(command: str) -> None:
 
 
 PERSON = ("lina", "--name", "李娜", "--password", "x")
-NEED_CONFIG = {"run": (), "check": (), "apply": ("x.toml",), "import": ("spring", "x.csv"), "user": PERSON}
+NEED_CONFIG = {"run": (), "check": (), "apply": ("x.toml",), "import": ("x.csv",), "user": PERSON}
 
 
 @pytest.mark.parametrize(("command", "arguments"), NEED_CONFIG.items(), ids=NEED_CONFIG)
@@ -184,36 +184,109 @@ def test_a_campaign_on_a_switch_that_is_not_configured_is_applied_with_a_warning
 
 
 @pytest.mark.parametrize(
-    ("encoding", "told"), [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("gb18030", "gb18030")]
+    ("encoding", "told"), [("utf-8", "UTF-8"), ("utf-8-sig", "UTF-8"), ("gb18030", "GB18030")]
 )
 def test_a_list_comes_in_and_what_does_not_is_in_a_file_with_its_reason(
     encoding: str, told: str, here: Installation
 ) -> None:
     here.do("apply", here.file("spring.toml", CAMPAIGN))
     file = here.file("list.csv", LIST.encode(encoding))
-    result = here.do("import", "spring", file, "--zone", "Asia/Shanghai", "--json")
+    result = here.do("import", file, "--list", "first", "--zone", "Asia/Shanghai", "--json")
     assert result.exit_code == 0, result.output
     rejects = here.folder / "list.csv.rejected.csv"
     assert json.loads(result.stdout) == {
-        "accepted": 2, "rejected": 3, "encoding": told, "rejects": str(rejects),
+        "rows": 5, "accepted": 2, "duplicates": 1, "rejected": 2, "format": f"{told}, commas", "rejects": str(rejects),
     }  # fmt: skip
     assert here.rows("SELECT name, attributes->>'plan' FROM lead ORDER BY id") == [
         ("王小明", "5G"),
-        ("李雷", ""),
+        ("李雷", None),
     ]
-    with rejects.open(encoding="utf-8", newline="") as rows:
-        assert sorted((row["row"], row["reason"][:20]) for row in csv.DictReader(rows)) == [
-            ("4", "+8613800138001 stand"), ("5", "'12345' is no number"), ("6", "has 1 cells, the hea"),
+    assert here.rows("SELECT name, accepted, duplicates, rejected FROM list") == [("first", 2, 1, 2)]
+    with rejects.open(encoding="utf-8-sig", newline="") as rows:
+        assert [(row["rejected_row"], row["rejected_reason"][:20]) for row in csv.DictReader(rows)] == [
+            ("5", "is no number that ca"), ("6", "has 1 cells, the hea"),
         ]  # fmt: skip
 
 
 def test_an_import_for_people_says_how_many_and_why_not(here: Installation) -> None:
     here.do("apply", here.file("spring.toml", CAMPAIGN))
     out = here.folder / "not taken.csv"
-    result = here.do("import", "spring", here.file("list.csv", LIST), "--rejects", out)
+    result = here.do("import", here.file("list.csv", LIST), "--rejects", out)
     lines = result.stdout.splitlines()
-    assert lines[0] == "2 accepted, 3 rejected (utf-8-sig)" and lines[-1] == f"all rejected rows: {out}"
-    assert any(line.startswith("  row 5: '12345'") for line in lines)
+    assert lines[0] == "5 rows: 2 accepted, 1 duplicates, 2 rejected (UTF-8, commas)"
+    assert lines[-1] == f"all rejected rows: {out}"
+    assert any("row 5:" in line and "'12345'" in line for line in lines)
+
+
+def test_a_dry_run_shows_the_first_rows_and_writes_nothing(here: Installation) -> None:
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    result = here.do(
+        "import", here.file("list.csv", LIST), "--dry-run", "--source", "billing", "--map", "plan=ignore"
+    )
+    assert "nothing written" in result.stdout and "row 2: 王小明 +8613800138001" in result.stdout
+    assert [here.rows(f"SELECT count(*) FROM {table}") for table in ("lead", "list", "list_source")] == [
+        [(0,)]
+    ] * 3
+    assert not (here.folder / "list.csv.rejected.csv").exists()
+
+
+def test_a_sources_columns_are_said_once(here: Installation) -> None:
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    file = here.file("odd.csv", "甲,乙\n13800138001,李雷\n")
+    refused(here.do("import", file, "--source", "billing"), "there is no source 'billing' yet")
+    refused(here.do("import", file, "--map", "丙=mobile"), "there is no column '丙'")
+    refused(here.do("import", file, "--map", "甲=colour"), "'colour' is none of")
+    first = here.do("import", file, "--source", "billing", "--map", "甲=mobile", "--map", "乙=name", "--json")
+    again = here.do("import", file, "--source", "billing", "--json")
+    assert json.loads(first.stdout)["accepted"] == json.loads(again.stdout)["duplicates"] == 1
+
+
+def test_a_list_comes_from_another_database_and_from_standard_input(here: Installation) -> None:
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    other = f"sqlite:///{here.folder / 'crm.db'}"
+    engine = create_engine(other)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE customer (mobile integer, name text, balance real)"))
+        connection.execute(text("INSERT INTO customer VALUES (13800138001, '李雷', 12.5), (12, '王', 0)"))
+    engine.dispose()
+    result = here.do(
+        "import",
+        "--sql",
+        other,
+        "--query",
+        "SELECT * FROM customer",
+        "--rejects",
+        here.folder / "r.csv",
+        "--json",
+    )
+    assert json.loads(result.stdout)["accepted"] == json.loads(result.stdout)["rejected"] == 1
+    assert here.rows("SELECT name, attributes FROM lead") == [("李雷", {"balance": 12.5})]
+    refused(
+        here.do("import", "--sql", other, "--query", "SELECT 1 FROM nothing"),
+        "the list's database",
+        "nothing",
+    )
+    piped = CliRunner().invoke(
+        main,
+        ["import", "-", "--config", str(here.config), "--rejects", str(here.folder / "r.csv")],
+        input=LIST.replace("138001", "139001"),
+    )
+    assert piped.exit_code == 0 and "2 accepted" in piped.output, piped.output
+
+
+def test_an_import_is_taken_back_and_those_who_were_called_stay(here: Installation) -> None:
+    here.do("apply", here.file("spring.toml", CAMPAIGN))
+    here.do("import", here.file("list.csv", LIST), "--list", "first")
+    with here.opened() as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE number SET attempts = 1 WHERE e164 = '+8613800138001'"))
+    assert "first: 2 accepted" in here.do("lists").stdout
+    assert json.loads(here.do("lists", "--undo", "first", "--json").stdout) == {
+        "imports": 1, "removed": 1, "closed": 1, "restored": 0,
+    }  # fmt: skip
+    assert here.rows("SELECT n.e164, l.open FROM lead l JOIN number n ON n.lead_id = l.id") == [
+        ("+8613800138001", False)
+    ]
+    refused(here.do("lists", "--undo", "first"), "there is no list 'first'")
 
 
 def test_an_import_minds_its_own_campaigns_version_only(here: Installation) -> None:
@@ -223,25 +296,28 @@ def test_an_import_minds_its_own_campaigns_version_only(here: Installation) -> N
     with here.opened() as engine, engine.begin() as connection:
         connection.execute(text("UPDATE campaign_version SET text = 'colour = 1' WHERE campaign_id = 1"))
     file = here.file("list.csv", LIST)
-    refused(here.do("import", "spring", file), "campaign spring, version 1: ", "apply a file")
-    assert here.do("import", "autumn", file).exit_code == 0
+    refused(here.do("import", file, "--campaign", "spring"), "campaign spring, version 1: ", "apply a file")
+    refused(here.do("import", file), "say --campaign, one of ", "autumn")
+    assert here.do("import", file, "--campaign", "autumn").exit_code == 0
 
 
 def test_an_import_that_can_not_begin_is_told_in_one_line(here: Installation) -> None:
-    file = here.file("list.csv", LIST)
-    refused(here.do("import", "spring", file), "there is no campaign 'spring'", "apply its file first")
+    file, report = here.file("list.csv", LIST), here.folder / "out.json"
+    refused(here.do("import", file), "there is no campaign", "apply its file first")
+    refused(
+        here.do("import", file, "--campaign", "spring", "--report", report), "there is no campaign 'spring'"
+    )
+    assert "there is no campaign" in json.loads(report.read_text("utf-8"))["refused"]
     here.do("apply", here.file("spring.toml", CAMPAIGN))
-    refused(here.do("import", "spring", here.folder / "none.csv"), "none.csv: can't be read")
-    refused(here.do("import", "spring", here.file("empty.csv", "")), "empty.csv: is empty")
-    refused(
-        here.do("import", "spring", here.file("odd.csv", "a,b\n1,2\n")), "odd.csv: no column holds the number"
-    )
-    refused(here.do("import", "spring", file, "--zone", "Moon/Base"), "'Moon/Base' is no time zone")
-    refused(here.do("import", "spring", file, "--region", "XX"), "'XX' is no region")
-    refused(
-        here.do("import", "spring", file, "--rejects", here.folder / "no" / "r.csv"), "r.csv", "No such file"
-    )
-    refused(here.do("import", "spring", file, "--rejects", file), "would be written over the list")
+    refused(here.do("import", here.folder / "none.csv"), "none.csv: can't be read")
+    refused(here.do("import", here.file("empty.csv", "")), "empty.csv: is empty")
+    refused(here.do("import", here.file("odd.csv", "a,b\n1,2\n")), "odd.csv: no column holds the number")
+    refused(here.do("import", file, "--zone", "Moon/Base"), "'Moon/Base' is no time zone")
+    refused(here.do("import", file, "--country", "XX"), "'XX' is no region")
+    refused(here.do("import", file, "--area-code", "x"), "'x' is no area code")
+    refused(here.do("import", file, "--rejects", here.folder / "no" / "r.csv"), "r.csv", "No such file")
+    refused(here.do("import", file, "--rejects", file), "would be written over")
+    refused(here.do("import", file, "--watch"), "is no folder")
     assert file.read_text("utf-8") == LIST
     assert here.rows("SELECT count(*) FROM lead") == [(0,)]
 

@@ -15,7 +15,8 @@ from campaigns.history.files import Files, quoted
 from campaigns.history.months import all_months
 from campaigns.history.query import History
 from campaigns.history.retention import Done, Policy, run
-from campaigns.importing import ImportResult, Row, store_rows
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.partitions import KEYS, make_partition
 from campaigns.store import CampaignStore
 
@@ -68,8 +69,8 @@ class Past:
         self.files = Files(folder)
         self.history = History(db, self.files)
         self.campaign = CampaignStore(db).apply(CONFIG.format(name), "test", "tester", IMPORTED).campaign_id
-        rows = [Row(n + 2, number(n), f"客户{n}", {"n": n}, ("Asia/Shanghai",)) for n in range(leads)]
-        store_rows(db, self.campaign, "list", "test", IMPORTED, rows, lambda reject: None, ImportResult(0))
+        rows = [Row(n + 2, (number(n),), f"客户{n}", {"n": n}, ("Asia/Shanghai",)) for n in range(leads)]
+        store_rows(db, self.campaign, "list", "test", IMPORTED, rows)
         for month in MONTHS:
             self._call_all(month, leads)
         with db.begin() as connection:

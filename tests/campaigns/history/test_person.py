@@ -175,7 +175,16 @@ def test_whoever_adds_a_table_that_may_name_a_person_says_what_becomes_of_it(
         "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace "
         "AND a.attname IN ('e164', 'e164s', 'number', 'party', 'customer', 'customer_id', 'customer_ids', 'attributes')"
     )
-    erased = {"lead", "number", "attempt", "archived_number", "called", "legal_hold", "erasure"}
+    erased = {
+        "lead",
+        "number",
+        "attempt",
+        "archived_number",
+        "called",
+        "legal_hold",
+        "erasure",
+        "list_change",
+    }
     stay = {"dnc", "lock_out", "consent"}  # for the reasons that docs/howto/keep-history.md gives
     assert {row.relname for row in rows} - erased - stay == set(), (
         "see LIVE and TOLD in campaigns/history/person.py"

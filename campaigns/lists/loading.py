@@ -1,0 +1,414 @@
+"""Leads into the tables: by COPY into a stage, judged there in chunks, and in one transaction for all of a list.
+
+So a list is there whole or not at all, and memory does not grow with it. What an import changes in leads that were
+there before is only written down in that transaction, and done after it in short ones: a lead that is locked for
+minutes would hold up the calls.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, text
+
+from campaigns.lists.reading import Fault
+from campaigns.lists.rows import Row
+from campaigns.rules.facts import BEGINNINGS
+
+CHUNK = 10_000  # rows judged at a time
+BATCH = 500  # leads changed in one transaction
+SOON = timedelta(days=30)
+IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
+
+CREATE = """
+INSERT INTO list (campaign_id, name, source, imported_at, first_lead)
+SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, last_value + CAST(is_called AS int) FROM lead_id_seq
+RETURNING id, first_lead
+"""
+STAGE = """
+CREATE TEMPORARY TABLE stage (lead_id bigint DEFAULT nextval('lead_id_seq'), row bigint, numbers text[], kinds text[],
+    name text, attributes jsonb, zones text[], region text, customer_id text) ON COMMIT DROP;
+CREATE TEMPORARY TABLE stage_number (row bigint, place smallint, e164 text, kind text, lead_id bigint, why text)
+    ON COMMIT DROP
+"""
+COPY = "COPY stage (row, numbers, kinds, name, attributes, zones, region, customer_id) FROM STDIN"
+
+# Where a number or a customer is known already; whoever keeps more history adds it here. OFFSET 0 keeps the planner to
+# probes of the indexes when its statistics are those of before the import.
+TAKEN = {
+    "campaign": """
+        SELECT n.lead_id FROM number n WHERE n.campaign_id = %(campaign)s AND n.e164 = e.e164 OFFSET 0
+    """,
+    "system": """
+        SELECT n.lead_id FROM campaign c CROSS JOIN LATERAL (
+            SELECT lead_id, campaign_id FROM number WHERE campaign_id = c.id AND e164 = e.e164 OFFSET 0
+        ) n ORDER BY n.campaign_id <> %(campaign)s LIMIT 1
+    """,
+}
+ARCHIVED = {
+    "campaign": "SELECT FROM archived_number a WHERE a.e164 = e.e164 AND a.campaign_id = %(campaign)s",
+    "system": "SELECT FROM archived_number a WHERE a.e164 = e.e164",
+}
+CUSTOMER = {
+    "campaign": """
+        SELECT id FROM lead WHERE customer_id = e.customer_id AND campaign_id = %(campaign)s
+        UNION ALL SELECT 0 FROM archived_number a WHERE a.customer_id = e.customer_id AND a.campaign_id = %(campaign)s
+    """,
+    "system": """
+        SELECT id FROM lead WHERE customer_id = e.customer_id
+        UNION ALL SELECT 0 FROM archived_number a WHERE a.customer_id = e.customer_id
+    """,
+}
+# The do-not-call lists, which campaigns/rules asks again at every call. An entry that ends soon keeps nobody out: the
+# list may still be called then.
+BARRED = f"""
+EXISTS (SELECT FROM dnc d WHERE d.e164 = e.e164 AND d.campaign_id IN (0, %(campaign)s)
+    AND (d.expires_at IS NULL OR d.expires_at > %(soon)s))
+OR (%(prefixes)s AND EXISTS (SELECT FROM dnc_prefix p
+    WHERE p.prefix = ANY(ARRAY[{BEGINNINGS.replace("n.e164", "e.e164")}]) AND p.campaign_id IN (0, %(campaign)s)
+    AND (p.expires_at IS NULL OR p.expires_at > %(soon)s)))
+"""
+PREFIXES = "SELECT EXISTS (SELECT FROM dnc_prefix)"
+
+SAME_CUSTOMER = """
+SELECT e.row, t.id, CASE WHEN e.again THEN 'file' ELSE 'list' END FROM (
+    SELECT row, customer_id, row_number() OVER (PARTITION BY customer_id ORDER BY row) > 1 AS again
+    FROM stage WHERE customer_id IS NOT NULL
+) e LEFT JOIN LATERAL ({taken} LIMIT 1) t ON true WHERE e.again OR t.id IS NOT NULL
+"""
+# `why` is null for a number that goes in.
+JUDGE = """
+INSERT INTO stage_number
+SELECT e.row, e.place, e.e164, e.kind, t.lead_id, CASE
+    WHEN {barred} THEN 'barred' WHEN e.again THEN 'file' WHEN t.lead_id IS NOT NULL THEN 'list'
+    WHEN EXISTS ({archived}) THEN 'archive' END
+FROM (
+    SELECT s.row, u.place, u.e164, u.kind, row_number() OVER (PARTITION BY u.e164 ORDER BY s.row, u.place) > 1 AS again
+    FROM stage s CROSS JOIN LATERAL unnest(s.numbers, s.kinds) WITH ORDINALITY AS u (e164, kind, place)
+) e LEFT JOIN LATERAL ({taken}) t ON true
+"""
+NOT_IN = "SELECT row, place, e164, lead_id, why FROM stage_number WHERE why IS NOT NULL ORDER BY row, place"
+LEADS = """
+INSERT INTO lead (id, campaign_id, list_id, name, attributes, zones, region, customer_id) OVERRIDING SYSTEM VALUE
+SELECT s.lead_id, %(campaign)s, %(list)s, s.name, s.attributes, s.zones, s.region, s.customer_id FROM stage s
+WHERE EXISTS (SELECT FROM stage_number n WHERE n.row = s.row AND n.why IS NULL) ORDER BY s.row
+"""
+NUMBERS = """
+INSERT INTO number (lead_id, campaign_id, e164, kind, ordinal)
+SELECT s.lead_id, %(campaign)s, n.e164, n.kind, n.place FROM stage_number n JOIN stage s USING (row)
+WHERE n.why IS NULL ORDER BY n.row, n.place
+"""
+CHANGE = """
+INSERT INTO list_change (list_id, lead_id, replaces, name, attributes, zones, region, customer_id, numbers, kinds)
+SELECT %(list)s, l.id, %(replaces)s, s.name, s.attributes, s.zones, s.region, s.customer_id,
+    ARRAY(SELECT e164 FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place),
+    ARRAY(SELECT kind FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place)
+FROM unnest(%(rows)s::bigint[], %(leads)s::bigint[]) AS c (row, lead_id)
+JOIN stage s ON s.row = c.row JOIN lead l ON l.id = c.lead_id AND l.campaign_id = %(campaign)s
+ON CONFLICT DO NOTHING RETURNING lead_id
+"""
+ZONES = """
+INSERT INTO campaign_zone (campaign_id, zone) SELECT %(campaign)s, unnest(%(zones)s::text[]) ON CONFLICT DO NOTHING
+"""
+COUNTED = """
+UPDATE list SET accepted = %(accepted)s, rejected = %(rejected)s, duplicates = %(duplicates)s,
+    last_lead = (SELECT last_value FROM lead_id_seq), finished_at = %(finished)s WHERE id = %(list)s
+"""
+
+DUE = text("""
+SELECT lead_id FROM list_change WHERE list_id = :list AND before IS NULL ORDER BY lead_id LIMIT :limit
+""")
+HOLD = text("SELECT id FROM lead WHERE id = ANY(:leads) ORDER BY id FOR UPDATE")
+KEEP = text("""
+UPDATE list_change c SET before = to_jsonb(l) FROM lead l
+WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
+""")
+CHANGED = text("""
+UPDATE lead l SET name = CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE l.name END,
+    attributes = CASE WHEN c.replaces THEN c.attributes ELSE l.attributes || c.attributes END, zones = c.zones,
+    region = CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE l.region END,
+    customer_id = COALESCE(c.customer_id, l.customer_id),
+    list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END, open = l.open OR c.replaces,
+    next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END
+FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
+""")
+ADDED = text("""
+INSERT INTO number (lead_id, campaign_id, e164, kind, ordinal)
+SELECT c.lead_id, l.campaign_id, u.e164, u.kind, 10 + u.place FROM list_change c JOIN lead l ON l.id = c.lead_id
+CROSS JOIN LATERAL unnest(c.numbers, c.kinds) WITH ORDINALITY AS u (e164, kind, place)
+WHERE c.list_id = :list AND c.lead_id = ANY(:leads) ON CONFLICT (campaign_id, e164) DO NOTHING
+""")
+GONE = text(
+    "UPDATE list_change SET before = 'null' WHERE list_id = :list AND lead_id = ANY(:leads) AND before IS NULL"
+)
+FINISHED = text("""
+UPDATE list SET finished_at = :at, updated = (SELECT count(*) FROM list_change WHERE list_id = :list) WHERE id = :list
+""")
+
+
+class OnDuplicate(StrEnum):
+    """What an import does with a row whose customer is there already."""
+
+    SKIP = "skip"  # leave what is there
+    UPDATE = "update"  # what the row says is added to the lead, which stays where and as it is
+    REPLACE = (
+        "replace"  # the lead becomes the row, in the new list, to be called again; its attempts count on
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How duplicates are found, and what becomes of them. A number is in a campaign once, whatever the policy."""
+
+    by: str = "number"  # or customer
+    within: str = "campaign"  # or system
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one chunk. Rows of `duplicates` and `barred` stay out; `left_out` are numbers of others."""
+
+    accepted: list[tuple[Row, tuple[str, ...]]]  # with the numbers that went in
+    duplicates: list[tuple[Row, Fault]]
+    barred: list[tuple[Row, Fault]]
+    left_out: list[tuple[int, Fault]]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What went in so far."""
+
+    list_id: int
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    zones: set[str] = field(default_factory=set)
+
+
+class Loading:
+    """One import: chunks in order, then the end; what was loaded is there when :meth:`finish` returns, not before."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        campaign_id: int,
+        name: str,
+        source: str,
+        at: datetime,
+        policy: Policy | None = None,
+    ) -> None:
+        self._engine = engine
+        self._policy = policy or Policy()
+        self._connection = engine.raw_connection()
+        self._open = True
+        self._cursor = self._connection.cursor()
+        self._values: dict[str, Any] = {"campaign": campaign_id, "name": name, "source": source, "at": at}
+        everywhere = self._policy.within == "system"
+        # One import a campaign at a time; one that looks at all campaigns is alone.
+        shared = "" if everywhere else "_shared"
+        self._cursor.execute(f"SELECT pg_advisory_xact_lock{shared}(%s, 0)", (IMPORTS,))
+        self._cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (IMPORTS, campaign_id))
+        self._cursor.execute(CREATE, self._values)
+        list_id, self._first = self._cursor.fetchone()  # type: ignore[misc]
+        self.counts = Counts(list_id)
+        self._cursor.execute(STAGE)
+        self._cursor.execute(PREFIXES)
+        self._values |= {
+            "list": list_id,
+            "soon": at + SOON,
+            "prefixes": self._cursor.fetchone()[0],  # type: ignore[index]
+            "replaces": self._policy.on_duplicate is OnDuplicate.REPLACE,
+        }
+        within = self._policy.within
+        self._judge = JUDGE.format(barred=BARRED, taken=TAKEN[within], archived=ARCHIVED[within])
+        self._same_customer = SAME_CUSTOMER.format(taken=CUSTOMER[within])
+
+    def load(self, rows: Sequence[Row]) -> Judged:
+        """Judge a chunk and put in what goes in."""
+        cursor, values = self._cursor, self._values
+        cursor.execute("TRUNCATE stage, stage_number")
+        cursor.copy_expert(COPY, io.BytesIO(copy_lines(rows)))
+        known: dict[int, tuple[int | None, str]] = {}  # row to the lead it stands for, and where that is
+        if self._policy.by == "customer":
+            cursor.execute(self._same_customer, values)
+            known = {row: (lead, why) for row, lead, why in cursor.fetchall()}
+        if known and self._policy.on_duplicate is OnDuplicate.SKIP:
+            cursor.execute("DELETE FROM stage WHERE row = ANY(%s)", (list(known),))
+        cursor.execute(self._judge, values)
+        cursor.execute(NOT_IN)
+        out: dict[int, list[tuple[str, int | None, str]]] = {}
+        for row, _, e164, lead, why in cursor.fetchall():
+            out.setdefault(row, []).append((e164, lead, why))
+        if self._policy.on_duplicate is not OnDuplicate.SKIP:
+            self._note_changes(out, known)
+        cursor.execute(LEADS, values)
+        cursor.execute(NUMBERS, values)
+        judged = _judged(rows, known, out)
+        self.counts.accepted += len(judged.accepted)
+        self.counts.duplicates += len(judged.duplicates)
+        self.counts.rejected += len(judged.barred)
+        self.counts.zones.update(zone for row, _ in judged.accepted for zone in row.zones)
+        return judged
+
+    def finish(self, rejected: int, at: datetime) -> Counts:
+        """Make it last, then change what was there. `rejected` rows never came here."""
+        self.counts.rejected += rejected
+        changes = self._policy.on_duplicate is not OnDuplicate.SKIP
+        counted = {
+            "accepted": self.counts.accepted,
+            "rejected": self.counts.rejected,
+            "duplicates": self.counts.duplicates,
+            "finished": None if changes else at,
+        }
+        self._cursor.execute(ZONES, self._values | {"zones": sorted(self.counts.zones)})
+        self._cursor.execute(COUNTED, self._values | counted)
+        self._connection.commit()
+        self._connection.close()
+        self._open = False
+        if changes:
+            change_leads(self._engine, self.counts.list_id, at)
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE lead"))
+            connection.execute(text("ANALYZE number"))
+        return self.counts
+
+    def abandon(self) -> None:
+        """Leave the tables as they were; what :meth:`finish` made last stays."""
+        if self._open:
+            self._connection.invalidate()  # the server rolls back, also when the connection is lost or busy
+            self._open = False
+
+    def _note_changes(
+        self, out: dict[int, list[tuple[str, int | None, str]]], known: dict[int, tuple[int | None, str]]
+    ) -> None:
+        """Rows whose customer was there before this import are kept for :func:`change_leads`, and out of the stage."""
+        for row, numbers in out.items():
+            lead = next((lead for _, lead, why in numbers if why == "list"), None)
+            if lead is not None:
+                known.setdefault(row, (lead, "list"))
+        there = {
+            row: lead for row, (lead, why) in known.items() if why == "list" and lead and lead < self._first
+        }
+        if there:
+            self._cursor.execute(CHANGE, self._values | {"rows": list(there), "leads": list(there.values())})
+            zones = "SELECT DISTINCT unnest(zones) FROM stage WHERE row = ANY(%s)"
+            self._cursor.execute(zones, (list(there),))
+            self.counts.zones.update(zone for (zone,) in self._cursor.fetchall())
+        for table in ("stage_number", "stage"):
+            self._cursor.execute(f"DELETE FROM {table} WHERE row = ANY(%s)", (list(known),))
+
+
+def change_leads(engine: Engine, list_id: int, at: datetime) -> None:
+    """Make the changes that an import wrote down, a few leads at a time; what is made already stays made."""
+    while True:
+        with engine.begin() as connection:
+            leads = connection.execute(DUE, {"list": list_id, "limit": BATCH}).scalars().all()
+            values = {"list": list_id, "leads": leads}
+            if not leads:
+                connection.execute(FINISHED, {"list": list_id, "at": at})
+                return
+            connection.execute(HOLD, {"leads": leads})
+            connection.execute(KEEP, values)
+            connection.execute(CHANGED, values)
+            connection.execute(ADDED, values)
+            connection.execute(GONE, values)  # leads that went in the meantime
+
+
+def store_rows(
+    engine: Engine, campaign_id: int, name: str, source: str, at: datetime, rows: Iterable[Row]
+) -> Counts:
+    """Put rows that are made, not read, into a campaign as a new list."""
+    loading = Loading(engine, campaign_id, name, source, at)
+    try:
+        chunk: list[Row] = []
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                loading.load(chunk)
+                chunk = []
+        if chunk:
+            loading.load(chunk)
+        return loading.finish(0, at)
+    except BaseException:
+        loading.abandon()
+        raise
+
+
+def copy_lines(rows: Sequence[Row]) -> bytes:
+    """Rows in COPY's text form, in the order of :data:`COPY`."""
+    encode = msgspec.json.encode
+    arrays: dict[tuple[str, ...], str] = {}
+
+    def array(values: tuple[str, ...]) -> str:
+        found = arrays.get(values)
+        if found is None:
+            found = arrays[values] = "{" + ",".join(values) + "}"
+        return found
+
+    lines = []
+    for r in rows:
+        attributes = encode(r.attributes).decode() if r.attributes else "{}"
+        if "\\" in attributes:
+            attributes = attributes.replace("\\", "\\\\")
+        numbers = r.numbers[0] if len(r.numbers) == 1 else ",".join(r.numbers)
+        customer = "\\N" if r.customer_id is None else _escaped(r.customer_id)
+        lines.append(
+            f"{r.row}\t{{{numbers}}}\t{array(r.kinds)}\t{_escaped(r.name)}\t{attributes}\t{array(r.zones)}\t{r.region}\t"
+            f"{customer}\n"
+        )
+    return "".join(lines).encode()
+
+
+def _escaped(cell: str) -> str:
+    if "\\" in cell:
+        cell = cell.replace("\\", "\\\\")
+    if cell.isprintable():
+        return cell
+    return cell.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+WHY = {
+    "file": "stands further up in this file",
+    "list": "is on a list already",
+    "archive": "was called before, as the archive knows",
+    "barred": "is on a do-not-call list",
+}
+
+
+def _judged(
+    rows: Sequence[Row],
+    known: dict[int, tuple[int | None, str]],
+    out: dict[int, list[tuple[str, int | None, str]]],
+) -> Judged:
+    judged = Judged([], [], [], [])
+    for row in rows:
+        if row.left_out:
+            judged.left_out.extend((row.row, fault) for fault in row.left_out)
+        if row.row in known:
+            judged.duplicates.append(
+                (row, Fault(WHY[known[row.row][1]], "", row.customer_id or row.numbers[0]))
+            )
+            continue
+        not_in = out.get(row.row)
+        if not_in is None:
+            judged.accepted.append((row, row.numbers))
+            continue
+        gone = {e164 for e164, _, _ in not_in}
+        kept = tuple(e164 for e164 in row.numbers if e164 not in gone)
+        if kept:
+            judged.accepted.append((row, kept))
+            judged.left_out.extend((row.row, Fault(WHY[why], "", e164)) for e164, _, why in not_in)
+            continue
+        e164, why = next(
+            ((e164, why) for e164, _, why in not_in if why != "barred"), (not_in[0][0], "barred")
+        )
+        fate = judged.barred if why == "barred" else judged.duplicates
+        fate.append((row, Fault(WHY[why], "", e164)))
+    return judged
