@@ -135,7 +135,8 @@ UPDATE lead l SET name = CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE l
     region = CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE l.region END,
     customer_id = COALESCE(c.customer_id, l.customer_id),
     list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END, open = l.open OR c.replaces,
-    next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END
+    next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END,
+    ready_at = CASE WHEN NOT c.replaces THEN l.ready_at END
 FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
 """)
 ADDED = text("""

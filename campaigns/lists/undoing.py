@@ -50,7 +50,7 @@ SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND (l.lease IS NOT NULL OR l.l
     OR EXISTS (SELECT FROM number n WHERE n.lead_id = l.id AND n.attempts > 0)
     OR EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id))
 """)
-CLOSED = text("UPDATE lead SET open = false WHERE id = ANY(:leads)")
+CLOSED = text("UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)")
 NUMBERS_GONE = text("DELETE FROM number WHERE lead_id = ANY(:leads)")
 LEADS_GONE = text("DELETE FROM lead WHERE id = ANY(:leads)")
 UNDONE = text("UPDATE list SET undone_at = :at WHERE id = :list")
