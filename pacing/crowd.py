@@ -9,7 +9,7 @@ to the first order, Feller II, XVI.4).
 from __future__ import annotations
 
 from functools import cache
-from math import erfc, exp, pi, sqrt
+from math import ceil, erfc, exp, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from pacing.lifetable import Floats
 Complexes = NDArray[np.complex128]
 
 EXACT = 44  # members whose sum is computed exactly
+DEVIATIONS = 5.0  # above the mean a Poisson number practically never is
 SPARE = 4  # calls that may be added before the circle is cut finer
 # Variance under which a normal shape is no good: many members with tiny chances are a Poisson number.
 FEW = 1.5
@@ -34,14 +35,18 @@ FIRST_ORDER = 1.0 / (6.0 * sqrt(2.0 * pi))
 class Surplus:
     """The number of answers less the number of seats that become free, by each instant.
 
-    `answers` (calls, times) and `frees` (seats, times) are chances. :meth:`at_least` asks about the sum, :meth:`add`
-    puts one more call with chances (times,) into it.
+    `answers` (calls, times) and `frees` (seats, times) are chances. `others` (times,) are mean numbers of people from
+    elsewhere who take seats, too; they are taken as Poisson. :meth:`at_least` asks about the sum, :meth:`add` puts one
+    more call with chances (times,) into it.
     """
 
-    def __init__(self, answers: Floats, frees: Floats) -> None:
+    def __init__(self, answers: Floats, frees: Floats, others: Floats | None = None) -> None:
         self._seats = len(frees)
-        self._calls = len(answers)
+        self._calls = len(answers)  # and as many others as there can be
         self._times = answers.shape[1]
+        if others is not None:
+            most = float(others.max())
+            self._calls += ceil(most + DEVIATIONS * sqrt(most) + DEVIATIONS)
         self._exact = self._seats + self._calls <= EXACT
         if self._exact:
             self._cuts = 16
@@ -49,8 +54,12 @@ class Surplus:
                 self._cuts *= 2
             # Answers less seats that become free: answers and seats that stay busy, less all seats.
             self._transform = _product(np.concatenate((answers, 1.0 - frees)), self._cuts)
+            if others is not None:
+                self._transform *= np.exp(others[:, None] * _circle(self._cuts)[0])
         else:
             moments = _moments(answers) + SIGNS * _moments(frees)
+            if others is not None:
+                moments += others  # all three are the mean
             np.maximum(moments[1], 1e-12, out=moments[1])
             self._mean, self._variance, self._third = moments.tolist()
 

@@ -7,15 +7,20 @@ and late arrivals are harmless: a call that is settled stays so, a seat is in th
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from math import floor
+import math
+from collections.abc import Hashable, Mapping, Set
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from pacing.arrivals import Arrivals
 from pacing.contract import (
     CallEvent,
     CallStage,
     Decision,
     Event,
+    InboundOffered,
     Mode,
     PacingConfig,
     Room,
@@ -23,7 +28,8 @@ from pacing.contract import (
     SeatState,
 )
 from pacing.ledger import AbandonLedger
-from pacing.predictive import Outlook, Predictive
+from pacing.lifetable import Floats
+from pacing.predictive import NOBODY_ELSE, Others, Outlook, Predictive
 from pacing.roster import Roster
 
 # From these stages on a call asks for no seat any more: it has one, or it is over.
@@ -59,6 +65,8 @@ class CampaignPacer:
         self._leaving: dict[Hashable, tuple[SeatState, float]] = {}  # busy, and will take no further customer
         self._air = Roster()  # calls without an answer of a person so far, since they were dialed
         self._waiting: set[Hashable] = set()  # people who wait for a seat
+        self._arrivals = Arrivals()
+        self._callers: set[Hashable] = set()  # people who called in and wait for a seat
         self._picked_up: dict[Hashable, float] = {}  # and nobody said yet by whom: when
         self._told_by_answer = False  # people are connected without a word that they are people
         self._ages: dict[Hashable, float] = {}  # of the calls of people, when they answered
@@ -72,10 +80,13 @@ class CampaignPacer:
         """Take note of an event. Repeats, late arrivals and unknown ids change nothing that they should not."""
         if isinstance(event, SeatEvent):
             self._seat(event)
-        elif isinstance(event, CallEvent):
-            self._call(event)
+        elif isinstance(event, InboundOffered):
+            self._arrivals.offered(event.at)
+            self._callers.add(event.call)
+        elif event.call in self._callers:
+            self._caller(event)
         else:
-            return
+            self._call(event)
         self._refresh(event.at)
 
     def configure(self, config: PacingConfig) -> None:
@@ -86,10 +97,10 @@ class CampaignPacer:
 
     # --- out ------------------------------------------------------------------------------------------------------
 
-    def decide(self, now: float, room: Room) -> Decision:
-        """How many calls to place, within the room there is."""
+    def decide(self, now: float, room: Room, others: Others = NOBODY_ELSE) -> Decision:
+        """How many calls to place, within the room there is. `others` are after the same seats."""
         config = self._config
-        idle, in_air = len(self._idle), len(self._air) + len(self._waiting)
+        idle, in_air = len(self._idle), self.in_air
         why: dict[str, float | int | str] = {"idle_seats": idle, "in_air": in_air}
         limits = {
             "lines": room.free_lines,
@@ -102,13 +113,61 @@ class CampaignPacer:
         if config.mode is Mode.PREVIEW:
             return Decision(0, "preview", why)
         if config.mode is Mode.PREDICTIVE:
-            return self._predict(now, most, tightest, why)
+            return self._predict(now, most, tightest, why, others)
         # Progressive wants one line an idle seat. Ratio wants floor(ratio x idle), and at least one line an idle
         # seat; rounding down keeps a single idle seat at one line until the ratio reaches 2.
         ratio = config.ratio if config.mode is Mode.RATIO else 1.0
-        wanted = max(0, max(idle, floor(ratio * idle + 1e-9)) - in_air)
+        idle = max(0, idle - len(self._callers) - others.claims)
+        wanted = max(0, max(idle, math.floor(ratio * idle + 1e-9)) - in_air)
         why |= {"ratio": ratio, "wanted": wanted}
         return Decision(min(wanted, most), tightest if most < wanted else "seats", why)
+
+    # --- what others on the same seats want to know ---------------------------------------------------------------
+
+    @property
+    def in_air(self) -> int:
+        """Calls that may yet want a seat, people who wait for one included."""
+        return len(self._air) + len(self._waiting)
+
+    @property
+    def idle(self) -> Set[Hashable]:
+        """Idle seats that take its calls."""
+        return self._idle
+
+    @property
+    def working(self) -> int:
+        """Seats that take its calls, busy or idle."""
+        return len(self._idle) + len(self._talking) + len(self._wrapping) + len(self._leaving)
+
+    @property
+    def waiting(self) -> int:
+        """People who wait for a seat, called or calling."""
+        return len(self._waiting) + len(self._callers)
+
+    @property
+    def predictive(self) -> bool:
+        """Whether its calls in the air are more than its seats."""
+        return self._config.mode is Mode.PREDICTIVE
+
+    @property
+    def horizon(self) -> Floats:
+        """The instants ahead, in seconds, at which a call placed now would be answered."""
+        return self._model.answers.times
+
+    @property
+    def risk_limit(self) -> float:
+        """The greatest risk that a call of it may carry."""
+        return self._model.limit.value
+
+    def demand(self, now: float, times_s: Floats, placed: int = 0) -> Floats:
+        """People who will want a seat until each of these instants, on average; `placed` calls are not in the air yet."""
+        answers = self._model.answers
+        level, _ = answers.level()
+        ages, factors = self._air.ages(now), self._air.factors()
+        found = answers.expected(ages, level * factors, times_s)
+        if placed:
+            found += placed * answers.expected(np.zeros(1), level, times_s)
+        return found + self._arrivals.per_s(now) * times_s
 
     # --- keeping --------------------------------------------------------------------------------------------------
 
@@ -134,13 +193,20 @@ class CampaignPacer:
 
     # --- predictive -----------------------------------------------------------------------------------------------
 
-    def _predict(self, now: float, most: int, tightest: str, why: dict[str, float | int | str]) -> Decision:
-        seats = len(self._idle) + len(self._talking) + len(self._wrapping) + len(self._leaving)
+    def _predict(
+        self, now: float, most: int, tightest: str, why: dict[str, float | int | str], others: Others
+    ) -> Decision:
+        seats = self.working
         self.ledger.expire(now)
         self._refresh(now)
+        if callers := self._arrivals.per_s(now):
+            expected = callers * self.horizon
+            others = replace(
+                others, expected=expected if others.expected is None else others.expected + expected
+            )
         outlook = self._model.decide(
             now,
-            len(self._idle) - len(self._waiting),
+            len(self._idle) - math.ceil(self.waiting + others.waiting - 1e-9),
             seats,
             most,
             self._air,
@@ -148,6 +214,7 @@ class CampaignPacer:
             self._wrapping,
             self.ledger,
             self._config.target,
+            others,
         )
         bound = outlook.bound or tightest
         if not seats:
@@ -166,6 +233,7 @@ class CampaignPacer:
         return {
             "expected_free": round(outlook.expected_free, 2),
             "expected_answers": round(outlook.expected_answers, 2),
+            "expected_others": round(outlook.expected_others, 2),
             "risk": round(outlook.risk, 4),
             "risk_limit": round(outlook.limit, 4),
             "earned": round(min(outlook.earned, 1e9), 1),
@@ -236,6 +304,8 @@ class CampaignPacer:
         call, stage, at = event.call, event.stage, event.at
         if call in self._settled:
             return
+        if event.hour is not None:
+            self._model.answers.enter_hour(event.hour)
         if stage in SETTLED:
             self._settle(event)
             return
@@ -248,6 +318,13 @@ class CampaignPacer:
             self._picked_up.setdefault(call, at)
         elif stage in (CallStage.HUMAN, CallStage.ANSWERED) and call in self._air:
             self._person(call, at)
+
+    def _caller(self, event: CallEvent) -> None:
+        """Somebody who called in has a seat, or has gone."""
+        self._callers.discard(event.call)
+        self._remember(event.call)
+        if event.stage is CallStage.CONNECTED and event.seat in self._idle:
+            self._seat(SeatEvent(event.at, event.seat, SeatState.TALK))  # its own event is on the way
 
     def _person(self, call: Hashable, at: float, waits: bool = True) -> None:
         """A person is on the line."""
@@ -282,6 +359,10 @@ class CampaignPacer:
         self._picked_up.pop(call, None)
         self._ages.pop(call, None)
         self._lists.pop(call, None)
+        self._remember(call)
+
+    def _remember(self, call: Hashable) -> None:
+        """It is settled; events that come yet are late ones."""
         self._settled[call] = None
         if len(self._settled) > REMEMBERED:
             del self._settled[next(iter(self._settled))]

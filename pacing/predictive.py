@@ -40,6 +40,19 @@ BLAME_MEMORY = 300.0
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """What else takes this campaign's seats: its own callers, and campaigns on the same seats (:mod:`pacing.floor`)."""
+
+    expected: Floats | None = None  # people who come until each of the model's instants, on average
+    waiting: float = 0.0  # people who are served before this campaign's
+    claims: int = 0  # idle seats that calls of others were placed for
+    limit: float = 1.0  # no call may carry a greater risk than this, for the sake of others
+
+
+NOBODY_ELSE = Others()
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What a decision rests on. Expectations are for the instant at which half the answers of a new call have come."""
 
@@ -49,6 +62,7 @@ class Outlook:
     limit: float
     expected_free: float
     expected_answers: float
+    expected_others: float
     earned: float
 
 
@@ -114,9 +128,10 @@ class Predictive:
         wrapping: Roster,
         ledger: AbandonLedger,
         target: float,
+        others: Others,
     ) -> Outlook:
         """How many of at most `most` calls to place. `free` idle seats less people who wait, of `seats` that work."""
-        model, limit = self.answers, self.limit.value
+        model, limit = self.answers, min(self.limit.value, others.limit)
         ages, factors = air.ages(now), air.factors()
         model.advance(ages)
         level, deviation = model.level()
@@ -128,18 +143,21 @@ class Predictive:
         # If the estimate of the share is wrong it is so for all calls at once. Its distribution is taken as three
         # points (Gauss-Hermite: a sixth each at plus and minus sqrt(3) deviations), the low one put to the middle.
         unsure = deviation * float(model.ever(ages, factors).sum()) > UNSURE
-        crowds = [(5 / 6 if unsure else 1.0, Surplus(answers, frees), model.new(level))]
+        crowds = [(5 / 6 if unsure else 1.0, Surplus(answers, frees, others.expected), model.new(level))]
         if unsure:
             high = level + math.sqrt(3.0) * deviation
-            crowds.append((1 / 6, Surplus(model.answers(ages, high * factors), frees), model.new(high)))
+            crowds.append((1 / 6, Surplus(model.answers(ages, high * factors), frees, others.expected), model.new(high)))
         likely = min(1.0, model.share * level)  # that a new call is answered by a person
         blame = self._blame
         planned: list[float] = []
         bound = "risk"
         room = min(most, AT_ONCE, max(0, LINES_A_SEAT * seats - len(air)))
         risk = self._risk(crowds, free)
+        certain = free - others.claims  # seats that nobody else comes for
+        if others.expected is not None:
+            certain -= math.ceil(float(others.expected[-1]) - 0.05)
         while len(planned) < room:
-            if len(air) + len(planned) >= free:  # with a seat for each a model's word is not needed
+            if len(air) + len(planned) >= certain:  # with a seat for each a model's word is not needed
                 allowed = governed(limit, at_stake + likely * risk * blame, earned, ledger.answered, target)
                 if risk > allowed:
                     bound = "risk" if risk > limit else "abandon_budget"
@@ -159,6 +177,7 @@ class Predictive:
             limit=limit,
             expected_free=max(0, free) + float(frees[:, middle].sum()),
             expected_answers=float(answers[:, middle].sum()) + max(0, -free),
+            expected_others=0.0 if others.expected is None else float(others.expected[middle]),
             earned=earned,
         )
 

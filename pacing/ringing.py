@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pacing import lifetable
+from pacing.hours import Hours
 from pacing.lifetable import Floats
 
 BIN_S = 0.5
@@ -57,6 +58,7 @@ class AnswerModel:
         self._person, self._other, self._reached = person, other, np.maximum(reached, 1e-9)
         self._weight = 1.0  # of the next dial; grows instead of everything else shrinking
         self._slow, self._fast = [0.0, 0.0], [0.0, 0.0]  # answers seen, answers expected
+        self._hours = Hours()
         self._lists: dict[Hashable, list[float]] = {}
         # Answers the table expected: of ended dials; and of all, when the level was measured last.
         self._ended_exposure = self._measured = 0.0
@@ -73,6 +75,7 @@ class AnswerModel:
         """A dial came to its end: a person answered after `age_s` seconds, or it ended otherwise."""
         place = min(BINS - 1, max(0, int(age_s / BIN_S)))
         self.dials += 1
+        self._hours.ended(person)
         self._weight *= 1.0 + 1.0 / MEMORY_DIALS
         self._reached[: place + 1] += self._weight
         (self._person if person else self._other)[place] += self._weight
@@ -90,6 +93,12 @@ class AnswerModel:
         self._seen -= 1
         if list_id in self._lists:
             self._lists[list_id][0] = max(0.0, self._lists[list_id][0] - 1.0)
+
+    def enter_hour(self, hour: int) -> None:
+        """It is this hour of the day now: as many more or fewer answer as on the days before."""
+        step = self._hours.enter(hour)
+        self._slow[0] = max(0.0, (self._slow[0] + LEVEL_PRIOR) * step - LEVEL_PRIOR)
+        self._fast[0] *= step
 
     def advance(self, ages_s: Floats) -> None:
         """Measure the level: answers since the last time against those the table expected of everybody in the air."""
@@ -135,18 +144,10 @@ class AnswerModel:
             else np.zeros(QUANTILES)
         )
         """When a new dial is answered, if it is: equally likely instants, seconds from now."""
-        # By each instant, for each bin of age: the curve `answered`, further on by so many bins and a part of one.
-        bins = self.times / BIN_S
-        whole_bins = bins.astype(np.intp)
-        later = np.concatenate((answered, np.full(BINS, answered[-1])))
-        places = PLACES[:, None] + whole_bins
-        by = later.take(places)
-        by += (later.take(places + 1) - by) * (bins - whole_bins)
-        left = np.where(alive[:-1] > 1e-9, alive[:-1], np.inf)  # where nobody is left nobody answers
-        by -= answered[:-1, None]
-        by /= left[:, None]
+        self._later = np.concatenate((answered, np.full(BINS, answered[-1])))
+        self._left = left = np.where(alive[:-1] > 1e-9, alive[:-1], np.inf)  # where nobody is left nobody answers
         # bin of age x instant: answered until then
-        self._by_age: Floats = np.minimum(np.maximum(by, 0.0), 1.0)
+        self._by_age: Floats = self._by(PLACES, self.times)
         self._asked_rows = None
         self._new = PARTS * self.share
         self._ever: Floats = np.minimum((answered[-1] - answered[:-1]) / left, 1.0)
@@ -182,6 +183,10 @@ class AnswerModel:
         found = self._asked_rows * np.asarray(levels).reshape(-1, 1)
         return np.minimum(found, 1.0, out=found)
 
+    def expected(self, ages_s: Floats, levels: Floats | float, times_s: Floats) -> Floats:
+        """How many of these dials are answered by a person until each of `times_s` from now, on average. (times,)."""
+        return np.broadcast_to(levels, ages_s.shape) @ self._by(self._places(ages_s), times_s)
+
     def ever(self, ages_s: Floats, levels: Floats | float) -> Floats:
         """P(a dial of this age is answered by a person at all). Shape (dials,)."""
         return np.minimum(self._ever.take(self._places(ages_s)) * levels, 1.0)
@@ -200,6 +205,7 @@ class AnswerModel:
             "other": [round(float(v) * scale, 4) for v in self._other],
             "reached": [round(float(v) * scale, 4) for v in self._reached],
             "slow": list(self._slow),
+            "hours": self._hours.learned(),
             "dials": self.dials,
         }
 
@@ -209,6 +215,9 @@ class AnswerModel:
         slow = [float(v) for v in learned["slow"]]
         if len(slow) != 2 or not all(math.isfinite(v) and v >= 0 for v in slow):
             raise ValueError("the level of answers is not what was saved")
+        hours = Hours()
+        hours.restore(learned["hours"])
+        self._hours = hours
         self._person, self._other, self._reached = person, other, np.maximum(reached, 1e-9)
         self._weight, self._slow, self.dials = 1.0, slow, int(learned["dials"])
         self.refresh()
@@ -222,6 +231,18 @@ class AnswerModel:
             self._asked_places = np.minimum((np.maximum(ages_s, 0.0) / BIN_S).astype(np.intp), BINS - 1)
             self._asked_rows = None
         return self._asked_places
+
+    def _by(self, places: NDArray[np.intp], times_s: Floats) -> Floats:
+        """P(a dial in this bin is answered by a person until then). Shape (places, times)."""
+        # The curve of those who have answered, further on by so many bins and a part of one.
+        bins = np.minimum(times_s / BIN_S, BINS - 1.0)
+        whole_bins = bins.astype(np.intp)
+        reached = places[:, None] + whole_bins
+        by: Floats = self._later.take(reached)
+        by += (self._later.take(reached + 1) - by) * (bins - whole_bins)
+        by -= self._later.take(places)[:, None]
+        by /= self._left.take(places)[:, None]
+        return np.minimum(np.maximum(by, 0.0), 1.0)
 
     def _learn_list(self, list_id: Hashable, person: bool, expected: float) -> None:
         found = self._lists.pop(list_id, None) or [0.0, 0.0]

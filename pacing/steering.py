@@ -21,8 +21,9 @@ MEMORY_ANSWERS = 3_000.0
 FALL = 1.6  # of the limit's logarithm, when the whole reserve is gone; little while most of it is there
 RISE = 0.4  # and at the most, when there is twice as much or more
 SLOW = 0.16  # the slow gain, in parts of target per reserve²: some tenths of critical damping
-FIRST_GAIN, FIRST_ANSWERS = 6.0, 1_000.0  # times as much at the start, when the limit is a guess
+FIRST_GAIN, FIRST_ANSWERS = 2.0, 1_000.0  # times as much at the start, when the limit is a guess
 RESERVE = 2.0  # abandons, against the scatter
+FIRST_RESERVE, RESERVE_SHARE = 0.5, 0.1
 RESERVE_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
 STAKE_MEMORY = 200.0  # answers
 SHARE = 0.97  # of the target: what is not used of a long window adds to the reserve
@@ -43,9 +44,13 @@ class RiskLimit:
         self._log = math.log(START)  # of the limit over the target
 
     @property
+    def scatter(self) -> float:
+        return RESERVE + RESERVE_AT_STAKE * max(1.0, self._at_stake)
+
+    @property
     def reserve(self) -> float:
         """Abandons to stay under the target by."""
-        return RESERVE + RESERVE_AT_STAKE * max(1.0, self._at_stake)
+        return min(self.scatter, FIRST_RESERVE + RESERVE_SHARE * self._target * self._answers)
 
     @property
     def value(self) -> float:
@@ -54,7 +59,7 @@ class RiskLimit:
             return 0.0
         if self._target >= 1.0:
             return 1.0
-        left = -self._debt / self.reserve  # of the reserve, as a share
+        left = 1.0 - (self._debt + self.reserve) / self.scatter  # of the reserve, as a share
         swing = RISE * (left - 1.0) if left >= 1.0 else -FALL * (1.0 - left) ** 2
         return self._limit(self._log + min(RISE, max(-2.0 * FALL, swing)))
 
@@ -71,9 +76,9 @@ class RiskLimit:
         self._at_stake += (at_stake - self._at_stake) / min(self._answers, STAKE_MEMORY)
         reserve = self.reserve
         self._debt += error - (self._debt + reserve) / MEMORY_ANSWERS
-        self._debt = min(LARGEST_DEBT * reserve, max(-LARGEST_DEBT * reserve, self._debt))
+        self._debt = min(LARGEST_DEBT * self.scatter, max(-LARGEST_DEBT * self.scatter, self._debt))
         if binding:
-            gain = SLOW * self._target / reserve**2
+            gain = SLOW * self._target / self.scatter**2
             gain *= max(1.0, FIRST_GAIN * (1.0 - self._answers / FIRST_ANSWERS))
             self._log = self._within(self._log - gain * (self._debt + reserve))
 

@@ -371,7 +371,9 @@ class Calls:
 
     def _pace(self, call: Call, stage: CallStage, now: float) -> None:
         campaign = self.core.campaigns[call.campaign]
-        campaign.observe(PacedCall(now, call.id, stage, call.seat, call.cause or None, call.lead.list_id))
+        hour = int(self.core.wall_s(now) // 3600.0) % 24  # any clock does that goes round once a day
+        cause = call.cause or None
+        campaign.observe(PacedCall(now, call.id, stage, call.seat, cause, call.lead.list_id, hour))
         self.core.touched.add(call.campaign)
 
     def _enter_air(self, call: Call) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pacing.contract import Mode, Pacer, PacingConfig
+from pacing.floor import Floor
 from pacing.pacer import CampaignPacer
 from simulator.floor import Result, Scenario, simulate, simulate_floor, simulate_plainly
 from simulator.policies.clairvoyant import ASKS_EVERY_S, Clairvoyant
@@ -56,8 +57,12 @@ def _each(build: Callable[[PacingConfig], Pacer]) -> Callable[[Scenario, int], R
     return lambda scenario, seed: simulate(scenario, build, seed)
 
 
-def _ours(config: PacingConfig) -> Pacer:
-    return CampaignPacer(replace(config, mode=Mode.PREDICTIVE))
+def _ours(scenario: Scenario, seed: int) -> Result:
+    floor = Floor()
+    for campaign in scenario.campaigns:
+        config = replace(campaign.pacing(), mode=Mode.PREDICTIVE)
+        floor.join(campaign.name, CampaignPacer(config), campaign.priority)
+    return simulate_floor(scenario, floor, seed)
 
 
 def _ratio(lines: float) -> Callable[[Scenario, int], Result]:
@@ -69,7 +74,7 @@ def _foresight(scenario: Scenario, seed: int) -> Result:
 
 
 PLAIN: dict[str, Callable[[Scenario, int], Result]] = {
-    "predictive": _each(_ours),
+    "predictive": _ours,
     "progressive": _ratio(1.0),
     "vicidial-hard": _each(partial(Vicidial, rule=DropRule.HARD)),
     "vicidial-average": _each(partial(Vicidial, rule=DropRule.AVERAGE)),
