@@ -33,6 +33,7 @@ FIGURES = (
     "in_air",
     "expected_free",
     "expected_answers",
+    "expected_others",
     "risk",
     "risk_limit",
     "earned",

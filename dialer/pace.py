@@ -2,8 +2,9 @@
 
 One campaign. The lines are `{"t": 12.3, "seat": 7, "state": "idle|talk|wrap|away"}`, `{"t": 12.3, "call": 991, "event":
 "dialed|ringing|answered|machine|no_answer|busy|failed|connected|abandoned|hung_up|ended", "seat": 7}`, and the question
-`{"t": 12.3, "decide": true, "free_lines": 30}`, which is answered at once by `{"dial": 3, "why": {…}}`. A line that
-can't be read is answered by `{"error": "…"}`, and the next one is served.
+`{"t": 12.3, "decide": true, "free_lines": 30}`, which is answered at once by `{"dial": 3, "why": {…}}`. The event
+"offered" is of somebody who calls in. A line that can't be read is answered by `{"error": "…"}`, and the next one is
+served.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from pacing.contract import CallEvent, CallStage, PacingConfig, Room, SeatEvent, SeatState
+from pacing.contract import CallEvent, CallStage, InboundOffered, PacingConfig, Room, SeatEvent, SeatState
 from pacing.pacer import CampaignPacer
 
 LONGEST_LINE = 65_536  # bytes
@@ -74,7 +75,9 @@ class Filter:
             self._now = line.t
             decision = self._pacer.decide(line.t, Room(line.free_lines, line.calls_per_s, line.leads))
             return self._encode({"dial": decision.dial, "why": {"bound": decision.bound, **decision.why}})
-        if line.call is not None:
+        if line.call is not None and line.event == "offered":
+            self._pacer.observe(InboundOffered(line.t, line.call))
+        elif line.call is not None:
             stage = STAGES.get(line.event or "")
             if stage is None:
                 raise Refused(f"event must be one of {', '.join(STAGES)}, is {line.event!r}")

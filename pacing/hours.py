@@ -1,9 +1,9 @@
 """What the hour of the day does to the share of people who answer, learned day by day.
 
-Theory of operation. How many answer now is followed closely anyway (:mod:`pacing.ringing`); what days before can tell is
-how that changes when one hour ends and the next begins. So for each hour of the clock the share is kept, of this day and
-faded of those before, and at a full hour the estimate is moved by the ratio of the two hours' shares, as far as both
-are known. Nobody's first day is moved at all.
+Theory of operation. How many answer now is followed closely anyway (:mod:`pacing.ringing`); what days before can tell
+is how that changes when one hour ends and the next begins. So for each hour of the clock the share is kept, of this day
+and faded of those before, and at a full hour the estimate is moved by the ratio of the two hours' shares, as far as
+both are known. Nobody's first day is moved at all.
 """
 
 from __future__ import annotations

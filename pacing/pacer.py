@@ -114,6 +114,7 @@ class CampaignPacer:
             return Decision(0, "preview", why)
         if config.mode is Mode.PREDICTIVE:
             return self._predict(now, most, tightest, why, others)
+        self._binding = 0.0  # what becomes of these calls says nothing of the risk limit
         # Progressive wants one line an idle seat. Ratio wants floor(ratio x idle), and at least one line an idle
         # seat; rounding down keeps a single idle seat at one line until the ratio reaches 2.
         ratio = config.ratio if config.mode is Mode.RATIO else 1.0
@@ -160,7 +161,7 @@ class CampaignPacer:
         return self._model.limit.value
 
     def demand(self, now: float, times_s: Floats, placed: int = 0) -> Floats:
-        """People who will want a seat until each of these instants, on average; `placed` calls are not in the air yet."""
+        """People who will want a seat until each of these instants, on average, those of `placed` more calls too."""
         answers = self._model.answers
         level, _ = answers.level()
         ages, factors = self._air.ages(now), self._air.factors()

@@ -146,7 +146,9 @@ class Predictive:
         crowds = [(5 / 6 if unsure else 1.0, Surplus(answers, frees, others.expected), model.new(level))]
         if unsure:
             high = level + math.sqrt(3.0) * deviation
-            crowds.append((1 / 6, Surplus(model.answers(ages, high * factors), frees, others.expected), model.new(high)))
+            crowds.append(
+                (1 / 6, Surplus(model.answers(ages, high * factors), frees, others.expected), model.new(high))
+            )
         likely = min(1.0, model.share * level)  # that a new call is answered by a person
         blame = self._blame
         planned: list[float] = []

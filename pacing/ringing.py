@@ -145,7 +145,9 @@ class AnswerModel:
         )
         """When a new dial is answered, if it is: equally likely instants, seconds from now."""
         self._later = np.concatenate((answered, np.full(BINS, answered[-1])))
-        self._left = left = np.where(alive[:-1] > 1e-9, alive[:-1], np.inf)  # where nobody is left nobody answers
+        self._left = left = np.where(
+            alive[:-1] > 1e-9, alive[:-1], np.inf
+        )  # where nobody is left nobody answers
         # bin of age x instant: answered until then
         self._by_age: Floats = self._by(PLACES, self.times)
         self._asked_rows = None

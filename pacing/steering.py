@@ -8,7 +8,8 @@ there, since a limit that swings costs occupancy, and steep when it is nearly us
 
 A rate that must not be over its target can't be steered at it: chance scatters the debt, and the calls in the air may
 cost some more. So a reserve of abandons is kept, large enough that both fit into it; it is a few abandons whatever the
-window's length, which is nothing of a month's budget.
+window's length, which is nothing of a month's budget. At first it is a share of what has been earned, or a team of
+three would save up all that its first day allows.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from collections.abc import Mapping
 from typing import Any
 
 MEMORY_ANSWERS = 3_000.0
-FALL = 1.6  # of the limit's logarithm, when the whole reserve is gone; little while most of it is there
+FALL = 1.6  # of the limit's logarithm, when the scatter is used up; little while most of it is there
 RISE = 0.4  # and at the most, when there is twice as much or more
-SLOW = 0.16  # the slow gain, in parts of target per reserve²: some tenths of critical damping
+SLOW = 0.16  # the slow gain, in parts of target per scatter²: some tenths of critical damping
 FIRST_GAIN, FIRST_ANSWERS = 2.0, 1_000.0  # times as much at the start, when the limit is a guess
-RESERVE = 2.0  # abandons, against the scatter
-FIRST_RESERVE, RESERVE_SHARE = 0.5, 0.1
-RESERVE_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
+SCATTER = 2.0  # abandons by which chance moves the debt
+SCATTER_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
+FIRST_RESERVE, RESERVE_SHARE = (
+    0.5,
+    0.1,
+)  # the reserve in abandons at first, and of those that the target has allowed
 STAKE_MEMORY = 200.0  # answers
 SHARE = 0.97  # of the target: what is not used of a long window adds to the reserve
-LARGEST_DEBT = 4.0  # reserves
+LARGEST_DEBT = 4.0  # scatters
 LOWEST, HIGHEST = 1e-4, 0.9
 START = 1.2  # risk limit at the start, in targets
 RANGE = 12.0  # the limit stays within target / RANGE and target * RANGE
@@ -45,7 +49,8 @@ class RiskLimit:
 
     @property
     def scatter(self) -> float:
-        return RESERVE + RESERVE_AT_STAKE * max(1.0, self._at_stake)
+        """Abandons by which the debt moves without anybody's doing."""
+        return SCATTER + SCATTER_AT_STAKE * max(1.0, self._at_stake)
 
     @property
     def reserve(self) -> float:

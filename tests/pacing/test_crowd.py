@@ -49,6 +49,18 @@ def test_calls_are_added_to_few_without_end() -> None:
             assert surplus.at_least(number) == pytest.approx(counted_out(answers, frees, number), abs=1e-12)
 
 
+@pytest.mark.parametrize(("calls", "seats"), [(0, 3), (6, 5), (60, 90)])
+def test_people_from_elsewhere_take_seats_like_so_many_rare_answers(calls: int, seats: int) -> None:
+    answers, frees = chances(calls, 1), chances(seats, 2)
+    mean = np.linspace(0.1, 2.0, INSTANTS)
+    rare = np.tile(mean / 400, (400, 1))  # a Poisson number, but for half a percent
+    surplus = Surplus(answers, frees, mean)
+    middle = round(float((answers.sum(axis=0) - frees.sum(axis=0)).mean()))
+    for number in range(middle - 3, middle + 6):
+        expected = counted_out(np.concatenate((answers, rare)), frees, number)
+        assert surplus.at_least(number) == pytest.approx(expected, abs=5e-3)
+
+
 @pytest.mark.parametrize(("calls", "seats"), [(EXACT + 1, 0), (60, 90), (700, 600)])
 def test_many_are_nearly_normal(calls: int, seats: int) -> None:
     answers, frees = chances(calls, 5), chances(seats, 6)
