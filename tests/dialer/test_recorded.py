@@ -146,7 +146,9 @@ def test_people_seats_and_hours_are_found_again(predictive: Record) -> None:
     leaving = [seat for seat in scenario.seats if seat.to_h is not None and seat.to_h < 3.9]
     assert len(leaving) == 4
     for seat in leaving:
-        assert seat.to_h is not None and 3.48 < seat.to_h < 3.6  # who has a customer goes when the call is over
+        assert (
+            seat.to_h is not None and 3.48 < seat.to_h < 3.6
+        )  # who has a customer goes when the call is over
         again, first, second = (
             each.minutes for each in seat.breaks
         )  # the first hour's break, too, comes twice
