@@ -255,8 +255,10 @@ async def test_a_seat_logged_out_while_the_page_was_away_is_told_and_taken_again
     async with open_door(WebSettings(grace_s=0.0)) as door:
         page = await context.new_page()
         await ready(page, door)
+        await context.set_offline(True)
         cut(door)
         await until(lambda: door.engine.of(LogOut))
+        await context.set_offline(False)
         await state(page, "offline")
         await expect(page.locator("#nobody-text")).to_contain_text("not at your seat")
         await page.keyboard.press("l")

@@ -21,7 +21,7 @@ NOON = "2026-11-24T12:00+08:00"
 def here(tmp_path: Path) -> Installation:
     installation = Installation(tmp_path)
     assert installation.do("apply", installation.file("c.toml", CAMPAIGN)).exit_code == 0
-    assert installation.do("import", "spring", installation.file("l.csv", LIST)).exit_code == 0
+    assert installation.do("import", installation.file("l.csv", LIST)).exit_code == 0
     return installation
 
 
