@@ -56,11 +56,12 @@ TEAMS = {"progressive": (6, 12), "ratio": (6, 12), "predictive": (6, 30)}  # how
 START_LIMIT_S = 60.0
 SETTLE_S = 1.0  # after the shift, until what happened in it is on record
 
-# By how much of itself a figure may differ. In predictive dialing an event that comes some milliseconds later changes
-# who is called next, so the two shifts part, and few are abandoned: the share of those is told, and held to nothing.
+# By how much of itself a figure may differ. Beyond one call a seat an event that comes some milliseconds later changes
+# who is called next, and the two shifts part: in the ratio mode by a few people in two teams of six, in predictive
+# dialing in all. There few are abandoned, so the share of those is told, and held to nothing.
 MARGINS: dict[str, dict[str, float | None]] = {
     "progressive": {"dials": 0.05, "answers": 0.05, "occupancy": 0.05, "idle": 0.06},
-    "ratio": {"dials": 0.08, "answers": 0.06, "occupancy": 0.05, "idle": 0.12, "abandoned": 0.14},
+    "ratio": {"dials": 0.1, "answers": 0.1, "occupancy": 0.05, "idle": 0.12, "abandoned": 0.14},
     "predictive": {"dials": 0.1, "answers": 0.1, "occupancy": 0.06, "idle": 0.35, "abandoned": None},
 }
 NAMES = {
