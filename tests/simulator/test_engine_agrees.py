@@ -71,5 +71,5 @@ def test_a_figure_that_is_off_by_fifteen_percent_breaks_its_margin(engine: Mappi
     for each in compare(engine, {team: on_floor(team) for team in engine}):
         if each.margin is not None and each.figure != "idle":
             for factor in (0.85, 1.15):
-                off = abs(each.floor * factor - each.engine) / each.engine + each.half
+                off = abs(each.floor * factor - each.engine) / each.engine
                 assert off > each.margin, (each, factor)
