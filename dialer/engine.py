@@ -9,6 +9,7 @@ turn of the loop, however many events came in.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -314,12 +315,14 @@ class Engine:
                     self.core.free((lead.call_id,))
 
     def _buffer_size(self, name: str) -> int:
-        """Leads to hold: twice the seats that are counted on, and enough for a turn of the database at full speed."""
+        """Leads to hold: twice the calls there are, or will be, in the air, and enough for a turn of the database."""
         campaign = self.core.campaigns[name]
         if not self.core.may_dial(campaign) or self.core.draining:
             return 0
         seats = sum(1 for seat in self.core.seats.by_user.values() if seat.paced_for == name)
-        return min(1_000, 2 * seats + 20) if seats else 0
+        ratio = campaign.config.ratio if campaign.config.mode == Mode.RATIO else 1.0
+        lines = max(math.ceil(ratio * seats), campaign.in_air)
+        return min(1_000, 2 * lines + 20) if seats else 0
 
     def _filled(self, name: str, dry: bool) -> None:
         campaign = self.core.campaigns[name]
