@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import parse
-from campaigns.ids import leased_at, new_call_id
+from campaigns.ids import leased_at, new_call_ids
+from campaigns.prepared import UNHURRIED, Prepared, array
 from campaigns.rules import facts
+from campaigns.rules.alike import Alike
 from campaigns.rules.basis import Basis, bases_on_record, basis_of
 from campaigns.rules.decision import DAYS_30, Facts, consent_of, may_call
 from campaigns.rules.held import HOLD_BACK
@@ -25,21 +29,32 @@ LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
 )
 
-# Ready leads of a campaign in the order they became callable, in zones that are open now. The partial index
-# lead_ready serves filter and order; SKIP LOCKED lets engines lease side by side.
-PICK = text("""
-SELECT l.id FROM lead l
-WHERE l.campaign_id = :campaign AND l.open AND l.lease IS NULL AND l.next_at <= :now AND l.zones <@ :zones
-ORDER BY l.next_at, l.id
-LIMIT :limit
-FOR UPDATE SKIP LOCKED
-""")
-LEASE = text("""
-UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = :owner, lease_until = :until, ready_at = NULL
-FROM unnest(CAST(:ids AS uuid[]), CAST(:leads AS bigint[]), CAST(:numbers AS bigint[])) AS g (lease, lead, number)
-WHERE l.id = g.lead
-RETURNING l.id, l.list_id, l.name, l.attributes
-""")
+# Ready leads of a campaign in the order they became callable, in zones that are open now, with what the rules want to
+# know of each of their numbers. The partial index lead_ready serves filter and order; SKIP LOCKED lets engines lease
+# side by side.
+PICK = Prepared(
+    "pick",
+    "bigint, timestamptz, text[], int",
+    f"""
+WITH picked AS MATERIALIZED (
+    SELECT l.* FROM lead l
+    WHERE l.campaign_id = $1 AND l.open AND l.lease IS NULL AND l.next_at <= $2 AND l.zones <@ $3
+    ORDER BY l.next_at, l.id
+    LIMIT $4
+    FOR UPDATE SKIP LOCKED
+)
+SELECT {facts.COLUMNS}, l.place, l.name, l.attributes::text, l.list_id
+FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.PARTS}
+""",
+)
+LEASE = Prepared(
+    "lease",
+    "uuid[], bigint[], bigint[], text, timestamptz",
+    """
+UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = $4, lease_until = $5, ready_at = NULL
+FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
+""",
+)
 RENEW = text(
     "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
 )
@@ -98,6 +113,7 @@ RELOOK, NOT_AT_ALL = timedelta(hours=1), timedelta()
 WAITING = frozenset({RefusalReason.CONSENT, RefusalReason.WINDOW})
 # What closes a lead, where there is no instant at which it ends.
 NEVER = frozenset({RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE})
+BY_NUMBER = attrgetter("place", "attempts", "ordinal", "number_id")
 REMEMBERED = DAYS_30 + timedelta(days=1)  # how long the calls to a party are kept one by one
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
@@ -125,17 +141,19 @@ class Hopper:
             open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
             if not open_now or not terms.running:
                 return []
+            connection.exec_driver_sql(UNHURRIED)
             wanted = limit
             for _ in range(ROUNDS):
                 if len(leads) >= limit:
                     break
-                values = {"campaign": campaign_id, "now": now, "zones": open_now, "limit": wanted}
-                picked = connection.execute(PICK, values).scalars().all()
-                permitted = self._lease_permitted(connection, picked, limit - len(leads), terms, now)
+                picked = PICK.run(connection, campaign_id, now, open_now, wanted)
+                rows = [facts.LeadRow._make(row) for row in picked]
+                permitted = self._lease_permitted(connection, rows, limit - len(leads), terms, now)
                 leads += permitted
-                if len(picked) < wanted:
+                found = len({row.lead_id for row in rows})
+                if found < wanted:
                     break
-                share = max(len(permitted) / len(picked), LEAST_SHARE)
+                share = max(len(permitted) / found, LEAST_SHARE)
                 wanted = min(MOST_PICKED, int((limit - len(leads)) / share) + SPARE)
         return leads
 
@@ -239,39 +257,38 @@ class Hopper:
     # --- within -----------------------------------------------------------------------------------------------
 
     def _lease_permitted(
-        self, connection: Connection, picked: Sequence[int], limit: int, terms: Terms, now: datetime
+        self, connection: Connection, rows: list[facts.LeadRow], limit: int, terms: Terms, now: datetime
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order.
 
         Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
         """
-        place = {lead_id: place for place, lead_id in enumerate(picked)}
-        rows = sorted(
-            facts.of_leads(connection, picked),
-            key=lambda row: (place[row.lead_id], row.attempts, row.ordinal, row.number_id),
-        )
-        attempts = facts.attempts_of(rows)
-        permitted, refused = {}, []
+        rows.sort(key=BY_NUMBER)
+        rules, attempts = Alike(terms, now), facts.attempts_of(rows)
+        permitted: dict[int, facts.LeadRow] = {}
+        refused = []
         for row in rows:
             if len(permitted) == limit:
                 break
             if row.lead_id in permitted:
                 continue
-            asked = facts.facts_of(row, attempts[row.lead_id], new_call_id(now), leased=True)
-            answer = may_call(asked, terms, now)
+            answer = rules.ask(row, attempts[row.lead_id])
             if isinstance(answer, Permit):
-                permitted[row.lead_id] = (asked.call_id, row)
+                permitted[row.lead_id] = row
             else:
                 refused.append((row.lead_id, answer))
         self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
-        values = {
-            "ids": [call_id for call_id, _ in permitted.values()],
-            "leads": list(permitted),
-            "numbers": [row.number_id for _, row in permitted.values()],
-            "owner": self._owner,
-            "until": now + timedelta(seconds=LEASE_S),
-        }
-        details = {row.id: row for row in connection.execute(LEASE, values)} if permitted else {}
+        if not permitted:
+            return []
+        call_ids = new_call_ids(now, len(permitted))
+        LEASE.run(
+            connection,
+            array(call_ids),
+            array(permitted),
+            array([row.number_id for row in permitted.values()]),
+            self._owner,
+            now + timedelta(seconds=LEASE_S),
+        )
         return [
             Lead(
                 call_id=call_id,
@@ -279,13 +296,13 @@ class Hopper:
                 lead_id=row.lead_id,
                 number_id=row.number_id,
                 number=row.e164,
-                name=details[row.lead_id].name,
+                name=row.name,
                 zones=tuple(row.zones),
                 attempts=row.attempts,
-                attributes=details[row.lead_id].attributes,
-                list_id=details[row.lead_id].list_id,
+                attributes=msgspec.json.decode(row.attributes),
+                list_id=row.list_id,
             )
-            for call_id, row in permitted.values()
+            for call_id, row in zip(call_ids, permitted.values(), strict=True)
         ]
 
     def _put_off(self, connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:

@@ -6,14 +6,24 @@ import secrets
 from datetime import UTC, datetime
 from uuid import UUID
 
+RANDOM = 10  # bytes that are random, but for the version and the variant
+VERSION_7 = 0x7 << 76 | 0x2 << 62
+FREE = ~(0xF << 76 | 0x3 << 62)
+
 
 def new_call_id(at: datetime) -> str:
     """A new id that carries `at`, to the millisecond."""
-    millis = int(at.timestamp() * 1000)
-    value = (millis & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
-    value = value & ~(0xF << 76) | (0x7 << 76)  # version
-    value = value & ~(0x3 << 62) | (0x2 << 62)  # variant
-    return f"{value:032x}"
+    return new_call_ids(at, 1)[0]
+
+
+def new_call_ids(at: datetime, count: int) -> list[str]:
+    """As many new ids, all of one instant."""
+    begins = (int(at.timestamp() * 1000) & ((1 << 48) - 1)) << 80 | VERSION_7
+    bits = secrets.token_bytes(RANDOM * count)
+    return [
+        f"{begins | int.from_bytes(bits[i : i + RANDOM]) & FREE:032x}"
+        for i in range(0, RANDOM * count, RANDOM)
+    ]
 
 
 def leased_at(call_id: str) -> datetime:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 
 class Outcome(StrEnum):
@@ -48,8 +50,7 @@ class RefusalReason(StrEnum):
     CAMPAIGN_STOPPED = "campaign_stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(msgspec.Struct, frozen=True):
     """A leased lead with the one number to dial. `call_id` is the lease, the attempt and (prefixed) the channel."""
 
     call_id: str  # 32 lower-case hex digits
@@ -60,7 +61,7 @@ class Lead:
     name: str
     zones: tuple[str, ...]  # IANA; the call must be lawful in all of them
     attempts: int  # made before this one, on this number
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = msgspec.field(default_factory=dict)
     list_id: int = 0
 
 

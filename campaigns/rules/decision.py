@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+import msgspec
+
 from campaigns.rules import calendar
 from campaigns.rules.keys import NO_CAPS, Caps
 from campaigns.rules.terms import RegionTerms, Terms
@@ -40,8 +42,7 @@ class Consent:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(msgspec.Struct, frozen=True):
     """The calls to a number or a customer: those of the last 30 days as (instant, campaign), and how many ever."""
 
     recent: tuple[tuple[datetime, int], ...] = ()
@@ -51,8 +52,7 @@ class Called:
 NEVER_CALLED = Called()
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is known of a lead and its number at this moment. Instants are aware."""
 
     call_id: str
@@ -187,12 +187,13 @@ def _caps_reached(
 
 def _cap_reached(facts: Facts, whom: str, caps: Caps, called: Called, now: datetime) -> Iterator[Refusal]:
     # What lies after `now` counts as well: a clock that was set back must not forget a call.
-    calls = sorted(at for at, _ in called.recent)
+    calls = [at for at, _ in called.recent]
+    calls.sort()
     if caps.life is not None and called.life >= caps.life:
         yield Refusal(
             facts.call_id, RefusalReason.CAP_LIFE, f"{called.life} calls to {whom}, the cap is {caps.life}"
         )
-    if caps.day is not None:
+    if caps.day is not None and len(calls) >= caps.day and calls[-caps.day] >= now - LONGEST_DAY:
         free_at = max((_day_free(calls, zone, caps.day, now) for zone in facts.zones), default=now)
         if free_at > now:
             detail = f"{caps.day} calls to {whom} today, which is the cap"
@@ -216,8 +217,6 @@ def _cap_reached(facts: Facts, whom: str, caps: Caps, called: Called, now: datet
 
 def _day_free(calls: Sequence[datetime], zone: str, cap: int, now: datetime) -> datetime:
     """When a day's cap lets go in a zone: `now`, or the first instant of the day after the call that reached it."""
-    if len(calls) < cap or calls[-cap] < now - LONGEST_DAY:
-        return now
     here = calendar.zone(zone)
     full = sorted(at.astimezone(here).date() for at in calls)[-cap]
     if full < now.astimezone(here).date():

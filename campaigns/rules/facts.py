@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from campaigns.rules.decision import Barred, Called, Consent, Facts
+from campaigns.rules.decision import NEVER_CALLED, Barred, Called, Consent, Facts
 
 ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 
-# A lead and its number, and what bars it. Each part is a probe of a primary key or of `consent_of_number`: the cost
-# does not depend on how long the do-not-call lists or the history are. OFFSET 0 keeps the planner to that when its
-# statistics are old, as after a load.
+# A lead and its number, and what bars it, of leads `l`. Each part is a probe of a primary key or of
+# `consent_of_number`: the cost does not depend on how long the do-not-call lists or the history are. OFFSET 0 keeps the
+# planner to that when its statistics are old, as after a load.
 BEGINNINGS = ", ".join(
     f"left(n.e164, {length})" for length in range(3, 17)
 )  # two digits, to all of the longest number
-FACTS = f"""
-SELECT l.id AS lead_id, l.lease, l.lease_owner, l.lease_number, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
-    COALESCE(l.ready_at, l.next_at) AS next_at, n.id AS number_id, n.e164, n.attempts, n.ordinal, v.change,
+COLUMNS = """
+l.id AS lead_id, l.lease, l.lease_owner, l.lease_number, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
+    COALESCE(l.ready_at, l.next_at) AS next_at, n.id AS number_id, n.e164, n.attempts, n.ordinal,
     x.until AS locked_until, x.reason AS lock, b.entries AS dnc, s.entries AS consents, k.at AS called_at,
-    k.campaigns AS called_by, k.life, c.at AS customer_at,
-    c.campaigns AS customer_by, c.life AS customer_life
-FROM lead l
+    k.campaigns AS called_by, k.life, c.at AS customer_at, c.campaigns AS customer_by, c.life AS customer_life
+"""
+PARTS = f"""
 CROSS JOIN LATERAL (SELECT id, e164, attempts, ordinal FROM number WHERE lead_id = l.id OFFSET 0) n
-JOIN campaign g ON g.id = l.campaign_id
-JOIN campaign_version v ON v.campaign_id = g.id AND v.version = g.version
 LEFT JOIN LATERAL (SELECT until, reason FROM lock_out WHERE e164 = n.e164 OFFSET 0) x ON true
 LEFT JOIN LATERAL (SELECT life, at, campaigns FROM called WHERE party = n.e164 OFFSET 0) k ON true
 LEFT JOIN LATERAL (
@@ -47,6 +46,11 @@ LEFT JOIN LATERAL (
     SELECT json_agg(json_build_array(o.id, o.given_at, LEAST(o.expires_at, o.withdrawn_at))) AS entries
     FROM consent o WHERE o.e164 = n.e164
 ) s ON true
+"""
+FACTS = f"""
+SELECT {COLUMNS}, v.change FROM lead l {PARTS}
+JOIN campaign g ON g.id = l.campaign_id
+JOIN campaign_version v ON v.campaign_id = g.id AND v.version = g.version
 """
 OF_LEADS = text(FACTS + "WHERE l.id = ANY(:leads)")
 OF_LEASES = text(FACTS + "WHERE l.lease = ANY(CAST(:ids AS uuid[]))")
@@ -86,8 +90,41 @@ def parties(number: str, customer_id: str | None) -> tuple[str, ...]:
     return (number, party_of(customer_id)) if customer_id else (number,)
 
 
+class LeadRow(NamedTuple):
+    """A row of :data:`COLUMNS` as the driver gives it, and what a lead that is picked has more."""
+
+    lead_id: int
+    lease: UUID | None
+    lease_owner: str | None
+    lease_number: int | None
+    campaign_id: int
+    customer_id: str | None
+    region: str
+    zones: list[str]
+    open: bool
+    next_at: datetime
+    number_id: int
+    e164: str
+    attempts: int
+    ordinal: int
+    locked_until: datetime | None
+    lock: str | None
+    dnc: list[Any] | None
+    consents: list[Any] | None
+    called_at: list[datetime] | None
+    called_by: list[int] | None
+    life: int | None
+    customer_at: list[datetime] | None
+    customer_by: list[int] | None
+    customer_life: int | None
+    place: int  # in the order of calling
+    name: str
+    attributes: str  # JSON
+    list_id: int
+
+
 def facts_of(
-    row: Row[Any],
+    row: Row[Any] | LeadRow,
     lead_attempts: int,
     call_id: str,
     leased: bool,
@@ -98,12 +135,13 @@ def facts_of(
     `lead_attempts` are those of :func:`attempts_of`; `just` are calls by party, as (instant, campaign), that are
     permitted already in this transaction.
     """
-    just = just or {}
 
     def called(
         party: str, at: Sequence[datetime] | None, by: Sequence[int] | None, life: int | None
     ) -> Called:
-        now = tuple(just.get(party, ()))
+        now = tuple(just.get(party, ())) if just else ()
+        if life is None and not now:
+            return NEVER_CALLED
         return Called(tuple(zip(at or (), by or (), strict=True)) + now, (life or 0) + len(now))
 
     return Facts(
@@ -111,7 +149,7 @@ def facts_of(
         zones=tuple(row.zones),
         attempts=row.attempts,
         number=row.e164,
-        region=row.region if ISO_3166_2.fullmatch(row.region) else "",
+        region=row.region if row.region and ISO_3166_2.fullmatch(row.region) else "",
         campaign_id=row.campaign_id,
         next_at=row.next_at,
         locked_until=row.locked_until,
@@ -130,7 +168,7 @@ def facts_of(
     )
 
 
-def attempts_of(rows: Iterable[Row[Any]]) -> Mapping[int, int]:
+def attempts_of(rows: Iterable[Row[Any] | LeadRow]) -> Mapping[int, int]:
     """The attempts on all numbers of each lead, by lead; a lead's numbers are all among the rows."""
     found: dict[int, int] = {}
     for row in rows:
