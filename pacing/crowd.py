@@ -9,7 +9,7 @@ to the first order, Feller II, XVI.4).
 from __future__ import annotations
 
 from functools import cache
-from math import ceil, erfc, exp, pi, sqrt
+from math import ceil, erfc, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ SPARE = 4  # calls that may be added before the circle is cut finer
 FEW = 1.5
 # Members whose powers are summed at a time: they stay in the cache, and BLAS wakes no second thread.
 BLOCK = 512
-ROOT_HALF = sqrt(0.5)
+NORMAL_AT = np.linspace(-8.0, 8.0, 3201)  # linear in between: off by less than 0.01 % of the tail up to 4
+NORMAL_TAIL = np.array([0.5 * erfc(z * sqrt(0.5)) for z in NORMAL_AT.tolist()])
 ONES = np.ones(BLOCK)
 FROM_POWERS = np.array([[1.0, 0.0, 0.0], [1.0, -1.0, 0.0], [1.0, -3.0, 2.0]])
 SIGNS = np.array([[-1.0], [1.0], [-1.0]])  # of the moments of what is taken away
@@ -36,14 +37,16 @@ class Surplus:
     """The number of answers less the number of seats that become free, by each instant.
 
     `answers` (calls, times) and `frees` (seats, times) are chances. `others` (times,) are mean numbers of people from
-    elsewhere who take seats, too; they are taken as Poisson. :meth:`at_least` asks about the sum, :meth:`add` puts one
-    more call with chances (times,) into it.
+    elsewhere who take seats, too; they are taken as Poisson. :meth:`at_least` asks about the sum, averaged over the
+    instants with `weights` (times,), and :meth:`add` puts one more call with chances (times,) into it.
     """
 
-    def __init__(self, answers: Floats, frees: Floats, others: Floats | None = None) -> None:
+    def __init__(
+        self, answers: Floats, frees: Floats, weights: Floats, others: Floats | None = None
+    ) -> None:
         self._seats = len(frees)
         self._calls = len(answers)  # and as many others as there can be
-        self._times = answers.shape[1]
+        self._weights = weights
         if others is not None:
             most = float(others.max())
             self._calls += ceil(most + DEVIATIONS * sqrt(most) + DEVIATIONS)
@@ -57,11 +60,10 @@ class Surplus:
             if others is not None:
                 self._transform *= np.exp(others[:, None] * _circle(self._cuts)[0])
         else:
-            moments = _moments(answers) + SIGNS * _moments(frees)
+            self._moments = _moments(answers) + SIGNS * _moments(frees)
             if others is not None:
-                moments += others  # all three are the mean
-            np.maximum(moments[1], 1e-12, out=moments[1])
-            self._mean, self._variance, self._third = moments.tolist()
+                self._moments += others  # all three are the mean
+            self._shape_up()
 
     def add(self, chances: Floats) -> None:
         """One more call, answered with these chances by each instant."""
@@ -72,12 +74,9 @@ class Surplus:
                 self._cuts *= 2
                 self._transform = np.fft.rfft(pmf, self._cuts)
             self._transform = self._transform * (1.0 + chances[:, None] * _circle(self._cuts)[0])
-            return
-        for time, chance in enumerate(chances.tolist()):
-            spread = chance * (1.0 - chance)
-            self._mean[time] += chance
-            self._variance[time] += spread
-            self._third[time] += spread * (1.0 - 2.0 * chance)
+        else:
+            self._moments += _moments(chances[None, :])
+            self._shape_up()
 
     def at_least(self, number: int) -> float:
         """P(answers - frees >= number), averaged over the instants."""
@@ -86,21 +85,26 @@ class Surplus:
         if number <= -self._seats:
             return 1.0
         if self._exact:
-            tails = self._transform @ _tails(self._cuts)[number + self._seats]
-            return min(1.0, max(0.0, float(tails.real.sum()) / self._times))
-        total = 0.0
-        # A loop over ten numbers is quicker than thirty calls of numpy on ten numbers each.
-        for mean, variance, third in zip(self._mean, self._variance, self._third, strict=True):
-            deviation = sqrt(variance)
-            z = (number - 0.5 - mean) / deviation
+            tails = (self._transform @ _tails(self._cuts)[number + self._seats]).real
+        else:
+            z = (number - 0.5 - self._moments[0]) / self._deviation
             square = z * z
-            tail = 0.5 * erfc(z * ROOT_HALF)
-            tail += FIRST_ORDER * exp(-0.5 * square) * (square - 1.0) * third / (variance * deviation)
-            if variance < FEW and number > mean:  # not nearly normal: at least Cantelli's bound holds
-                off = number - mean
-                tail = min(tail, variance / (variance + off * off))
-            total += 0.0 if tail < 0.0 else 1.0 if tail > 1.0 else tail
-        return total / self._times
+            tails = np.interp(z, NORMAL_AT, NORMAL_TAIL)
+            tails += self._skewness * (square - 1.0) * np.exp(-0.5 * square)
+            if self._few:  # not nearly normal: at least Cantelli's bound holds
+                mean, variance = self._moments[0], self._moments[1]
+                off = np.maximum(number - mean, 0.0)
+                bound = np.where(variance < FEW, variance / (variance + off * off), 1.0)
+                tails = np.minimum(tails, bound)
+            tails = np.minimum(np.maximum(tails, 0.0), 1.0)
+        return min(1.0, max(0.0, float(tails @ self._weights)))
+
+    def _shape_up(self) -> None:
+        """What a tail is made from, after the moments."""
+        variance = np.maximum(self._moments[1], 1e-12, out=self._moments[1])
+        self._deviation = np.sqrt(variance)
+        self._skewness = FIRST_ORDER * self._moments[2] / (variance * self._deviation)
+        self._few = float(variance.min()) < FEW
 
 
 def _moments(chances: Floats) -> Floats:

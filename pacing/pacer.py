@@ -230,7 +230,6 @@ class CampaignPacer:
         )
 
     def _explain(self, outlook: Outlook) -> dict[str, float | int | str]:
-        model = self._model
         return {
             "expected_free": round(outlook.expected_free, 2),
             "expected_answers": round(outlook.expected_answers, 2),
@@ -239,7 +238,7 @@ class CampaignPacer:
             "risk_limit": round(outlook.limit, 4),
             "earned": round(min(outlook.earned, 1e9), 1),
             "abandon_rate": round(self.ledger.rate, 4),
-            "answer_share": round(model.answers.share * model.answers.level()[0], 3),
+            "answer_share": round(outlook.answer_share, 3),
         }
 
     # --- seats ----------------------------------------------------------------------------------------------------

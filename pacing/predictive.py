@@ -15,14 +15,16 @@ progressively.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
+
+import numpy as np
 
 from pacing.crowd import Surplus
 from pacing.ledger import AbandonLedger
 from pacing.lifetable import Floats
 from pacing.release import ReleaseModel
-from pacing.ringing import AnswerModel
+from pacing.ringing import QUANTILES, AnswerModel
 from pacing.roster import Roster
 from pacing.steering import RiskLimit
 
@@ -34,6 +36,8 @@ CAUTIOUS = 0.1  # of the target: the risk limit when nothing is left of the budg
 OVER = 0.001  # of the answers: abandons over the target, and one more, with which no risk is taken at all
 CONFIDENCE = 0.005  # chance left that the calls in the air cost more abandons than were earned
 UNSURE = 0.1  # answers more or less by which the estimate of their share may be off without being heeded
+SURE_WEIGHTS = np.full(QUANTILES, 1 / QUANTILES)
+UNSURE_WEIGHTS = np.concatenate((SURE_WEIGHTS * 5 / 6, SURE_WEIGHTS / 6))
 BLAME_PRIOR = 20.0  # abandons' worth of "as many as predicted, times BLAME"
 BLAME = 1.6  # a call placed later may take the seat of one placed before: abandons over predicted ones
 BLAME_MEMORY = 300.0
@@ -63,6 +67,7 @@ class Outlook:
     expected_free: float
     expected_answers: float
     expected_others: float
+    answer_share: float  # of new calls, by people
     earned: float
 
 
@@ -135,26 +140,29 @@ class Predictive:
         ages, factors = air.ages(now), air.factors()
         model.advance(ages)
         level, deviation = model.level()
-        answers = model.answers(ages, level * factors)
-        frees = self.release.free(talking.ages(now), wrapping.ages(now))
-        middle = len(model.times) // 2
+        to_come = float(model.ever(ages, level * factors).sum())
+        at_stake = self._at_stake(to_come)
         earned = ledger.surplus(target)
-        at_stake = self._at_stake(ages, level * factors)
         # If the estimate of the share is wrong it is so for all calls at once. Its distribution is taken as three
         # points (Gauss-Hermite: a sixth each at plus and minus sqrt(3) deviations), the low one put to the middle.
-        unsure = deviation * float(model.ever(ages, factors).sum()) > UNSURE
-        crowds = [(5 / 6 if unsure else 1.0, Surplus(answers, frees, others.expected), model.new(level))]
-        if unsure:
-            high = level + math.sqrt(3.0) * deviation
-            crowds.append(
-                (1 / 6, Surplus(model.answers(ages, high * factors), frees, others.expected), model.new(high))
-            )
+        unsure = deviation / level * to_come > UNSURE
+        levels = np.array([level, level + math.sqrt(3.0) * deviation] if unsure else [level])
+        answers = model.answers(ages, factors, levels)
+        frees = self.release.free(talking.ages(now), wrapping.ages(now))
+        surplus = Surplus(
+            answers,
+            np.concatenate((frees, frees), axis=1) if unsure else frees,
+            UNSURE_WEIGHTS if unsure else SURE_WEIGHTS,
+            np.tile(others.expected, len(levels)) if others.expected is not None else None,
+        )
+        new = model.new(levels)
+        middle = len(model.times) // 2
         likely = min(1.0, model.share * level)  # that a new call is answered by a person
         blame = self._blame
         planned: list[float] = []
         bound = "risk"
         room = min(most, AT_ONCE, max(0, LINES_A_SEAT * seats - len(air)))
-        risk = self._risk(crowds, free)
+        risk = surplus.at_least(free)  # P(answers before that of one more call, if it is answered, take all seats)
         certain = free - others.claims  # seats that nobody else comes for
         if others.expected is not None:
             certain -= math.ceil(float(others.expected[-1]) - 0.05)
@@ -166,9 +174,8 @@ class Predictive:
                     break
             at_stake += likely * risk * blame
             planned.append(risk)
-            for _, surplus, new in crowds:
-                surplus.add(new)
-            risk = self._risk(crowds, free)
+            surplus.add(new)
+            risk = surplus.at_least(free)
         else:
             bound = "lines_a_seat" if room < most else ""
         self._planned, self._staked = planned, at_stake
@@ -180,21 +187,17 @@ class Predictive:
             expected_free=max(0, free) + float(frees[:, middle].sum()),
             expected_answers=float(answers[:, middle].sum()) + max(0, -free),
             expected_others=0.0 if others.expected is None else float(others.expected[middle]),
+            answer_share=model.share * level,
             earned=earned,
         )
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    def _risk(self, crowds: Sequence[tuple[float, Surplus, Floats]], free: int) -> float:
-        """P(the answers before that of one more call, if it is answered, have taken all free seats)."""
-        return sum(weight * surplus.at_least(free) for weight, surplus, _ in crowds)
-
-    def _at_stake(self, ages: Floats, levels: Floats) -> float:
+    def _at_stake(self, to_come: float) -> float:
         """Abandons to be expected of the calls in the air, from the risks they were placed with."""
-        if not self._risks or not len(ages):
+        if not self._risks:
             return 0.0
-        risky = sum(self._risks.values()) / len(self._risks)
-        return float(self.answers.ever(ages, levels).sum()) * risky * self._blame
+        return to_come * sum(self._risks.values()) / len(self._risks) * self._blame
 
     @property
     def _blame(self) -> float:

@@ -64,9 +64,8 @@ class AnswerModel:
         self._ended_exposure = self._measured = 0.0
         self._seen = 0  # answers since then
         self.dials = 0
-        # A decision asks several things about the same ages: the array last asked about, its bins, its rows by age.
+        # A decision asks several things about the same ages: the array last asked about, and its bins.
         self._asked, self._asked_places = NOTHING, NOTHING.astype(np.intp)
-        self._asked_rows: Floats | None = None
         self.refresh()
 
     # --- learning -------------------------------------------------------------------------------------------------
@@ -150,7 +149,6 @@ class AnswerModel:
         )  # where nobody is left nobody answers
         # bin of age x instant: answered until then
         self._by_age: Floats = self._by(PLACES, self.times)
-        self._asked_rows = None
         self._new = PARTS * self.share
         self._ever: Floats = np.minimum((answered[-1] - answered[:-1]) / left, 1.0)
 
@@ -177,12 +175,13 @@ class AnswerModel:
         found = self._lists.get(list_id)
         return 1.0 if found is None else (found[0] + LIST_PRIOR) / (found[1] + LIST_PRIOR)
 
-    def answers(self, ages_s: Floats, levels: Floats | float) -> Floats:
-        """P(a dial of this age has been answered by a person) at each of `times` from now. Shape (dials, times)."""
-        places = self._places(ages_s)
-        if self._asked_rows is None:
-            self._asked_rows = self._by_age.take(places, axis=0)
-        found = self._asked_rows * np.asarray(levels).reshape(-1, 1)
+    def answers(self, ages_s: Floats, factors: Floats, levels: Floats) -> Floats:
+        """P(a dial of this age has been answered by a person) at each of `times` from now, at each level.
+
+        `factors` (dials,) are those of the dials' lists. Shape (dials, levels times instants), level by level.
+        """
+        rows = self._by_age.take(self._places(ages_s), axis=0)
+        found = (rows[:, None, :] * (factors[:, None] * levels)[:, :, None]).reshape(len(rows), rows.shape[1] * len(levels))
         return np.minimum(found, 1.0, out=found)
 
     def expected(self, ages_s: Floats, levels: Floats | float, times_s: Floats) -> Floats:
@@ -193,9 +192,9 @@ class AnswerModel:
         """P(a dial of this age is answered by a person at all). Shape (dials,)."""
         return np.minimum(self._ever.take(self._places(ages_s)) * levels, 1.0)
 
-    def new(self, level: float) -> Floats:
-        """P(a new dial has been answered by a person) at each of `times`. Shape (times,)."""
-        return np.minimum(self._new * level, 1.0)
+    def new(self, levels: Floats) -> Floats:
+        """P(a new dial has been answered by a person) at each of `times`, at each level. Shape (levels * times,)."""
+        return np.minimum(np.outer(levels, self._new).ravel(), 1.0)
 
     # --- keeping --------------------------------------------------------------------------------------------------
 
@@ -231,7 +230,6 @@ class AnswerModel:
         if ages_s is not self._asked:
             self._asked = ages_s
             self._asked_places = np.minimum((np.maximum(ages_s, 0.0) / BIN_S).astype(np.intp), BINS - 1)
-            self._asked_rows = None
         return self._asked_places
 
     def _by(self, places: NDArray[np.intp], times_s: Floats) -> Floats:
