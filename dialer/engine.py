@@ -283,7 +283,7 @@ class Engine:
     def _pace(self) -> None:
         self._pacing_due = False
         names, self.core.touched = self.core.touched, set()
-        for name in names:
+        for name in self.core.floor.order(names):
             with self._faults_counted(f"pacing of {name}"):
                 self._pace_campaign(name)
         self.flush()
@@ -319,7 +319,7 @@ class Engine:
         campaign = self.core.campaigns[name]
         if not self.core.may_dial(campaign) or self.core.draining:
             return 0
-        seats = sum(1 for seat in self.core.seats.by_user.values() if seat.paced_for == name)
+        seats = sum(1 for seat in self.core.seats.by_user.values() if name in seat.paced)
         ratio = campaign.config.ratio if campaign.config.mode == Mode.RATIO else 1.0
         lines = max(math.ceil(ratio * seats), campaign.in_air)
         return min(1_000, 2 * lines + 20) if seats else 0

@@ -14,11 +14,11 @@ from dialer.core.seat import SeatState
 def snapshot(
     core: EngineCore, campaign: Campaign, at: float, now: float, leads_left: int | None
 ) -> CampaignSnapshot:
-    """Draw up a campaign's snapshot. `at` is POSIX seconds, `now` monotonic; the seats are those paced for it."""
+    """Draw up a campaign's snapshot. `at` is POSIX seconds, `now` monotonic; the seats are those that work for it."""
     seats: Counter[str] = Counter()
     idle_s, busy_s = campaign.counts.idle_s, campaign.counts.busy_s
     for seat in core.seats.by_user.values():
-        if (seat.paced_for or seat.serving) != campaign.name:
+        if seat.works_for != campaign.name:
             continue
         seats[seat.state.value] += 1
         if seat.state is SeatState.READY:

@@ -41,9 +41,7 @@ class Surplus:
     instants with `weights` (times,), and :meth:`add` puts one more call with chances (times,) into it.
     """
 
-    def __init__(
-        self, answers: Floats, frees: Floats, weights: Floats, others: Floats | None = None
-    ) -> None:
+    def __init__(self, answers: Floats, frees: Floats, weights: Floats, others: Floats | None = None) -> None:
         self._seats = len(frees)
         self._calls = len(answers)  # and as many others as there can be
         self._weights = weights

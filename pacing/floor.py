@@ -56,7 +56,7 @@ class Floor:
         """How many calls each campaign is to place now. Lines and calls per second in `rooms` are common to all."""
         found: dict[str, Decision] = {}
         for name in self.order(rooms):
-            found[name] = self.decide_one(name, now, rooms[name])
+            found[name] = self._members[name].pacer.decide(now, rooms[name], self.others(name, now))
             self._members[name].placed = found[name].dial
         for name in found:
             self._members[name].placed = 0
@@ -67,13 +67,11 @@ class Floor:
         members = self._members
         return sorted(campaigns, key=lambda name: (-members[name].priority, members[name].pacer.in_air))
 
-    def decide_one(self, campaign: str, now: float, room: Room) -> Decision:
-        """One campaign's decision, with a view to the others as they are now."""
-        return self._members[campaign].pacer.decide(now, room, self._others(campaign, now))
+    def others(self, campaign: str, now: float) -> Others:
+        """What the others, as they are now, mean to the decision of one, for those who ask its pacer themselves.
 
-    # --- within ---------------------------------------------------------------------------------------------------
-
-    def _others(self, campaign: str, now: float) -> Others:
+        They ask in the :meth:`order` of the campaigns, and place each one's calls before they ask for the next.
+        """
         mine = self._members[campaign]
         expected, waiting, claims, limit = None, 0.0, 0, 1.0
         for name, rival in self._members.items():
@@ -92,6 +90,8 @@ class Floor:
             if not rival.pacer.predictive or not mine.pacer.predictive:
                 claims += min(len(mine.pacer.idle & rival.pacer.idle), rival.pacer.in_air + rival.placed)
         return Others(expected, waiting, claims, limit) if expected is not None or claims else NOBODY_ELSE
+
+    # --- within ---------------------------------------------------------------------------------------------------
 
     def _count(self, campaign: str, member: _Member, event: SeatEvent) -> None:
         """Keep the number of common seats."""

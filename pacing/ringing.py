@@ -181,7 +181,8 @@ class AnswerModel:
         `factors` (dials,) are those of the dials' lists. Shape (dials, levels times instants), level by level.
         """
         rows = self._by_age.take(self._places(ages_s), axis=0)
-        found = (rows[:, None, :] * (factors[:, None] * levels)[:, :, None]).reshape(len(rows), rows.shape[1] * len(levels))
+        scales = (factors[:, None] * levels)[:, :, None]
+        found = (rows[:, None, :] * scales).reshape(len(rows), rows.shape[1] * len(levels))
         return np.minimum(found, 1.0, out=found)
 
     def expected(self, ages_s: Floats, levels: Floats | float, times_s: Floats) -> Floats:

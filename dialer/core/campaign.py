@@ -11,6 +11,7 @@ from campaigns.config import Abandon, CampaignConfig
 from dialer.core.budget import held
 from dialer.core.shadow import Question, Watch
 from pacing.contract import Decision, Event, Mode, PacingConfig, Room
+from pacing.floor import Floor
 from pacing.ledger import DAY_S, PROFILES, AbandonLedger, AbandonRule
 from pacing.pacer import CampaignPacer
 
@@ -68,16 +69,18 @@ class Counts:
 
 
 class Campaign:
-    """One campaign. `idle` and `waiting` keep their order: the longest first."""
+    """One campaign, on a floor with others. `idle` and `waiting` keep their order: the longest first."""
 
-    def __init__(self, campaign_id: int, config: CampaignConfig) -> None:
+    def __init__(self, campaign_id: int, config: CampaignConfig, floor: Floor) -> None:
         self.id = campaign_id
         self.config = config
         self.pacer = CampaignPacer(pacing_config(config))
+        self._floor = floor
+        floor.join(config.name, self.pacer, config.priority)
         self.idle: dict[int, None] = {}  # user ids of ready seats that may take its calls
         self.waiting: dict[str, None] = {}  # ids of calls with a human and no seat
         self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat
-        self.paced_idle: set[int] = set()  # ready seats whose pacing is this campaign's
+        self.paced_idle: set[int] = set()  # ready seats that its pacing counts on
         self.dry = False  # the hopper had nothing
         self.counts = Counts()
         self.decision = Decision(0, "start")
@@ -97,6 +100,7 @@ class Campaign:
         """Take a new version; what pacing learned stays."""
         self.config = config
         self.pacer.configure(pacing_config(config))
+        self._floor.join(config.name, self.pacer, config.priority)
         self.shadow.begin(self.pacer, shadow_config(config))
 
     def restore(self, learned: Mapping[str, Any]) -> None:
@@ -111,7 +115,7 @@ class Campaign:
 
     def observe(self, event: Event) -> None:
         """Tell pacing what happened."""
-        self.pacer.observe(event)
+        self._floor.observe(self.name, event)
         self.shadow.note(event)
 
     def decide(self, now: float, room: Room, draining: bool) -> Decision:
@@ -119,10 +123,11 @@ class Campaign:
         if draining or not self.config.running:
             self.decision = Decision(0, "draining" if draining else "stopped")
             return self.decision
-        decision = self.pacer.decide(now, room)
+        others = self._floor.others(self.name, now)
+        decision = self.pacer.decide(now, room, others)
         if self.config.mode != Mode.PREDICTIVE:
-            idle = len(self.paced_idle)
+            idle = len(self.paced_idle) - others.claims
             decision = held(decision, self.ledger, self.config.target, idle, self.in_air)
         self.decision = decision
-        self.shadow.note(Question(now, room, decision, self.in_air))
+        self.shadow.note(Question(now, room, others, decision, self.in_air))
         return decision

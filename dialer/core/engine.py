@@ -31,9 +31,10 @@ from dialer.core.seat import Seat, SeatEvent, SeatState
 from dialer.core.seats import Seats, paced
 from dialer.core.timers import Timers
 from dialer.switch import port
-from pacing.contract import Decision, Room
+from pacing.contract import Decision, Mode, Room
 from pacing.contract import SeatEvent as PacedSeat
 from pacing.contract import SeatState as PacedState
+from pacing.floor import Floor
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class EngineCore:
         self.agi_url = agi_url
         self.switches = dict(lines)
         self.campaigns: dict[str, Campaign] = {}
+        self.floor = Floor()
         self.timers = Timers()
         self.calls = Calls(self)
         self.seats = Seats(self)
@@ -121,7 +123,7 @@ class EngineCore:
         """Add a campaign or give it a new version."""
         campaign = self.campaigns.get(config.name)
         if campaign is None:
-            campaign = self.campaigns[config.name] = Campaign(campaign_id, config)
+            campaign = self.campaigns[config.name] = Campaign(campaign_id, config, self.floor)
             for seat in self.seats.by_user.values():
                 if seat.state is SeatState.READY and config.name in seat.campaigns:
                     campaign.idle[seat.user_id] = None
@@ -175,34 +177,47 @@ class EngineCore:
             self.calls.step(call, CallEvent.REFUSE, now)
 
     def pace_seat(self, seat: Seat, now: float) -> None:
-        """Tell one campaign's pacing about this seat: of those it serves, the first that runs and has leads."""
-        chosen = ""
-        if seat.state is not SeatState.OFFLINE:
-            able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
-            able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
-            chosen = able[0].name if able else ""
-        old = self.campaigns.get(seat.paced_for)
-        if old is not None and old.name != chosen:
-            old.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
-            old.paced_idle.discard(seat.user_id)
-            self.touched.add(old.name)
-        seat.paced_for = chosen
-        if chosen:
-            campaign = self.campaigns[chosen]
+        """Tell pacing about this seat: every campaign that may call for it, and no longer those that may not."""
+        told = self._who_counts_on(seat)
+        for name in seat.paced:
+            if name not in told:
+                campaign = self.campaigns[name]
+                campaign.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
+                campaign.paced_idle.discard(seat.user_id)
+                self.touched.add(name)
+        seat.paced = told
+        for name in told:
+            campaign = self.campaigns[name]
             campaign.observe(paced(seat, now))
             if seat.state is SeatState.READY:
                 campaign.paced_idle.add(seat.user_id)
             else:
                 campaign.paced_idle.discard(seat.user_id)
-            self.touched.add(chosen)
+            self.touched.add(name)
+
+    def _who_counts_on(self, seat: Seat) -> tuple[str, ...]:
+        """The campaigns whose pacing counts on this seat, the most important of those that dial now first.
+
+        Those that dial, or still have calls out, share it. A seat that has leads to preview is kept for them; and
+        where nothing may be dialed one campaign has the seat, to say why.
+        """
+        if seat.state is SeatState.OFFLINE:
+            return ()
+        able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
+        able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
+        first, rest = able[:1], able[1:]
+        if first and first[0].config.mode == Mode.PREVIEW:
+            rest = []
+        shared = (c for c in rest if c.in_air or (self.may_dial(c) and not c.dry))
+        return tuple(c.name for c in (*first, *(c for c in shared if c.config.mode != Mode.PREVIEW)))
 
     def repace(self, now: float) -> None:
         """Campaigns started, stopped, ran dry or got leads: think again about the idle seats."""
         for seat in list(self.seats.by_user.values()):
             if seat.state is SeatState.READY:
-                before = seat.paced_for
+                before = seat.works_for
                 self.pace_seat(seat, now)
-                if seat.paced_for != before:
+                if seat.works_for != before:
                     self.seats.log(seat, now)
 
     # --- seats ----------------------------------------------------------------------------------------------------
@@ -214,7 +229,7 @@ class EngineCore:
     def show(self, user_id: int, lead: Lead, name: str, now: float) -> bool:
         """Show a leased lead to an idle seat of a preview campaign. False: it could not be, the lease is yours."""
         seat = self.seats.by_user.get(user_id)
-        if seat is None or seat.state is not SeatState.READY or seat.paced_for != name:
+        if seat is None or seat.state is not SeatState.READY or seat.works_for != name:
             return False
         if not self.is_up(self.campaigns[name].config.switch):
             return False

@@ -55,6 +55,7 @@ S, E, A = SeatState, SeatEvent, SeatAction
 
 LOGGED_IN = tuple(state for state in S if state is not S.OFFLINE)
 WITH_CALL = (S.CONNECTING, S.TALKING)
+WITH_CUSTOMER = (S.PREVIEW, *WITH_CALL, S.WRAP_UP)
 
 _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, ...]]] = {
     (S.PHONE, E.LEG_UP): (S.PAUSED, ()),
@@ -132,9 +133,18 @@ class Seat:
     pause_later: bool = False
     pause_reason: str = ""
     absent: bool = False  # its page is gone: no customers until it is back
-    paced_for: str = ""  # the campaign whose pacing counts on this seat
+    paced: tuple[
+        str, ...
+    ] = ()  # the campaigns whose pacing counts on this seat, the first of which it is there for
     timer: int = 0
     until: float | None = None  # when wrap-up ends by itself
     idle_s: float = 0.0
     busy_s: float = 0.0
     calls: int = 0
+
+    @property
+    def works_for(self) -> str:
+        """The campaign its time is booked to: that of its customer; of an idle seat, the first it is there for."""
+        if self.state in WITH_CUSTOMER and self.serving:
+            return self.serving
+        return self.paced[0] if self.paced else ""

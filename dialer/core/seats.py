@@ -28,7 +28,6 @@ PACED = {
     SeatState.TALKING: PacedState.TALK,
     SeatState.WRAP_UP: PacedState.WRAP,
 }
-WITH_CUSTOMER = (SeatState.PREVIEW, SeatState.CONNECTING, SeatState.TALKING, SeatState.WRAP_UP)
 
 
 def leg_uid(user_id: int) -> str:
@@ -178,8 +177,7 @@ class Seats:
 
     def log(self, seat: Seat, now: float) -> None:
         """A line of the seat log: its state from now on, and for which campaign."""
-        serves = seat.serving if seat.state in WITH_CUSTOMER else seat.paced_for
-        campaign = self.core.campaigns.get(serves)
+        campaign = self.core.campaigns.get(seat.works_for)
         self.core.write(
             SeatChanged(
                 at=self.core.wall(now),
@@ -302,7 +300,7 @@ class Seats:
     def _account(self, seat: Seat, now: float) -> None:
         """Account for the time in the state that is being left."""
         spent = now - seat.since
-        campaign = self.core.campaigns.get(seat.paced_for or seat.serving)
+        campaign = self.core.campaigns.get(seat.works_for)
         if seat.state is SeatState.READY:
             seat.idle_s += spent
             if campaign is not None:

@@ -21,6 +21,7 @@ from dialer.core.budget import held
 from pacing.contract import CallEvent, CallStage, Decision, Event, Mode, PacingConfig, Room
 from pacing.ledger import AbandonLedger
 from pacing.pacer import SETTLED, CampaignPacer
+from pacing.predictive import Others
 from pacing.shadow import Shadow
 
 log = structlog.get_logger(__name__)
@@ -32,10 +33,11 @@ MOST_PENDING = 10_000  # noted and not followed; past this they are worked off w
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the campaign was asked, with what room, and what it said with `in_air` calls in the air."""
+    """What the campaign was asked, with what room and whom beside it, and its answer with `in_air` calls in the air."""
 
     now: float
     room: Room
+    others: Others
     said: Decision
     in_air: int
 
@@ -109,10 +111,11 @@ class Watch:
 
     def _answer(self, pacer: Shadow, question: Question) -> None:
         now = question.now
-        decision = pacer.decide(now, question.room)
+        decision = pacer.decide(now, question.room, question.others)
         idle, in_air = int(decision.why["idle_seats"]), int(decision.why["in_air"])
         if self._config.mode is not Mode.PREDICTIVE:
-            decision = held(decision, pacer.ledger, self._config.target, idle, in_air)
+            free = idle - question.others.claims
+            decision = held(decision, pacer.ledger, self._config.target, free, in_air)
         if self._asked_at is not None and (gone := now - self._asked_at) <= LONGEST_GAP_S:
             self.live_line_s += gone * self.live_lines
             self.line_s += gone * self._lines

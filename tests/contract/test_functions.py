@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import wave
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -57,7 +58,8 @@ class Desk:
     async def close(self) -> None:
         """Hang up whatever is left."""
         for uid in await channels(self._place):
-            await self.port.hang_up(uid)
+            with suppress(ActionRefused):  # it was over by itself a moment ago
+                await self.port.hang_up(uid)
         await self.until_channels("all is over", 0)
         assert self._running is not None and self._link is not None
         self._running.cancel()
