@@ -10,7 +10,7 @@ SCALE ?= 1.0
 BENCHMARKS = $(filter-out __init__ report,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint provision bench crashes docs lock clean
+.PHONY: help setup demo test lint provision bench crashes laws docs lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ bench: $(TESTING) ## every benchmark, one after the other (SCALE=0.1 for a quick
 
 crashes: $(TESTING) ## a hundred archive jobs killed at any point, and the books after each
 	ZHUDONG_CRASHES=100 $(BIN)/python -m pytest -s tests/campaigns/history/test_crashes.py
+
+laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
+	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS))
 
 docs: $(RUNTIME) ## draw the state machines into docs/reference/machines.md
 	$(BIN)/python -m scripts.draw_machines

@@ -97,7 +97,7 @@ class Predictive:
         if answered:
             self._predicted += risk - self._predicted / BLAME_MEMORY * risk
             self._happened += abandoned - self._happened / BLAME_MEMORY * risk
-            self.limit.answered(abandoned, worst(self._staked), binding)
+            self.limit.answered(abandoned, risk * self._blame, worst(self._staked), binding)
 
     def refresh(
         self,

@@ -6,6 +6,9 @@ the target's share of the answers so far (old ones fade), acts at once, its sum 
 of the limit this is a proportional-integral controller whose proportional part is bent: gentle while the reserve is
 there, since a limit that swings costs occupancy, and steep when it is nearly used up.
 
+Abandons are rare, and a small team's day is over before a limit that is off shows in them. So the limit is steered by
+what its calls were expected to cost as well: the risk each answered call was placed with, which every answer tells.
+
 A rate that must not be over its target can't be steered at it: chance scatters the debt, and the calls in the air may
 cost some more. So a reserve of abandons is kept, large enough that both fit into it; it is a few abandons whatever the
 window's length, which is nothing of a month's budget. At first it is a share of what has been earned, or a team of
@@ -23,12 +26,12 @@ FALL = 1.6  # of the limit's logarithm, when the scatter is used up; little whil
 RISE = 0.4  # and at the most, when there is twice as much or more
 SLOW = 0.16  # the slow gain, in parts of target per scatter²: some tenths of critical damping
 FIRST_GAIN, FIRST_ANSWERS = 2.0, 1_000.0  # times as much at the start, when the limit is a guess
+EXPECTED_ANSWERS = 200.0  # over which expected abandons beside the target move the limit
+MOST_EXPECTED = 2.0  # targets that one answer may tell of
 SCATTER = 2.0  # abandons by which chance moves the debt
 SCATTER_AT_STAKE = 1.3  # and for each that the calls in the air may cost at the most
-FIRST_RESERVE, RESERVE_SHARE = (
-    0.5,
-    0.1,
-)  # the reserve in abandons at first, and of those that the target has allowed
+FIRST_RESERVE = 0.8  # the reserve in abandons at first,
+RESERVE_SHARE = 0.1  # and of those that the target has allowed
 STAKE_MEMORY = 200.0  # answers
 SHARE = 0.97  # of the target: what is not used of a long window adds to the reserve
 LARGEST_DEBT = 4.0  # scatters
@@ -64,15 +67,14 @@ class RiskLimit:
             return 0.0
         if self._target >= 1.0:
             return 1.0
-        left = 1.0 - (self._debt + self.reserve) / self.scatter  # of the reserve, as a share
-        swing = RISE * (left - 1.0) if left >= 1.0 else -FALL * (1.0 - left) ** 2
-        return self._limit(self._log + min(RISE, max(-2.0 * FALL, swing)))
+        return self._limit(self._log + self._swing)
 
-    def answered(self, abandoned: bool, at_stake: float, binding: bool) -> None:
+    def answered(self, abandoned: bool, expected: float, at_stake: float, binding: bool) -> None:
         """A person who answered got a seat, or was abandoned.
 
-        `at_stake`: how many abandons the calls in the air may cost at the most. `binding`: the limit is what bound the
-        dialing lately; else its slow part learns nothing.
+        `expected`: the chance of the latter, from the risk the call was placed with. `at_stake`: how many abandons the
+        calls in the air may cost at the most. `binding`: the limit is what bound the dialing lately; else its slow part
+        learns nothing.
         """
         if not 0.0 < self._target < 1.0:
             return
@@ -83,6 +85,9 @@ class RiskLimit:
         self._debt += error - (self._debt + reserve) / MEMORY_ANSWERS
         self._debt = min(LARGEST_DEBT * self.scatter, max(-LARGEST_DEBT * self.scatter, self._debt))
         if binding:
+            # What it would have been without the swing, or the limit would work against its own quick part.
+            steady = min(MOST_EXPECTED, expected / (self._target * math.exp(self._swing)))
+            self._log = self._within(self._log - (steady - SHARE) / EXPECTED_ANSWERS)
             gain = SLOW * self._target / self.scatter**2
             gain *= max(1.0, FIRST_GAIN * (1.0 - self._answers / FIRST_ANSWERS))
             self._log = self._within(self._log - gain * (self._debt + reserve))
@@ -107,6 +112,13 @@ class RiskLimit:
 
     def _limit(self, log: float) -> float:
         return min(HIGHEST, max(LOWEST, self._target * math.exp(self._within(log))))
+
+    @property
+    def _swing(self) -> float:
+        """What the debt of the moment does to the limit's logarithm."""
+        left = 1.0 - (self._debt + self.reserve) / self.scatter  # of the reserve, as a share
+        swing = RISE * (left - 1.0) if left >= 1.0 else -FALL * (1.0 - left) ** 2
+        return min(RISE, max(-2.0 * FALL, swing))
 
     @staticmethod
     def _within(log: float) -> float:

@@ -8,7 +8,8 @@ from math import isnan
 
 from simulator.floor.result import Figures, Result, mean_interval, share_interval
 
-CLUSTER = 6  # buckets of five minutes
+HALF_HOUR = 6  # buckets of five minutes
+ENOUGH = 10  # days that make an interval by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,17 @@ def summary(policy: str, days: Sequence[Result], bound: Sequence[Result]) -> Sum
 
 
 def _abandon(days: Sequence[Result], campaigns: slice) -> Estimate:
-    """The abandon rate, its half hours taken as clusters: what goes wrong in a minute goes wrong for several people."""
+    """The abandon rate. What goes wrong in a minute goes wrong for several people, so its trials are clustered.
+
+    A law that steers makes up for a bad hour in the next, which only whole days tell. Few days are cut into half hours.
+    """
     abandoned, answered = [], []
     for day in days:
-        for at in range(day.first, day.answered_by.shape[1], CLUSTER):
-            abandoned.append(float(day.abandoned_by[campaigns, at : at + CLUSTER].sum()))
-            answered.append(float(day.answered_by[campaigns, at : at + CLUSTER].sum()))
+        buckets = day.answered_by.shape[1]
+        width = buckets if len(days) >= ENOUGH else HALF_HOUR
+        for at in range(day.first, buckets, width):
+            abandoned.append(float(day.abandoned_by[campaigns, at : at + width].sum()))
+            answered.append(float(day.answered_by[campaigns, at : at + width].sum()))
     return Estimate(*share_interval(abandoned, answered))
 
 
