@@ -1,7 +1,8 @@
 """Compares all laws of dialing in all scenarios, into docs/reference/laws.md: `make laws`.
 
 Whole days on the same customers for every law, days 1 to `--days` of each scenario. This takes hours of a machine, so
-each day is kept in `--kept` as it is done and not simulated again, unless the code of pacing or the simulator changed.
+each day is kept in `--kept` as it is done and not simulated again, unless the code of pacing or the simulator changed;
+and `--no-more` makes the page of the days there are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LAST: Final = ("two-campaigns", "yardstick-100", "large-500")  # they take longe
 
 HEAD: Final = """# All laws in all scenarios
 
-`make laws` makes this page: {days} days of each [scenario](scenarios.md) under every
+`make laws` makes this page: whole days of each [scenario](scenarios.md) under every
 [law](../howto/simulate.md#the-laws), on the same customers. {machine}.
 
 **Abandoned** is of all people who answered, with the upper end of its 95 % confidence interval over the days. A law
@@ -101,7 +102,7 @@ def section(of: Sequence[Summary], scenario: Scenario) -> str:
     """A scenario's table, most calls first."""
     targets = ", ".join(f"{campaign.target:.0%}" for campaign in scenario.campaigns if campaign.dials)
     lines = [
-        f"## {scenario.name}\n\n{scenario.story} Target {targets}.\n",
+        f"## {scenario.name}\n\n{scenario.story} Target {targets}; {of[0].days} days.\n",
         "| law | abandoned % | up to | holds | occupancy % | idle s a call | calls | bound % |",
         "|---|---:|---:|:---:|---:|---:|---:|---:|",
     ]
@@ -126,26 +127,32 @@ def section(of: Sequence[Summary], scenario: Scenario) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(found: dict[Key, Result], which: Sequence[str], laws: Sequence[str], seeds: int) -> str:
-    """The page's text."""
-    by_name = {key[:3]: result for key, result in found.items()}
-    sections, held, first = [], [], []
+def page(found: dict[Key, Result], which: Sequence[str], laws: Sequence[str]) -> str:
+    """The page's text, of the days that there are under all laws."""
+    by_law: dict[tuple[str, str], dict[int, Result]] = {}
+    for (name, law, seed, _), result in found.items():
+        by_law.setdefault((name, law), {})[seed] = result
+    sections, held, first, made = [], [], [], []
     for name in which:
         scenario = load(name)
-        of_law = {law: [by_name[name, law, seed] for seed in range(1, seeds + 1)] for law in laws}
+        seeds = sorted(set.intersection(*(set(by_law.get((name, law), ())) for law in laws)))
+        if not seeds:
+            continue
+        of_law = {law: [by_law[name, law][seed] for seed in seeds] for law in laws}
         of = [summary(law, of_law[law], of_law[BOUND]) for law in laws]
         [ours] = [one for one in of if one.policy == OURS]
+        made.append(name)
         held += [name] if holds(ours, scenario) else []
         first += [name] if best(of, scenario) is ours else []
         sections.append(section(of, scenario))
     verdict = (
-        f"`{OURS}` holds the target in {len(held)} of {len(which)} scenarios, and has the most calls of those that do "
+        f"`{OURS}` holds the target in {len(held)} of {len(made)} scenarios, and has the most calls of those that do "
         f"in {len(first)}."
     )
-    for what, names_ in (("It does not hold it in", held), ("It is not the first in", first)):
-        if missing := [f"`{name}`" for name in which if name not in names_]:
+    for what, but in (("It does not hold it in", held), ("It is not the first in", first)):
+        if missing := [f"`{name}`" for name in made if name not in but]:
             verdict += f" {what} {', '.join(missing)}."
-    return "\n".join([HEAD.format(days=seeds, machine=machine(), verdict=verdict), *sections])
+    return "\n".join([HEAD.format(machine=machine(), verdict=verdict), *sections])
 
 
 def main() -> None:
@@ -155,11 +162,16 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, help="processes; one for each core when not given")
     parser.add_argument("--kept", type=Path, default=KEPT)
     parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--no-more", action="store_true")
     options = parser.parse_args()
     which = options.scenarios or sorted(scenarios(), key=lambda name: (name in LAST, name))
     laws = [OURS, *(law for law in names() if law not in (OURS, BOUND)), BOUND]
-    found = days(which, laws, options.days, options.jobs, options.kept)
-    options.page.write_text(page(found, which, laws, options.days), encoding="utf-8")
+    if options.no_more:
+        codes = {law: code(law) for law in laws}
+        found = {key: result for key, result in kept(options.kept) if key[3] == codes.get(key[1])}
+    else:
+        found = days(which, laws, options.days, options.jobs, options.kept)
+    options.page.write_text(page(found, which, laws), encoding="utf-8")
     print(f"wrote {options.page}")
 
 
