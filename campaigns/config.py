@@ -11,6 +11,7 @@ from string import Formatter
 
 import msgspec
 
+from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
 from campaigns.rules.terms import DELAY, check_rules
@@ -132,6 +133,7 @@ class CampaignConfig(Part, frozen=True):
     shadow: Shadow | None = None
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
     rules: Rules = msgspec.field(default_factory=Rules)
+    order: Order = Order()
 
 
 def load(path: Path) -> CampaignConfig:
@@ -241,6 +243,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check(abandon.clock in (None, "answer", "detected"), "abandon.clock", "must be answer or detected")
     _check_dispositions(config, check)
     check_rules(config.rules, check)
+    _check_order(config.order, check)
     return found
 
 
@@ -253,6 +256,18 @@ def fault_of_dial(text: str, field: str) -> str:
     if not found:
         return f"must hold {{{field}}}"
     return "" if found == {(field, "", None)} else f"knows only {{{field}}}"
+
+
+def _check_order(order: Order, check) -> None:  # type: ignore[no-untyped-def]
+    names = set[str]()
+    for index, each in enumerate(order.lists):
+        at = f"order.lists[{index}]"
+        check(bool(each.name), f"{at}.name", "must name a list")
+        check(each.name not in names, f"{at}.name", f"{each.name!r} stands twice")
+        check(
+            0.0 < each.weight <= MOST_WEIGHT, f"{at}.weight", f"must be above 0 and at most {MOST_WEIGHT:.0f}"
+        )
+        names.add(each.name)
 
 
 def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]

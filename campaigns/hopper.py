@@ -6,9 +6,9 @@ the leases tell what was. Every method blocks; the engine calls them in executor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import parse
 from campaigns.ids import leased_at, new_call_ids
+from campaigns.order import Mixer, Order, tiers
 from campaigns.prepared import UNHURRIED, Prepared, array
 from campaigns.rules import facts
 from campaigns.rules.alike import Alike
@@ -29,21 +30,25 @@ LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
 )
 
-# Ready leads of a campaign in the order they became callable, in zones that are open now, with what the rules want to
-# know of each of their numbers. The partial index lead_ready serves filter and order; SKIP LOCKED lets engines lease
-# side by side.
+# Ready leads in zones that are open now: of each of these lanes so many at most, by rank and by the time at which they
+# became callable; with what the rules want to know of each of their numbers. The partial index lead_ready serves filter
+# and order: it is looked into once for each rank of a lane. SKIP LOCKED lets engines lease side by side.
 PICK = Prepared(
     "pick",
-    "bigint, timestamptz, text[], int",
+    "bigint, timestamptz, text[], smallint[], int[], int",
     f"""
 WITH picked AS MATERIALIZED (
-    SELECT l.* FROM lead l
-    WHERE l.campaign_id = $1 AND l.open AND l.lease IS NULL AND l.next_at <= $2 AND l.zones <@ $3
-    ORDER BY l.next_at, l.id
-    LIMIT $4
-    FOR UPDATE SKIP LOCKED
+    SELECT r.* FROM unnest($4, $5) AS q (lane, quota) CROSS JOIN LATERAL (
+        SELECT l.* FROM lead l
+        WHERE l.campaign_id = $1 AND l.lane = q.lane AND l.open AND l.lease IS NULL AND l.next_at <= $2
+            AND l.zones <@ $3
+        ORDER BY l.rank, l.next_at, l.id
+        LIMIT q.quota
+        FOR UPDATE SKIP LOCKED
+    ) r
+    LIMIT $6
 )
-SELECT {facts.COLUMNS}, l.place, l.name, l.attributes::text, l.list_id
+SELECT {facts.COLUMNS}, l.place, l.name, l.attributes::text, l.list_id, l.lane
 FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.PARTS}
 """,
 )
@@ -93,6 +98,9 @@ WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
 """)
 
 OPEN_LEADS = text("SELECT count(*) FROM lead WHERE campaign_id = :campaign AND open")
+LANES = text(
+    "SELECT DISTINCT ON (lane) lane, name FROM list WHERE campaign_id = :campaign ORDER BY lane, id DESC"
+)
 ZONES = text("SELECT zone FROM campaign_zone WHERE campaign_id = :campaign")
 NEWEST = text("""
 SELECT v.change FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
@@ -113,7 +121,6 @@ RELOOK, NOT_AT_ALL = timedelta(hours=1), timedelta()
 WAITING = frozenset({RefusalReason.CONSENT, RefusalReason.WINDOW})
 # What closes a lead, where there is no instant at which it ends.
 NEVER = frozenset({RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE})
-BY_NUMBER = attrgetter("place", "attempts", "ordinal", "number_id")
 REMEMBERED = DAYS_30 + timedelta(days=1)  # how long the calls to a party are kept one by one
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
@@ -126,6 +133,7 @@ class Hopper:
         self._owner = owner
         self._known = KnownTerms()
         self._bases: dict[Basis, int] = {}
+        self._mixers: dict[int, Mixer] = {}
 
     def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]:
         """Up to `limit` leads that may be called at `now`, leased for five minutes.
@@ -141,20 +149,13 @@ class Hopper:
             open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
             if not open_now or not terms.running:
                 return []
+            lanes = {r.lane: r.name for r in connection.execute(LANES, {"campaign": campaign_id})}
             connection.exec_driver_sql(UNHURRIED)
-            wanted = limit
-            for _ in range(ROUNDS):
-                if len(leads) >= limit:
-                    break
-                picked = PICK.run(connection, campaign_id, now, open_now, wanted)
-                rows = [facts.LeadRow._make(row) for row in picked]
-                permitted = self._lease_permitted(connection, rows, limit - len(leads), terms, now)
-                leads += permitted
-                found = len({row.lead_id for row in rows})
-                if found < wanted:
-                    break
-                share = max(len(permitted) / found, LEAST_SHARE)
-                wanted = min(MOST_PICKED, int((limit - len(leads)) / share) + SPARE)
+            for weights in tiers(self._known.order(change), lanes):
+                if len(leads) < limit:
+                    leads += self._lease_of(
+                        connection, campaign_id, weights, limit - len(leads), terms, open_now, now
+                    )
         return leads
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int:
@@ -256,14 +257,40 @@ class Hopper:
 
     # --- within -----------------------------------------------------------------------------------------------
 
+    def _lease_of(
+        self,
+        connection: Connection,
+        campaign_id: int,
+        weights: Mapping[int, float],
+        limit: int,
+        terms: Terms,
+        zones: Sequence[str],
+        now: datetime,
+    ) -> list[Lead]:
+        """Lease up to `limit` leads of lanes of one priority; a lane that has no more gives its share to the others."""
+        mixer = self._mixers.setdefault(campaign_id, Mixer())
+        leads: list[Lead] = []
+        full, wanted = dict(weights), limit
+        for _ in range(ROUNDS + len(weights)):
+            if len(leads) >= limit or not full:
+                break
+            quotas = mixer.shares(full, wanted)
+            picked = PICK.run(
+                connection, campaign_id, now, list(zones), array(quotas), array(quotas.values()), wanted
+            )
+            rows = _mixed([facts.LeadRow._make(row) for row in picked], quotas)
+            permitted = self._lease_permitted(connection, rows, limit - len(leads), terms, now)
+            leads += permitted
+            found = Counter({row.lead_id: row.lane for row in rows}.values())
+            full = {lane: weight for lane, weight in full.items() if found[lane] >= quotas[lane]}
+            share = max(len(permitted) / max(found.total(), 1), LEAST_SHARE)
+            wanted = min(MOST_PICKED, int((limit - len(leads)) / share) + SPARE)
+        return leads
+
     def _lease_permitted(
         self, connection: Connection, rows: list[facts.LeadRow], limit: int, terms: Terms, now: datetime
     ) -> list[Lead]:
-        """Lease up to `limit` of the leads that were picked and are locked, in their order.
-
-        Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
-        """
-        rows.sort(key=BY_NUMBER)
+        """Lease up to `limit` of the leads that were picked and are locked, in their order."""
         rules, attempts = Alike(terms, now), facts.attempts_of(rows)
         permitted: dict[int, facts.LeadRow] = {}
         refused = []
@@ -361,11 +388,34 @@ class Hopper:
         connection.execute(facts.COUNT_CALLS, values)
 
 
+def _mixed(rows: list[facts.LeadRow], quotas: Mapping[int, int]) -> list[facts.LeadRow]:
+    """What was picked in the order of calling: lanes in turn, by their quotas, each in its own order.
+
+    Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
+    """
+    if len(quotas) == 1:
+        return sorted(rows, key=lambda row: (row.place, row.attempts, row.ordinal, row.number_id))
+    turns: dict[int, float] = {}
+    taken = Counter[int]()
+    for row in sorted(rows, key=lambda row: row.place):
+        if row.lead_id not in turns:
+            turns[row.lead_id] = (taken[row.lane] + 0.5) / quotas[row.lane]
+            taken[row.lane] += 1
+    return sorted(
+        rows, key=lambda row: (turns[row.lead_id], row.place, row.attempts, row.ordinal, row.number_id)
+    )
+
+
 class KnownTerms:
     """The terms of campaigns' versions, by number of change: a version never changes, so each is read once."""
 
     def __init__(self) -> None:
         self._terms: dict[int, Terms] = {}
+        self._orders: dict[int, Order] = {}
+
+    def order(self, change: int) -> Order:
+        """In which order leads are called, of a version whose terms were asked for."""
+        return self._orders[change]
 
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
@@ -375,6 +425,7 @@ class KnownTerms:
                 known, missing = {}, set(changes)
             for row in connection.execute(VERSIONS, {"changes": list(missing)}):
                 config = parse(row.text, f"campaign {row.name}, version {row.version}")
+                self._orders[row.change] = config.order
                 known[row.change] = terms_of(config.rules, config.running)
             self._terms = known
         return known

@@ -17,8 +17,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, text
 
+from campaigns.config import parse
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
+from campaigns.order import MOST_RANK, spread
 from campaigns.rules.facts import BEGINNINGS
 
 CHUNK = 10_000  # rows judged at a time
@@ -27,9 +29,15 @@ SOON = timedelta(days=30)
 IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
 
 CREATE = """
-INSERT INTO list (campaign_id, name, source, imported_at, first_lead)
-SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, last_value + CAST(is_called AS int) FROM lead_id_seq
-RETURNING id, first_lead
+INSERT INTO list (campaign_id, name, source, imported_at, first_lead, lane)
+SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, last_value + CAST(is_called AS int), COALESCE(
+    (SELECT min(lane) FROM list WHERE campaign_id = %(campaign)s AND name = %(name)s),
+    (SELECT max(lane) + 1 FROM list WHERE campaign_id = %(campaign)s), 1)
+FROM lead_id_seq RETURNING id, first_lead, lane
+"""
+CONFIG = """
+SELECT v.text FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
+WHERE c.id = %(campaign)s
 """
 STAGE = """
 CREATE TEMPORARY TABLE stage (lead_id bigint DEFAULT nextval('lead_id_seq'), row bigint, numbers text[], kinds text[],
@@ -94,21 +102,33 @@ FROM (
 ) e LEFT JOIN LATERAL ({taken}) t ON true
 """
 NOT_IN = "SELECT row, place, e164, lead_id, why FROM stage_number WHERE why IS NOT NULL ORDER BY row, place"
-LEADS = """
-INSERT INTO lead (id, campaign_id, list_id, name, attributes, zones, region, customer_id) OVERRIDING SYSTEM VALUE
-SELECT s.lead_id, %(campaign)s, %(list)s, s.name, s.attributes, s.zones, s.region, s.customer_id FROM stage s
-WHERE EXISTS (SELECT FROM stage_number n WHERE n.row = s.row AND n.why IS NULL) ORDER BY s.row
+# A score beyond the ranks that there are counts as the last of them, one that is no number as none.
+RANK = f"""
+COALESCE(-round(CASE jsonb_typeof({{attributes}} -> {{score}})
+    WHEN 'number' THEN LEAST(GREATEST(CAST({{attributes}} ->> {{score}} AS numeric), -{MOST_RANK}), {MOST_RANK})
+    WHEN 'string' THEN CASE WHEN {{attributes}} ->> {{score}} ~ '^[+-]?[0-9]{{{{1,9}}}}([.][0-9]{{{{1,9}}}})?$'
+        THEN LEAST(GREATEST(CAST({{attributes}} ->> {{score}} AS numeric), -{MOST_RANK}), {MOST_RANK}) END
+END), 0)
+"""
+LEADS = f"""
+INSERT INTO lead (id, campaign_id, list_id, name, attributes, zones, region, customer_id, lane, rank)
+OVERRIDING SYSTEM VALUE
+SELECT s.lead_id, %(campaign)s, %(list)s, s.name, s.attributes, s.zones, s.region, s.customer_id, %(lane)s,
+    {RANK.format(attributes="s.attributes", score="%(score)s")} FROM stage s
+WHERE EXISTS (SELECT FROM stage_number n WHERE n.row = s.row AND n.why IS NULL) ORDER BY s.lead_id
 """
 NUMBERS = """
 INSERT INTO number (lead_id, campaign_id, e164, kind, ordinal)
 SELECT s.lead_id, %(campaign)s, n.e164, n.kind, n.place FROM stage_number n JOIN stage s USING (row)
 WHERE n.why IS NULL ORDER BY n.row, n.place
 """
-CHANGE = """
-INSERT INTO list_change (list_id, lead_id, replaces, name, attributes, zones, region, customer_id, numbers, kinds)
+CHANGE = f"""
+INSERT INTO list_change (list_id, lead_id, replaces, name, attributes, zones, region, customer_id, numbers, kinds,
+    rank)
 SELECT %(list)s, l.id, %(replaces)s, s.name, s.attributes, s.zones, s.region, s.customer_id,
     ARRAY(SELECT e164 FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place),
-    ARRAY(SELECT kind FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place)
+    ARRAY(SELECT kind FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place),
+    {RANK.format(attributes="s.attributes", score="%(score)s")}
 FROM unnest(%(rows)s::bigint[], %(leads)s::bigint[]) AS c (row, lead_id)
 JOIN stage s ON s.row = c.row JOIN lead l ON l.id = c.lead_id AND l.campaign_id = %(campaign)s
 ON CONFLICT DO NOTHING RETURNING lead_id
@@ -134,7 +154,9 @@ UPDATE lead l SET name = CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE l
     attributes = CASE WHEN c.replaces THEN c.attributes ELSE l.attributes || c.attributes END, zones = c.zones,
     region = CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE l.region END,
     customer_id = COALESCE(c.customer_id, l.customer_id),
-    list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END, open = l.open OR c.replaces,
+    list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END,
+    lane = CASE WHEN c.replaces THEN (SELECT lane FROM list WHERE id = c.list_id) ELSE l.lane END,
+    rank = CASE WHEN c.replaces THEN c.rank ELSE l.rank END, open = l.open OR c.replaces,
     next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END,
     ready_at = CASE WHEN NOT c.replaces THEN l.ready_at END
 FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
@@ -217,12 +239,16 @@ class Loading:
         self._cursor.execute(f"SELECT pg_advisory_xact_lock{shared}(%s, 0)", (IMPORTS,))
         self._cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (IMPORTS, campaign_id))
         self._cursor.execute(CREATE, self._values)
-        list_id, self._first = self._cursor.fetchone()  # type: ignore[misc]
+        list_id, self._first, lane = self._cursor.fetchone()  # type: ignore[misc]
+        self._cursor.execute(CONFIG, self._values)
+        score = parse(self._cursor.fetchone()[0], name).order.score  # type: ignore[index]
         self.counts = Counts(list_id)
         self._cursor.execute(STAGE)
         self._cursor.execute(PREFIXES)
         self._values |= {
             "list": list_id,
+            "lane": lane,
+            "score": score,
             "soon": at + SOON,
             "prefixes": self._cursor.fetchone()[0],  # type: ignore[index]
             "replaces": self._policy.on_duplicate is OnDuplicate.REPLACE,
@@ -235,7 +261,7 @@ class Loading:
         """Judge a chunk and put in what goes in."""
         cursor, values = self._cursor, self._values
         cursor.execute("TRUNCATE stage, stage_number")
-        cursor.copy_expert(COPY, io.BytesIO(copy_lines(rows)))
+        cursor.copy_expert(COPY, io.BytesIO(copy_lines([rows[at] for at in spread(len(rows))])))
         known: dict[int, tuple[int | None, str]] = {}  # row to the lead it stands for, and where that is
         if self._policy.by == "customer":
             cursor.execute(self._same_customer, values)

@@ -31,6 +31,8 @@ RESTORED = text("""
 UPDATE lead l SET name = c.before->>'name', attributes = c.before->'attributes',
     zones = ARRAY(SELECT jsonb_array_elements_text(c.before->'zones')), region = c.before->>'region',
     customer_id = c.before->>'customer_id', list_id = CAST(c.before->>'list_id' AS bigint),
+    lane = COALESCE(CAST(c.before->>'lane' AS smallint), l.lane),
+    rank = COALESCE(CAST(c.before->>'rank' AS smallint), l.rank),
     open = CASE WHEN c.replaces AND l.last_call IS NOT DISTINCT FROM CAST(c.before->>'last_call' AS uuid)
         THEN CAST(c.before->>'open' AS boolean) ELSE l.open END
 FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id AND c.before <> 'null'

@@ -121,6 +121,7 @@ class LeadRow(NamedTuple):
     name: str
     attributes: str  # JSON
     list_id: int
+    lane: int
 
 
 def facts_of(

@@ -55,6 +55,7 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[LeadRow]]:
             name="",
             attributes="{}",
             list_id=1,
+            lane=1,
         )
 
     return now, [row(at) for at in range(draw(st.integers(1, 12)))]
