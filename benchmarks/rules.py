@@ -93,7 +93,7 @@ def calls(hopper: Hopper, campaign: int) -> tuple[list[float], list[float], int]
         leads = []
         leasing.append(timed(lambda leads=leads: leads.extend(hopper.lease(campaign, LEASED, NOW))))
         for at in range(0, len(leads) // 10, ASKED):
-            asks = [Ask(lead.call_id, "main", "+862168880001") for lead in leads[at : at + ASKED]]
+            asks = [Ask(lead.call_id, "main") for lead in leads[at : at + ASKED]]
             answers: list[object] = []
             asking.append(timed(lambda a=asks, into=answers: into.extend(hopper.authorize(a, NOW).values())))
             permitted += sum(isinstance(answer, Permit) for answer in answers)

@@ -12,13 +12,13 @@ from string import Formatter
 import msgspec
 
 from campaigns.order import MOST_WEIGHT, Order
+from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
 from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
 from campaigns.rules.terms import DELAY, check_rules
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
-CALLER_ID = re.compile(r"\+?[0-9]{3,20}")
 MODES = ("preview", "progressive", "ratio", "predictive")
 
 
@@ -111,7 +111,8 @@ class CampaignConfig(Part, frozen=True):
 
     `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
     the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
-    lets nobody hang up earlier). `trunk` overrides the switch's own dial string.
+    lets nobody hang up earlier). `trunk` overrides the switch's own dial string. `caller_ids` are shown to customers
+    whom no pool is for.
     """
 
     name: str
@@ -124,6 +125,8 @@ class CampaignConfig(Part, frozen=True):
     trunk: str = ""
     max_lines: int = 1_000
     caller_ids: tuple[str, ...] = ()
+    caller_id_pools: tuple[Pool, ...] = ()
+    caller_id: Use = Use()
     ring_limit_s: float = 25.0
     connect_limit_s: float = 2.0
     amd: bool = False
@@ -219,12 +222,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "must be above 0 and at most 2 (the legal limit)",
     )
     check(0.0 <= config.wrap_up_s <= 3600.0, "wrap_up_s", "must be between 0 and 3600")
-    for index, caller_id in enumerate(config.caller_ids):
-        check(
-            bool(CALLER_ID.fullmatch(caller_id)),
-            f"caller_ids[{index}]",
-            f"{caller_id!r} is no telephone number",
-        )
+    check_caller_ids(config.caller_ids, config.caller_id_pools, config.caller_id, check)
     key = config.safe_harbour.opt_out_key
     check(len(key) == 1 and key in "0123456789*#", "safe_harbour.opt_out_key", f"{key!r} is no telephone key")
     message = config.safe_harbour.message

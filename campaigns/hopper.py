@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
+from campaigns.caller_ids.choosing import Pools, pools_of
+from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.config import parse
 from campaigns.ids import leased_at, new_call_ids
 from campaigns.order import Mixer, Order, tiers
@@ -132,6 +135,7 @@ class Hopper:
         self._engine = engine
         self._owner = owner
         self._known = KnownTerms()
+        self._rotation = Rotation()
         self._bases: dict[Basis, int] = {}
         self._mixers: dict[int, Mixer] = {}
 
@@ -190,15 +194,26 @@ class Hopper:
             rows = connection.execute(facts.OF_LEASES, {"ids": ids}).all()
             known = self._known.of(connection, [row.change for row in rows])
             attempts = facts.attempts_of(rows)
+            parties_of = {
+                row.lease.hex: Party(self._known.pools[row.change], row.region, row.e164, row.customer_id)
+                for row in rows
+                if row.lease_number in (None, row.number_id)
+            }
+            turn = self._rotation.hold(connection, parties_of.values(), now)
             permitted, refused, found = [], [], self._bases
+            shown: dict[str, str] = {}  # caller-IDs by call
             just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
                 if row.lease_number not in (None, row.number_id):
                     continue  # another number of the lead's
                 ours = row.lease_owner == self._owner
                 about = facts.facts_of(row, attempts[row.lead_id], row.lease.hex, ours, just)
-                answer = answers[about.call_id] = may_call(about, known[row.change], now)
+                answer = may_call(about, known[row.change], now)
                 if isinstance(answer, Permit):
+                    answer = _shown(answer, turn.take(parties_of[about.call_id], now))
+                answers[about.call_id] = answer
+                if isinstance(answer, Permit):
+                    shown[about.call_id] = answer.caller_id
                     permitted.append((row, about, known[row.change]))
                     for party in facts.parties(row.e164, row.customer_id):
                         just.setdefault(party, []).append((now, row.campaign_id))
@@ -208,7 +223,8 @@ class Hopper:
             if permitted:
                 wanted = {basis_of(about, terms, row.change, now) for row, about, terms in permitted}
                 found = self._bases | bases_on_record(connection, wanted - self._bases.keys())
-                self._record(connection, permitted, asked_for, found, now)
+                self._record(connection, permitted, asked_for, shown, found, now)
+                turn.keep(connection)
         self._bases = (
             found if len(found) < MOST_BASES else {}
         )  # only now: a transaction that fails leaves nothing
@@ -356,6 +372,7 @@ class Hopper:
         connection: Connection,
         permitted: Sequence[tuple[Row[Any], Facts, Terms]],
         asked: Mapping[str, Ask],
+        shown: Mapping[str, str],
         bases: Mapping[Basis, int],
         now: datetime,
     ) -> None:
@@ -374,7 +391,7 @@ class Hopper:
                 "dialed": [now] * len(ids),
                 "bases": [bases[basis_of(about, terms, row.change, now)] for row, about, terms in permitted],
                 "consents": [consent_of(about, now) for _, about, _ in permitted],
-                "caller_ids": [asked[call_id].caller_id for call_id in ids],
+                "caller_ids": [shown[call_id] for call_id in ids],
             },
         )
         connection.execute(COUNTED, {"numbers": [r.number_id for r in rows]})
@@ -406,6 +423,14 @@ def _mixed(rows: list[facts.LeadRow], quotas: Mapping[int, int]) -> list[facts.L
     )
 
 
+def _shown(permit: Permit, found: str | datetime) -> Permit | Refusal:
+    """The permit with the number that the customer is shown, or when there will be one."""
+    if isinstance(found, str):
+        return replace(permit, caller_id=found)
+    detail = "each caller-ID for this customer rests or has no calls left"
+    return Refusal(permit.call_id, RefusalReason.CALLER_ID, detail, found)
+
+
 class KnownTerms:
     """The terms of campaigns' versions, by number of change: a version never changes, so each is read once."""
 
@@ -416,6 +441,7 @@ class KnownTerms:
     def order(self, change: int) -> Order:
         """In which order leads are called, of a version whose terms were asked for."""
         return self._orders[change]
+        self.pools: dict[int, Pools] = {}  # of the same versions; small, and never forgotten
 
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
@@ -427,5 +453,6 @@ class KnownTerms:
                 config = parse(row.text, f"campaign {row.name}, version {row.version}")
                 self._orders[row.change] = config.order
                 known[row.change] = terms_of(config.rules, config.running)
+                self.pools[row.change] = pools_of(config)
             self._terms = known
         return known

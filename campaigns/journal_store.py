@@ -24,6 +24,10 @@ from campaigns.rules.held import LET_GO
 
 Rows = Sequence[tuple[int, AnyRecord]]
 
+# Outcomes by which a person took the call; and those of all calls that a person could have taken.
+ANSWERED_BY_PEOPLE = "'connected', 'abandoned', 'hung_up'"
+RANG = f"{ANSWERED_BY_PEOPLE}, 'machine', 'busy', 'no_answer', 'rejected'"
+
 # The serial that was applied last, locked for this transaction: a second writer of the same name waits here.
 CURSOR = """
 INSERT INTO journal_cursor (writer, serial) VALUES (%s, 0)
@@ -52,6 +56,17 @@ FROM (VALUES %s) AS v (call_id, leased_at, at, outcome, cause, tech_cause, ring_
     harbour_played)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months} AND a.outcome IS NULL
+"""
+# What came of a call by the number that it showed. Runs before ENDED, so that each call counts once.
+TALLIED = f"""
+INSERT INTO caller_id_answers AS k (campaign_id, number, fresh_calls, fresh_answers)
+SELECT a.campaign_id, a.caller_id, count(*), count(*) FILTER (WHERE v.outcome IN ({ANSWERED_BY_PEOPLE}))
+FROM (VALUES %s) AS v (call_id, leased_at, outcome)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+WHERE a.outcome IS NULL AND a.caller_id <> '' AND v.outcome IN ({RANG})
+GROUP BY a.campaign_id, a.caller_id ORDER BY a.campaign_id, a.caller_id
+ON CONFLICT (campaign_id, number) DO UPDATE SET fresh_calls = k.fresh_calls + excluded.fresh_calls,
+    fresh_answers = k.fresh_answers + excluded.fresh_answers
 """
 # What was recorded as dialed before the switch was asked, and was not dialed after all. Runs before ENDED.
 UNCOUNTED = """
@@ -278,6 +293,7 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     put(UNCOUNTED, undone, ID, TIME)
     put(UNCALLED, undone, ID, TIME)
     put(LET_GO_AGAIN, undone, ID, TIME)
+    put(TALLIED, [(*_key(r), r.outcome) for r in ended if r.dialed], ID, TIME, TEXT)
     put(
         ENDED,
         [

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
-from campaigns.config import CampaignConfig, ConfigError, parse
+from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
 from campaigns.rules.held import let_campaign_go
 
 CURRENT = text("""
@@ -51,6 +51,10 @@ ID = text("SELECT id FROM campaign WHERE name = :name")
 SURELY_LIVE = timedelta(days=31)  # the last two months never leave: campaigns/history/retention.py
 LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")
 KEEP_LEARNED = text("UPDATE campaign SET learned = :learned WHERE id = :campaign")
+
+
+class NoSuchCampaign(CampaignsError):
+    """No campaign of this name was applied."""
 
 
 @dataclass(frozen=True, slots=True)

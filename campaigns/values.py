@@ -46,6 +46,7 @@ class RefusalReason(StrEnum):
     CAP_LIFE = "cap_life"
     GAP = "gap"
     NO_ZONE = "no_zone"
+    CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left
     LEASE_LOST = "lease_lost"
     CAMPAIGN_STOPPED = "campaign_stopped"
 
@@ -66,11 +67,10 @@ class Lead(msgspec.Struct, frozen=True):
 
 
 class Ask(NamedTuple):
-    """A call that the rules are asked about, with all that the attempt is recorded with."""
+    """A call that the rules are asked about, and the switch that the attempt is recorded with."""
 
     call_id: str
     switch: str
-    caller_id: str = ""  # what the customer will see; empty when the switch chooses
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,9 @@ class Permit:
 
     call_id: str
     at: datetime
+    caller_id: str = (
+        ""  # what the customer will see, recorded with the attempt; empty when the switch chooses
+    )
 
 
 @dataclass(frozen=True, slots=True)

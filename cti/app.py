@@ -18,6 +18,7 @@ from cti.gateway import Gateway
 from cti.guard import Guard
 from cti.identity import Accounts
 from cti.pages import Pages
+from cti.reports import ReportDesk, Reports
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.why import WhyDesk
@@ -39,8 +40,9 @@ def create_app(
     accounts: Accounts,
     settings: WebSettings | None = None,
     explainer: Explainer | None = None,
+    reports: Reports | None = None,
 ) -> Starlette:
-    """The app over a bus and accounts; supervisors ask why through `explainer`, if there is one.
+    """The app over a bus and accounts; supervisors ask why through `explainer`, and read `reports`, if there are.
 
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
@@ -49,6 +51,7 @@ def create_app(
     board = StatusBoard(bus, accounts, settings)
     pages = Pages(bus, accounts, settings, gateway, board)
     desk = WhyDesk(pages, explainer) if explainer is not None else None
+    reading = ReportDesk(pages, reports) if reports is not None else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -61,6 +64,8 @@ def create_app(
             await asyncio.gather(*background, return_exceptions=True)
             if desk is not None:
                 desk.close()
+            if reading is not None:
+                reading.close()
 
     app = Starlette(
         routes=[
@@ -72,6 +77,7 @@ def create_app(
             Route("/status", pages.status),
             Route("/healthz", pages.health),
             *([Route("/api/why", desk.why)] if desk is not None else []),
+            *([Route("/api/caller-ids", reading.caller_ids)] if reading is not None else []),
             WebSocketRoute("/ws", pages.seat_socket),
             WebSocketRoute("/ws/status", pages.status_socket),
             Mount("/static", _Static(directory=STATIC)),

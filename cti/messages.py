@@ -176,6 +176,15 @@ SeatMessage = ScreenPop | SeatStatus | CallStatus
 # --- events to watchers -------------------------------------------------------------------------------------
 
 
+class FlaggedCallerId(msgspec.Struct, frozen=True):
+    """A number that is answered far less than the others of its pool; rates as shares, `out` of rotation."""
+
+    number: str
+    rate: float | None
+    pool_rate: float | None
+    out: bool
+
+
 class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     """A campaign as it stands: what the status page and the live terminal view show. Coalesced; the last one counts."""
 
@@ -196,6 +205,7 @@ class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     leads_left: int | None = None
     decision: dict[str, Any] = {}  # the last one: `dial`, `bound`, and beside them the figures behind it
     refusals: dict[str, int] = {}
+    caller_ids: tuple[FlaggedCallerId, ...] = ()
     note: str = ""
 
 

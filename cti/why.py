@@ -41,20 +41,20 @@ class WhyDesk:
         """
         user = await self._pages.user(request)
         if user is None:
-            return _refused(401, "no_session")
+            return refused(401, "no_session")
         if not user.may_watch:
-            return _refused(403, "not_allowed")
+            return refused(403, "not_allowed")
         try:
             ask = self._asked(request, user)
         except (NotANumber, ValueError) as fault:
-            return _refused(400, "malformed", str(fault))
+            return refused(400, "malformed", str(fault))
         if self._waiting >= WAITING:
-            return _refused(503, "busy")
+            return refused(503, "busy")
         self._waiting += 1
         try:
             answer = msgspec.to_builtins(await self._run(ask))
         except NoSuchLead as fault:
-            return _refused(404, "not_found", str(fault))
+            return refused(404, "not_found", str(fault))
         finally:
             self._waiting -= 1
         texts = self._pages.texts(request, user)
@@ -75,20 +75,20 @@ class WhyDesk:
         at = asked_about(asked["at"]) if "at" in asked else datetime.now(UTC)
         at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
         campaign = asked.get("campaign")
-        visible = _visible(user, campaign)
+        seen = visible(user, campaign)
         if "number" in asked:
             number = number_of(asked["number"], asked.get("region", "CN"))
-            return lambda: self._explainer.number(number, at, visible)
+            return lambda: self._explainer.number(number, at, seen)
         if "lead" in asked:
             lead = asked["lead"]
             if not lead.isascii() or not lead.isdigit() or len(lead) > LONGEST_LEAD:
                 raise ValueError(f"{lead!r} is no lead's id")
-            return lambda: self._explainer.lead(int(lead), at, visible)
+            return lambda: self._explainer.lead(int(lead), at, seen)
         if campaign is None:
             raise ValueError("name a number, a lead or a campaign")
 
         def of_campaign() -> Any:
-            if visible is not None and campaign not in visible:
+            if seen is not None and campaign not in seen:
                 raise NoSuchLead(f"there is no campaign {campaign!r}")
             return self._explainer.campaign(campaign, at)
 
@@ -98,12 +98,12 @@ class WhyDesk:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
 
-def _visible(user: UserIdentity, campaign: str | None) -> Collection[str] | None:
+def visible(user: UserIdentity, campaign: str | None) -> Collection[str] | None:
     """The campaigns this user is told of, None: all."""
     if user.role == "admin":
         return None if campaign is None else [campaign]
     return [name for name in user.campaigns if campaign in (None, name)]
 
 
-def _refused(status: int, code: str, detail: str = "") -> Response:
+def refused(status: int, code: str, detail: str = "") -> Response:
     return JSONResponse({"error": code, "detail": detail}, status)

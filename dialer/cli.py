@@ -15,6 +15,7 @@ import click
 from dialer import __version__
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history
+from dialer.learning_commands import caller_ids
 from dialer.list_commands import import_lists, lists
 from dialer.person_commands import hold, person
 from dialer.rules_commands import consent, dnc, evidence, why
@@ -37,7 +38,7 @@ def main() -> None:
     """
 
 
-for command in (import_lists, lists, why, dnc, consent, evidence, archive, history, person, hold):
+for command in (import_lists, lists, why, dnc, consent, evidence, archive, history, person, hold, caller_ids):
     main.add_command(command)
 
 

@@ -28,6 +28,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import database
+from campaigns.caller_ids.watch import CallerIdWatch
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import ensure_partitions
@@ -39,6 +40,7 @@ from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
 from cti.messages import LogIn
+from cti.reports import Reports
 from cti.server import serve
 from cti.settings import WebSettings
 from dialer.campaign_folder import CampaignFolder
@@ -49,6 +51,7 @@ from dialer.engine import Engine
 from dialer.fastagi import FastAgi
 from dialer.journal import Batch, Journal, Unavailable
 from dialer.leads import Hopper
+from dialer.learning import Learning
 from dialer.metrics import Metrics
 from dialer.switch.asterisk import AsteriskSwitch
 
@@ -175,7 +178,10 @@ class Daemon:
         switches = {section.name: _switch(section) for section in config.switch}
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
-        app = create_app(self.bus, accounts, _web_settings(config), Explainer(stored))
+        learning = Learning(stored, engine, self.metrics)
+        app = create_app(
+            self.bus, accounts, _web_settings(config), Explainer(stored), Reports(CallerIdWatch(stored))
+        )
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
         )
@@ -187,6 +193,7 @@ class Daemon:
             ),
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
             asyncio.create_task(self._refresh(app, agi, switches), name="figures"),
+            asyncio.create_task(learning.run(), name="learning"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         try:
@@ -205,6 +212,7 @@ class Daemon:
             await journal.close()
             await asyncio.to_thread(self.metrics.close)
             hopper.close()
+            learning.close()
             accounts.close()
         if faults:
             raise faults[0]

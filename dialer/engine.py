@@ -24,8 +24,8 @@ from campaigns.records import AttemptEnded
 from campaigns.recycle import after_no_call
 from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
-from cti.messages import Command, Dispose, Reply, SaveNotes, ScreenPop
-from dialer.core.call import Call, CallEvent
+from cti.messages import Command, Dispose, FlaggedCallerId, Reply, SaveNotes, ScreenPop
+from dialer.core.call import CallEvent
 from dialer.core.effects import Authorize, Drop, Free, Join, Originate, Send, Tell, Write
 from dialer.core.engine import EngineCore
 from dialer.journal import Journal
@@ -66,6 +66,7 @@ class Engine:
         self.bus = bus
         self.metrics = metrics
         self.leads_left: dict[str, int] = {}
+        self.flagged: dict[str, tuple[FlaggedCallerId, ...]] = {}  # caller-IDs by campaign
         self._buffers: dict[str, LeadBuffer] = {}
         self._fillers: dict[str, asyncio.Task[None]] = {}
         self._authorizer = Authorizer(hopper, self._answered)
@@ -73,7 +74,6 @@ class Engine:
         self._tasks = asyncio.TaskGroup()
         self._pacing_due = False
         self._last_serial = 0
-        self._turns: dict[str, int] = {}  # caller ids are taken in turn
         self._carry_out: dict[type, Callable[..., None]] = {
             Originate: lambda e: self._spawn(self._originate(e)),
             Join: self._start_join,
@@ -336,11 +336,10 @@ class Engine:
     def _answered(self, call_id: str, answer: Permit | Refusal | None) -> None:
         """The rules have spoken."""
         now = monotonic()
-        call = self.core.calls.by_id.get(call_id)
         taken = False
         with self._faults_counted("rules"):
             if isinstance(answer, Permit):
-                self.core.permitted(call_id, call.caller_id if call is not None else "", now)
+                self.core.permitted(call_id, answer.caller_id, now)
             elif isinstance(answer, Refusal):
                 self.core.refused(call_id, answer.reason.value, now)
             else:
@@ -352,22 +351,7 @@ class Engine:
         self.flush()
 
     def _ask(self, effect: Authorize) -> None:
-        """Ask the rules about calls. What the customer will see is chosen before: it is recorded with the attempt."""
-        asked = []
-        for call_id in effect.call_ids:
-            call = self.core.calls.by_id.get(call_id)
-            if call is not None:
-                call.caller_id = self._caller_id(call)
-            asked.append(Ask(call_id, effect.switch, call.caller_id if call is not None else ""))
-        self._authorizer.ask(asked)
-
-    def _caller_id(self, call: Call) -> str:
-        """The campaign's next caller id."""
-        pool = self.core.campaigns[call.campaign].config.caller_ids
-        if not pool:
-            return ""
-        turn = self._turns[call.campaign] = self._turns.get(call.campaign, -1) + 1
-        return pool[turn % len(pool)]
+        self._authorizer.ask([Ask(call_id, effect.switch) for call_id in effect.call_ids])
 
     # --- clocks ---------------------------------------------------------------------------------------------------
 
@@ -398,7 +382,8 @@ class Engine:
     def _tell_figures(self, at: float) -> None:
         for campaign in self.core.campaigns.values():
             left = self.leads_left.get(campaign.name)
-            self.bus.snapshot(snapshot(self.core, campaign, at, monotonic(), left))
+            flagged = self.flagged.get(campaign.name, ())
+            self.bus.snapshot(snapshot(self.core, campaign, at, monotonic(), left, flagged))
             self.metrics.leads_buffered.labels(campaign.name).set(len(self._buffers[campaign.name]))
             if left is not None:
                 self.metrics.leads_left.labels(campaign.name).set(left)

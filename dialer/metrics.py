@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from wsgiref.simple_server import WSGIServer
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from campaigns.caller_ids.watch import CallerId
 from campaigns.values import Outcome
 from cti.server import CannotListen
 from dialer.core.call import Call, CallState
@@ -179,6 +180,24 @@ class Metrics:
             ("file",),
             registry=registry,
         )
+        self._caller_id_answers = Gauge(
+            "zhudong_caller_id_answer_ratio",
+            "Of the last calls that showed this number, the share that a person answered.",
+            ("campaign", "caller_id"),
+            registry=registry,
+        )
+        self._caller_id_flagged = Gauge(
+            "zhudong_caller_id_flagged",
+            "1 while a number is answered far less than the others of its pool.",
+            ("campaign", "caller_id"),
+            registry=registry,
+        )
+        self._caller_id_out = Gauge(
+            "zhudong_caller_id_out",
+            "1 while a number is taken out of rotation.",
+            ("campaign", "caller_id"),
+            registry=registry,
+        )
         self.journal_depth = Gauge(
             "zhudong_journal_depth", "Records not yet in the database.", registry=registry
         )
@@ -283,6 +302,17 @@ class Metrics:
         """Copy what the seats' door counted."""
         for event, count in counters.items():
             self._door.set(count, event)
+
+    def caller_ids(self, found: Iterable[CallerId]) -> None:
+        """Show the numbers in use, and no other."""
+        for gauge in (self._caller_id_answers, self._caller_id_flagged, self._caller_id_out):
+            gauge.clear()
+        for each in found:
+            labels = (each.campaign, each.number)
+            if each.rate is not None:
+                self._caller_id_answers.labels(*labels).set(each.rate)
+            self._caller_id_flagged.labels(*labels).set(each.flagged_at is not None)
+            self._caller_id_out.labels(*labels).set(each.out_at is not None)
 
     def journal(self, depth: int, applied: int, rejected: int, available: bool) -> None:
         """Copy the journal's figures."""

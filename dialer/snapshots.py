@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cti.messages import CampaignSnapshot
+from cti.messages import CampaignSnapshot, FlaggedCallerId
 from dialer.core.call import CallState
 from dialer.core.campaign import Campaign
 from dialer.core.engine import EngineCore
@@ -12,7 +12,12 @@ from dialer.core.seat import SeatState
 
 
 def snapshot(
-    core: EngineCore, campaign: Campaign, at: float, now: float, leads_left: int | None
+    core: EngineCore,
+    campaign: Campaign,
+    at: float,
+    now: float,
+    leads_left: int | None,
+    caller_ids: tuple[FlaggedCallerId, ...] = (),
 ) -> CampaignSnapshot:
     """Draw up a campaign's snapshot. `at` is POSIX seconds, `now` monotonic; the seats are those that work for it."""
     seats: Counter[str] = Counter()
@@ -50,4 +55,5 @@ def snapshot(
         leads_left=leads_left,
         decision={"dial": decision.dial, "bound": decision.bound, **decision.why, **beside},
         refusals=dict(counts.refusals),
+        caller_ids=caller_ids,
     )

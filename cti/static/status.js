@@ -95,9 +95,18 @@ function fill(card, s) {
   stack(card.seats_bar, card.seats, card.seats_total, s.seats, SEATS, "seat");
   stack(card.lines_bar, card.lines, card.lines_total, s.lines, LINES, "stage");
   decision(card, s.decision ?? {});
+  callers(card, s.caller_ids ?? []);
   const refused = Object.entries(s.refusals ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   put(card.refusals_total, refused.length ? count(sum(s.refusals)) : "");
   list(card.refusals, refused.length ? refused.map(([reason, n]) => [named("refusal", reason), count(n)]) : [[t("status.no_refusals"), ""]]);
+}
+
+// Numbers that are answered far less than the others of their pool.
+function callers(card, flagged) {
+  card.callers_part.hidden = flagged.length === 0;
+  const rate = (share) => (share === null ? "–" : percent(share, 1));
+  const words = (each) => t(each.out ? "status.caller_id_out" : "status.caller_id_flagged", { number: each.number });
+  list(card.callers, flagged.map((each) => [words(each), t("status.caller_id_rates", { rate: rate(each.rate), pool: rate(each.pool_rate) })]));
 }
 
 // A bar of parts with a legend that says the same in words.

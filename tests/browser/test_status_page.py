@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
+from cti.messages import FlaggedCallerId
 from tests.browser.desk import log_in
 from tests.browser.screenshots import snapshot
 from tests.cti.running import SUPERVISOR, Door, until
@@ -33,6 +34,12 @@ async def test_a_campaign_is_shown_in_words_and_follows_the_engine(
     await expect(card).to_have_attribute("data-abandon", "over")
     await expect(card.locator("[data-f=running]")).to_have_text("Stopped")
     await expect(card).to_have_count(1)
+    await expect(card.locator(".callers")).to_be_hidden()
+    flagged = (FlaggedCallerId("+862168880001", 0.021, 0.3, out=True),)
+    door.bus.snapshot(snapshot("Broadband renewal", "ratio", caller_ids=flagged))
+    await expect(card.locator("[data-f=callers]")).to_have_text(
+        "+862168880001, taken out of rotation2.1% answered, the others of its pool 30.0%"
+    )
 
 
 async def test_the_status_page_in_chinese(browser: Browser, door: Door) -> None:

@@ -259,11 +259,13 @@ def test_consents_come_as_a_file_all_or_none(db: Engine, tmp_path: Path) -> None
 
 
 def test_every_attempt_says_what_allowed_it(db: Engine, tmp_path: Path) -> None:
-    campaign = Campaign(db, leads=2, more='[rules]\nprofile = "cn-insurance"\n')
+    more = 'caller_ids = ["+862168880001"]\n[rules]\nprofile = "cn-insurance"\n'
+    campaign = Campaign(db, leads=2, more=more)
     first, second = campaign.lease(2)
-    asked = [Ask(first.call_id, "main", "+862168880001"), Ask(second.call_id, "main", "=cmd|' /C calc'!A0")]
-    answers = campaign.hopper.authorize(asked, NOON)
-    assert all(isinstance(answer, Permit) for answer in answers.values())
+    assert campaign.dial([first, second]) == [first.call_id, second.call_id]
+    with db.begin() as connection:  # a cell that a spreadsheet would run
+        planted = text("UPDATE attempt SET caller_id = :cell WHERE call_id = CAST(:call AS uuid)")
+        connection.execute(planted, {"cell": "=cmd|' /C calc'!A0", "call": second.call_id})
     campaign.record(AttemptEnded(at=NOON, call_id=first.call_id, outcome="busy"))
     assert campaign.one("SELECT count(*), count(DISTINCT basis_id) FROM attempt, permit_basis") == (2, 1)
     out = io.StringIO()

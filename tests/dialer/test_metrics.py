@@ -22,7 +22,7 @@ from tests.core.world import World, config, lead
 # What each label may be: a name from the configuration, or a member of a set in the source.
 BOUNDED = {
     "bound", "figure", "law", "wanted",
-    "campaign", "switch", "file",  # as configured
+    "campaign", "switch", "file", "caller_id",  # as configured
     "outcome", "cause", "reason", "stage", "state", "invariant", "anomaly",  # enumerations; Q.850 causes
     "event", "fault", "fate", "result", "le",
 }  # fmt: skip

@@ -1,0 +1,67 @@
+"""What is learned of finished calls reaches people: the status page's snapshots, metrics, the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import Engine, text
+
+from dialer.learning import Learning
+from dialer.metrics import Metrics
+from tests.campaigns.world import Campaign
+from tests.dialer.test_cli import Installation
+
+NUMBERS = ["+864000000001", "+864000000002"]
+MORE = f"caller_ids = {NUMBERS}\n"
+
+
+async def test_a_dead_number_is_told_to_everyone_who_looks(
+    db: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Campaign(db, leads=1, more=MORE)
+    with db.begin() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO caller_id_answers (campaign_id, number, fresh_calls, fresh_answers, calls, answers)
+                VALUES (1, :good, 0, 0, 200, 60), (1, :dead, 250, 5, 0, 0)
+            """),
+            {"good": NUMBERS[0], "dead": NUMBERS[1]},
+        )
+    engine, metrics = SimpleNamespace(flagged={}), Metrics()
+    learning = Learning(db, engine, metrics)  # type: ignore[arg-type]
+    try:
+        await learning.look()
+    finally:
+        learning.close()
+    [flagged] = engine.flagged["spring"]
+    assert (flagged.number, flagged.out) == (NUMBERS[1], False)
+    assert (flagged.rate, flagged.pool_rate) == (pytest.approx(0.02), pytest.approx(0.3))
+    value = metrics.registry.get_sample_value
+    labels = [{"campaign": "spring", "caller_id": number} for number in NUMBERS]
+    assert [value("zhudong_caller_id_flagged", each) for each in labels] == [0, 1]
+    assert [value("zhudong_caller_id_answer_ratio", each) for each in labels] == [
+        pytest.approx(0.3),
+        pytest.approx(0.02),
+    ]
+    assert "answered far less than the others" in capsys.readouterr().out
+
+
+def test_the_numbers_in_use_on_the_command_line(tmp_path: Path) -> None:
+    here = Installation(tmp_path)
+    assert here.do("caller-ids").stdout == "no campaign names a caller-ID\n"
+    config = f'name = "spring"\nswitch = "main"\n{MORE}[[caller_id_pools]]\nregions = ["CN-SH"]\n'
+    here.do("apply", here.file("c.toml", config + 'numbers = ["+862100000001"]\n'))
+    told = here.do("caller-ids", "--campaign", "spring").stdout
+    assert "+862100000001" in told and "CN-SH" in told and "all others" in told
+    found = json.loads(here.do("caller-ids", "--json").stdout)
+    assert [(each["pool"], each["number"]) for each in found] == [
+        ("CN-SH", "+862100000001"),
+        *(("", number) for number in NUMBERS),
+    ]
+    assert {each["evidence"] for each in found} == {0.0}
+    refused = here.do("caller-ids", "--put-back", NUMBERS[0])
+    assert refused.exit_code == 2 and "neither flagged nor taken out" in refused.stderr
+    assert here.do("caller-ids", "--campaign", "winter").exit_code == 2
