@@ -135,7 +135,7 @@ class Hopper:
         self._engine = engine
         self._owner = owner
         self._known = KnownTerms()
-        self._rotation = Rotation()
+        self._rotation = Rotation(owner)
         self._bases: dict[Basis, int] = {}
         self._mixers: dict[int, Mixer] = {}
 
@@ -228,6 +228,7 @@ class Hopper:
         self._bases = (
             found if len(found) < MOST_BASES else {}
         )  # only now: a transaction that fails leaves nothing
+        self._rotation.settled()
         return answers
 
     def in_flight(self, now: datetime) -> list[InFlight]:

@@ -1,13 +1,14 @@
-"""The use of numbers over all engines: read and locked as calls are authorized, and written with their attempts.
+"""The use of numbers over all engines: known as calls are authorized, and written with their attempts.
 
-What a campaign limits is kept in the database, in the transaction that records the attempt: no cap is passed by two
-engines at once, or by a restart. Without limits turns are kept in memory, and the database is not asked.
+What a campaign limits is written in the transaction that records the attempt, and engines take turns: no cap is passed
+by two of them at once, or by a restart. An engine knows what it wrote itself, and reads only what others wrote since.
+Without limits turns are kept in memory, and the database is not asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,18 +16,20 @@ from sqlalchemy import Connection, text
 
 from campaigns.caller_ids.choosing import EVER, Pools, Used, choose
 
-HOLD = text("""
-SELECT number, hour_calls, day_calls, run, last_at FROM caller_id_use
-WHERE number = ANY(:numbers) ORDER BY number FOR UPDATE
-""")
-BEGIN = text("""
-INSERT INTO caller_id_use (number) SELECT unnest(CAST(:numbers AS text[])) AS n ORDER BY n ON CONFLICT DO NOTHING
+ROTATION_LOCK = 0x7A646372  # an advisory lock: "zdcr"
+# What other engines have written since we looked, once it is our turn: two statements, so that the second one sees what
+# the lock waited for. `change` grows under the lock; the scan is of some hundred rows.
+NEWER = text("""
+SELECT pg_advisory_xact_lock(:key);
+SELECT number, hour_calls, day_calls, run, last_at, change FROM caller_id_use
+WHERE change > :seen AND (owner <> :owner OR :seen = 0)
 """)
 KEEP = text("""
-UPDATE caller_id_use u SET hour_calls = k.hour, day_calls = k.day, run = k.run, last_at = k.last
-FROM unnest(CAST(:numbers AS text[]), CAST(:hours AS jsonb[]), CAST(:days AS jsonb[]), CAST(:runs AS int[]),
-    CAST(:lasts AS timestamptz[])) AS k (number, hour, day, run, last)
-WHERE u.number = k.number
+INSERT INTO caller_id_use (number, hour_calls, day_calls, run, last_at, owner, change)
+SELECT *, :owner, nextval('caller_id_change') FROM unnest(CAST(:numbers AS text[]), CAST(:hours AS jsonb[]),
+    CAST(:days AS jsonb[]), CAST(:runs AS int[]), CAST(:lasts AS timestamptz[]))
+ON CONFLICT (number) DO UPDATE SET hour_calls = excluded.hour_calls, day_calls = excluded.day_calls,
+    run = excluded.run, last_at = excluded.last_at, owner = excluded.owner, change = excluded.change
 """)
 OUT = text("SELECT number FROM caller_id_watch WHERE out_at IS NOT NULL")
 LOOK = timedelta(seconds=2)  # a number that is taken out, or put back, is so after that
@@ -50,6 +53,7 @@ class Party:
 class Turn:
     """The numbers of one transaction's calls. What was taken is kept by :meth:`keep`, in the same transaction."""
 
+    owner: str
     used: Mapping[str, Used]
     out: frozenset[str]
     counted: set[str] = field(default_factory=set)
@@ -73,20 +77,28 @@ class Turn:
             "days": [json.dumps(each.day) for each in kept],
             "runs": [each.run for each in kept],
             "lasts": [each.last for each in kept],
+            "owner": self.owner,
         }
         connection.execute(KEEP, values)
 
 
 class Rotation:
-    """The turns of one engine. Used by one thread."""
+    """The turns of one engine named `owner`. Used by one thread."""
 
-    def __init__(self) -> None:
-        self._used: dict[str, Used] = {}  # of campaigns without limits
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._free: dict[str, Used] = {}  # of campaigns without limits
+        self._limited: dict[str, Used] = {}
+        self._seen = 0  # the last change of another engine that is in `_limited`; 0: all is read anew
+        self._settled = True
         self._out: frozenset[str] = frozenset()
         self._looked = EVER
 
     def hold(self, connection: Connection, parties: Iterable[Party], now: datetime) -> Turn:
-        """The turn of calls to these parties; locks the numbers that they may be shown, where they are limited."""
+        """The turn of calls to these parties. Where one of them is limited, other engines' turns wait for its end."""
+        if not self._settled:
+            self._limited, self._seen = {}, 0
+        self._settled = False
         limited: set[str] = set()
         others: set[str] = set()
         for party in parties:
@@ -94,28 +106,27 @@ class Rotation:
             for numbers in party.candidates:
                 into.update(numbers)
         if not limited and not others:
-            return Turn({}, self._out)
+            return Turn(self._owner, {}, self._out)
         if abs(now - self._looked) >= LOOK:
             self._out = frozenset(connection.execute(OUT).scalars())
             self._looked = now
-        for number in others - self._used.keys():
-            self._used[number] = Used(number)
-        return Turn(self._used | _held(connection, sorted(limited)), self._out)
+        if limited:
+            self._catch_up(connection)
+        used = {number: self._free.setdefault(number, Used(number)) for number in others}
+        used |= {number: self._limited.setdefault(number, Used(number)) for number in limited}
+        return Turn(self._owner, used, self._out)
 
+    def settled(self) -> None:
+        """The transaction of the last turn is committed; without this what was counted in it is read anew."""
+        self._settled = True
 
-def _held(connection: Connection, numbers: Sequence[str]) -> dict[str, Used]:
-    if not numbers:
-        return {}
-    rows = connection.execute(HOLD, {"numbers": numbers}).all()
-    if len(rows) < len(numbers):
-        connection.execute(BEGIN, {"numbers": numbers})
-        rows = connection.execute(HOLD, {"numbers": numbers}).all()
-    return {
-        row.number: Used(
-            row.number, _counts(row.hour_calls), _counts(row.day_calls), row.run, row.last_at or EVER
-        )
-        for row in rows
-    }
+    def _catch_up(self, connection: Connection) -> None:
+        values = {"key": ROTATION_LOCK, "seen": self._seen, "owner": self._owner}
+        for row in connection.execute(NEWER, values):
+            self._limited[row.number] = Used(
+                row.number, _counts(row.hour_calls), _counts(row.day_calls), row.run, row.last_at
+            )
+            self._seen = max(self._seen, row.change)
 
 
 def _counts(stored: Mapping[str, int]) -> dict[int, int]:

@@ -8,13 +8,16 @@ revision = "0009"
 down_revision = "0008"
 
 TABLES = """
+CREATE SEQUENCE caller_id_change;
 -- Calls by bucket of five minutes and of an hour; only of numbers that a campaign limits. Written with every batch.
 CREATE TABLE caller_id_use (
     number text COLLATE "C" PRIMARY KEY,
     hour_calls jsonb NOT NULL DEFAULT '{}',
     day_calls jsonb NOT NULL DEFAULT '{}',
     run int NOT NULL DEFAULT 0,
-    last_at timestamptz
+    last_at timestamptz NOT NULL,
+    owner text NOT NULL,
+    change bigint NOT NULL
 ) WITH (fillfactor = 50);
 -- Finished calls with a number: those since the watch looked last, and those that it remembers.
 CREATE TABLE caller_id_answers (
