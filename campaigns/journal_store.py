@@ -59,13 +59,13 @@ WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
 """
 # What came of a call by the number that it showed. Runs before ENDED, so that each call counts once.
 TALLIED = f"""
-INSERT INTO caller_id_answers AS k (campaign_id, number, fresh_calls, fresh_answers)
+INSERT INTO caller_id_answers AS k (campaign_id, caller_id, fresh_calls, fresh_answers)
 SELECT a.campaign_id, a.caller_id, count(*), count(*) FILTER (WHERE v.outcome IN ({ANSWERED_BY_PEOPLE}))
 FROM (VALUES %s) AS v (call_id, leased_at, outcome)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
 WHERE a.outcome IS NULL AND a.caller_id <> '' AND v.outcome IN ({RANG})
 GROUP BY a.campaign_id, a.caller_id ORDER BY a.campaign_id, a.caller_id
-ON CONFLICT (campaign_id, number) DO UPDATE SET fresh_calls = k.fresh_calls + excluded.fresh_calls,
+ON CONFLICT (campaign_id, caller_id) DO UPDATE SET fresh_calls = k.fresh_calls + excluded.fresh_calls,
     fresh_answers = k.fresh_answers + excluded.fresh_answers
 """
 # What was recorded as dialed before the switch was asked, and was not dialed after all. Runs before ENDED.

@@ -21,17 +21,17 @@ ROTATION_LOCK = 0x7A646372  # an advisory lock: "zdcr"
 # the lock waited for. `change` grows under the lock; the scan is of some hundred rows.
 NEWER = text("""
 SELECT pg_advisory_xact_lock(:key);
-SELECT number, hour_calls, day_calls, run, last_at, change FROM caller_id_use
+SELECT caller_id AS number, hour_calls, day_calls, run, last_at, change FROM caller_id_use
 WHERE change > :seen AND (owner <> :owner OR :seen = 0)
 """)
 KEEP = text("""
-INSERT INTO caller_id_use (number, hour_calls, day_calls, run, last_at, owner, change)
+INSERT INTO caller_id_use (caller_id, hour_calls, day_calls, run, last_at, owner, change)
 SELECT *, :owner, nextval('caller_id_change') FROM unnest(CAST(:numbers AS text[]), CAST(:hours AS jsonb[]),
     CAST(:days AS jsonb[]), CAST(:runs AS int[]), CAST(:lasts AS timestamptz[]))
-ON CONFLICT (number) DO UPDATE SET hour_calls = excluded.hour_calls, day_calls = excluded.day_calls,
+ON CONFLICT (caller_id) DO UPDATE SET hour_calls = excluded.hour_calls, day_calls = excluded.day_calls,
     run = excluded.run, last_at = excluded.last_at, owner = excluded.owner, change = excluded.change
 """)
-OUT = text("SELECT number FROM caller_id_watch WHERE out_at IS NOT NULL")
+OUT = text("SELECT caller_id FROM caller_id_watch WHERE out_at IS NOT NULL")
 LOOK = timedelta(seconds=2)  # a number that is taken out, or put back, is so after that
 
 

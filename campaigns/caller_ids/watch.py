@@ -20,25 +20,29 @@ from campaigns.store import Applied, CampaignStore, NoSuchCampaign
 
 WATCH_LOCK = 0x7A646361  # an advisory lock: "zdca"
 LOCK = text("SELECT pg_advisory_xact_lock(:key)")
-ANSWERS = text("SELECT * FROM caller_id_answers ORDER BY campaign_id, number FOR UPDATE")
-REPORTED = text("SELECT * FROM caller_id_answers ORDER BY campaign_id, number")
+KEPT = """
+SELECT campaign_id, caller_id AS number, fresh_calls, fresh_answers, calls, answers FROM caller_id_answers
+ORDER BY campaign_id, caller_id
+"""
+ANSWERS = text(f"{KEPT} FOR UPDATE")
+REPORTED = text(KEPT)
 REMEMBER = text("""
 UPDATE caller_id_answers SET fresh_calls = 0, fresh_answers = 0, calls = :calls, answers = :answers
-WHERE campaign_id = :campaign AND number = :number
+WHERE campaign_id = :campaign AND caller_id = :number
 """)
-FORGET = text("DELETE FROM caller_id_answers WHERE campaign_id = :campaign AND number = :number")
-STANDING = text("SELECT number, evidence, flagged_at, out_at FROM caller_id_watch")
-USED = text("SELECT number, hour_calls, day_calls, last_at FROM caller_id_use")
+FORGET = text("DELETE FROM caller_id_answers WHERE campaign_id = :campaign AND caller_id = :number")
+STANDING = text("SELECT caller_id AS number, evidence, flagged_at, out_at FROM caller_id_watch")
+USED = text("SELECT caller_id AS number, hour_calls, day_calls, last_at FROM caller_id_use")
 KEEP = text("""
-INSERT INTO caller_id_watch (number, evidence, flagged_at, out_at) VALUES (:number, :evidence, :flagged, :out)
-ON CONFLICT (number) DO UPDATE SET evidence = excluded.evidence, flagged_at = excluded.flagged_at,
+INSERT INTO caller_id_watch (caller_id, evidence, flagged_at, out_at) VALUES (:number, :evidence, :flagged, :out)
+ON CONFLICT (caller_id) DO UPDATE SET evidence = excluded.evidence, flagged_at = excluded.flagged_at,
     out_at = excluded.out_at
 """)
 PUT_BACK = text("""
 UPDATE caller_id_watch SET evidence = 0, flagged_at = NULL, out_at = NULL
-WHERE number = :number AND (flagged_at IS NOT NULL OR out_at IS NOT NULL)
+WHERE caller_id = :number AND (flagged_at IS NOT NULL OR out_at IS NOT NULL)
 """)
-ANEW = text("UPDATE caller_id_answers SET calls = 0, answers = 0 WHERE number = :number")
+ANEW = text("UPDATE caller_id_answers SET calls = 0, answers = 0 WHERE caller_id = :number")
 MOST_OUT = 0.5  # of a pool: when more of it fails, the numbers are not what is wrong
 
 

@@ -25,7 +25,7 @@ async def test_a_dead_number_is_told_to_everyone_who_looks(
     with db.begin() as connection:
         connection.execute(
             text("""
-                INSERT INTO caller_id_answers (campaign_id, number, fresh_calls, fresh_answers, calls, answers)
+                INSERT INTO caller_id_answers (campaign_id, caller_id, fresh_calls, fresh_answers, calls, answers)
                 VALUES (1, :good, 0, 0, 200, 60), (1, :dead, 250, 5, 0, 0)
             """),
             {"good": NUMBERS[0], "dead": NUMBERS[1]},
