@@ -11,8 +11,8 @@ from string import Formatter
 
 import msgspec
 
-from campaigns.order import MOST_WEIGHT, Order
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
+from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
 from campaigns.rules.terms import DELAY, check_rules

@@ -195,7 +195,7 @@ class Hopper:
             known = self._known.of(connection, [row.change for row in rows])
             attempts = facts.attempts_of(rows)
             parties_of = {
-                row.lease.hex: Party(self._known.pools[row.change], row.region, row.e164, row.customer_id)
+                row.lease.hex: Party(self._known.pools(row.change), row.region, row.e164, row.customer_id)
                 for row in rows
                 if row.lease_number in (None, row.number_id)
             }
@@ -438,11 +438,15 @@ class KnownTerms:
     def __init__(self) -> None:
         self._terms: dict[int, Terms] = {}
         self._orders: dict[int, Order] = {}
+        self._pools: dict[int, Pools] = {}
 
     def order(self, change: int) -> Order:
         """In which order leads are called, of a version whose terms were asked for."""
         return self._orders[change]
-        self.pools: dict[int, Pools] = {}  # of the same versions; small, and never forgotten
+
+    def pools(self, change: int) -> Pools:
+        """The caller-IDs of such a version."""
+        return self._pools[change]
 
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
@@ -454,6 +458,6 @@ class KnownTerms:
                 config = parse(row.text, f"campaign {row.name}, version {row.version}")
                 self._orders[row.change] = config.order
                 known[row.change] = terms_of(config.rules, config.running)
-                self.pools[row.change] = pools_of(config)
+                self._pools[row.change] = pools_of(config)
             self._terms = known
         return known
