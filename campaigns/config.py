@@ -14,8 +14,8 @@ import msgspec
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
 from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
-from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
-from campaigns.rules.terms import DELAY, check_rules
+from campaigns.rules.keys import DAY_S, LONGEST_S, NO_MORE_SAID, Part, Recycle, Rules
+from campaigns.rules.terms import DELAY, check_recycle, check_rules
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -38,7 +38,8 @@ class SafeHarbour(Part, frozen=True):
 
 
 class Disposition(Part, frozen=True):
-    """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay.
+    """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay, and `recycle`
+    says how it goes on beside that.
 
     `machine`: it says that no person was on the line. `refusal`: the customer does not want such calls, which bars
     their numbers for the time that the rules say.
@@ -51,6 +52,7 @@ class Disposition(Part, frozen=True):
     retry_after_s: float | None = None
     machine: bool = False
     refusal: bool = False
+    recycle: Recycle = NO_MORE_SAID
 
 
 DEFAULT_DISPOSITIONS = (
@@ -288,5 +290,6 @@ def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[
             f"{at}.retry_after_s",
             DELAY,
         )
+        check_recycle(each.recycle, f"{at}.recycle", check)
         codes.add(each.code)
         keys.add(each.key)

@@ -123,7 +123,15 @@ MOST_BASES, MOST_VERSIONS = 10_000, 1_000  # kept in memory
 RELOOK, NOT_AT_ALL = timedelta(hours=1), timedelta()
 WAITING = frozenset({RefusalReason.CONSENT, RefusalReason.WINDOW})
 # What closes a lead, where there is no instant at which it ends.
-NEVER = frozenset({RefusalReason.DNC, RefusalReason.ATTEMPTS, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE})
+NEVER = frozenset(
+    {
+        RefusalReason.DNC,
+        RefusalReason.ATTEMPTS,
+        RefusalReason.NUMBER_DONE,
+        RefusalReason.NO_ZONE,
+        RefusalReason.CAP_LIFE,
+    }
+)
 REMEMBERED = DAYS_30 + timedelta(days=1)  # how long the calls to a party are kept one by one
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 

@@ -99,13 +99,33 @@ LET_GO_AGAIN = f"""
     JOIN number n ON n.id = a.number_id
     JOIN number o ON o.e164 = n.e164 AND o.campaign_id = ANY(ARRAY(SELECT id FROM campaign)))
 """
+# A number is done when its outcome says so, or came often enough. Runs after ENDED.
+NUMBER_DONE = """
+UPDATE number n SET done = true FROM (VALUES %s) AS v (call_id, leased_at, number_done, most)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
+WHERE n.id = a.number_id AND (v.number_done OR v.most <= (
+    SELECT count(*) FROM attempt p
+    WHERE p.lead_id = a.lead_id AND p.number_id = a.number_id AND p.outcome = a.outcome
+))
+"""
+# Whether the lead of an attempt has other numbers to go on with, and whether one of them was tried less often.
+OTHERS = """
+LEFT JOIN LATERAL (
+    SELECT true AS any, bool_or(o.attempts < m.attempts) AS fresh FROM number m JOIN number o ON o.lead_id = m.lead_id
+    WHERE m.id = a.number_id AND o.id <> m.id AND NOT o.done HAVING count(*) > 0
+) o ON true
+"""
 # The lead's next state. A disposition that came first has the last word.
-RECYCLED = """
+RECYCLED = f"""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
-    open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false ELSE v.final END,
-    next_at = COALESCE(d.retry_at, v.retry_at, v.at)
-FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final) LEFT JOIN disposition d
-    ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
+    open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
+        ELSE v.final OR n.done AND o.any IS NULL END,
+    next_at = COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at)
+FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final, other_at) LEFT JOIN disposition d
+    ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
+LEFT JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+LEFT JOIN number n ON n.id = a.number_id {OTHERS}
 WHERE l.lease = v.call_id
 """
 LOCKED = """
@@ -136,11 +156,27 @@ INSERT INTO disposition (call_id, leased_at, user_id, code, notes, do_not_call, 
 ON CONFLICT (call_id, leased_at) DO UPDATE SET user_id = excluded.user_id, code = excluded.code, notes = excluded.notes,
     do_not_call = excluded.do_not_call, retry_at = excluded.retry_at, final = excluded.final, at = excluded.at
 """
+# A verdict is final when it was given often enough; else the next attempt may be at another number, and sooner.
+OFTEN_OR_OTHER = f"""
+UPDATE disposition d SET final = d.final OR e.often,
+    retry_at = CASE WHEN d.retry_at IS NOT NULL AND o.fresh THEN COALESCE(v.other_at, d.retry_at) ELSE d.retry_at END
+FROM (VALUES %s) AS v (call_id, leased_at, other_at, most)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+{OTHERS}
+CROSS JOIN LATERAL (
+    SELECT COALESCE(v.most <= count(*), false) AS often FROM attempt p
+    JOIN disposition f ON f.call_id = p.call_id AND f.leased_at = p.leased_at
+    WHERE p.lead_id = a.lead_id AND f.code = (SELECT code FROM disposition
+        WHERE call_id = v.call_id AND leased_at = v.leased_at)
+) e
+WHERE d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
+"""
 # The verdict on a call that is over already; not on one of a later attempt.
 JUDGED = """
-UPDATE lead l SET open = NOT v.final, next_at = COALESCE(v.retry_at, l.ready_at, l.next_at), ready_at = NULL
-FROM (VALUES %s) AS v (call_id, retry_at, final)
-WHERE l.last_call = v.call_id AND l.lease IS NULL AND (v.final OR v.retry_at IS NOT NULL)
+UPDATE lead l SET open = NOT d.final, next_at = COALESCE(d.retry_at, l.ready_at, l.next_at), ready_at = NULL
+FROM (VALUES %s) AS v (call_id, leased_at)
+JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
+WHERE l.last_call = v.call_id AND l.lease IS NULL AND (d.final OR d.retry_at IS NOT NULL)
 """
 CALLBACK = """
 INSERT INTO callback (call_id, lead_id, user_id, due_at)
@@ -252,13 +288,14 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
             for r in disposed
         ],
     )
+    put(
+        OFTEN_OR_OTHER,
+        [(*_key(r), r.other_at, r.most) for r in disposed if r.other_at is not None or r.most is not None],
+        ID, TIME, TIME, INT,
+    )  # fmt: skip
     ended: list[AttemptEnded] = list({r.call_id: r for r in reversed(kinds.get(AttemptEnded, []))}.values())
     _put_ended(put, ended)
-    put(
-        JUDGED,
-        [(as_uuid(r.call_id), r.callback_at or r.retry_at, r.final) for r in disposed],
-        ID, TIME, BOOL,
-    )  # fmt: skip
+    put(JUDGED, [_key(r) for r in disposed], ID, TIME)
     put(
         CALLBACK,
         [(*_key(r), r.user_id, r.callback_at) for r in disposed if r.callback_at is not None],
@@ -305,7 +342,16 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
         ],
         ID, TIME, TIME, TEXT, "%s::smallint", "%s::smallint", REAL, REAL, REAL, INT, TEXT, BOOL,
     )  # fmt: skip
-    put(RECYCLED, [(*_key(r), r.at, r.retry_at, r.final) for r in ended], ID, TIME, TIME, TIME, BOOL)
+    put(
+        NUMBER_DONE,
+        [(*_key(r), r.number_done, r.most) for r in ended if r.number_done or r.most is not None],
+        ID, TIME, BOOL, INT,
+    )  # fmt: skip
+    put(
+        RECYCLED,
+        [(*_key(r), r.at, r.retry_at, r.final, r.other_at) for r in ended],
+        ID, TIME, TIME, TIME, BOOL, TIME,
+    )  # fmt: skip
     put(
         LOCKED,
         [(*_key(r), r.locked_until) for r in ended if r.locked_until is not None],

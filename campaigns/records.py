@@ -27,9 +27,10 @@ class AttemptConnected(Record, frozen=True, tag="connected"):
 class AttemptEnded(Record, frozen=True, tag="ended"):
     """The one outcome of an originate; sets the attempt, the number's and the lead's next state.
 
-    `retry_at` is when the number may be tried again (None: no more by itself); `locked_until` sets a lock-out.
-    `final` takes the lead out of the campaign. What was not `dialed`, since no switch took it, does not count as an
-    attempt on the number.
+    `retry_at` is when the number may be tried again (None: no more by itself), `other_at` when another one of the
+    lead's that was tried less often; `locked_until` sets a lock-out. `number_done`, or the `most`-th such outcome,
+    ends the number, and with its last number the lead. `final` takes the lead out of the campaign. What was not
+    `dialed`, since no switch took it, does not count as an attempt on the number.
     """
 
     call_id: str
@@ -46,12 +47,16 @@ class AttemptEnded(Record, frozen=True, tag="ended"):
     locked_until: datetime | None = None
     final: bool = False
     dialed: bool = True
+    other_at: datetime | None = None
+    number_done: bool = False
+    most: int | None = None
 
 
 class Dispositioned(Record, frozen=True, tag="dispositioned"):
     """The seat's verdict on a call. `retry_at` and `final` overrule those of the outcome.
 
-    `locked_until` bars all numbers of a customer who does not want such calls.
+    `other_at` is when another number of the lead's may be tried that was tried less often. The `most`-th such verdict
+    is final. `locked_until` bars all numbers of a customer who does not want such calls.
     """
 
     call_id: str
@@ -63,6 +68,8 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     retry_at: datetime | None = None
     final: bool = False
     locked_until: datetime | None = None
+    other_at: datetime | None = None
+    most: int | None = None
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):

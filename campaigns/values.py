@@ -45,6 +45,7 @@ class RefusalReason(StrEnum):
     CAP_30D = "cap_30d"
     CAP_LIFE = "cap_life"
     GAP = "gap"
+    NUMBER_DONE = "number_done"  # it does not exist, or enough came of it
     NO_ZONE = "no_zone"
     CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left
     LEASE_LOST = "lease_lost"

@@ -117,7 +117,9 @@ class _Tally:
     alone: Counter[str] = field(default_factory=Counter)
     asked: list[datetime | None] = field(default_factory=list)
 
-    def take(self, row: Row[Any], about: Facts, terms: Terms, at: datetime) -> None:
+    def take(self, numbers: Sequence[tuple[Row[Any], Facts]], terms: Terms, at: datetime) -> None:
+        """Count a lead, all of whose numbers these are: what holds it back is what does so for its best number."""
+        row, about = numbers[0]
         if not row.open:
             self.done += 1
             return
@@ -125,12 +127,16 @@ class _Tally:
             self.in_hand += 1
             return
         found = {refusal.reason.value for refusal in refusals(about, terms, at)}
+        for _, other in numbers[1:]:
+            if found:
+                found = min(found, {refusal.reason.value for refusal in refusals(other, terms, at)}, key=len)
         self.callable += not found
         self.held.update(found)
         if len(found) == 1:
             self.alone.update(found)
         if found and len(self.asked) < ASKED_WHEN:
-            self.asked.append(next_permit(about, terms, at))
+            whens = [next_permit(each, terms, at) for _, each in numbers]
+            self.asked.append(min((when for when in whens if when is not None), default=None))
 
 
 class Explainer:
@@ -196,8 +202,8 @@ class Explainer:
                 }
                 leads = connection.execute(SOME_OF, values).scalars().all()
             tally = _Tally()
-            for each, about in self._facts(connection, leads):
-                tally.take(each, about, terms, at)
+            for numbers in self._facts(connection, leads):
+                tally.take(numbers, terms, at)
         scale = total / len(leads) if leads else 1.0
         whens = [when for when in tally.asked if when is not None]
         return CampaignWhy(
@@ -220,15 +226,18 @@ class Explainer:
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    def _facts(self, connection: Connection, leads: Sequence[int]) -> Iterator[tuple[Row[Any], Facts]]:
-        """A row and its facts for each lead: for the first number of it that there is."""
+    def _facts(
+        self, connection: Connection, leads: Sequence[int]
+    ) -> Iterator[Sequence[tuple[Row[Any], Facts]]]:
+        """The rows and facts of each lead, one for each of its numbers, in the order in which they are called."""
         for start in range(0, len(leads), CHUNK):
             rows = facts.of_leads(connection, leads[start : start + CHUNK])
-            attempts, seen = facts.attempts_of(rows), set[int]()
-            for row in rows:
-                if row.lead_id not in seen:
-                    seen.add(row.lead_id)
-                    yield row, facts.facts_of(row, attempts[row.lead_id], "", leased=True)
+            attempts = facts.attempts_of(rows)
+            of_lead: dict[int, list[tuple[Row[Any], Facts]]] = {}
+            for row in sorted(rows, key=lambda r: (r.lead_id, r.attempts, r.ordinal, r.number_id)):
+                about = facts.facts_of(row, attempts[row.lead_id], "", leased=True)
+                of_lead.setdefault(row.lead_id, []).append((row, about))
+            yield from of_lead.values()
 
     def _leads(self, connection: Connection, leads: Sequence[int], at: datetime) -> list[LeadWhy]:
         rows = facts.of_leads(connection, leads)

@@ -34,6 +34,7 @@ class Alike:
             or row.locked_until is not None
             or row.next_at > self._now
             or not row.open
+            or row.done
         ):
             return may_call(facts_of(row, lead_attempts, "", leased=True), self._terms, self._now)
         regions = self._terms.regions_of(row.region, row.e164) if self._terms.regions else ()

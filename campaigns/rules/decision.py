@@ -73,6 +73,7 @@ class Facts(msgspec.Struct, frozen=True):
     customer_attempts: int | None = None  # made so far in this campaign on any number of the customer
     leased: bool = True  # the lease is still ours
     open: bool = True  # the campaign has not finished with this lead
+    number_open: bool = True  # nor with this number
 
 
 def may_call(facts: Facts, terms: Terms, now: datetime) -> Permit | Refusal:
@@ -103,6 +104,8 @@ def refusals(facts: Facts, terms: Terms, now: datetime) -> Iterator[Refusal]:
         yield refuse(
             RefusalReason.ATTEMPTS, f"{facts.attempts} attempts were made, the cap is {terms.attempts}"
         )
+    if not facts.number_open:
+        yield refuse(RefusalReason.NUMBER_DONE, "the number does not exist, or enough came of it")
     if not facts.zones or not all(calendar.known_zone(zone) for zone in facts.zones):
         yield refuse(RefusalReason.NO_ZONE, "the time zone of the called party is not known")
         return

@@ -23,11 +23,12 @@ BEGINNINGS = ", ".join(
 COLUMNS = """
 l.id AS lead_id, l.lease, l.lease_owner, l.lease_number, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
     COALESCE(l.ready_at, l.next_at) AS next_at, n.id AS number_id, n.e164, n.attempts, n.ordinal,
+    n.done,
     x.until AS locked_until, x.reason AS lock, b.entries AS dnc, s.entries AS consents, k.at AS called_at,
     k.campaigns AS called_by, k.life, c.at AS customer_at, c.campaigns AS customer_by, c.life AS customer_life
 """
 PARTS = f"""
-CROSS JOIN LATERAL (SELECT id, e164, attempts, ordinal FROM number WHERE lead_id = l.id OFFSET 0) n
+CROSS JOIN LATERAL (SELECT id, e164, attempts, ordinal, done FROM number WHERE lead_id = l.id OFFSET 0) n
 LEFT JOIN LATERAL (SELECT until, reason FROM lock_out WHERE e164 = n.e164 OFFSET 0) x ON true
 LEFT JOIN LATERAL (SELECT life, at, campaigns FROM called WHERE party = n.e164 OFFSET 0) k ON true
 LEFT JOIN LATERAL (
@@ -107,6 +108,7 @@ class LeadRow(NamedTuple):
     e164: str
     attempts: int
     ordinal: int
+    done: bool
     locked_until: datetime | None
     lock: str | None
     dnc: list[Any] | None
@@ -166,6 +168,7 @@ def facts_of(
         customer_attempts=lead_attempts,
         leased=leased,
         open=row.open,
+        number_open=not row.done,
     )
 
 

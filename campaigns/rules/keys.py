@@ -66,6 +66,22 @@ class Region(Part, frozen=True):
     number: Caps = NO_CAPS
 
 
+class Recycle(Part, frozen=True):
+    """How it goes on after a result, beside its delay.
+
+    `most`: after so many of it, by the attempts of the last two months at least, it is enough: of an outcome for the
+    number, of a disposition for the lead. `other_number_s`: the delay when the customer has another number that was
+    tried less often. `other_day_part`: not again in the same part of the customer's day.
+    """
+
+    most: int | None = None
+    other_number_s: float | None = None
+    other_day_part: bool = False
+
+
+NO_MORE_SAID = Recycle()
+
+
 class Rules(Part, frozen=True):
     """Who may be called again, and when. What is not given here is as the profile has it.
 
@@ -74,8 +90,9 @@ class Rules(Part, frozen=True):
     weekend day that is worked in exchange has the windows of `workday`, or its weekday's.
     `number` and `customer` cap the calls to a number and to a customer over all campaigns of the company,
     `number_here` and `customer_here` those of this campaign. `attempts` caps the attempts on one number in this
-    campaign, and ends the lead. `retry_s` maps an outcome to the delay before the next attempt; an outcome without one
-    is not retried. `lock_out_s` bars a number after an abandoned call, `refusal_lock_s` after a disposition that is a
+    campaign; a lead ends with the last of its numbers. `retry_s` maps an outcome to the delay before the next attempt;
+    after an outcome without one the number is not tried again. `recycle` maps an outcome to how it goes on beside that.
+    `lock_out_s` bars a number after an abandoned call, `refusal_lock_s` after a disposition that is a
     refusal. `consent`: a call needs a consent on record.
     """
 
@@ -103,5 +120,6 @@ class Rules(Part, frozen=True):
             "lost": 3600.0,
         }
     )
+    recycle: dict[str, Recycle] = msgspec.field(default_factory=dict)
     lock_out_s: float = 3 * DAY_S
     refusal_lock_s: float | None = None

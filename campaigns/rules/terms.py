@@ -9,7 +9,18 @@ from typing import Any
 
 from campaigns.rules import calendar
 from campaigns.rules.calendar import Hours, Opening, opening
-from campaigns.rules.keys import DAYS, HOLIDAY, LONGEST_S, WEEKDAYS, Caps, Rules, Window, Windows, spans
+from campaigns.rules.keys import (
+    DAYS,
+    HOLIDAY,
+    LONGEST_S,
+    WEEKDAYS,
+    Caps,
+    Recycle,
+    Rules,
+    Window,
+    Windows,
+    spans,
+)
 from campaigns.rules.profiles import PROFILES, Profile
 from campaigns.values import Outcome
 
@@ -131,6 +142,13 @@ def check_rules(rules: Rules, check: Check) -> None:
             "is no outcome that is retried",
         )
         check(0 <= delay <= LONGEST_S, f"rules.retry_s.{outcome}", DELAY)
+    for outcome, recycle in rules.recycle.items():
+        check(
+            outcome in set(Outcome) - {Outcome.CONNECTED, Outcome.INVALID},
+            f"rules.recycle.{outcome}",
+            "is no outcome that is retried",
+        )
+        check_recycle(recycle, f"rules.recycle.{outcome}", check)
     check(0 <= rules.lock_out_s <= LONGEST_S, "rules.lock_out_s", DELAY)
     check(0 <= (rules.refusal_lock_s or 0) <= LONGEST_S, "rules.refusal_lock_s", DELAY)
     for name in CAPS:
@@ -159,6 +177,12 @@ def check_rules(rules: Rules, check: Check) -> None:
     )
     if rules.profile in PROFILES:
         _check_stricter(rules, PROFILES[rules.profile], check)
+
+
+def check_recycle(recycle: Recycle, at: str, check: Check) -> None:
+    """Tell `check` of what makes no sense in how it goes on after a result."""
+    check(recycle.most is None or 1 <= recycle.most <= 50, f"{at}.most", "must be between 1 and 50")
+    check(0 <= (recycle.other_number_s or 0) <= LONGEST_S, f"{at}.other_number_s", DELAY)
 
 
 def _check_windows(windows: Windows, at: str, check: Check) -> None:

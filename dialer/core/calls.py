@@ -331,7 +331,7 @@ class Calls:
         at = self.core.wall(now)
         dialed = call.dialed_at is not None
         after = (
-            after_outcome(campaign.config, outcome, call.lead.attempts + 1, at)
+            after_outcome(campaign.config, outcome, call.lead.attempts + 1, at, call.lead.zones)
             if dialed
             else after_no_call(campaign.config, at)
         )
@@ -352,6 +352,9 @@ class Calls:
                 locked_until=after.locked_until,
                 final=after.final,
                 dialed=dialed,
+                other_at=after.other_at,
+                number_done=after.number_done,
+                most=after.most,
             )
         )
         self.core.call_ended(call, outcome, now)

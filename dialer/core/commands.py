@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from campaigns.records import Dispositioned, NotesSaved
+from campaigns.recycle import again
 from campaigns.rules.terms import refusal_lock_s
 from cti.messages import (
     Command,
@@ -135,7 +136,9 @@ class Commands:
             campaign.ledger.machine(now)
         at = self.core.wall(now)
         callback = command.callback_at
-        retry = callback is None and choice.retry_after_s is not None
+        retry_at = other_at = None
+        if callback is None and choice.retry_after_s is not None:
+            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
         lock_s = refusal_lock_s(campaign.config.rules) if choice.refusal and campaign is not None else 0.0
         self.core.write(
             Dispositioned(
@@ -146,7 +149,9 @@ class Commands:
                 notes=command.notes,
                 callback_at=None if callback is None else datetime.fromtimestamp(callback, UTC),
                 do_not_call=command.do_not_call,
-                retry_at=at + timedelta(seconds=choice.retry_after_s or 0.0) if retry else None,
+                retry_at=retry_at,
+                other_at=other_at,
+                most=choice.recycle.most if callback is None else None,
                 final=choice.final,
                 locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
             )

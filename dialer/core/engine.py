@@ -274,7 +274,7 @@ class EngineCore:
             self.breach("offered_while_not_ready", str(seat.user_id))
             return
         call.seat = seat.user_id
-        seat.call, seat.serving = call.id, call.campaign
+        seat.call, seat.serving, seat.zones = call.id, call.campaign, call.lead.zones
         self.seats.step(seat, SeatEvent.MATCH, now)
         self.calls.step(call, CallEvent.MATCH, now)
 

@@ -128,6 +128,7 @@ class Seat:
     leg_up: bool = False
     call: str = ""  # id of its customer's call
     serving: str = ""  # the campaign of its last customer
+    zones: tuple[str, ...] = ()  # of its last customer
     last_call: str = ""  # the last one, which may still be disposed of
     reason: str = ""
     pause_later: bool = False

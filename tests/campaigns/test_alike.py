@@ -41,6 +41,7 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[LeadRow]]:
             e164=draw(NUMBERS),
             attempts=draw(st.integers(1, 4)) if draw(SELDOM) else 0,
             ordinal=1,
+            done=draw(SELDOM),
             locked_until=draw(near) if draw(SELDOM) else None,
             lock="abandoned",
             dnc=[["national", "+1", "x", "", barred]] if barred else None,

@@ -82,8 +82,8 @@ def test_the_demos_campaign_is_a_good_one() -> None:
 def test_an_outcome_decides_what_follows() -> None:
     config = parse(CONFIG, "x")
     assert after_outcome(config, Outcome.CONNECTED, 1, NOON).final
-    assert after_outcome(config, Outcome.INVALID, 1, NOON).final
+    assert after_outcome(config, Outcome.INVALID, 1, NOON).number_done
     assert after_outcome(config, Outcome.BUSY, 1, NOON).retry_at == NOON + timedelta(minutes=15)
-    assert after_outcome(config, Outcome.BUSY, 3, NOON).final
+    assert after_outcome(config, Outcome.BUSY, 3, NOON).number_done
     abandoned = after_outcome(config, Outcome.ABANDONED, 1, NOON)
     assert abandoned.locked_until == NOON + timedelta(days=3) and not abandoned.final

@@ -138,6 +138,7 @@ def worlds(draw: st.DrawFn) -> tuple[Facts, datetime]:
         customer_attempts=draw(st.none() | st.integers(0, 9)),
         leased=draw(rare),
         open=draw(rare),
+        number_open=draw(rare),
     )
     return facts, now
 
@@ -196,7 +197,10 @@ def lawful(facts: Facts, rules: Rules, now: datetime) -> bool:
         for r in (*law.regions, *rules.regions)
         if (r.code == facts.region if facts.region else any(facts.number.startswith(p) for p in r.prefixes))
     ]
-    if not (facts.leased and facts.open and facts.zones) or facts.attempts >= rules.attempts:
+    if (
+        not (facts.leased and facts.open and facts.number_open and facts.zones)
+        or facts.attempts >= rules.attempts
+    ):
         return False
     if any(e.until is None or e.until > now for e in facts.dnc):
         return False

@@ -1,0 +1,13 @@
+"""A number that its campaign has finished with, while the lead's others go on."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.get_bind().exec_driver_sql("ALTER TABLE number ADD done boolean NOT NULL DEFAULT false")
