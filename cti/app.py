@@ -19,6 +19,7 @@ from cti.guard import Guard
 from cti.identity import Accounts
 from cti.pages import Pages
 from cti.reports import ReportDesk, Reports
+from cti.requeue import Requeue, RequeueDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.why import WhyDesk
@@ -41,8 +42,10 @@ def create_app(
     settings: WebSettings | None = None,
     explainer: Explainer | None = None,
     reports: Reports | None = None,
+    requeue: Requeue | None = None,
 ) -> Starlette:
-    """The app over a bus and accounts; supervisors ask why through `explainer`, and read `reports`, if there are.
+    """The app over a bus and accounts; supervisors ask why through `explainer`, read `reports`, and have leads called
+    again through `requeue`, if there are.
 
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
@@ -52,6 +55,7 @@ def create_app(
     pages = Pages(bus, accounts, settings, gateway, board)
     desk = WhyDesk(pages, explainer) if explainer is not None else None
     reading = ReportDesk(pages, reports) if reports is not None else None
+    again = RequeueDesk(pages, requeue) if requeue is not None else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -66,6 +70,8 @@ def create_app(
                 desk.close()
             if reading is not None:
                 reading.close()
+            if again is not None:
+                again.close()
 
     app = Starlette(
         routes=[
@@ -78,6 +84,7 @@ def create_app(
             Route("/healthz", pages.health),
             *([Route("/api/why", desk.why)] if desk is not None else []),
             *([Route("/api/caller-ids", reading.caller_ids)] if reading is not None else []),
+            *([Route("/api/requeue", again.requeue, methods=["POST"])] if again is not None else []),
             WebSocketRoute("/ws", pages.seat_socket),
             WebSocketRoute("/ws/status", pages.status_socket),
             Mount("/static", _Static(directory=STATIC)),

@@ -18,7 +18,7 @@ from dialer.history_commands import archive, history
 from dialer.learning_commands import caller_ids
 from dialer.list_commands import import_lists, lists
 from dialer.person_commands import hold, person
-from dialer.rules_commands import consent, dnc, evidence, why
+from dialer.rules_commands import consent, dnc, evidence, requeue, why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,9 @@ def main() -> None:
     """
 
 
-for command in (import_lists, lists, why, dnc, consent, evidence, archive, history, person, hold, caller_ids):
+for command in (
+    import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids
+):  # fmt: skip
     main.add_command(command)
 
 

@@ -32,6 +32,7 @@ from campaigns.caller_ids.watch import CallerIdWatch
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import ensure_partitions
+from campaigns.requeue import requeue
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from campaigns.values import Outcome
@@ -179,8 +180,9 @@ class Daemon:
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
         learning = Learning(stored, engine, self.metrics)
+        reports = Reports(CallerIdWatch(stored))
         app = create_app(
-            self.bus, accounts, _web_settings(config), Explainer(stored), Reports(CallerIdWatch(stored))
+            self.bus, accounts, _web_settings(config), Explainer(stored), reports, partial(requeue, stored)
         )
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"

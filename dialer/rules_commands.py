@@ -137,6 +137,43 @@ def _tell_campaign(why: CampaignWhy) -> None:
     click.echo(f"  profile {why.profile}, version {why.profile_version}; {why.data}")
 
 
+# --- again ----------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("numbers", nargs=-1)
+@click.option("--campaign", required=True, help="Whose leads.")
+@click.option("--list", "list_name", default="", help="Leads of this list only.")
+@click.option("--outcome", default="", help="Leads whose last call came to this, such as no_answer.")
+@region_option
+@by
+@common
+def requeue(
+    numbers: tuple[str, ...],
+    campaign: str,
+    list_name: str,
+    outcome: str,
+    region: str,
+    by: str,
+    config_file: Path | None,
+    data: Path | None,
+) -> None:
+    """Have leads called again: those of NUMBERS, of a list, or whose last call came to an outcome.
+
+    The rules are asked as at every call: attempts and caps count on.
+    """
+    from campaigns.numbers import number_of
+    from campaigns.requeue import Which
+    from campaigns.requeue import requeue as again
+
+    with opened_database(Settings(config_file, data)) as engine, told_apart():
+        read = tuple(number_of(number, region) for number in numbers)
+        count = again(
+            engine, Which(campaign, read, list_name, outcome), by or getpass.getuser(), datetime.now(UTC)
+        )
+    click.echo(f"{count} leads of {campaign} are called again, as the rules allow")
+
+
 # --- do-not-call lists ----------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from cti.app import create_app
 from cti.bus import Bus
 from cti.gateway import Gateway
 from cti.reports import Reports
+from cti.requeue import Requeue
 from cti.server import serve
 from cti.settings import WebSettings
 from tests.cti.fakes import MemoryAccounts, ScriptedEngine, identity
@@ -51,12 +52,13 @@ async def open_door(
     wrap_up_s: float = 30.0,
     explainer: Explainer | None = None,
     reports: Reports | None = None,
+    requeue: Requeue | None = None,
 ) -> AsyncIterator[Door]:
     """Run the app with three accounts and a scripted engine."""
     bus = Bus()
     accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR, ADMIN))
     engine = ScriptedEngine(bus, wrap_up_s)
-    app = create_app(bus, accounts, settings, explainer, reports)
+    app = create_app(bus, accounts, settings, explainer, reports, requeue)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))
     try:

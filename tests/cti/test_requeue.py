@@ -1,0 +1,57 @@
+"""Supervisors have leads called again over HTTP: who may, of which campaigns, and what makes no sense."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Engine
+
+from campaigns.requeue import requeue
+from cti.identity import UserIdentity
+from tests.campaigns.world import Campaign
+from tests.cti.client import cookie
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
+
+NUMBER = "13800000000"
+
+
+@pytest.fixture
+async def door(db: Engine) -> AsyncIterator[Door]:
+    for name in ("demo", "summer"):
+        Campaign(db, leads=3, name=name)
+    async with open_door(requeue=partial(requeue, db)) as opened:
+        yield opened
+
+
+async def ask(door: Door, user: UserIdentity | None, **body: Any) -> httpx2.Response:
+    headers = await cookie(door, user) if user is not None else {}
+    async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
+        return await client.post("/api/requeue", json=body)
+
+
+async def test_a_supervisor_has_leads_called_again(door: Door) -> None:
+    response = await ask(door, SUPERVISOR, campaign="demo", numbers=[NUMBER])
+    assert (response.status_code, response.json()) == (200, {"leads": 1})
+    assert (await ask(door, ADMIN, campaign="summer", list="list")).json() == {"leads": 3}
+
+
+@pytest.mark.parametrize(
+    ("user", "body", "status"),
+    [
+        (None, {"campaign": "demo", "numbers": [NUMBER]}, 401),
+        (AGENT, {"campaign": "demo", "numbers": [NUMBER]}, 403),
+        (SUPERVISOR, {"campaign": "summer", "numbers": [NUMBER]}, 404),
+        (SUPERVISOR, {"campaign": "demo"}, 404),
+        (SUPERVISOR, {"campaign": "demo", "numbers": ["none"]}, 400),
+        (SUPERVISOR, {"campaign": "demo", "all": True}, 400),
+        (SUPERVISOR, {"campaign": "demo", "outcome": "sold"}, 404),
+    ],
+)
+async def test_what_can_not_be_done_is_told_with_its_code(
+    door: Door, user: UserIdentity | None, body: dict[str, Any], status: int
+) -> None:
+    assert (await ask(door, user, **body)).status_code == status
