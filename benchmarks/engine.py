@@ -140,7 +140,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
                 "cpu": (time.process_time() - cpu) / spent,
                 "calls_in_flight": most,
                 "calls_per_s": (campaign.counts.dials - dials) / spent,
-                "memory_mb": _memory_mb(os.getpid()),
+                "memory_mb": memory_mb(os.getpid()),
                 "breaches": sum(core.breaches.values()),
                 "anomalies": dict(core.anomalies),
                 "abandoned": campaign.counts.abandoned,
@@ -237,7 +237,7 @@ def pages_process(port: int, tokens: list[str], pipe: Connection) -> None:
 # --- the run ------------------------------------------------------------------------------------------------
 
 
-def _memory_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
     """The most memory the process ever held (VmHWM)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):

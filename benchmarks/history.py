@@ -98,8 +98,14 @@ SIZE = text(
 class Latencies:
     """Seconds that a call's writes took."""
 
+    lease: list[float] = field(default_factory=list)
     authorize: list[float] = field(default_factory=list)
     journal: list[float] = field(default_factory=list)
+
+    def add(self, more: Latencies) -> None:
+        self.lease += more.lease
+        self.authorize += more.authorize
+        self.journal += more.journal
 
 
 class Calls:
@@ -124,6 +130,7 @@ class Calls:
             due = max(due + BATCH / CALLS_PER_S, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
             now = datetime.now(UTC)
+            asked = time.perf_counter()
             leads = self._hopper.lease(self._campaign, BATCH, now)
             begun = time.perf_counter()
             self._hopper.authorize([Ask(lead.call_id, "main") for lead in leads], now)
@@ -135,6 +142,7 @@ class Calls:
             ]
             self._journal.apply(list(enumerate(records, self._serial + 1)))
             self._serial += len(records)
+            took.lease.append(begun - asked)
             took.authorize.append(authorized - begun)
             took.journal.append(time.perf_counter() - authorized)
         return took

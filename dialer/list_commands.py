@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from campaigns.lists.report import Result
 
 LOOK_S = 1.0  # between two looks into a watched folder
+NICE = 10  # an import on the call centre's own machine steps back behind the calls
 SHOWN = 5  # rows and faults that people are shown
 DONE, REFUSED = "imported", "refused"  # folders within a watched one
 
@@ -123,6 +125,7 @@ def import_lists(
     for option, path in (("--rejects", rejects), ("--report", report)):
         if path is not None and file and path.resolve() == Path(file).resolve():
             fail(f"{file}: the list would be written over; give {option} another name")
+    os.nice(NICE)
     with opened_database(Settings(config_file, data)) as engine:
         request = Request(
             file=file,

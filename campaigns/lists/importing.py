@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError, known_zone
 from campaigns.lists import sources
-from campaigns.lists.loading import CHUNK, Judged, Loading, Policy
+from campaigns.lists.loading import CHUNK, Judged, Loading, Policy, copy_lines
 from campaigns.lists.mapping import check_given
 from campaigns.lists.normalising import NumberReader
 from campaigns.lists.reading import Table, read
@@ -153,14 +153,14 @@ def _run(
                         break
                     if len(rows) >= CHUNK:
                         settle()
-                        waiting = database.submit(loading.load, rows), cells
+                        waiting = database.submit(loading.load, rows, copy_lines(rows)), cells
                         rows, cells = [], {}
                         if progress is not None:
                             progress(seen, table.share())
                 settle()
                 waiting = None
                 if rows:
-                    report.judged(loading.load(rows), cells)
+                    report.judged(loading.load(rows, copy_lines(rows)), cells)
             except BaseException:
                 if waiting is not None:
                     waiting[0].cancel()

@@ -47,18 +47,14 @@ CREATE TEMPORARY TABLE stage_number (row bigint, place smallint, e164 text, kind
 """
 COPY = "COPY stage (row, numbers, kinds, name, attributes, zones, region, customer_id) FROM STDIN"
 
-# Where a number or a customer is known already; whoever keeps more history adds it here. OFFSET 0 keeps the planner to
-# probes of the indexes when its statistics are those of before the import.
-TAKEN = {
-    "campaign": """
-        SELECT n.lead_id FROM number n WHERE n.campaign_id = %(campaign)s AND n.e164 = e.e164 OFFSET 0
-    """,
-    "system": """
-        SELECT n.lead_id FROM campaign c CROSS JOIN LATERAL (
-            SELECT lead_id, campaign_id FROM number WHERE campaign_id = c.id AND e164 = e.e164 OFFSET 0
-        ) n ORDER BY n.campaign_id <> %(campaign)s LIMIT 1
-    """,
-}
+# Where a number or a customer is known already; whoever keeps more history adds it here. A chunk's numbers are looked
+# for together: PostgreSQL goes through the index once for each campaign, not for each number and campaign.
+CAMPAIGNS = {"campaign": "ARRAY[%(campaign)s]::bigint[]", "system": "ARRAY(SELECT id FROM campaign)"}
+TAKEN = """
+SELECT DISTINCT ON (e164) e164, lead_id FROM number
+WHERE campaign_id = ANY({campaigns}) AND e164 = ANY(ARRAY(SELECT unnest(numbers) FROM stage))
+ORDER BY e164, campaign_id <> %(campaign)s
+"""
 ARCHIVED = {
     "campaign": "SELECT FROM archived_number a WHERE a.e164 = e.e164 AND a.campaign_id = %(campaign)s",
     "system": "SELECT FROM archived_number a WHERE a.e164 = e.e164",
@@ -90,16 +86,22 @@ SELECT e.row, t.id, CASE WHEN e.again THEN 'file' ELSE 'list' END FROM (
     FROM stage WHERE customer_id IS NOT NULL
 ) e LEFT JOIN LATERAL ({taken} LIMIT 1) t ON true WHERE e.again OR t.id IS NOT NULL
 """
-# `why` is null for a number that goes in.
+# `why` is null for a number that goes in. What is there already stands last among the rows of its number, which is one
+# sort; a join would be planned for as many rows as the tables had before the import.
 JUDGE = """
 INSERT INTO stage_number
-SELECT e.row, e.place, e.e164, e.kind, t.lead_id, CASE
-    WHEN {barred} THEN 'barred' WHEN e.again THEN 'file' WHEN t.lead_id IS NOT NULL THEN 'list'
+SELECT e.row, e.place, e.e164, e.kind, e.lead_id, CASE
+    WHEN {barred} THEN 'barred' WHEN e.again THEN 'file' WHEN e.lead_id IS NOT NULL THEN 'list'
     WHEN EXISTS ({archived}) THEN 'archive' END
 FROM (
-    SELECT s.row, u.place, u.e164, u.kind, row_number() OVER (PARTITION BY u.e164 ORDER BY s.row, u.place) > 1 AS again
-    FROM stage s CROSS JOIN LATERAL unnest(s.numbers, s.kinds) WITH ORDINALITY AS u (e164, kind, place)
-) e LEFT JOIN LATERAL ({taken}) t ON true
+    SELECT row, place, e164, kind, max(lead_id) OVER (PARTITION BY e164) AS lead_id,
+        row_number() OVER (PARTITION BY e164 ORDER BY row, place) > 1 AS again
+    FROM (
+        SELECT s.row, u.place, u.e164, u.kind, NULL::bigint AS lead_id
+        FROM stage s CROSS JOIN LATERAL unnest(s.numbers, s.kinds) WITH ORDINALITY AS u (e164, kind, place)
+        UNION ALL SELECT NULL, NULL, t.e164, NULL, t.lead_id FROM ({taken}) t
+    ) n
+) e WHERE e.row IS NOT NULL
 """
 NOT_IN = "SELECT row, place, e164, lead_id, why FROM stage_number WHERE why IS NOT NULL ORDER BY row, place"
 # A score beyond the ranks that there are counts as the last of them, one that is no number as none.
@@ -254,14 +256,16 @@ class Loading:
             "replaces": self._policy.on_duplicate is OnDuplicate.REPLACE,
         }
         within = self._policy.within
-        self._judge = JUDGE.format(barred=BARRED, taken=TAKEN[within], archived=ARCHIVED[within])
+        taken = TAKEN.format(campaigns=CAMPAIGNS[within])
+        self._judge = JUDGE.format(barred=BARRED, taken=taken, archived=ARCHIVED[within])
         self._same_customer = SAME_CUSTOMER.format(taken=CUSTOMER[within])
 
-    def load(self, rows: Sequence[Row]) -> Judged:
-        """Judge a chunk and put in what goes in."""
+    def load(self, rows: Sequence[Row], lines: bytes) -> Judged:
+        """Judge a chunk and put in what goes in; `lines` are :func:`copy_lines` of the rows."""
         cursor, values = self._cursor, self._values
         cursor.execute("TRUNCATE stage, stage_number")
-        cursor.copy_expert(COPY, io.BytesIO(copy_lines([rows[at] for at in spread(len(rows))])))
+        # In one piece: after each the thread that reads the file must stand aside.
+        cursor.copy_expert(COPY, io.BytesIO(lines), size=len(lines))
         known: dict[int, tuple[int | None, str]] = {}  # row to the lead it stands for, and where that is
         if self._policy.by == "customer":
             cursor.execute(self._same_customer, values)
@@ -358,10 +362,10 @@ def store_rows(
         for row in rows:
             chunk.append(row)
             if len(chunk) == CHUNK:
-                loading.load(chunk)
+                loading.load(chunk, copy_lines(chunk))
                 chunk = []
         if chunk:
-            loading.load(chunk)
+            loading.load(chunk, copy_lines(chunk))
         return loading.finish(0, at)
     except BaseException:
         loading.abandon()
@@ -369,7 +373,7 @@ def store_rows(
 
 
 def copy_lines(rows: Sequence[Row]) -> bytes:
-    """Rows in COPY's text form, in the order of :data:`COPY`."""
+    """Rows in COPY's text form, columns in the order of :data:`COPY`, neighbours of the file apart."""
     encode = msgspec.json.encode
     arrays: dict[tuple[str, ...], str] = {}
 
@@ -380,7 +384,8 @@ def copy_lines(rows: Sequence[Row]) -> bytes:
         return found
 
     lines = []
-    for r in rows:
+    for at in spread(len(rows)):
+        r = rows[at]
         attributes = encode(r.attributes).decode() if r.attributes else "{}"
         if "\\" in attributes:
             attributes = attributes.replace("\\", "\\\\")
