@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError, known_zone
 from campaigns.lists import sources
-from campaigns.lists.loading import CHUNK, Judged, Loading, Policy, copy_lines
+from campaigns.lists.loading import CHUNK, Judged, Loading, Policy, copy_lines, end_unfinished
 from campaigns.lists.mapping import check_given
 from campaigns.lists.normalising import NumberReader
 from campaigns.lists.reading import Table, read
@@ -126,6 +126,8 @@ def _run(
     report.begin(table.columns.header, table.format, table.notes)
     make = maker(table.columns, numbers, request.zone)
     name = request.file if not request.sql else f"{request.sql.partition('://')[0]} query"
+    if not request.dry_run:
+        end_unfinished(engine, request.campaign_id, at)
     loading = Loading(engine, request.campaign_id, request.name, name, at, request.policy)
     report.result.list_id = loading.counts.list_id
     unread = seen = 0

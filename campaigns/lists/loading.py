@@ -128,11 +128,14 @@ CHANGE = f"""
 INSERT INTO list_change (list_id, lead_id, replaces, name, attributes, zones, region, customer_id, numbers, kinds,
     rank)
 SELECT %(list)s, l.id, %(replaces)s, s.name, s.attributes, s.zones, s.region, s.customer_id,
-    ARRAY(SELECT e164 FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place),
-    ARRAY(SELECT kind FROM stage_number n WHERE n.row = s.row AND n.why IS NULL ORDER BY place),
+    COALESCE(n.numbers, '{{}}'), COALESCE(n.kinds, '{{}}'),
     {RANK.format(attributes="s.attributes", score="%(score)s")}
 FROM unnest(%(rows)s::bigint[], %(leads)s::bigint[]) AS c (row, lead_id)
 JOIN stage s ON s.row = c.row JOIN lead l ON l.id = c.lead_id AND l.campaign_id = %(campaign)s
+LEFT JOIN (
+    SELECT row, array_agg(e164 ORDER BY place) AS numbers, array_agg(kind ORDER BY place) AS kinds
+    FROM stage_number WHERE why IS NULL GROUP BY row
+) n ON n.row = c.row
 ON CONFLICT DO NOTHING RETURNING lead_id
 """
 ZONES = """
@@ -143,8 +146,11 @@ UPDATE list SET accepted = %(accepted)s, rejected = %(rejected)s, duplicates = %
     last_lead = (SELECT last_value FROM lead_id_seq), finished_at = %(finished)s WHERE id = %(list)s
 """
 
+UNFINISHED = text("""
+SELECT id FROM list WHERE campaign_id = :campaign AND finished_at IS NULL AND undone_at IS NULL ORDER BY id
+""")
 DUE = text("""
-SELECT lead_id FROM list_change WHERE list_id = :list AND before IS NULL ORDER BY lead_id LIMIT :limit
+SELECT lead_id FROM list_change WHERE list_id = :list AND before IS NULL ORDER BY lead_id LIMIT :limit FOR UPDATE
 """)
 HOLD = text("SELECT id FROM lead WHERE id = ANY(:leads) ORDER BY id FOR UPDATE")
 KEEP = text("""
@@ -336,8 +342,19 @@ class Loading:
             self._cursor.execute(f"DELETE FROM {table} WHERE row = ANY(%s)", (list(known),))
 
 
+def end_unfinished(engine: Engine, campaign_id: int, at: datetime) -> None:
+    """Make the changes that imports into this campaign wrote down and, broken off, did not come to."""
+    with engine.connect() as connection:
+        unfinished = connection.execute(UNFINISHED, {"campaign": campaign_id}).scalars().all()
+    for list_id in unfinished:
+        change_leads(engine, list_id, at)
+
+
 def change_leads(engine: Engine, list_id: int, at: datetime) -> None:
-    """Make the changes that an import wrote down, a few leads at a time; what is made already stays made."""
+    """Make the changes that an import wrote down, a few leads at a time; what is made already stays made.
+
+    The changes at hand are locked, so two that are at it share the work.
+    """
     while True:
         with engine.begin() as connection:
             leads = connection.execute(DUE, {"list": list_id, "limit": BATCH}).scalars().all()
