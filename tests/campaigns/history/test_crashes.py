@@ -5,19 +5,14 @@ A few crashes a run; `make crashes` makes a hundred.
 
 from __future__ import annotations
 
-import os
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from tests.campaigns.crashes import CRASHES, chances, crash
 from tests.campaigns.history.past import MONTHS, Past, number
 
-CRASHES = int(os.environ.get("ZHUDONG_CRASHES", "6"))
 LEADS = 1_500
 
 
@@ -25,7 +20,7 @@ LEADS = 1_500
 @pytest.mark.timeout(120 + 15 * CRASHES)
 def test_a_job_that_is_killed_loses_and_doubles_nothing(db: Engine, tmp_path: Path) -> None:
     past = Past(db, tmp_path, LEADS)
-    chance = random.Random(os.environ.get("ZHUDONG_SEED", time.time_ns()))
+    chance = chances()
     lasts = {
         "archive": 1.0,
         "restore": 1.0,
@@ -38,7 +33,8 @@ def test_a_job_that_is_killed_loses_and_doubles_nothing(db: Engine, tmp_path: Pa
         archived = {month for (kind, month), state in past.states().items() if state == "archived"}
         what = chance.choice(["restore", "erase"]) if len(archived) == 2 else "archive"
         him += what == "erase"
-        took = crash(past, str(him) if what == "erase" else what, chance.uniform(0.0, 1.1 * lasts[what]))
+        job = [past.files.folder, him if what == "erase" else what]
+        took = crash("tests.campaigns.history.job", past.db, job, chance.uniform(0.0, 1.1 * lasts[what]))
         if took is None:
             killed[what] += 1
         else:
@@ -54,20 +50,3 @@ def test_a_job_that_is_killed_loses_and_doubles_nothing(db: Engine, tmp_path: Pa
     assert len(erased) == begun.done and not erased & set(past.filed(what="e164"))
     assert [p for p in (tmp_path / "unfinished").rglob("*") if p.is_file()] == []
     print(f"killed: {killed}, came to their end: {ended}")
-
-
-def crash(past: Past, what: str, after_s: float) -> float | None:
-    """Run a job and kill it so long after it was ready; None, or how long it took when it was faster."""
-    url = past.db.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "tests.campaigns.history.job", url, str(past.files.folder), what]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
-        assert job.stdout is not None
-        assert job.stdout.readline() == "ready\n"
-        begun = time.monotonic()
-        try:
-            job.wait(after_s)
-        except subprocess.TimeoutExpired:
-            job.kill()
-            return None
-        assert job.returncode == 0
-        return time.monotonic() - begun
