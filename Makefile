@@ -41,8 +41,9 @@ bench: $(TESTING) ## every benchmark, one after the other (SCALE=0.1 for a quick
 		echo; echo "== $$name"; $(BIN)/python -m benchmarks.$$name --scale $(SCALE) || failed="$$failed $$name"; \
 	done; if [ -n "$$failed" ]; then echo "budget broken:$$failed"; exit 1; fi
 
-crashes: $(TESTING) ## a hundred archive jobs killed at any point, and the books after each
-	ZHUDONG_CRASHES=100 $(BIN)/python -m pytest -s tests/campaigns/history/test_crashes.py
+crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, killed at any point, and the books after each
+	ZHUDONG_CRASHES=100 $(BIN)/python -m pytest -s tests/campaigns/history/test_crashes.py \
+		tests/campaigns/lists/test_crashes.py tests/campaigns/test_hopper_crashes.py
 
 laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
 	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS))

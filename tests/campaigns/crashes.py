@@ -1,23 +1,32 @@
 """Processes that are killed at any point: how many, when, and how.
 
-A few a run; `make crashes` sets ZHUDONG_CRASHES to a hundred. ZHUDONG_SEED repeats the moments of a run.
+A few a run; `make crashes` sets ZHUDONG_CRASHES to a hundred. ZHUDONG_SEED repeats the moments of a run. The processes
+are forked from one that has imported everything, so they are there at once.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 from sqlalchemy import Engine, text
 
 CRASHES = int(os.environ.get("ZHUDONG_CRASHES", "6"))
-LONGEST_S = 30.0  # until the server knows that a killed process is gone
+LONGEST_S = 60.0  # until a process is there, or the server knows that a killed one is gone
 LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+JOBS = ["tests.campaigns.caller", "tests.campaigns.history.job", "tests.campaigns.lists.job"]
+
+Ready = Callable[[], None]
+
+FORK = multiprocessing.get_context("forkserver")
+FORK.set_forkserver_preload(JOBS)
 
 
 def chances() -> random.Random:
@@ -26,36 +35,46 @@ def chances() -> random.Random:
 
 
 @contextmanager
-def started(module: str, db: Engine, arguments: Sequence[object]) -> Iterator[subprocess.Popen[str]]:
-    """A module that runs as a process on this database, from the moment at which it says `ready`."""
+def started(job: Callable[..., None], db: Engine, *arguments: Any) -> Iterator[BaseProcess]:
+    """A job that runs as a process on this database, from the moment at which it says that it is ready."""
     url = db.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", module, url, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
-        assert job.stdout is not None
-        assert job.stdout.readline() == "ready\n"
-        yield job
+    here, there = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_run, args=(job, there, url, *arguments))
+    process.start()
+    there.close()
+    try:
+        assert here.poll(LONGEST_S), "the job did not get ready"
+        here.recv()
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        here.close()
 
 
-def crash(module: str, db: Engine, arguments: Sequence[object], after_s: float) -> float | None:
+def crash(job: Callable[..., None], db: Engine, after_s: float, *arguments: Any) -> float | None:
     """Run it and kill it so long after it was ready; None, or how long it took when it was faster."""
-    with started(module, db, arguments) as job:
+    with started(job, db, *arguments) as process:
         begun = time.monotonic()
-        try:
-            job.wait(after_s)
-        except subprocess.TimeoutExpired:
-            kill(db, job)
+        process.join(after_s)
+        if process.is_alive():
+            kill(db, process)
             return None
-        assert job.returncode == 0
+        assert process.exitcode == 0
         return time.monotonic() - begun
 
 
-def kill(db: Engine, job: subprocess.Popen[str]) -> None:
+def kill(db: Engine, process: BaseProcess) -> None:
     """End it without a chance to put anything right, and wait until the server has let go of what it did."""
-    job.kill()
-    job.wait()
+    process.kill()
+    process.join()
     deadline = time.monotonic() + LONGEST_S
     with db.connect() as connection:
-        while connection.execute(LEFT, {"name": f"zhudong-{job.pid}"}).scalar_one():
+        while connection.execute(LEFT, {"name": f"zhudong-{process.pid}"}).scalar_one():
             assert time.monotonic() < deadline, "the server still works for a process that is gone"
             connection.rollback()  # each look is at the server as it is then
             time.sleep(0.01)
+
+
+def _run(job: Callable[..., None], told: Connection, url: str, *arguments: Any) -> None:
+    job(url, *arguments, ready=lambda: told.send("ready"))

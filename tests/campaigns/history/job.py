@@ -1,11 +1,7 @@
-"""One job of the archive as a process of its own, to be killed. Its arguments: database, folder, what to do.
-
-It says `ready` when everything is imported and nothing has begun, and `done` at its end.
-"""
+"""One job of the archive as a process of its own, to be killed."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import duckdb  # noqa: F401 - before it is ready, not in the middle of the job
@@ -16,13 +12,15 @@ from campaigns.history.archive import holding
 from campaigns.history.files import Files
 from campaigns.history.retention import Policy, run
 from campaigns.partitions import month_of
+from tests.campaigns.crashes import Ready
 from tests.campaigns.history.past import TODAY, number
 
 
-def main(url: str, folder: str, what: str) -> None:
+def run_job(url: str, folder: Path, what: str, ready: Ready) -> None:
+    """What it does: `archive`, `restore`, or a customer's serial, who is erased."""
     engine = database.connect(url, pool_size=2)
-    print("ready", flush=True)
-    with holding(engine, Files(Path(folder))) as job:
+    ready()
+    with holding(engine, Files(folder)) as job:
         if what == "archive":
             run(job, Policy(), "tester", TODAY)
         elif what == "restore":
@@ -33,8 +31,3 @@ def main(url: str, folder: str, what: str) -> None:
         else:
             him = person.find(engine, number=number(int(what)))
             person.erase(job, him, "ticket", "tester", TODAY)
-    print("done", flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

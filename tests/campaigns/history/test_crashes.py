@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.campaigns.crashes import CRASHES, chances, crash
+from tests.campaigns.history.job import run_job
 from tests.campaigns.history.past import MONTHS, Past, number
 
 LEADS = 1_500
@@ -33,8 +34,8 @@ def test_a_job_that_is_killed_loses_and_doubles_nothing(db: Engine, tmp_path: Pa
         archived = {month for (kind, month), state in past.states().items() if state == "archived"}
         what = chance.choice(["restore", "erase"]) if len(archived) == 2 else "archive"
         him += what == "erase"
-        job = [past.files.folder, him if what == "erase" else what]
-        took = crash("tests.campaigns.history.job", past.db, job, chance.uniform(0.0, 1.1 * lasts[what]))
+        moment = chance.uniform(0.0, 1.1 * lasts[what])
+        took = crash(run_job, past.db, moment, past.files.folder, str(him) if what == "erase" else what)
         if took is None:
             killed[what] += 1
         else:

@@ -1,31 +1,27 @@
-"""One import, or the undo of one, as a process of its own, to be killed.
-
-Its arguments: database, campaign, list, and a file with the policy for it, or `undo`. It says `ready` when everything
-is loaded and nothing has begun.
-"""
+"""One import, or the undo of one, as a process of its own, to be killed."""
 
 from __future__ import annotations
-
-import sys
 
 import phonenumbers.timezone  # noqa: F401 - before it is ready, not in the middle of the import
 
 from campaigns import database
+from campaigns.lists import importing, loading, undoing
 from campaigns.lists.importing import Request, import_list
 from campaigns.lists.loading import OnDuplicate, Policy
 from campaigns.lists.undoing import undo
+from tests.campaigns.crashes import Ready
 from tests.campaigns.world import NOON
 
 
-def main(url: str, campaign: str, name: str, what: str, file: str = "") -> None:
+def run(url: str, campaign_id: int, name: str, what: str, file: str, ready: Ready) -> None:
+    """Import the file with what is the policy for those who are there, or `undo` the list."""
+    # A short list takes as many steps as a long one does, and each may be the last.
+    for module, size, rows in ((importing, "CHUNK", 500), (loading, "BATCH", 50), (undoing, "BATCH", 100)):
+        setattr(module, size, rows)
     engine = database.connect(url, pool_size=2)
-    print("ready", flush=True)
+    ready()
     if what == "undo":
-        undo(engine, int(campaign), name, NOON)
+        undo(engine, campaign_id, name, NOON)
     else:
         policy = Policy(on_duplicate=OnDuplicate(what))
-        import_list(engine, Request(file, name, int(campaign), policy=policy), NOON)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+        import_list(engine, Request(file, name, campaign_id, policy=policy), NOON)

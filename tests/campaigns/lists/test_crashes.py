@@ -15,14 +15,14 @@ from campaigns.lists.loading import OnDuplicate, Policy
 from campaigns.lists.report import Result
 from campaigns.lists.undoing import undo
 from tests.campaigns.crashes import CRASHES, chances, crash
+from tests.campaigns.lists import job
 from tests.campaigns.world import NOON, Campaign
 
-OLD = 2_500  # leads that are there
-ROWS = 11_000  # of a list, a fifth of them old leads: two chunks, and changes in several transactions
+OLD = 600  # leads that are there
+ROWS = 2_200  # of a list, a fifth of them old leads
 OLD_ROWS = ROWS // 5
 NEW = ROWS - OLD_ROWS
 BAD = 10  # rows that are no numbers
-JOB = "tests.campaigns.lists.job"
 
 LEADS = """
 SELECT l.id, l.name, l.attributes::text, l.list_id, l.open, n.e164 FROM lead l JOIN number n ON n.lead_id = l.id
@@ -124,7 +124,8 @@ def test_an_import_that_is_killed_leaves_all_or_nothing(db: Engine, tmp_path: Pa
         policy = chance.choice(["skip", "update", "replace"]) if what == "undo" else what
         if what == "undo":
             lists.check_whole(name, policy, lists.do(name, file, policy))
-        took = crash(JOB, db, [lists.campaign.id, name, what, file], chance.uniform(0.0, 1.1 * lasts[what]))
+        moment = chance.uniform(0.0, 1.1 * lasts[what])
+        took = crash(job.run, db, moment, lists.campaign.id, name, what, str(file))
         if took is None:
             killed[what] += 1
         else:
