@@ -199,7 +199,9 @@ def lists(
         click.echo(json.dumps([_import_row(row) for row in rows], ensure_ascii=False))
         return
     for row in rows:
-        state = "undone" if row.undone_at else "" if row.finished_at else "not finished: import it again"
+        state = (
+            "undone" if row.undone_at else "" if row.finished_at else "not finished: the next import ends it"
+        )
         click.echo(
             f"{row.imported_at:%F %H:%M}  {row.campaign}  {row.name}: {row.accepted} accepted, "
             f"{row.duplicates} duplicates ({row.updated} of them changed), {row.rejected} rejected  {row.source}"
