@@ -11,6 +11,7 @@ from string import Formatter
 
 import msgspec
 
+from campaigns.best_time.keys import BestTime, check_best_time
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
 from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
@@ -139,6 +140,7 @@ class CampaignConfig(Part, frozen=True):
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
     rules: Rules = msgspec.field(default_factory=Rules)
     order: Order = Order()
+    best_time: BestTime = BestTime()
 
 
 def load(path: Path) -> CampaignConfig:
@@ -244,6 +246,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     _check_dispositions(config, check)
     check_rules(config.rules, check)
     _check_order(config.order, check)
+    check_best_time(config.best_time, config.order.score, check)
     return found
 
 

@@ -68,6 +68,21 @@ GROUP BY a.campaign_id, a.caller_id ORDER BY a.campaign_id, a.caller_id
 ON CONFLICT (campaign_id, caller_id) DO UPDATE SET fresh_calls = k.fresh_calls + excluded.fresh_calls,
     fresh_answers = k.fresh_answers + excluded.fresh_answers
 """
+# The same by segment and quarter of an hour, for the best time to call. A lead's bucket never changes.
+TIMED = f"""
+INSERT INTO best_time_fresh AS k (campaign_id, list_name, region, zone, kind, quarter, bucket, calls, answers)
+SELECT a.campaign_id, i.name, COALESCE(NULLIF(l.region, ''), l.zones[1], ''), COALESCE(l.zones[1], ''), n.kind,
+    date_bin('15 minutes', a.dialed_at, '2000-01-01Z'),
+    mod(('x' || substr(md5(l.id::text), 1, 8))::bit(32)::bigint, 100),
+    count(*), count(*) FILTER (WHERE v.outcome IN ({ANSWERED_BY_PEOPLE}))
+FROM (VALUES %s) AS v (call_id, leased_at, outcome)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+JOIN lead l ON l.id = a.lead_id JOIN list i ON i.id = l.list_id JOIN number n ON n.id = a.number_id
+WHERE a.outcome IS NULL AND v.outcome IN ({RANG})
+GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+ON CONFLICT (campaign_id, list_name, region, zone, kind, quarter, bucket)
+DO UPDATE SET calls = k.calls + excluded.calls, answers = k.answers + excluded.answers
+"""
 # What was recorded as dialed before the switch was asked, and was not dialed after all. Runs before ENDED.
 UNCOUNTED = """
 UPDATE number n SET attempts = n.attempts - c.calls FROM (
@@ -330,7 +345,9 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     put(UNCOUNTED, undone, ID, TIME)
     put(UNCALLED, undone, ID, TIME)
     put(LET_GO_AGAIN, undone, ID, TIME)
-    put(TALLIED, [(*_key(r), r.outcome) for r in ended if r.dialed], ID, TIME, TEXT)
+    rang = [(*_key(r), r.outcome) for r in ended if r.dialed]
+    put(TALLIED, rang, ID, TIME, TEXT)
+    put(TIMED, rang, ID, TIME, TEXT)
     put(
         ENDED,
         [

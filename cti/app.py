@@ -85,6 +85,7 @@ def create_app(
             *([Route("/api/why", desk.why)] if desk is not None else []),
             *([Route("/api/caller-ids", reading.caller_ids)] if reading is not None else []),
             *([Route("/api/requeue", again.requeue, methods=["POST"])] if again is not None else []),
+            *([Route("/api/best-time", reading.best_time)] if reading is not None else []),
             WebSocketRoute("/ws", pages.seat_socket),
             WebSocketRoute("/ws/status", pages.status_socket),
             Mount("/static", _Static(directory=STATIC)),

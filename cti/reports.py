@@ -1,4 +1,4 @@
-"""What was learned of calls, for supervisors, about the campaigns they serve: `GET /api/caller-ids`."""
+"""What was learned of calls, for supervisors, about the campaigns they serve: how caller-IDs are answered, and when."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerIdWatch
 from campaigns.store import NoSuchCampaign
 from cti.pages import Pages
@@ -28,6 +30,7 @@ class Reports:
     """Where the reports come from."""
 
     caller_ids: CallerIdWatch
+    best_times: BestTimeStore
 
 
 class ReportDesk:
@@ -40,11 +43,16 @@ class ReportDesk:
         self._waiting = 0
 
     async def caller_ids(self, request: Request) -> Response:
-        """How each caller-ID is used and answered, of a `campaign` or all that this supervisor serves.
+        """How each number is used and answered, of a `campaign` or all that this supervisor serves.
 
         401 without a session, 403 for who may not watch, 404 for a campaign that there is not, or not for them.
         """
         return await self._answer(request, self._reports.caller_ids.report)
+
+    async def best_time(self, request: Request) -> Response:
+        """The chance of an answer by segment and hour, and what the order gained, as `GET /api/caller-ids` is asked."""
+        now = datetime.now(UTC)
+        return await self._answer(request, lambda name: self._reports.best_times.reports(name, now))
 
     def close(self) -> None:
         """Let the thread end."""

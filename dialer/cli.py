@@ -15,7 +15,7 @@ import click
 from dialer import __version__
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history
-from dialer.learning_commands import caller_ids
+from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
 from dialer.person_commands import hold, person
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 for command in (
-    import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids
+    import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time
 ):  # fmt: skip
     main.add_command(command)
 

@@ -28,6 +28,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import database
+from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerIdWatch
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
@@ -180,7 +181,7 @@ class Daemon:
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
         learning = Learning(stored, engine, self.metrics)
-        reports = Reports(CallerIdWatch(stored))
+        reports = Reports(CallerIdWatch(stored), BestTimeStore(stored))
         app = create_app(
             self.bus, accounts, _web_settings(config), Explainer(stored), reports, partial(requeue, stored)
         )

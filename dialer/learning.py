@@ -1,4 +1,5 @@
-"""What is learned of finished calls beside the engine: which caller-IDs are hardly answered any more.
+"""What is learned of finished calls beside the engine: which caller-IDs are hardly answered any more, and when
+whom to call.
 
 It runs in a thread of its own and reads counts that the journal keeps; no call waits for it.
 """
@@ -16,6 +17,7 @@ from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
+from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerId, CallerIdWatch
 from cti.messages import FlaggedCallerId
 from dialer.engine import Engine
@@ -33,6 +35,7 @@ class Learning:
 
     def __init__(self, stored: DatabaseEngine, engine: Engine, metrics: Metrics) -> None:
         self._watch = CallerIdWatch(stored)
+        self._best_time = BestTimeStore(stored)
         self._engine = engine
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, "learning")
@@ -44,6 +47,7 @@ class Learning:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.look()
+                await self._in_thread(lambda: self._best_time.look(datetime.now(UTC)))
                 self._told = ""
             except SQLAlchemyError as fault:
                 why = database.reason(fault)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 
+from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerIdWatch
 from cti.identity import UserIdentity
 from cti.reports import Reports
@@ -22,14 +23,16 @@ MORE = 'caller_ids = ["+864000000001", "+864000000002"]\n'
 async def door(db: Engine) -> AsyncIterator[Door]:
     Campaign(db, leads=3, name="demo", more=MORE)
     Campaign(db, leads=3, name="summer", more=MORE.replace("400", "800"))
-    async with open_door(reports=Reports(CallerIdWatch(db))) as opened:
+    async with open_door(reports=Reports(CallerIdWatch(db), BestTimeStore(db))) as opened:
         yield opened
 
 
-async def ask(door: Door, user: UserIdentity | None, **asked: str) -> httpx2.Response:
+async def ask(
+    door: Door, user: UserIdentity | None, path: str = "/api/caller-ids", **asked: str
+) -> httpx2.Response:
     headers = await cookie(door, user) if user is not None else {}
     async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
-        return await client.get("/api/caller-ids", params=asked)
+        return await client.get(path, params=asked)
 
 
 async def test_a_supervisor_sees_the_numbers_of_their_campaigns_an_admin_all(door: Door) -> None:
@@ -56,3 +59,14 @@ async def test_who_may_ask_about_what(
     door: Door, user: UserIdentity | None, asked: dict[str, str], status: int
 ) -> None:
     assert (await ask(door, user, **asked)).status_code == status
+
+
+async def test_a_supervisor_sees_the_best_times_of_their_campaigns(door: Door) -> None:
+    [found] = (await ask(door, SUPERVISOR, "/api/best-time")).json()
+    assert (found["campaign"], found["order"], found["segments"], found["uplift"]) == (
+        "demo",
+        False,
+        [],
+        None,
+    )
+    assert (await ask(door, SUPERVISOR, "/api/best-time", campaign="summer")).status_code == 404

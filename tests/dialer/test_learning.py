@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns import database
 from dialer.learning import Learning
 from dialer.metrics import Metrics
 from tests.campaigns.world import Campaign
@@ -65,3 +66,30 @@ def test_the_numbers_in_use_on_the_command_line(tmp_path: Path) -> None:
     refused = here.do("caller-ids", "--put-back", NUMBERS[0])
     assert refused.exit_code == 2 and "neither flagged nor taken out" in refused.stderr
     assert here.do("caller-ids", "--campaign", "winter").exit_code == 2
+
+
+def test_best_times_and_their_uplift_on_the_command_line(tmp_path: Path) -> None:
+    here = Installation(tmp_path)
+    here.do("apply", here.file("c.toml", 'name = "spring"\nswitch = "main"\n'))
+    told = here.do("best-time", "spring").stdout
+    assert "answers in % of calls" in told and "the campaign does not call by it" in told
+    engine = database.connect(here.url, pool_size=1)
+    with engine.begin() as connection:
+        for hour, answers in ((10, 100), (18, 400)):
+            connection.execute(
+                text(
+                    "INSERT INTO best_time_cell VALUES (1, 'mobile', 1, 'CN-SH', 'a', :hour, 1000, :n, now())"
+                ),
+                {"hour": hour, "n": answers},
+            )
+        connection.execute(
+            text("INSERT INTO best_time_arm VALUES (1, false, 1000, 300), (1, true, 500, 100)")
+        )
+    engine.dispose()
+    told = here.do("best-time", "spring").stdout
+    assert "CN-SH" in told and "tue" in told and "ordered: 1000 calls, 30.0% answered" in told
+    assert "uplift: +50.0% (+22." in told
+    found = json.loads(here.do("best-time", "spring", "--json").stdout)
+    assert found["random"] == {"calls": 500, "answers": 100}
+    assert [each["hour"] for each in found["segments"][0]["hours"]] == [10, 18]
+    assert here.do("best-time", "winter").exit_code == 2
