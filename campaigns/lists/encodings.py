@@ -43,8 +43,8 @@ def encoding_of(path: Path, readable: Callable[[str], bool]) -> str:
     if _strict(path, "utf-8"):
         return "utf-8"
     broken, whole = _utf8_faults(head)
-    if broken <= BROKEN_SHARE * whole:
-        return "utf-8"
+    if broken <= BROKEN_SHARE * whole or readable(head.decode("utf-8", "ignore")):
+        return "utf-8"  # also where rows in another encoding were pasted in below a header that can be read
     able = [name for name in OTHERS if _strict(path, name)]
     fitting = [name for name in able if readable(head.decode(name, "ignore"))]
     if fitting:

@@ -23,6 +23,7 @@ SIMPLIFIED = str.maketrans(
     "電話號碼機動聯絡繫戶區時編稱備註單辦證類處標鄉鎮縣", "电话号码机动联络系户区时编称备注单办证类处标乡镇县"
 )
 IN_BRACKETS = re.compile(r"[(\[{<（【].*?[)\]}>）】]")
+NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # a name of an attribute holds none of these
 NO_LETTER = re.compile(r"[\s\W_]+")
 _WHOSE = (
     r"(?:客户|用户|联络人?|联系人?|本人|机主|业主|主要?|备用?|其他|其它|常用|紧急|第[一二三四]|您的|customer|contact|client"
@@ -130,7 +131,7 @@ def map_columns(header: Sequence[str], given: Mapping[str, str]) -> Columns:
     """Map a header; `given` (column to field) overrules what the headers say. Raises :class:`NoMapping`."""
     if len(header) > MAX_COLUMNS:
         raise NoMapping(f"{len(header)} columns, at most {MAX_COLUMNS} are taken")
-    names = [" ".join(cell.split()) for cell in header]
+    names = [" ".join(NO_TEXT.sub("", cell).split()) for cell in header]
     said = check_given(given)
     missing = [column for column in given if plain(column) not in {plain(name) for name in names}]
     if missing:

@@ -25,13 +25,25 @@ INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060
 FORCED_TEXT = re.compile(r'="(.*)"', re.DOTALL)  # what a spreadsheet is told to keep as text
 GUARD = re.compile(r"'(?=[0-9+=@\-\t(（]|[\u3400-\u9fff])")  # an apostrophe that says: this is text
 FLOAT = re.compile(r"([+-]?\d+)\.0+")
-SCIENTIFIC = re.compile(r"\+?(\d)(?:\.(\d+))?[eE]\+?(\d{1,2})")
-THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
-SEPARATORS = re.compile(r"[/\\、;；,，|\n\r]|\s(?:或|or|and|和)\s|或")
+SCIENTIFIC = re.compile(r"\+?(\d)(?:\.(\d+))?[eE]\+?0*(\d{1,2})")
+THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.0+)?")
+SEPARATORS = re.compile(r"[/\\、;；,，|\n\r]|\s(?:或|or|and|和)\s|或|(?<=\d)\s*(?=\+)")
+GAP = re.compile(r"[\s\-]+")
 DIGIT = re.compile(r"\d")
 EXTENSION = re.compile(r"转|轉|分机|分機|(?<![a-z])(?:ext|extn|extension|x)[.:]?\s*\d|#", re.IGNORECASE)
 MASKED = re.compile(r"\d\s*[*＊●•xX]{2,}|[*＊●•xX]{2,}\s*\d")
 LOCAL = re.compile(r"[\d\s\-]+")
+# Telephone keys bear letters, so a library makes 138OO138OOO another customer's number.
+LETTERS = re.compile(r"\d[a-z]", re.IGNORECASE)
+# What a switchboard, or a shop that hides its customers' numbers, has after a hyphen.
+APART = re.compile(r"\d{7,}\s*-\s*\d{1,5}")
+DEAD = re.compile(
+    r"停机|空号|销号|错号|勿打|勿扰|别打|不要打|不要再打|拒接|拒访|do ?n[o']t call|not in service|disconnected"
+    r"|wrong number",
+    re.IGNORECASE,
+)
+# Prefixes of the calling network, which are dialed before a whole number: IP calls, and China Mobile's second numbers.
+CARRIER = re.compile(r"(?:179\d\d|125(?:30|31|83|93))[\s\-]*(?=0\d|(?:86)?1[3-9]\d[\d\s\-]{8,}$)")
 NO_NUMBER = frozenset(
     ("", "-", "--", "/", "\\", "无", "無", "暂无", "没有", "空", "同上", "不详", "未知", "0", "none", "null", "n/a")
 )  # fmt: skip
@@ -56,7 +68,7 @@ def clean(cell: str) -> str:
     if cell[:1] == "=" and (forced := FORCED_TEXT.fullmatch(cell)):
         cell = forced[1].strip()
     if cell[:1] == "'" and GUARD.match(cell):
-        cell = cell[1:].strip()
+        cell = cell[1:].removesuffix("'").strip()
     return cell
 
 
@@ -105,7 +117,7 @@ class NumberReader:
     # --- within -----------------------------------------------------------------------------------------------
 
     def _odd(self, cell: str) -> tuple[tuple[str, ...], str]:
-        text = clean(unicodedata.normalize("NFKC", cell) if not cell.isascii() else cell)
+        text = clean(unicodedata.normalize("NFKC", cell).replace("·", ".") if not cell.isascii() else cell)
         if text.casefold() in NO_NUMBER:
             return (), ""
         if len(text) > LONGEST_NUMBER:
@@ -116,7 +128,7 @@ class NumberReader:
         found = self._one(text)
         if isinstance(found, str):
             return (found,), ""
-        pieces = text.split()
+        pieces = GAP.split(text)
         if len(pieces) > 1 and all(sum(map(str.isdigit, piece)) >= 7 for piece in pieces):
             return self._several(pieces[:MOST_NUMBERS])
         return (), found.reason
@@ -145,7 +157,7 @@ class NumberReader:
                 return Unread("has lost its last digits in a spreadsheet; the number must be a text there")
             text = first + rest[:power]
         elif THOUSANDS.fullmatch(text):
-            text = text.replace(",", "")
+            text = text.partition(".")[0].replace(",", "")
         digits = sum(map(str.isdigit, text))
         if not digits:
             return Unread("is no telephone number")
@@ -153,6 +165,12 @@ class NumberReader:
             return Unread("is masked: digits are missing")
         if EXTENSION.search(text):
             return Unread("has an extension, which can't be dialed")
+        if LETTERS.search(text):
+            return Unread("has letters among its digits")
+        if DEAD.search(text):
+            return Unread("is not to be called, as it says itself")
+        if self.country == "CN" and (prefix := CARRIER.match(text)):
+            text = text[prefix.end() :]
         if self.area_code and LOCAL.fullmatch(text) and self._is_local(text, digits):
             return self._parsed(self.area_code + text)
         return self._parsed(text)
@@ -171,6 +189,8 @@ class NumberReader:
             digits = sum(map(str.isdigit, text))
             if not self.area_code and LOCAL.fullmatch(text) and self._is_local(text, digits):
                 return Unread("is a local number without its area code; --area-code says which")
+            if APART.fullmatch(text.replace("-", "", text.count("-") - 1)):
+                return Unread("has an extension, which can't be dialed")
             if digits > MOST_DIGITS:
                 return Unread(f"has {digits} digits, a number has at most {MOST_DIGITS}")
             return Unread("is no number that can be dialed")

@@ -30,6 +30,10 @@ DELIMITERS = (",", "\t", ";", "|", "，")
 UNFIT = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
 )  # control characters, and what could not be decoded
+HALF = re.compile("[\ud800-\udfff]")  # of a character, which JSON can write and no text can hold
+NOTHING = " \t\r\n\x00\x1a\ufeff"  # a row of these is blank: padding of disks, the end of a file of DOS
+CHINESE = re.compile("[\u3400-\u9fff]")
+MOST_INT = 1 << 63  # an integer beyond is kept as text
 TOO_LONG = "\x00\n"  # stands for a line that is
 SHOWN = 200  # characters of a value that are told
 
@@ -86,7 +90,10 @@ def read_text(source: Source, given: Mapping[str, str]) -> Table:
     beginning = lines.look_ahead(HEADER_WITHIN)
     named = re.fullmatch(r"sep=(.)\n", beginning[0]) if beginning else None
     delimiter = named[1] if named else _delimiter(beginning, given)
-    table = open_rows(_csv_records(lines, delimiter), source.name, given)
+    records = _csv_records(lines, delimiter)
+    if encoding == "gb18030":
+        records = _without_utf8(records)
+    table = open_rows(records, source.name, given)
     shown = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}.get(delimiter, delimiter)
     table.format = f"{encoding.upper().replace('-SIG', '')}, {shown}"
     table.share = lambda: min(1.0, raw.tell() / size)
@@ -174,6 +181,18 @@ def _csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
             )
 
 
+def _without_utf8(records: Iterator[Record]) -> Iterator[Record]:
+    """Rows of a file in GB18030; those that were pasted in from one in UTF-8 are told, and not read as other names."""
+    for record in records:
+        text = "".join(record[1])
+        if record[2] is None and not text.isascii():
+            with suppress(UnicodeError):
+                if CHINESE.search(text.encode("gb18030").decode("utf-8")):
+                    yield record[0], record[1], Fault("is in UTF-8, unlike the rest of the file")
+                    continue
+        yield record
+
+
 def _quote_fault(said: str) -> str:
     if "end of data" in said or "never closed" in said or "limit" in said:
         return "a quote is opened and never closed"
@@ -235,7 +254,7 @@ def _checked(records: Iterable[Record], columns: Columns, most: int) -> Iterator
             yield record
             continue
         text = "".join(cells)
-        if not text or text.isspace():
+        if text.isspace() or not text.strip(NOTHING):
             continue
         count = len(cells)
         if count != width and (count < width or any(map(str.strip, cells[most:]))):
@@ -274,6 +293,10 @@ def read_json_lines(source: Source, given: Mapping[str, str]) -> Table:
             keys.update(dict.fromkeys(each))
             if len(keys) > MAX_COLUMNS:
                 raise ImportFailed(f"{source.name}: has more than {MAX_COLUMNS} different keys")
+    if not keys:
+        raise ImportFailed(
+            f"{source.name}: is no table, and no JSON lines, which have a whole object in each line"
+        )
     names = list(keys)
 
     def records() -> Iterator[Record]:
@@ -301,7 +324,9 @@ def _json_lines(source: Source) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
             except (ValueError, RecursionError):
                 yield row, Fault("is no JSON", value=line.strip()[:SHOWN])
                 continue
-            if isinstance(found, dict):
+            if "\\ud" in line.casefold() and HALF.search("".join(_texts(found))):
+                yield row, Fault("holds half a character", value=line.strip()[:SHOWN])
+            elif isinstance(found, dict):
                 yield row, found
             else:
                 yield row, Fault("is no JSON object", value=line.strip()[:SHOWN])
@@ -326,7 +351,7 @@ def open_values(
                 yield row, values, fault
                 continue
             cells = [plain_value(v) if at in attributes else as_text(v) for at, v in enumerate(values)]
-            texts = [cell if isinstance(cell, str) else json.dumps(cell) for cell in cells]
+            texts = [cell if isinstance(cell, str) else "".join(_texts(cell)) for cell in cells]
             if any(texts):
                 yield row, cells, _unfit(texts, columns)
 
@@ -350,12 +375,27 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """All text within a value, the names of its parts too."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    else:
+        yield str(value)
+
+
 def plain_value(value: Any) -> Any:
     """A value that JSON can hold; NaN and its like can't be."""
     if value is None:
         return ""
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else str(value)
+    if isinstance(value, int) and not -MOST_INT <= value < MOST_INT:
+        return str(value)
     if isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, dict):

@@ -78,6 +78,16 @@ ENCODINGS = [
     Ugly("one-broken-row.csv", csv("电话,姓名\n13800138000,李娜\n") + b"13900139001,\xff\xfe\n", {2: ("李娜", (A,))}, {3: "no text"}),
     Ugly("nul.csv", csv("电话,姓名\n13800138000,李\x00娜\n13900139001,王小明\n"), {3: ("王小明", (B,))}, {2: "control"}),
 ]  # fmt: skip
+ENCODINGS += [
+    Ugly("utf8-with-a-gb-row.csv", csv("电话,姓名\n13800138000,李娜\n") + "13900139001,王小明\n".encode("gbk"), {2: ("李娜", (A,))}, {3: "no text"}),
+    Ugly("gb-with-a-utf8-row.csv", csv("电话,姓名\n13800138000,李娜\n", "gbk") + csv("13900139001,张伟\n18612345678,王小明\n"), {2: ("李娜", (A,))}, {3: "UTF-8", 4: "no text"}),
+    Ugly("gb18030-four-bytes.csv", csv("电话,姓名\n13800138000,𠮷野\n13900139001,㐂㐄\n", "gb18030"), {2: ("𠮷野", (A,)), 3: ("㐂㐄", (B,))}),
+    Ugly("bom-in-the-middle.csv", csv("电话,姓名\n13800138000,李娜\n\ufeff13900139001,王小明\n"), GOOD),
+    Ugly("disk-padding.csv", csv(PLAIN) + bytes(4_096), GOOD),
+    Ugly("end-of-dos.csv", csv(PLAIN) + b"\x1a", GOOD),
+    Ugly("nul-in-the-header.csv", csv("电话,姓名,套\x00餐\n13800138000,李娜,A\n"), {2: ("李娜", (A,))}),
+    Ugly("emoji.csv", csv("电话,姓名\n13800138000,🐼李👨‍👩‍👧娜\n"), {2: ("🐼李👨‍👩‍👧娜", (A,))}),
+]  # fmt: skip
 SHAPES = [
     Ugly("tabs.tsv", csv(PLAIN.replace(",", "\t")), GOOD),
     Ugly("semicolons.csv", csv(PLAIN.replace(",", ";")), GOOD),
@@ -104,6 +114,17 @@ SHAPES = [
     Ugly("header-only.csv", csv("电话,姓名\n")),
     Ugly("same-number-twice.csv", csv("电话,姓名\n13800138000,李\n+86 138-0013-8000,王\n"), {2: ("李", (A,))}, duplicates=1),
     Ugly("formula-name.csv", csv("电话,姓名\n12,=cmd()\n13800138000,'=1+1\n"), {3: ("=1+1", (A,))}, {2: "number"}),
+    Ugly("decimal-commas.csv", csv("姓名;电话;余额\n李娜;13800138000;12,50\n王小明;13900139001;1.234,00\n"), GOOD),
+    Ugly("mixed-ends-of-line.csv", csv("电话,姓名\r\n13800138000,李娜\n13900139001,王小明\r18612345678,张\r\n"), GOOD | {4: ("张", (C,))}),
+    Ugly("quote-open-for-10-mb.csv", csv('电话,姓名\n13800138000,"李娜\n' + "13900139001,王小明\n" * 400_000), {3: ("王小明", (B,))}, {2: "quote"}, duplicates=399_999),
+    Ugly("title-with-a-number.csv", csv("联系电话: 023-88886666 春季名单\n" + PLAIN), {3: ("李娜", (A,)), 4: ("王小明", (B,))}),
+    Ugly("two-header-rows.csv", csv("联系方式,,客户\n手机,家庭电话,姓名\n13800138000,023-88886666,李娜\n"), {3: ("李娜", (A, D))}),
+    Ugly("header-again.csv", csv("电话,姓名\nPhone,Name\n13800138000,李娜\n电话,姓名\n13900139001,王小明\n"), {3: ("李娜", (A,)), 5: ("王小明", (B,))}, {2: "no telephone number", 4: "no telephone number"}),
+    Ugly("sub-totals.csv", csv("姓名,电话,金额\n李娜,13800138000,5\n小计：1人,,5\n合计,1,5\n"), {2: ("李娜", (A,))}, {3: "no number", 4: "no telephone number"}),
+    Ugly("trailing-delimiter.csv", csv("电话,姓名,\n13800138000,李娜,\n13900139001,王小明\n"), GOOD),
+    Ugly("in-single-quotes.csv", csv("电话,姓名\n'13800138000','李娜'\n"), {2: ("李娜", (A,))}),
+    Ugly("long-names.csv", csv(f"电话,姓名\n13800138000,{'李' * 201}\n13900139001,{'王' * 200}\n"), {3: ("王" * 200, (B,))}, {2: "200"}),
+    Ugly("whole-rows-quoted.csv", csv('"电话,姓名"\n"13800138000,李娜"\n'), refused="no column holds the number"),
     Ugly("spaces.csv", csv("电话 , 姓名\n 13800138000\u00a0,\u3000李 \u3000 娜 \n"), {2: ("李 娜", (A,))}),
 ]  # fmt: skip
 NUMBERS = [
@@ -127,10 +148,29 @@ NUMBERS = [
     read_as("landline-no-zero", "2388886666", D),
     read_as("local", "8888 6666", D, area_code="023"),
     read_as("foreign", "+1 650-253-0000", "+16502530000"),
+    read_as("pieces-by-en-dash", "138–0013–8000", A),
+    read_as("pieces-by-middle-dot", "138·0013·8000", A),
+    read_as("idd-spaced", "00 86 138-0013-8000", A),
+    read_as("second-number-prefix", "12530 13800138000", A),
+    read_as("ip-call-prefix", "17951 023 88886666", D),
+    read_as("ip-call-prefix-mobile", "1795113800138000", A),
+    read_as("thousands-with-decimals", "13,800,138,000.00", A),
+    read_as("scientific-of-three-digits", "1.3800138000E+010", A),
+    read_as("two-by-plus", "+8613800138000+8613900139001", A, B),
+    read_as("two-by-hyphen", "13800138000-13900139001", A, B),
+    read_as("short-second", "023-88886666/7777", D),
+    no_number("scientific-of-eight-digits", "1.3800138E+10", "lost"),
+    no_number("letters-for-zeros", "138OO138OOO", "letters"),
+    no_number("extension-by-hyphen", "023-88886666-8001", "extension"),
+    no_number("hidden-by-a-shop", "13800138000-1234", "extension"),
+    no_number("out-of-service", "13800138000（停机）", "not to be called"),
+    no_number("do-not-call", "不要打13800138000", "not to be called"),
+    no_number("half-a-cent", "13800138000.5", "no number"),
+    no_number("run-together", "1380013800013900139001", "no telephone number"),
     no_number("scientific-lost", "1.38E+10", "lost"),
     no_number("masked", "138****8000", "masked"),
     no_number("extension", "023-88886666转12", "extension"),
-    no_number("letter-o", "1380013800O", "no number"),
+    no_number("letter-o", "1380013800O", "letters"),
     no_number("too-short", "1380013", "number"),
     no_number("too-long", "138001380001", "no number"),
     no_number("local-alone", "88886666", "area code"),
@@ -158,6 +198,10 @@ WORKBOOKS = [
     Ugly("second-sheet.xlsx", workbooks.xlsx({"说明": workbooks.sheet_xml([["只读"]]), "名单": workbooks.sheet_xml(TABLE)}), GOOD),
     Ugly("hidden-sheet.xlsx", workbooks.xlsx({"old": workbooks.sheet_xml([["手机"], [18612345678]]), "名单": workbooks.sheet_xml(TABLE)}, ["old"]), GOOD),
     Ugly("far-cell.xlsx", workbooks.one_sheet({"A1": "手机", "A2": 13800138000, "XFD1048576": 1}), refused="GiB"),
+    Ugly("header-only.xlsx", workbooks.one_sheet(TABLE[:1])),
+    Ugly("password.xlsx", workbooks.compound("EncryptedPackage", b""), refused="password"),
+    Ugly("tabs-called.xls", csv("手机\t姓名\n13800138000\t李娜\n", "utf-16"), {2: ("李娜", (A,))}),
+    Ugly("negative-and-broken.xlsx", workbooks.one_sheet([["手机"], [13800138000.5], [True]]), rejects={2: "no number", 3: "no telephone number"}),
     Ugly("empty.xlsx", workbooks.one_sheet([]), refused="empty"),
     Ugly("cut.xlsx", workbooks.one_sheet(TABLE)[:900], refused="zip"),
     Ugly("cut.xls", workbooks.xls(TABLE)[:700], refused="workbook"),
@@ -191,5 +235,18 @@ JSON_LINES = [
         {1: ("李娜", (A,)), 3: ("", (B, C))},
         {4: "object", 5: "no JSON"},
     ),
+]  # fmt: skip
+JSON_LINES += [
+    Ugly(
+        "odd-values.jsonl",
+        csv(
+            '{"phone": [[13800138000]], "car": {"brand": "x", "years": [1, 2]}, "n": 99999999999999999999999, "f": NaN}\n'
+            '{"phone": "13900139001", "a": {"b": ["\\u0000"]}}\n{"phone": "13900139001", "a": "\\ud800"}\n'
+            f'{{"phone": "13900139001", "a": {"[" * 5_000}{"]" * 5_000}}}\n{{"phone": "13900139001", "\\u0000k": 1}}\n'
+        ),
+        {1: ("", (A,)), 5: ("", (B,))},
+        {2: "control", 3: "half", 4: "no JSON"},
+    ),
+    Ugly("pretty.json", csv('{\n  "phone": "13800138000"\n}\n'), refused="no JSON lines"),
 ]  # fmt: skip
 CORPUS = [*ENCODINGS, *SHAPES, *NUMBERS, *WORKBOOKS, *PACKED, *NO_LISTS, *JSON_LINES]

@@ -167,7 +167,11 @@ def xls(rows: Sequence[Sequence[object]]) -> bytes:
                 cells += record(0x203, struct.pack("<HHHd", y, x, 0, float(value)))
             elif value is not None:
                 cells += record(0x204, struct.pack("<HHH", y, x, 0) + text(str(value)))
-    stream = begin_book + codepage + bound + end + begin_sheet + cells + end
+    return compound("Workbook", begin_book + codepage + bound + end + begin_sheet + cells + end)
+
+
+def compound(name: str, stream: bytes) -> bytes:
+    """A compound file with one stream; one of the name EncryptedPackage is a workbook with a password."""
     stream = stream.ljust(
         max(4096, -(-len(stream) // SECTOR) * SECTOR), b"\0"
     )  # below 4,096 it would be in the small chain
@@ -175,8 +179,8 @@ def xls(rows: Sequence[Sequence[object]]) -> bytes:
     chain = [0xFFFFFFFD, 0xFFFFFFFE] + [n + 3 for n in range(sectors - 1)] + [0xFFFFFFFE]
     allocation = struct.pack(f"<{len(chain)}I", *chain).ljust(SECTOR, b"\xff")
 
-    def entry(name: str, kind: int, child: int, first: int, size: int) -> bytes:
-        encoded = (name + "\0").encode("utf-16-le") if name else b""
+    def entry(called: str, kind: int, child: int, first: int, size: int) -> bytes:
+        encoded = (called + "\0").encode("utf-16-le") if called else b""
         return (
             encoded.ljust(64, b"\0")
             + struct.pack("<HBBIII", len(encoded), kind, 1, 0xFFFFFFFF, 0xFFFFFFFF, child)
@@ -184,7 +188,7 @@ def xls(rows: Sequence[Sequence[object]]) -> bytes:
             + struct.pack("<IQ", first, size)
         )
 
-    directory = entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + entry("Workbook", 2, 0xFFFFFFFF, 2, len(stream))
+    directory = entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + entry(name, 2, 0xFFFFFFFF, 2, len(stream))
     directory += 2 * entry("", 0, 0xFFFFFFFF, 0, 0)
     header = (
         bytes.fromhex("d0cf11e0a1b11ae1")
