@@ -9,14 +9,19 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from campaigns.why import Explainer
 from cti.bus import Bus
+from cti.compliance import ComplianceDesk
+from cti.desk import Refusal, Stored
 from cti.gateway import Gateway
 from cti.guard import Guard
 from cti.identity import Accounts
+from cti.lists import ListDesk
 from cti.pages import Pages
 from cti.reports import ReportDesk, Reports
 from cti.requeue import Requeue, RequeueDesk
@@ -43,9 +48,10 @@ def create_app(
     explainer: Explainer | None = None,
     reports: Reports | None = None,
     requeue: Requeue | None = None,
+    stored: Stored | None = None,
 ) -> Starlette:
-    """The app over a bus and accounts; supervisors ask why through `explainer`, read `reports`, and have leads called
-    again through `requeue`, if there are.
+    """The app over a bus and accounts; supervisors ask why through `explainer`, read `reports`, have leads called again
+    through `requeue`, and keep lists and what they answer for in `stored`, if there are.
 
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
@@ -56,6 +62,8 @@ def create_app(
     desk = WhyDesk(pages, explainer) if explainer is not None else None
     reading = ReportDesk(pages, reports) if reports is not None else None
     again = RequeueDesk(pages, requeue) if requeue is not None else None
+    lists = ListDesk(pages, stored, "lists") if stored is not None else None
+    compliance = ComplianceDesk(pages, stored, "compliance") if stored is not None else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -66,12 +74,9 @@ def create_app(
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            if desk is not None:
-                desk.close()
-            if reading is not None:
-                reading.close()
-            if again is not None:
-                again.close()
+            for each in (desk, reading, again, lists, compliance):
+                if each is not None:
+                    each.close()
 
     app = Starlette(
         routes=[
@@ -86,15 +91,45 @@ def create_app(
             *([Route("/api/caller-ids", reading.caller_ids)] if reading is not None else []),
             *([Route("/api/requeue", again.requeue, methods=["POST"])] if again is not None else []),
             *([Route("/api/best-time", reading.best_time)] if reading is not None else []),
+            *(_list_routes(lists) if lists is not None else []),
+            *(_compliance_routes(compliance) if compliance is not None else []),
             WebSocketRoute("/ws", pages.seat_socket),
             WebSocketRoute("/ws/status", pages.status_socket),
             Mount("/static", _Static(directory=STATIC)),
         ],
         middleware=[Middleware(Guard, allowed_origins=settings.allowed_origins)],
-        exception_handlers={404: pages.not_found, 405: pages.not_found},
+        exception_handlers={404: pages.not_found, 405: pages.not_found, Refusal: _refused},
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.gateway = gateway
     app.state.board = board
     return app
+
+
+def _list_routes(desk: ListDesk) -> list[Route]:
+    return [
+        Route("/api/lists", desk.show, methods=["GET"]),
+        Route("/api/lists", desk.take, methods=["POST"]),
+        Route("/api/lists/undo", desk.undo, methods=["POST"]),
+        Route("/api/lists/{list_id:int}/report", desk.report),
+        Route("/api/lists/{list_id:int}/rejects", desk.rejects),
+    ]
+
+
+def _compliance_routes(desk: ComplianceDesk) -> list[Route]:
+    return [
+        Route("/api/dnc", desk.check, methods=["GET"]),
+        Route("/api/dnc", desk.bar, methods=["POST"]),
+        Route("/api/dnc", desk.unbar, methods=["DELETE"]),
+        Route("/api/consents", desk.consents, methods=["GET"]),
+        Route("/api/consents", desk.give, methods=["POST"]),
+        Route("/api/consents/withdraw", desk.withdraw, methods=["POST"]),
+        Route("/api/evidence", desk.evidence),
+        Route("/api/person", desk.person),
+    ]
+
+
+async def _refused(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, Refusal)
+    return refusal.response()

@@ -34,7 +34,7 @@ class WhyDesk:
         self._waiting = 0
 
     async def why(self, request: Request) -> Response:
-        """Of a `number` (read in `region`, CN when not given) or a `lead`; of all leads of a `campaign` without those.
+        """Of a `number` (read in `country`, CN when not given) or a `lead`; of all leads of a `campaign` without those.
 
         `at` is an instant in ISO 8601, now when not given; without an offset it is UTC. 401 without a session, 403 for
         who may not watch, 400 for what makes no sense, 404 for what there is not, or not for this supervisor.
@@ -77,7 +77,7 @@ class WhyDesk:
         campaign = asked.get("campaign")
         seen = visible(user, campaign)
         if "number" in asked:
-            number = number_of(asked["number"], asked.get("region", "CN"))
+            number = number_of(asked["number"], asked.get("country", "CN"))
             return lambda: self._explainer.number(number, at, seen)
         if "lead" in asked:
             lead = asked["lead"]

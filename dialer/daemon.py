@@ -41,6 +41,7 @@ from campaigns.why import Explainer
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
+from cti.desk import Stored
 from cti.messages import LogIn
 from cti.reports import Reports
 from cti.server import serve
@@ -182,8 +183,15 @@ class Daemon:
         store = CampaignStore(stored)
         learning = Learning(stored, engine, self.metrics)
         reports = Reports(CallerIdWatch(stored), BestTimeStore(stored))
+        archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
         app = create_app(
-            self.bus, accounts, _web_settings(config), Explainer(stored), reports, partial(requeue, stored)
+            self.bus,
+            accounts,
+            _web_settings(config),
+            Explainer(stored),
+            reports,
+            partial(requeue, stored),
+            Stored(stored, self.data / "imports", archive),
         )
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"

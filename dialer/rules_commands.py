@@ -37,8 +37,8 @@ class Instant(click.ParamType):
 
 LONGEST_LEAD = 9  # digits: a national number has more, or begins with 0
 
-region_option = click.option(
-    "--region", default="CN", show_default=True, help="Country of numbers without a country code (ISO 3166)."
+country_option = click.option(
+    "--country", default="CN", show_default=True, help="Country of numbers without a country code (ISO 3166)."
 )
 
 
@@ -60,14 +60,14 @@ def told_apart() -> Iterator[None]:
 @click.argument("who", required=False)
 @click.option("--campaign", help="Only in this campaign; without WHO, all of its leads.")
 @click.option("--at", type=Instant(), help="Asked about this time instead of now.")
-@region_option
+@country_option
 @as_json
 @common
 def why(
     who: str | None,
     campaign: str | None,
     at: datetime | None,
-    region: str,
+    country: str,
     json_out: bool,
     config_file: Path | None,
     data: Path | None,
@@ -93,7 +93,7 @@ def why(
         if who.isdigit() and who[0] != "0" and len(who) <= LONGEST_LEAD:
             answers = explainer.lead(int(who), at, named)
         else:
-            number = number_of(who, region)
+            number = number_of(who, country)
             try:
                 answers = explainer.number(number, at, named)
             except NoSuchLead as none:
@@ -196,7 +196,7 @@ def dnc() -> None:
 @layer_options
 @click.option("--reason", default="", help="Why, for whoever asks later.")
 @click.option("--expires", type=Instant(), help="When it ends; never by default.")
-@region_option
+@country_option
 @common
 def add(
     pattern: str,
@@ -205,7 +205,7 @@ def add(
     campaign: str | None,
     reason: str,
     expires: datetime | None,
-    region: str,
+    country: str,
     config_file: Path | None,
     data: Path | None,
 ) -> None:
@@ -214,7 +214,7 @@ def add(
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
         where = Layer(layer, source or layer, campaign_id(engine, campaign) or 0)
-        for each in DncStore(engine).add(pattern, where, datetime.now(UTC), reason, expires, region):
+        for each in DncStore(engine).add(pattern, where, datetime.now(UTC), reason, expires, country):
             click.echo(f"{each}: on the {layer} do-not-call list")
 
 
@@ -222,13 +222,13 @@ def add(
 @click.argument("pattern")
 @click.option("--layer", default="", help="Off this layer; off all by default.")
 @click.option("--campaign", help="Off this campaign's layer.")
-@region_option
+@country_option
 @common
 def remove(
     pattern: str,
     layer: str,
     campaign: str | None,
-    region: str,
+    country: str,
     config_file: Path | None,
     data: Path | None,
 ) -> None:
@@ -236,7 +236,7 @@ def remove(
     from campaigns.dnc import DncStore
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
-        gone = DncStore(engine).remove(pattern, layer, campaign_id(engine, campaign) or 0, region)
+        gone = DncStore(engine).remove(pattern, layer, campaign_id(engine, campaign) or 0, country)
     if not gone:
         fail(f"{pattern} is not there as such; `dialer dnc check` says which entries a number falls under", 1)
     click.echo(f"{gone} entries removed")
@@ -249,7 +249,7 @@ def remove(
     "--replace", is_flag=True, help="Entries of an earlier import of this source that are not in it go."
 )
 @click.option("--expires", type=Instant(), help="When entries end that name no time; never by default.")
-@region_option
+@country_option
 @by
 @as_json
 @common
@@ -260,7 +260,7 @@ def import_file(
     campaign: str | None,
     replace: bool,
     expires: datetime | None,
-    region: str,
+    country: str,
     by: str,
     json_out: bool,
     config_file: Path | None,
@@ -272,7 +272,7 @@ def import_file(
     with opened_database(Settings(config_file, data)) as engine, told_apart():
         where = Layer(layer, source or file.stem, campaign_id(engine, campaign) or 0)
         who, at = by or getpass.getuser(), datetime.now(UTC)
-        loaded = DncStore(engine).load(file, where, who, at, replace, expires, region)
+        loaded = DncStore(engine).load(file, where, who, at, replace, expires, country)
     if json_out:
         click.echo(_json(asdict(loaded)))
         return
@@ -285,18 +285,18 @@ def import_file(
 
 @dnc.command(name="check")
 @click.argument("number")
-@region_option
+@country_option
 @as_json
 @common
 def check_number(
-    number: str, region: str, json_out: bool, config_file: Path | None, data: Path | None
+    number: str, country: str, json_out: bool, config_file: Path | None, data: Path | None
 ) -> None:
     """List every entry that a number falls under. Exits 1 when it is on none."""
     from campaigns.dnc import DncStore
     from campaigns.numbers import number_of
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
-        found = DncStore(engine).check(number_of(number, region))
+        found = DncStore(engine).check(number_of(number, country))
     if json_out:
         click.echo(_json([asdict(entry) for entry in found]))
     for entry in found if not json_out else ():
@@ -320,14 +320,14 @@ def consent() -> None:
 @click.option("--source", required=True, help="How it was given, such as a form and its version.")
 @click.option("--given", type=Instant(), help="When; now by default.")
 @click.option("--expires", type=Instant(), help="When it ends; never by default.")
-@region_option
+@country_option
 @common
 def give(
     number: str,
     source: str,
     given: datetime | None,
     expires: datetime | None,
-    region: str,
+    country: str,
     config_file: Path | None,
     data: Path | None,
 ) -> None:
@@ -337,7 +337,7 @@ def give(
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
         ids = ConsentStore(engine).give(
-            number_of(number, region), source, given or datetime.now(UTC), expires
+            number_of(number, country), source, given or datetime.now(UTC), expires
         )
     click.echo(f"consent {ids[0]}" if ids else "it is on record already")
 
@@ -345,47 +345,47 @@ def give(
 @consent.command()
 @click.argument("number")
 @click.option("--at", type=Instant(), help="When it was withdrawn; now by default.")
-@region_option
+@country_option
 @common
 def withdraw(
-    number: str, at: datetime | None, region: str, config_file: Path | None, data: Path | None
+    number: str, at: datetime | None, country: str, config_file: Path | None, data: Path | None
 ) -> None:
     """End all consents of a number."""
     from campaigns.consents import ConsentStore
     from campaigns.numbers import number_of
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
-        ended = ConsentStore(engine).withdraw(number_of(number, region), at or datetime.now(UTC))
+        ended = ConsentStore(engine).withdraw(number_of(number, country), at or datetime.now(UTC))
     click.echo(f"{ended} consents withdrawn")
 
 
 @consent.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--source", required=True, help="How they were given.")
-@region_option
+@country_option
 @common
 def import_consents(
-    file: Path, source: str, region: str, config_file: Path | None, data: Path | None
+    file: Path, source: str, country: str, config_file: Path | None, data: Path | None
 ) -> None:
     """Record the consents of a CSV of number, given, expires; all, or none when a line is wrong."""
     from campaigns.consents import ConsentStore
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
-        click.echo(f"{ConsentStore(engine).load(file, source, region)} consents recorded")
+        click.echo(f"{ConsentStore(engine).load(file, source, country)} consents recorded")
 
 
 @consent.command()
 @click.argument("number")
-@region_option
+@country_option
 @as_json
 @common
-def show(number: str, region: str, json_out: bool, config_file: Path | None, data: Path | None) -> None:
+def show(number: str, country: str, json_out: bool, config_file: Path | None, data: Path | None) -> None:
     """List the consents of a number, those that have ended too."""
     from campaigns.consents import ConsentStore
     from campaigns.numbers import number_of
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
-        found = ConsentStore(engine).of(number_of(number, region))
+        found = ConsentStore(engine).of(number_of(number, country))
     if json_out:
         click.echo(_json([asdict(each) for each in found]))
         return
@@ -406,7 +406,7 @@ def show(number: str, region: str, json_out: bool, config_file: Path | None, dat
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The CSV to write."
 )
-@region_option
+@country_option
 @common
 def evidence(
     campaign: str | None,
@@ -414,7 +414,7 @@ def evidence(
     since: datetime,
     until: datetime,
     output: Path,
-    region: str,
+    country: str,
     config_file: Path | None,
     data: Path | None,
 ) -> None:
@@ -428,7 +428,7 @@ def evidence(
         fail("name a --campaign or a --number")
     settings = Settings(config_file, data)
     with opened_database(settings) as engine, told_apart():
-        person = None if number is None else persons.find(engine, number_of(number, region))
+        person = None if number is None else persons.find(engine, number_of(number, country))
         history, only = History(engine, files_of(settings)), campaign_id(engine, campaign)
 
         def calls() -> Iterator[Any]:

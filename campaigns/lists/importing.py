@@ -18,6 +18,7 @@ from sqlalchemy import Engine, text
 from campaigns.config import CampaignsError, known_zone
 from campaigns.lists import sources
 from campaigns.lists.loading import CHUNK, Judged, Loading, Policy, copy_lines, end_unfinished
+from campaigns.lists.loading import AlreadyIn as AlreadyIn
 from campaigns.lists.mapping import check_given
 from campaigns.lists.normalising import NumberReader
 from campaigns.lists.reading import Table, read
@@ -26,6 +27,7 @@ from campaigns.lists.rows import Row, maker
 from campaigns.lists.sources import ImportFailed
 
 PREVIEW = 1_000  # rows that a dry run reads
+BATCH = "batch"  # and its key: what an import of a batch came from
 
 KNOWN_SOURCE = text("SELECT columns FROM list_source WHERE name = :name")
 KEEP_SOURCE = text("""
@@ -42,7 +44,7 @@ class Request:
 
     `source` names files of one origin: what `columns` (column to field) say is kept for it. `country` (ISO 3166) and
     `area_code` read national and local numbers; `zone` (IANA) stands for numbers that name none. `sql` and `query`
-    take the place of the file.
+    take the place of the file. A `batch` that is in already, by this key, goes in no second time.
     """
 
     file: str
@@ -59,6 +61,7 @@ class Request:
     rejects: Path | None = None
     sql: str = ""
     query: str = ""
+    batch: str = ""
 
 
 def import_list(
@@ -68,7 +71,8 @@ def import_list(
     stdin: BinaryIO | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Import a list. Raises :class:`ImportFailed` or another :class:`CampaignsError`; then nothing went in.
+    """Import a list. Raises :class:`ImportFailed`, :class:`AlreadyIn` or another :class:`CampaignsError`; then nothing
+    went in.
 
     `progress` is told rows and share, now and then. The report is written in either case.
     """
@@ -128,7 +132,11 @@ def _run(
     name = request.file if not request.sql else f"{request.sql.partition('://')[0]} query"
     if not request.dry_run:
         end_unfinished(engine, request.campaign_id, at)
-    loading = Loading(engine, request.campaign_id, request.name, name, at, request.policy)
+    if request.batch:
+        name = f"{BATCH} {request.batch}"
+    loading = Loading(
+        engine, request.campaign_id, request.name, name, at, request.policy, bool(request.batch)
+    )
     report.result.list_id = loading.counts.list_id
     unread = seen = 0
     rows: list[Row] = []

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, text
 
-from campaigns.config import parse
+from campaigns.config import CampaignsError, parse
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
 from campaigns.order import MOST_RANK, spread
@@ -38,6 +38,10 @@ FROM lead_id_seq RETURNING id, first_lead, lane
 CONFIG = """
 SELECT v.text FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE c.id = %(campaign)s
+"""
+KNOWN_BATCH = """
+SELECT id, finished_at IS NOT NULL FROM list
+WHERE campaign_id = %(campaign)s AND name = %(name)s AND source = %(source)s AND undone_at IS NULL
 """
 STAGE = """
 CREATE TEMPORARY TABLE stage (lead_id bigint DEFAULT nextval('lead_id_seq'), row bigint, numbers text[], kinds text[],
@@ -183,6 +187,14 @@ UPDATE list SET finished_at = :at, updated = (SELECT count(*) FROM list_change W
 """)
 
 
+class AlreadyIn(CampaignsError):
+    """What comes once is in already: the list whose id this has."""
+
+    def __init__(self, list_id: int) -> None:
+        super().__init__(f"it is in already, as import {list_id}")
+        self.list_id = list_id
+
+
 class OnDuplicate(StrEnum):
     """What an import does with a row whose customer is there already."""
 
@@ -224,7 +236,11 @@ class Counts:
 
 
 class Loading:
-    """One import: chunks in order, then the end; what was loaded is there when :meth:`finish` returns, not before."""
+    """One import: chunks in order, then the end; what was loaded is there when :meth:`finish` returns, not before.
+
+    What comes `once` and is there under this name from this source raises :class:`AlreadyIn`, when what was left to be
+    done of it is done.
+    """
 
     def __init__(
         self,
@@ -234,6 +250,7 @@ class Loading:
         source: str,
         at: datetime,
         policy: Policy | None = None,
+        once: bool = False,
     ) -> None:
         self._engine = engine
         self._policy = policy or Policy()
@@ -246,6 +263,13 @@ class Loading:
         shared = "" if everywhere else "_shared"
         self._cursor.execute(f"SELECT pg_advisory_xact_lock{shared}(%s, 0)", (IMPORTS,))
         self._cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (IMPORTS, campaign_id))
+        if once:
+            self._cursor.execute(KNOWN_BATCH, self._values)
+            if (known := self._cursor.fetchone()) is not None:
+                self.abandon()
+                if not known[1]:
+                    change_leads(engine, known[0], at)
+                raise AlreadyIn(known[0])
         self._cursor.execute(CREATE, self._values)
         list_id, self._first, lane = self._cursor.fetchone()  # type: ignore[misc]
         self._cursor.execute(CONFIG, self._values)

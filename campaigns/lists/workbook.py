@@ -33,8 +33,8 @@ MOST_FRAME = 256 << 20  # bytes
 
 def read_workbook(source: Source, given: Mapping[str, str]) -> Table:
     """The first visible sheet that names a number's column. Raises :class:`ImportFailed`."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "campaigns.lists.workbook", str(source.path), json.dumps(dict(given))],
+    child = subprocess.Popen(  # -P: a list may lie beside it that is called json.py
+        [sys.executable, "-P", "-m", "campaigns.lists.workbook", str(source.path), json.dumps(dict(given))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from campaigns.why import Explainer
 from cti.app import create_app
 from cti.bus import Bus
+from cti.desk import Stored
 from cti.gateway import Gateway
 from cti.reports import Reports
 from cti.requeue import Requeue
@@ -53,12 +54,13 @@ async def open_door(
     explainer: Explainer | None = None,
     reports: Reports | None = None,
     requeue: Requeue | None = None,
+    stored: Stored | None = None,
 ) -> AsyncIterator[Door]:
     """Run the app with three accounts and a scripted engine."""
     bus = Bus()
     accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR, ADMIN))
     engine = ScriptedEngine(bus, wrap_up_s)
-    app = create_app(bus, accounts, settings, explainer, reports, requeue)
+    app = create_app(bus, accounts, settings, explainer, reports, requeue, stored)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))
     try:

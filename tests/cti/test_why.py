@@ -65,7 +65,7 @@ async def test_an_admin_is_told_about_all(door: Door) -> None:
         (SUPERVISOR, {"lead": "9" * 30}, 400),
         (SUPERVISOR, {"number": NUMBER, "at": "noon"}, 400),
         (SUPERVISOR, {"number": NUMBER, "at": "0001-01-01T00:00:00+23:00"}, 400),
-        (SUPERVISOR, {"number": NUMBER[1:], "region": "XX"}, 400),
+        (SUPERVISOR, {"number": NUMBER[1:], "country": "XX"}, 400),
         (SUPERVISOR, {"number": "13900000000"}, 404),
         (SUPERVISOR, {"number": NUMBER, "campaign": "summer"}, 404),
         (SUPERVISOR, {"campaign": "summer"}, 404),

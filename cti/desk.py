@@ -1,0 +1,215 @@
+"""What the desks of the HTTP API share: who asks, bodies that are bounded in size and time, and work off the loop.
+
+What is short runs in a thread; what takes a core for long is a job in a process of its own, one at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Engine
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from campaigns.config import CampaignsError
+from campaigns.jobs import Answer, Job, Order
+from campaigns.numbers import NotANumber, number_of
+from campaigns.store import CampaignStore
+from campaigns.why import asked_about
+from cti.pages import Pages
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+CLERKS = 2  # threads
+WAITING = 8  # requests that may wait for a thread, and jobs for their turn
+MOST_BODY = 65_536  # bytes of a request that is no list
+SILENCE_S = 10.0  # between two parts of a body
+SLOWEST = 10_000  # bytes a second of a body, after the first half minute: a line of 80 kbit/s
+PATIENCE_S = 30.0
+BLOCK = 1 << 20
+
+
+class Refusal(Exception):
+    """A request that is answered with a status of 4xx or 5xx, a code for programs and a sentence for people."""
+
+    def __init__(self, status: int, code: str, detail: str = "") -> None:
+        super().__init__(detail or code)
+        self.status, self.code, self.detail = status, code, detail
+
+    def response(self) -> Response:
+        headers = {"Retry-After": "10"} if self.status == 503 else {}
+        return JSONResponse({"error": self.code, "detail": self.detail}, self.status, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where the desks' work is done: the database, the folder of imports and that of the archive."""
+
+    engine: Engine
+    imports: Path
+    archive: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: their log-in, and the campaigns that they may ask about; None: all."""
+
+    login: str
+    campaigns: Collection[str] | None
+
+    def may(self, campaign: str) -> bool:
+        return self.campaigns is None or campaign in self.campaigns
+
+
+class Desk:
+    """Base of the desks. Call :meth:`close` at the end."""
+
+    def __init__(self, pages: Pages, stored: Stored, name: str) -> None:
+        self._pages = pages
+        self._stored = stored
+        self._store = CampaignStore(stored.engine)
+        self._clerks = ThreadPoolExecutor(CLERKS, name)
+        self._waiting = 0
+        self._turn = asyncio.Semaphore(1)
+        self._jobs = 0
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._clerks.shutdown(wait=False, cancel_futures=True)
+
+    async def asker(self, request: Request) -> Asker:
+        """Whoever asks, if they may: supervisors and admins. Raises :class:`Refusal`."""
+        user = await self._pages.user(request)
+        if user is None:
+            raise Refusal(401, "no_session")
+        if not user.may_watch:
+            raise Refusal(403, "not_allowed")
+        return Asker(user.login, None if user.role == "admin" else user.campaigns)
+
+    async def campaign_id(self, asker: Asker, name: str) -> int:
+        """The id of a campaign that the asker may see. Raises :class:`Refusal`."""
+        found = await self.run(lambda: self._store.id_of(name)) if asker.may(name) else None
+        if found is None:
+            raise Refusal(404, "not_found", f"there is no campaign {name!r}")
+        return found
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Have short work done in a thread. Raises :class:`Refusal`, also for what the work says can't be."""
+        if self._waiting >= WAITING:
+            raise Refusal(503, "busy")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._clerks, work)
+        except (CampaignsError, ValueError) as fault:
+            raise Refusal(400, "malformed", str(fault)) from fault
+        finally:
+            self._waiting -= 1
+
+    async def job(self, job: Job, folder: Path) -> dict[str, Any]:
+        """Have a job done, in this folder, when it is its turn. Raises :class:`Refusal`."""
+        if self._jobs >= WAITING:
+            raise Refusal(503, "busy")
+        self._jobs += 1
+        try:
+            async with self._turn:
+                return await self._done(job, folder)
+        finally:
+            self._jobs -= 1
+
+    async def _done(self, job: Job, folder: Path) -> dict[str, Any]:
+        url = self._stored.engine.url.render_as_string(hide_password=False)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "campaigns.jobs", cwd=folder,  # -P: a list may be called json.py
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            said, fault = await child.communicate(msgspec.json.encode(Order(url, job)))
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        if child.returncode != 0:
+            log.error(
+                "a job failed", job=type(job).__name__, code=child.returncode, said=fault[-2_000:].decode()
+            )
+            raise Refusal(500, "failed", "the log says why")
+        answer = msgspec.json.decode(said, type=Answer)
+        if answer.refused:
+            raise Refusal(422, "refused", answer.refused)
+        return answer.done
+
+    # --- what requests bring ----------------------------------------------------------------------------------
+
+    async def fields(self, request: Request, kind: type[T]) -> T:
+        """A body of JSON as a struct. Raises :class:`Refusal`."""
+        body = bytearray()
+        async for chunk in _timely(request, MOST_BODY):
+            body += chunk
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+            raise Refusal(400, "malformed", str(fault)) from fault
+
+    async def to_file(self, request: Request, path: Path, most: int) -> None:
+        """A body into a file. Raises :class:`Refusal`."""
+        loop = asyncio.get_running_loop()
+        block = bytearray()
+        with path.open("wb") as out:
+            async for chunk in _timely(request, most):
+                block += chunk
+                if len(block) >= BLOCK:
+                    await loop.run_in_executor(self._clerks, out.write, bytes(block))
+                    block.clear()
+            await loop.run_in_executor(self._clerks, out.write, bytes(block))
+
+
+async def _timely(request: Request, most: int):  # type: ignore[no-untyped-def]
+    """The parts of a body, while it is neither too large nor too slow. Raises :class:`Refusal`."""
+    size, began = 0, monotonic()
+    parts = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                chunk = await anext(parts, None)
+        except TimeoutError:
+            raise Refusal(408, "too_slow") from None
+        except ClientDisconnect:
+            raise Refusal(400, "malformed", "the connection ended before the body") from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > most:
+            raise Refusal(413, "too_large", f"at most {most:,} bytes are taken")
+        if monotonic() - began > PATIENCE_S + size / SLOWEST:
+            raise Refusal(408, "too_slow")
+        yield chunk
+
+
+def number_in(text: str, country: str) -> str:
+    """A number in E.164. Raises :class:`Refusal`."""
+    try:
+        return number_of(text, country)
+    except NotANumber as fault:
+        raise Refusal(400, "malformed", str(fault)) from fault
+
+
+def instant_in(text: str | None) -> datetime | None:
+    """An instant in ISO 8601, UTC without an offset. Raises :class:`Refusal`."""
+    if text is None:
+        return None
+    try:
+        at = asked_about(text)
+    except ValueError as fault:
+        raise Refusal(400, "malformed", str(fault)) from fault
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
