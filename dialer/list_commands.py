@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +25,13 @@ if TYPE_CHECKING:
     from campaigns.lists.importing import Request
     from campaigns.lists.report import Result
 
-LOOK_S = 1.0  # between two looks into a watched folder
 NICE = 10  # an import on the call centre's own machine steps back behind the calls
+LOOK_S = 0.5  # between two looks into a watched folder
+SETTLED_S = 3.0  # a file that has not changed for so long is written; slow copies pause for less
+UNFINISHED = (
+    (".", "~"),
+    (".part", ".tmp", ".filepart", ".crdownload"),
+)  # beginnings and ends of names that programs give to files they still write
 SHOWN = 5  # rows and faults that people are shown
 DONE, REFUSED = "imported", "refused"  # folders within a watched one
 
@@ -239,11 +246,13 @@ def campaign_id(engine: Engine, name: str | None, refused: Callable[[str], None]
 def _import(engine: Engine, request: Request) -> tuple[Result | None, str]:
     """The result, or None and the reason why nothing went in."""
     from campaigns.config import CampaignsError
-    from campaigns.lists.importing import import_list
+    from campaigns.lists.importing import AlreadyIn, import_list
 
     try:
         with _progress() as progress:
             return import_list(engine, request, datetime.now(UTC), sys.stdin.buffer, progress), ""
+    except AlreadyIn:
+        raise
     except CampaignsError as fault:
         return None, str(fault)
     except OSError as fault:
@@ -280,38 +289,70 @@ def _progress() -> Iterator[Callable[[int, float], None] | None]:
 
 def _watch(engine: Engine, request: Request, one_list: bool) -> None:
     """Import each file of a folder once it is written, and move it, with its report, to where it belongs."""
+    from psycopg2 import Error as DriverError
+    from sqlalchemy.exc import SQLAlchemyError
+
     folder = Path(request.file)
-    sizes: dict[Path, tuple[int, float]] = {}
+    seen: dict[Path, tuple[tuple[int, int], float]] = {}  # size and time of change, and since when they hold
+    away = False
     try:
         while True:
-            present: dict[Path, tuple[int, float]] = {}
-            for path in sorted(each for each in folder.iterdir() if each.is_file() and each.name[0] != "."):
-                stat = path.stat()
-                present[path] = stat.st_size, stat.st_mtime
-                if sizes.get(path) != present[path]:
-                    continue  # still being written, or just seen
+            present: dict[Path, tuple[tuple[int, int], float]] = {}
+            for path in sorted(folder.iterdir()):
+                if (
+                    path.name.startswith(UNFINISHED[0])
+                    or path.name.endswith(UNFINISHED[1])
+                    or not path.is_file()
+                ):
+                    continue
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:  # whoever put it there took it away
+                    continue
+                state, now = (stat.st_size, stat.st_mtime_ns), time.monotonic()
+                known, since = seen.get(path, (None, now))
+                present[path] = state, since if known == state else now
+                if now - present[path][1] < SETTLED_S:
+                    continue
                 name = request.name if one_list else _stem(path.name)
-                _take(engine, replace(request, file=str(path), name=name), path)
-                del present[path]
-            sizes = present
+                key = f"{path.name} {stat.st_size} {stat.st_mtime_ns}"
+                try:
+                    _take(engine, replace(request, file=str(path), name=name, batch=key), path)
+                    away = False
+                    del present[path]
+                except (SQLAlchemyError, DriverError) as fault:
+                    if not away:
+                        first = str(fault).strip().split("\n")[0]
+                        click.echo(f"{path.name}: waits for the database: {first}", err=True)
+                    away = True
+            seen = present
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
         return
+    except OSError as fault:
+        fail(f"{fault.filename or folder}: can't be watched: {fault.strerror}", 1)
 
 
 def _take(engine: Engine, request: Request, path: Path) -> None:
+    """Import a file once: one that was imported when this was broken off is only moved."""
+    from campaigns.lists.importing import AlreadyIn
+
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{path.name}"
-    report, rejects = path.with_name(f".{stamp}.json"), path.with_name(f".{stamp}.rejected.csv")
-    result, reason = _import(engine, replace(request, report=report, rejects=rejects))
-    to = path.parent / (DONE if result is not None else REFUSED)
-    to.mkdir(exist_ok=True)
-    for made, name in ((report, f"{stamp}.json"), (rejects, f"{stamp}.rejected.csv"), (path, stamp)):
-        if made.exists():
-            made.rename(to / name)
-    if result is None:
-        click.echo(f"{path.name}: refused: {reason}")
-    else:
-        click.echo(f"{path.name}: {_summary(result)}")
+    with tempfile.TemporaryDirectory(prefix="zhudong-watch-") as made:
+        report, rejects = Path(made) / f"{stamp}.json", Path(made) / f"{stamp}.rejected.csv"
+        try:
+            result, reason = _import(engine, replace(request, report=report, rejects=rejects))
+            told = f"refused: {reason}" if result is None else _summary(result)
+            to = path.parent / (REFUSED if result is None else DONE)
+        except AlreadyIn as there:
+            report.unlink(missing_ok=True)
+            told, to = str(there), path.parent / DONE
+        to.mkdir(exist_ok=True)
+        for each in (report, rejects):
+            if each.exists():
+                shutil.move(each, to / each.name)
+    path.rename(to / stamp)
+    click.echo(f"{path.name}: {told}")
 
 
 def _stem(file: str) -> str:
