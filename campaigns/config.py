@@ -82,6 +82,22 @@ DEFAULT_DISPOSITIONS = (
 )
 
 
+FIELD_TYPES = ("text", "integer", "decimal", "date", "boolean", "choice")
+
+
+class Field(Part, frozen=True):
+    """An attribute of customers: the column of the lists, what it holds, and how it is called on the agent's page.
+
+    A row whose cell is not of the `type`, is none of the `choices`, or is empty though `required`, is rejected.
+    """
+
+    name: str
+    type: str = "text"
+    label: dict[str, str] = msgspec.field(default_factory=dict)
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
 PROFILES = ("us", "uk", "cn", "life")
 
 
@@ -138,6 +154,7 @@ class CampaignConfig(Part, frozen=True):
     abandon: Abandon = Abandon()
     shadow: Shadow | None = None
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
+    fields: tuple[Field, ...] = ()
     rules: Rules = msgspec.field(default_factory=Rules)
     order: Order = Order()
     best_time: BestTime = BestTime()
@@ -244,6 +261,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     )
     check(abandon.clock in (None, "answer", "detected"), "abandon.clock", "must be answer or detected")
     _check_dispositions(config, check)
+    _check_fields(config, check)
     check_rules(config.rules, check)
     _check_order(config.order, check)
     check_best_time(config.best_time, config.order.score, check)
@@ -270,6 +288,20 @@ def _check_order(order: Order, check) -> None:  # type: ignore[no-untyped-def]
         check(
             0.0 < each.weight <= MOST_WEIGHT, f"{at}.weight", f"must be above 0 and at most {MOST_WEIGHT:.0f}"
         )
+        names.add(each.name)
+
+
+def _check_fields(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]
+    names: set[str] = set()
+    for index, each in enumerate(config.fields):
+        at = f"fields[{index}]"
+        check(bool(each.name.strip()) and each.name.isprintable(), f"{at}.name", "must name a column")
+        check(each.name not in names, f"{at}.name", f"{each.name!r} stands twice")
+        check(each.type in FIELD_TYPES, f"{at}.type", f"must be one of {', '.join(FIELD_TYPES)}")
+        check(
+            not each.label or {"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh"
+        )
+        check((each.type == "choice") is bool(each.choices), f"{at}.choices", "belong to the type choice")
         names.add(each.name)
 
 

@@ -131,6 +131,13 @@ class DispositionChoice(msgspec.Struct, frozen=True):
     key: str = ""
 
 
+class FieldLabel(msgspec.Struct, frozen=True):
+    """How an attribute is called on the page; `label` maps a language to its text, empty: as its name."""
+
+    name: str
+    label: dict[str, str]
+
+
 class ScreenPop(Message, frozen=True, tag="screen_pop"):
     """The customer who is about to be heard (or, with `preview`, may be dialed). Sent before the connect command."""
 
@@ -144,6 +151,7 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     dispositions: tuple[DispositionChoice, ...] = ()
     preview: bool = False
     notes: str = ""
+    fields: tuple[FieldLabel, ...] = ()  # those that stand first, in this order
 
 
 class SeatStatus(Message, frozen=True, tag="seat_status"):

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import msgspec
 from sqlalchemy import Engine, text
 
-from campaigns.config import CampaignsError, known_zone
+from campaigns.config import CampaignsError, Field, known_zone, parse
 from campaigns.lists import sources
 from campaigns.lists.loading import CHUNK, Judged, Loading, Policy, copy_lines, end_unfinished
 from campaigns.lists.loading import AlreadyIn as AlreadyIn
@@ -33,6 +33,11 @@ KNOWN_SOURCE = text("SELECT columns FROM list_source WHERE name = :name")
 KEEP_SOURCE = text("""
 INSERT INTO list_source (name, columns) VALUES (:name, CAST(:columns AS jsonb))
 ON CONFLICT (name) DO UPDATE SET columns = list_source.columns || excluded.columns
+""")
+
+CONFIG = text("""
+SELECT v.text FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
+WHERE c.id = :campaign
 """)
 
 Progress = Callable[[int, float], None]
@@ -118,6 +123,13 @@ def _columns(engine: Engine, request: Request) -> Mapping[str, str]:
     return {**(kept or {}), **request.columns}
 
 
+def _fields(engine: Engine, campaign_id: int) -> Sequence[Field]:
+    """What the campaign says of its customers' attributes."""
+    with engine.connect() as connection:
+        config = connection.execute(CONFIG, {"campaign": campaign_id}).scalar_one()
+    return parse(config, "the campaign").fields
+
+
 def _run(
     engine: Engine,
     request: Request,
@@ -128,7 +140,7 @@ def _run(
     progress: Progress | None,
 ) -> None:
     report.begin(table.columns.header, table.format, table.notes)
-    make = maker(table.columns, numbers, request.zone)
+    make = maker(table.columns, numbers, request.zone, _fields(engine, request.campaign_id))
     name = request.file if not request.sql else f"{request.sql.partition('://')[0]} query"
     if not request.dry_run:
         end_unfinished(engine, request.campaign_id, at)

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from campaigns.config import known_zone
-from campaigns.lists.mapping import Columns
+from campaigns.config import Field, known_zone
+from campaigns.lists.fields import NotOfType, by_column, value_of
+from campaigns.lists.mapping import Columns, plain
 from campaigns.lists.normalising import NumberReader, clean, clean_name
 from campaigns.lists.places import ZONES, region_of
 from campaigns.lists.reading import SHOWN, Fault, as_text
@@ -32,9 +33,12 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 def maker(
-    columns: Columns, numbers: NumberReader, zone: str = ""
+    columns: Columns, numbers: NumberReader, zone: str = "", fields: Sequence[Field] = ()
 ) -> Callable[[int, Sequence[Any]], Row | Fault]:
-    """What makes leads of records under these columns. `zone` stands for numbers that name none."""
+    """What makes leads of records under these columns. `zone` stands for numbers that name none.
+
+    A required field that is no column leaves out every row.
+    """
     header = columns.header
     named, identified, zoned = columns.name, columns.customer_id, columns.zone
     family, given = columns.family_name, columns.given_name
@@ -42,6 +46,9 @@ def maker(
     read, zones_of = numbers.read, numbers.zones
     shown = columns.numbers[0][0]
 
+    named_fields = by_column(fields)
+    keys = [(at, key, named_fields.get(plain(key))) for at, key in columns.keys]
+    required = [field for field in fields if field.required]
     regions: dict[str, str] = {}
 
     def region_at(cells: Sequence[Any]) -> str:
@@ -88,14 +95,23 @@ def maker(
             return Fault(f"is {len(name):,} characters long, a name has at most {MAX_NAME}",
                          header[named or 0], name[:SHOWN])  # fmt: skip
         attributes = {}
-        for at, key in columns.keys:
+        for at, key, field in keys:
             cell = cells[at]
             if cell != "":
                 if cell.__class__ is str:
                     cell = clean(cell)
                     if not cell:
                         continue
-                attributes[key] = cell
+                if field is None:
+                    attributes[key] = cell
+                    continue
+                try:
+                    attributes[field.name] = value_of(field, cell)
+                except NotOfType as no:
+                    return Fault(str(no), header[at], as_text(cell)[:SHOWN])
+        for field in required:
+            if field.name not in attributes:
+                return Fault("is empty, and must not be", field.name)
         region = region_at(cells) if columns.places else ""
         zones: tuple[str, ...] = ()
         if zoned is not None and (said := clean(cells[zoned])):

@@ -199,6 +199,12 @@ async function saveNotes() {
 
 const hide = (element) => (element.hidden = true);
 const label = (choice) => choice.label[language] ?? choice.label.en ?? choice.label.zh ?? choice.code;
+const shown = (value) =>
+  typeof value === "boolean"
+    ? t(value ? "agent.yes" : "agent.no")
+    : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value);
 const setText = (element, text) => element.textContent !== text && (element.textContent = text);
 
 function changed() {
@@ -220,17 +226,21 @@ function changed() {
 }
 
 function drawCustomer() {
-  const { campaign, customer, number: called, attributes, dispositions } = model.pop;
+  const { campaign, customer, number: called, attributes, dispositions, fields } = model.pop;
   setText($("campaign"), campaign);
   setText($("customer-name"), customer || t("agent.no_name"));
   setText($("number"), number(called));
-  const rows = Object.entries(attributes ?? {}).filter(([, value]) => value !== null && value !== "");
+  const named = new Map((fields ?? []).map((field) => [field.name, field.label]));
+  const order = [...named.keys(), ...Object.keys(attributes ?? {}).filter((name) => !named.has(name))];
+  const rows = order
+    .map((name) => [named.get(name)?.[language] ?? name, attributes?.[name]])
+    .filter(([, value]) => value !== undefined && value !== null && value !== "");
   $("attributes").replaceChildren(
     ...rows.map(([name, value]) => {
       const row = document.createElement("div");
       row.append(document.createElement("dt"), document.createElement("dd"));
       row.firstChild.textContent = name;
-      row.lastChild.textContent = typeof value === "object" ? JSON.stringify(value) : String(value);
+      row.lastChild.textContent = shown(value);
       return row;
     }),
   );

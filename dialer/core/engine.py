@@ -19,7 +19,7 @@ import structlog
 from campaigns.config import CampaignConfig
 from campaigns.records import AnyRecord
 from campaigns.values import InFlight, Lead, Outcome
-from cti.messages import Command, DispositionChoice, LogIn, Reply, ScreenPop, SeatMessage
+from cti.messages import Command, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.calls import Calls
 from dialer.core.campaign import Campaign
@@ -299,6 +299,7 @@ class EngineCore:
             customer=lead.name,
             attributes=lead.attributes,
             answered_at=self.wall_s(answered_at),
+            fields=tuple(FieldLabel(field.name, dict(field.label)) for field in config.fields),
             dispositions=tuple(
                 DispositionChoice(code=d.code, label=dict(d.label), key=d.key) for d in config.dispositions
             ),
