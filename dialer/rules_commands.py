@@ -145,7 +145,7 @@ def _tell_campaign(why: CampaignWhy) -> None:
 @click.option("--campaign", required=True, help="Whose leads.")
 @click.option("--list", "list_name", default="", help="Leads of this list only.")
 @click.option("--outcome", default="", help="Leads whose last call came to this, such as no_answer.")
-@region_option
+@country_option
 @by
 @common
 def requeue(
@@ -153,7 +153,7 @@ def requeue(
     campaign: str,
     list_name: str,
     outcome: str,
-    region: str,
+    country: str,
     by: str,
     config_file: Path | None,
     data: Path | None,
@@ -167,7 +167,7 @@ def requeue(
     from campaigns.requeue import requeue as again
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
-        read = tuple(number_of(number, region) for number in numbers)
+        read = tuple(number_of(number, country) for number in numbers)
         count = again(
             engine, Which(campaign, read, list_name, outcome), by or getpass.getuser(), datetime.now(UTC)
         )
