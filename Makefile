@@ -46,7 +46,7 @@ crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, kil
 		tests/campaigns/lists/test_crashes.py tests/campaigns/test_hopper_crashes.py
 
 laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
-	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS))
+	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS) --rivals $(DAYS))
 
 docs: $(RUNTIME) ## draw the state machines into docs/reference/machines.md
 	$(BIN)/python -m scripts.draw_machines

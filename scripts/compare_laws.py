@@ -1,8 +1,9 @@
 """Compares all laws of dialing in all scenarios, into docs/reference/laws.md: `make laws`.
 
-Whole days on the same customers for every law, days 1 to `--days` of each scenario. This takes hours of a machine, so
-each day is kept in `--kept` as it is done and not simulated again, unless the code of pacing or the simulator changed;
-and `--no-more` makes the page of the days there are.
+Whole days on the same customers for every law: days 1 to `--days` of each scenario under ours and under foresight, and
+days 1 to `--rivals` of them under the others. This takes hours of a machine, so each day is kept in `--kept` as it is
+done and not simulated again, unless the code of pacing or the simulator changed; and `--no-more` makes the page of the
+days there are.
 """
 
 from __future__ import annotations
@@ -68,13 +69,10 @@ def kept(file: Path) -> Iterator[tuple[Key, Result]]:
                     return
 
 
-def days(
-    which: Sequence[str], laws: Sequence[str], seeds: int, jobs: int | None, file: Path
-) -> dict[Key, Result]:
-    """All days: those that are kept, and the others anew."""
-    codes = {law: code(law) for law in laws}
-    wanted = [(s, law, seed, codes[law]) for s in which for law in laws for seed in range(1, seeds + 1)]
-    found = {key: result for key, result in kept(file) if key in set(wanted)}
+def days(wanted: Sequence[Key], jobs: int | None, file: Path) -> dict[Key, Result]:
+    """All days: those that are kept, and the others anew, in the order in which they are wanted."""
+    codes = {key[3] for key in wanted}
+    found = {key: result for key, result in kept(file) if key[3] in codes}
     missing = [key for key in wanted if key not in found]
     file.write_bytes(b"".join(pickle.dumps(each) for each in found.items()))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers, file.open("ab") as keep:
@@ -102,14 +100,15 @@ def section(of: Sequence[Summary], scenario: Scenario) -> str:
     """A scenario's table, most calls first."""
     targets = ", ".join(f"{campaign.target:.0%}" for campaign in scenario.campaigns if campaign.dials)
     lines = [
-        f"## {scenario.name}\n\n{scenario.story} Target {targets}; {of[0].days} days.\n",
-        "| law | abandoned % | up to | holds | occupancy % | idle s a call | calls | bound % |",
-        "|---|---:|---:|:---:|---:|---:|---:|---:|",
+        f"## {scenario.name}\n\n{scenario.story} Target {targets}.\n",
+        "| law | days | abandoned % | up to | holds | occupancy % | idle s a call | calls | bound % |",
+        "|---|---:|---:|---:|:---:|---:|---:|---:|---:|",
     ]
     first = best(of, scenario)
     for one in sorted(of, key=lambda one: -one.connects_per_seat_hour.value):
         name = f"**{one.policy}**" if one is first else one.policy
         cells = [
+            f"{one.days}",
             f"{100 * one.abandon.value:.2f}",
             f"{100 * one.abandon.high:.2f}",
             "✓" if holds(one, scenario) else "",
@@ -121,25 +120,28 @@ def section(of: Sequence[Summary], scenario: Scenario) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
         if len(one.campaigns) > 1:
             lines += [
-                f"| · {part} | {100 * rate.value:.2f} | {100 * rate.high:.2f} | | | | | |"
+                f"| · {part} | | {100 * rate.value:.2f} | {100 * rate.high:.2f} | | | | | |"
                 for part, rate in one.campaigns.items()
             ]
     return "\n".join(lines) + "\n"
 
 
 def page(found: dict[Key, Result], which: Sequence[str], laws: Sequence[str]) -> str:
-    """The page's text, of the days that there are under all laws."""
+    """The page's text, of the days that there are."""
     by_law: dict[tuple[str, str], dict[int, Result]] = {}
     for (name, law, seed, _), result in found.items():
         by_law.setdefault((name, law), {})[seed] = result
     sections, held, first, made = [], [], [], []
     for name in which:
         scenario = load(name)
-        seeds = sorted(set.intersection(*(set(by_law.get((name, law), ())) for law in laws)))
-        if not seeds:
+        best_days = by_law.get((name, BOUND), {})
+        of_law = {law: sorted(set(by_law.get((name, law), ())) & set(best_days)) for law in laws}
+        if not all(of_law.values()):
             continue
-        of_law = {law: [by_law[name, law][seed] for seed in seeds] for law in laws}
-        of = [summary(law, of_law[law], of_law[BOUND]) for law in laws]
+        of = [
+            summary(law, [by_law[name, law][seed] for seed in seeds], [best_days[seed] for seed in seeds])
+            for law, seeds in of_law.items()
+        ]
         [ours] = [one for one in of if one.policy == OURS]
         made.append(name)
         held += [name] if holds(ours, scenario) else []
@@ -159,6 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenarios", nargs="*", help="all that come with the package when not given")
     parser.add_argument("--days", type=int, default=20)
+    parser.add_argument("--rivals", type=int, default=20)
     parser.add_argument("--jobs", type=int, help="processes; one for each core when not given")
     parser.add_argument("--kept", type=Path, default=KEPT)
     parser.add_argument("--page", type=Path, default=PAGE)
@@ -166,11 +169,22 @@ def main() -> None:
     options = parser.parse_args()
     which = options.scenarios or sorted(scenarios(), key=lambda name: (name in LAST, name))
     laws = [OURS, *(law for law in names() if law not in (OURS, BOUND)), BOUND]
+    codes = {law: code(law) for law in laws}
     if options.no_more:
-        codes = {law: code(law) for law in laws}
         found = {key: result for key, result in kept(options.kept) if key[3] == codes.get(key[1])}
     else:
-        found = days(which, laws, options.days, options.jobs, options.kept)
+        seeds = range(1, options.days + 1)
+        own = [(name, law, seed, codes[law]) for name in which for law in (OURS, BOUND) for seed in seeds]
+        others = [law for law in laws if law not in (OURS, BOUND)]
+        rest = [
+            (name, law, seed, codes[law])
+            for name in which
+            for law in others
+            for seed in seeds[: options.rivals]
+        ]
+        quick = [key for key in (*own, *rest) if key[0] not in LAST]
+        slow = sorted((key for key in (*own, *rest) if key[0] in LAST), key=lambda key: key[2])
+        found = days([*quick, *slow], options.jobs, options.kept)
     options.page.write_text(page(found, which, laws), encoding="utf-8")
     print(f"wrote {options.page}")
 

@@ -33,8 +33,8 @@ def test_a_page_is_made_of_days_that_are_kept(tmp_path: Path, monkeypatch: pytes
         return page.read_text()
 
     first = made()
-    assert "## morning\n\nA short morning. Target 3%; 2 days.\n" in first
-    assert "| progressive | 0.00 |" in first and "| clairvoyant | 0.00 |" in first
+    assert "## morning\n\nA short morning. Target 3%.\n" in first
+    assert "| progressive | 2 | 0.00 |" in first and "| clairvoyant | 2 | 0.00 |" in first
     assert first.count("| predictive |") + first.count("| **predictive** |") == 1
 
     whole = kept.read_bytes()
