@@ -85,7 +85,11 @@ def other_part(at: datetime, retry: datetime, zone: str) -> datetime:
         return retry
     following = _part(local) + 1
     day = local.date() + (DAY if following == len(PARTS) else timedelta())
-    return datetime.combine(day, PARTS[following % len(PARTS)], here).astimezone(retry.tzinfo)
+    begins = datetime.combine(day, PARTS[following % len(PARTS)], here).astimezone(retry.tzinfo)
+    if begins >= retry:
+        return begins
+    # The clock was put back over this hour: it comes a second time.
+    return datetime.combine(day, PARTS[following % len(PARTS)].replace(fold=1), here).astimezone(retry.tzinfo)
 
 
 def _part(local: datetime) -> int:
