@@ -43,7 +43,8 @@ class Disposition(Part, frozen=True):
     says how it goes on beside that.
 
     `machine`: it says that no person was on the line. `refusal`: the customer does not want such calls, which bars
-    their numbers for the time that the rules say.
+    their numbers for the time that the rules say. `other_number`: the number is not the customer's; it ends the call,
+    the number is not called again for this lead, and another one of the lead's is.
     """
 
     code: str
@@ -54,6 +55,7 @@ class Disposition(Part, frozen=True):
     machine: bool = False
     refusal: bool = False
     recycle: Recycle = NO_MORE_SAID
+    other_number: bool = False
 
 
 DEFAULT_DISPOSITIONS = (
@@ -71,7 +73,9 @@ DEFAULT_DISPOSITIONS = (
         final=True,
         refusal=True,
     ),
-    Disposition(code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", final=True),
+    Disposition(
+        code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", other_number=True
+    ),
     Disposition(
         code="machine",
         label={"en": "Answering machine", "zh": "语音信箱"},
@@ -131,7 +135,7 @@ class CampaignConfig(Part, frozen=True):
     `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
     the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
     lets nobody hang up earlier). `trunk` overrides the switch's own dial string. `caller_ids` are shown to customers
-    whom no pool is for.
+    whom no pool is for. `record`: what customer and seat say is recorded on the switch.
     """
 
     name: str
@@ -149,6 +153,7 @@ class CampaignConfig(Part, frozen=True):
     ring_limit_s: float = 25.0
     connect_limit_s: float = 2.0
     amd: bool = False
+    record: bool = False
     wrap_up_s: float = 30.0
     safe_harbour: SafeHarbour = SafeHarbour()
     abandon: Abandon = Abandon()
@@ -320,6 +325,11 @@ def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[
         check({"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh")
         check(len(each.key) <= 1, f"{at}.key", "must be one character")
         check(not each.key or each.key not in keys, f"{at}.key", f"{each.key!r} is another disposition's key")
+        check(
+            not (each.other_number and each.final),
+            f"{at}.other_number",
+            "tries another number, and `final` ends the lead: only one of them can be",
+        )
         check(
             each.retry_after_s is None or 0 <= each.retry_after_s <= LONGEST_S,
             f"{at}.retry_after_s",

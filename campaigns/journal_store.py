@@ -193,6 +193,13 @@ FROM (VALUES %s) AS v (call_id, leased_at)
 JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
 WHERE l.last_call = v.call_id AND l.lease IS NULL AND (d.final OR d.retry_at IS NOT NULL)
 """
+# The number that was called is not the customer's.
+NOT_THEIRS = """
+UPDATE number n SET done = true FROM (VALUES %s) AS v (call_id, leased_at)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
+WHERE n.id = a.number_id
+"""
 CALLBACK = """
 INSERT INTO callback (call_id, lead_id, user_id, due_at)
 SELECT v.call_id, a.lead_id, v.user_id, v.due_at FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at)
@@ -311,6 +318,7 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
     ended: list[AttemptEnded] = list({r.call_id: r for r in reversed(kinds.get(AttemptEnded, []))}.values())
     _put_ended(put, ended)
     put(JUDGED, [_key(r) for r in disposed], ID, TIME)
+    put(NOT_THEIRS, [_key(r) for r in disposed if r.other_number], ID, TIME)
     put(
         CALLBACK,
         [(*_key(r), r.user_id, r.callback_at) for r in disposed if r.callback_at is not None],

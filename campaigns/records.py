@@ -57,6 +57,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
 
     `other_at` is when another number of the lead's may be tried that was tried less often. The `most`-th such verdict
     is final. `locked_until` bars all numbers of a customer who does not want such calls.
+    `other_number`: this one is not the customer's and is done; the lead comes again for another, if it has one.
     """
 
     call_id: str
@@ -67,6 +68,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     do_not_call: bool = False
     retry_at: datetime | None = None
     final: bool = False
+    other_number: bool = False
     locked_until: datetime | None = None
     other_at: datetime | None = None
     most: int | None = None

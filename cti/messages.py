@@ -73,6 +73,7 @@ class Dispose(Message, frozen=True, tag="dispose"):
     callback_at: Annotated[float, msgspec.Meta(ge=0, le=LAST_INSTANT)] | None = None
     do_not_call: bool = False
     and_ready: bool = True
+    hang_up: bool = False  # one that is still on is ended first
 
 
 class SaveNotes(Message, frozen=True, tag="save_notes"):
@@ -87,6 +88,30 @@ class HangUp(Message, frozen=True, tag="hang_up"):
 
 
 class Hold(Message, frozen=True, tag="hold"):
+    user_id: int
+    call_id: str
+    on: bool
+
+
+class Mute(Message, frozen=True, tag="mute"):
+    """The customer hears nothing of this seat, until it is taken back or the call is over for the seat."""
+
+    user_id: int
+    call_id: str
+    on: bool
+
+
+class SendKeys(Message, frozen=True, tag="send_keys"):
+    """Telephone keys for the far end, as for a menu or an extension."""
+
+    user_id: int
+    call_id: str
+    keys: Annotated[str, msgspec.Meta(pattern=r"^[0-9*#A-D]{1,32}$")]
+
+
+class Record(Message, frozen=True, tag="record"):
+    """Go on with the recording, or have it silent for a while, as for the number of a card."""
+
     user_id: int
     call_id: str
     on: bool
@@ -107,7 +132,19 @@ class DialPreviewed(Message, frozen=True, tag="dial_previewed"):
 
 
 SeatCommand = (
-    LogIn | LogOut | Ready | Pause | Dispose | SaveNotes | HangUp | Hold | RedialPhone | DialPreviewed
+    LogIn
+    | LogOut
+    | Ready
+    | Pause
+    | Dispose
+    | SaveNotes
+    | HangUp
+    | Hold
+    | Mute
+    | SendKeys
+    | Record
+    | RedialPhone
+    | DialPreviewed
 )
 Command = SeatCommand | PageLost | PageBack
 
@@ -124,11 +161,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class DispositionChoice(msgspec.Struct, frozen=True):
-    """One key an agent may choose; `label` maps a language (`en`, `zh`) to its text."""
+    """One key an agent may choose; `label` maps a language (`en`, `zh`) to its text.
+
+    `other_number`: it ends the call, and another number of the customer's is tried.
+    """
 
     code: str
     label: dict[str, str]
     key: str = ""
+    other_number: bool = False
 
 
 class FieldLabel(msgspec.Struct, frozen=True):
@@ -169,13 +210,18 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
 
 
 class CallStatus(Message, frozen=True, tag="call_status"):
-    """A seat's call: connecting, connected, held, ended (with a cause key)."""
+    """A seat's call: connecting, connected, held, ended (with a cause key), and since when.
+
+    `muted`: the customer does not hear the seat. `recording`: `on`, `paused`, `failed`; empty when there is none.
+    """
 
     user_id: int
     call_id: str
     state: str
     at: float
     cause: str = ""
+    muted: bool = False
+    recording: str = ""
 
 
 SeatMessage = ScreenPop | SeatStatus | CallStatus

@@ -26,7 +26,20 @@ from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
 from cti.messages import Command, Dispose, FlaggedCallerId, Reply, SaveNotes, ScreenPop
 from dialer.core.call import CallEvent
-from dialer.core.effects import Authorize, Drop, Free, Join, Originate, Send, Tell, Write
+from dialer.core.effects import (
+    Authorize,
+    Drop,
+    Free,
+    Join,
+    Mute,
+    Originate,
+    PauseRecording,
+    Press,
+    Send,
+    StartRecording,
+    Tell,
+    Write,
+)
 from dialer.core.engine import EngineCore
 from dialer.journal import Journal
 from dialer.leads import Authorizer, Hopper, LeadBuffer
@@ -79,6 +92,10 @@ class Engine:
             Join: self._start_join,
             Drop: lambda e: self._spawn(self._drop(e)),
             Send: lambda e: self._spawn(self._send(e)),
+            Mute: lambda e: self._spawn(self._mute(e)),
+            Press: lambda e: self._spawn(self._press(e)),
+            StartRecording: lambda e: self._spawn(self._start_recording(e)),
+            PauseRecording: lambda e: self._spawn(self._pause_recording(e)),
             Tell: self._tell,
             Write: self._write,
             Authorize: self._ask,
@@ -250,6 +267,31 @@ class Engine:
             await self.switches[effect.switch].redirect(effect.uid, effect.context)
         except port.SwitchError as fault:
             log.info("a redirect failed", uid=effect.uid, context=effect.context, reason=str(fault))
+
+    async def _mute(self, effect: Mute) -> None:
+        try:
+            await self.switches[effect.switch].mute(effect.uid, effect.on)
+        except port.SwitchError as fault:
+            log.warning("a seat was not muted or unmuted", uid=effect.uid, on=effect.on, reason=str(fault))
+
+    async def _press(self, effect: Press) -> None:
+        try:
+            await self.switches[effect.switch].press(effect.uid, effect.keys)
+        except port.SwitchError as fault:
+            log.info("keys were not sent", uid=effect.uid, reason=str(fault))
+
+    async def _start_recording(self, effect: StartRecording) -> None:
+        try:
+            await self.switches[effect.switch].start_recording(effect.uid, effect.path)
+        except port.SwitchError as fault:
+            log.warning("a call is not recorded", uid=effect.uid, reason=str(fault))
+            self.core.calls.recording_failed(effect.call_id)
+
+    async def _pause_recording(self, effect: PauseRecording) -> None:
+        try:
+            await self.switches[effect.switch].pause_recording(effect.uid, not effect.on)
+        except port.SwitchError as fault:
+            log.warning("a recording was not paused or resumed", uid=effect.uid, reason=str(fault))
 
     def _tell(self, effect: Tell) -> None:
         self.bus.to_seat(effect.message)

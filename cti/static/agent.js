@@ -1,5 +1,6 @@
 // The agent's page: draws the seat, takes keys and clicks, tells the engine.
 
+import { callTools } from "./call.js";
 import { Link } from "./link.js";
 import * as seat from "./seat.js";
 import { clock, has, language, number, t, time } from "./text.js";
@@ -12,7 +13,7 @@ const MESSAGE_MS = 6000;
 const model = seat.empty();
 let drafts = {}; // of the call on the screen: { notes, chosen, dnc, dialed, pausing }
 let shownCall = "";
-let hangUpArmed = 0;
+let armed = { key: "", until: 0 }; // a key that ends the call and waits to be pressed again
 let lastCall = "";
 let sending = false; // a result is on its way
 let taking = false; // a log-in is on its way
@@ -119,14 +120,19 @@ async function pause(reason) {
 const redial = () => ask({ type: "redial_phone" });
 const hold = () => ask({ type: "hold", call_id: model.pop.call_id, on: !seat.held(model) });
 
-function hangUp(byKey) {
-  const now = performance.now();
-  if (byKey && now > hangUpArmed) {
-    hangUpArmed = now + ARMED_MS; // a stray key must not cut a customer off: twice
-    setTimeout(draw, ARMED_MS + 20);
-    return draw();
-  }
-  hangUpArmed = 0;
+const isArmed = (key) => armed.key === key && performance.now() < armed.until;
+
+// A stray key must not cut a customer off: true once it is pressed again.
+function twice(key) {
+  if (isArmed(key)) return true;
+  armed = { key, until: performance.now() + ARMED_MS };
+  setTimeout(draw, ARMED_MS + 20);
+  draw();
+  return false;
+}
+
+function hangUp() {
+  armed = { key: "", until: 0 };
   return ask({ type: "hang_up", call_id: model.pop.call_id });
 }
 
@@ -142,6 +148,10 @@ async function dial(skip) {
 // One key: in a call it marks the result (again: unmarks it), after the call it saves it.
 function choose(code) {
   if (!seat.owesResult(model) || sending) return;
+  if (model.pop.dispositions.find((each) => each.code === code)?.other_number && seat.inCall(model)) {
+    drafts.chosen = code;
+    return save(true);
+  }
   drafts.chosen = drafts.chosen === code && seat.inCall(model) ? "" : code;
   keepDraft();
   settle();
@@ -151,13 +161,16 @@ function choose(code) {
 // Save the marked result once the call is over.
 async function settle() {
   const over = model.seat && !seat.inCall(model) && seat.stateOf(model) !== "preview";
-  if (!over || sending || !seat.owesResult(model) || !drafts.chosen || !link.up) return;
+  if (over && !sending && seat.owesResult(model) && drafts.chosen && link.up) await save(false);
+}
+
+async function save(hang_up) {
   sending = true;
   clearTimeout(notesTimer);
   const { call_id } = model.pop;
   const { chosen, notes, dnc } = drafts;
-  const and_ready = seat.stateOf(model) === "wrap_up";
-  const ok = await ask({ type: "dispose", call_id, code: chosen, notes, do_not_call: dnc, and_ready });
+  const and_ready = hang_up || seat.stateOf(model) === "wrap_up";
+  const ok = await ask({ type: "dispose", call_id, code: chosen, notes, do_not_call: dnc, and_ready, hang_up });
   sending = false;
   if (ok) {
     const pop = model.pop;
@@ -212,7 +225,7 @@ function changed() {
   if (callId !== shownCall) {
     if (shownCall && !callId) sessionStorage.removeItem(draftKey(shownCall));
     shownCall = callId;
-    hangUpArmed = 0;
+    armed = { key: "", until: 0 };
     clearTimeout(notesTimer);
     if (callId) {
       loadDraft(callId);
@@ -250,8 +263,11 @@ function drawCustomer() {
       const button = document.createElement("button");
       const key = document.createElement("kbd");
       key.textContent = keys.get(choice.code);
-      button.append(key, ` ${label(choice)}`);
+      const text = document.createElement("span");
+      text.textContent = label(choice);
+      button.append(key, text);
       button.dataset.code = choice.code;
+      button.toggleAttribute("data-ends", choice.other_number);
       button.dataset.key = keys.get(choice.code);
       button.addEventListener("click", () => choose(choice.code));
       return button;
@@ -272,13 +288,9 @@ function draw() {
 
   setText($("state-name"), stateName(state));
   setText($("state-next"), whatNext(state, owes));
-  const show = (id, on) => {
-    $(id).hidden = !on;
-    $(id).disabled = !usable;
-  };
   show("ready", (state === "paused" && !owes) || (inCall && drafts.pausing));
   $("ready").classList.toggle("primary", state === "paused");
-  show("pause", ["ready", "wrap_up", "talking", "held", "preview"].includes(state) && !drafts.pausing);
+  show("pause", ["ready", "wrap_up", "talking", "muted", "held", "preview"].includes(state) && !drafts.pausing);
   setText($("pause-label"), inCall || state === "preview" ? t("action.pause_later") : t("action.pause"));
   show("redial", state === "no_phone");
   if ($("pause").hidden) closeReasons();
@@ -295,18 +307,22 @@ function draw() {
 
   show("dial", state === "preview" && !drafts.dialed);
   show("skip", state === "preview" && !drafts.dialed);
-  show("hold", state === "talking" || state === "held");
+  tools.draw(state);
+  show("hold", ["talking", "muted", "held"].includes(state));
   $("hold").setAttribute("aria-pressed", String(state === "held"));
   setText($("hold-label"), state === "held" ? t("action.resume") : t("action.hold"));
   show("hang-up", inCall);
-  const armed = performance.now() < hangUpArmed;
-  $("hang-up").classList.toggle("armed", armed);
-  setText($("hang-up-label"), armed ? t("action.hang_up_again") : t("action.hang_up"));
+  $("hang-up").classList.toggle("armed", isArmed("X"));
+  setText($("hang-up-label"), isArmed("X") ? t("action.hang_up_again") : t("action.hang_up"));
   setText($("call-line"), callLine(state));
 
   for (const button of $("results").children) {
     button.setAttribute("aria-pressed", String(button.dataset.code === drafts.chosen));
     button.disabled = !owes || sending || (!usable && !inCall);
+    const { key, code } = button.dataset;
+    const choice = model.pop.dispositions.find((each) => each.code === code);
+    button.classList.toggle("armed", isArmed(key));
+    setText(button.lastChild, isArmed(key) ? t("action.end_again", { key }) : label(choice));
   }
   setText($("result-hint"), resultHint(inCall, owes));
   $("dnc").checked = Boolean(drafts.dnc);
@@ -351,14 +367,15 @@ function drawNotesState() {
 
 // The clock counts the time in the state, or down to the end of wrap-up.
 function drawClock() {
-  const { since, until, state } = model.seat ?? {};
+  const { until, state } = model.seat ?? {};
+  const since = seat.held(model) ? model.call.at : model.seat?.since;
   const running = model.seat && state !== "offline";
   $("clock").hidden = !running;
   if (!running) return;
   const now = link.now();
   const down = state === "wrap_up" && until;
   setText($("clock-time"), clock(down ? Math.ceil(until - now) : now - since));
-  setText($("clock-word"), down ? t("agent.left") : t("agent.clock"));
+  setText($("clock-word"), down ? t("agent.left") : seat.held(model) ? t("agent.held") : t("agent.clock"));
   $("countdown").hidden = !down;
   document.body.classList.toggle("urgent", Boolean(down) && until - now < 10);
   if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, (until - now) / (until - since)))})`;
@@ -377,6 +394,12 @@ function say(text, wrong = false) {
   clearTimeout(messageTimer);
   messageTimer = setTimeout(() => ($("message").className = ""), MESSAGE_MS);
 }
+
+const show = (id, on) => {
+  $(id).hidden = !on;
+  $(id).disabled = !link.up;
+};
+const tools = callTools({ model, ask, setText, show });
 
 // --- keys and clicks ----------------------------------------------------------------------------------------------------
 
@@ -398,7 +421,7 @@ const clicks = {
   "pause": () => ($("reasons").hidden ? openReasons() : closeReasons()),
   "redial": redial,
   "hold": hold,
-  "hang-up": () => hangUp(false),
+  "hang-up": hangUp,
   "dial": () => dial(false),
   "skip": () => dial(true),
   "reasons-close": closeReasons,
@@ -438,13 +461,14 @@ drawKeys();
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
   const typing = event.target.matches("textarea, input:not([type=checkbox])");
+  const key = event.key.toUpperCase();
+  if (!typing && $("keys").checked && tools.key(key)) return event.preventDefault();
   if (event.key === "Escape") {
     closeReasons();
     if (typing) event.target.blur();
     return;
   }
   if (typing || !$("keys").checked) return;
-  const key = event.key.toUpperCase();
   const scope = $("reasons").hidden ? document : $("reasons");
   if (key === "N" && !$("work").hidden) {
     event.preventDefault();
@@ -456,8 +480,8 @@ addEventListener("keydown", (event) => {
   );
   if (!button) return;
   event.preventDefault();
-  if (button.id === "hang-up") hangUp(true);
-  else button.click();
+  const ends = button.id === "hang-up" || (button.hasAttribute("data-ends") && seat.inCall(model));
+  if (!ends || twice(key)) button.click();
 });
 
 setInterval(drawClock, 250);

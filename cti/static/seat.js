@@ -10,11 +10,13 @@ export function empty() {
 export const stateOf = (model) => model.seat?.state ?? "offline";
 export const inCall = (model) => IN_CALL.includes(stateOf(model));
 export const held = (model) => inCall(model) && model.call?.state === "held";
+export const muted = (model) => stateOf(model) === "talking" && !held(model) && Boolean(model.call?.muted);
 export const owesResult = (model) => Boolean(model.pop) && !model.disposed && !model.pop.preview;
 
 // What the page calls the state: the seat's own, refined by what its call does.
 export function shownState(model) {
   if (held(model)) return "held";
+  if (muted(model)) return "muted";
   const state = stateOf(model);
   return state === "offline" && !model.seat ? "offline" : state;
 }
@@ -52,7 +54,7 @@ function forgetIfDone(model) {
 }
 
 // Keys of the results: the campaign's own where it names one that is free, else the next free digit.
-const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C"]);
+const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O"]);
 
 export function keysFor(dispositions) {
   const keys = new Map();

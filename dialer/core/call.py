@@ -169,6 +169,8 @@ class Call:
     timer: int = 0  # the generation of its running timer; older ones are void
     caller_id: str = ""
     ended_by: str = "customer"  # or agent
+    state_at: float = 0.0  # since when it is as its seat is told: connected, or held
+    recording: str = ""  # on, paused, failed; empty: it is not recorded
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from campaigns.recycle import after_no_call, after_outcome
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
-from dialer.core.effects import Drop, Join, Originate, Send
+from dialer.core.effects import Drop, Join, Originate, Send, StartRecording
 from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
 from pacing.contract import CallEvent as PacedCall
@@ -136,6 +136,18 @@ class Calls:
             )
         )
 
+    def changed(self, call: Call) -> None:
+        """Tell its seat anew how the call stands: muted, recorded or not."""
+        if call.seat is not None and call.state in (CallState.CONNECTED, CallState.HELD):
+            self._tell(call, call.seat, call.state.value)
+
+    def recording_failed(self, call_id: str) -> None:
+        """The switch does not record this call."""
+        call = self.by_id.get(call_id)
+        if call is not None:
+            call.recording = "failed"
+            self.changed(call)
+
     def join(self, call: Call, leg: str) -> None:
         """Ask the switch to bridge the customer with a seat's leg."""
         self.core.effects.append(Join(call.switch, call.id, call.uid, leg))
@@ -231,6 +243,9 @@ class Calls:
             campaign.counts.connected += 1
             self._count_human(call)
             self._pace(call, CallStage.CONNECTED, now)
+            if campaign.config.record:
+                call.recording = "on"
+                self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
         call.last_seat = seat
@@ -365,8 +380,21 @@ class Calls:
         )
 
     def _status(self, call: Call, user_id: int, state: str, now: float, cause: str = "") -> None:
+        call.state_at = now
+        self._tell(call, user_id, state, cause)
+
+    def _tell(self, call: Call, user_id: int, state: str, cause: str = "") -> None:
+        seat = self.core.seats.by_user.get(user_id)
         self.core.tell(
-            CallStatus(user_id=user_id, call_id=call.id, state=state, at=self.core.wall_s(now), cause=cause)
+            CallStatus(
+                user_id=user_id,
+                call_id=call.id,
+                state=state,
+                at=self.core.wall_s(call.state_at),
+                cause=cause,
+                muted=seat is not None and seat.muted,
+                recording=call.recording,
+            )
         )
 
     def _timer(self, call: Call, due: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from campaigns.records import Dispositioned, NotesSaved
+from campaigns.records import Audited, Dispositioned, NotesSaved
 from campaigns.recycle import again
 from campaigns.rules.terms import refusal_lock_s
 from cti.messages import (
@@ -19,15 +19,19 @@ from cti.messages import (
     Hold,
     LogIn,
     LogOut,
+    Mute,
     PageBack,
     PageLost,
     Pause,
     Ready,
+    Record,
     RedialPhone,
     Reply,
     SaveNotes,
+    SendKeys,
 )
-from dialer.core.call import CallEvent, CallState
+from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.effects import PauseRecording, Press
 from dialer.core.seat import Seat, SeatEvent, SeatState
 
 if TYPE_CHECKING:
@@ -58,6 +62,9 @@ class Commands:
             SaveNotes: self._save_notes,
             HangUp: self._hang_up,
             Hold: self._hold,
+            Mute: self._mute,
+            SendKeys: self._send_keys,
+            Record: self._record,
             RedialPhone: self._redial,
             DialPreviewed: self._dial_previewed,
         }
@@ -134,9 +141,11 @@ class Commands:
             return refuse("unknown_disposition", command.code)
         if choice.machine and campaign is not None:
             campaign.ledger.machine(now)
+        if command.hang_up and command.call_id == seat.call:
+            self._hang_up(HangUp(user_id=seat.user_id, call_id=seat.call), seat, now)
         at = self.core.wall(now)
         callback = command.callback_at
-        retry_at = other_at = None
+        retry_at = other_at = at if choice.other_number and callback is None else None
         if callback is None and choice.retry_after_s is not None:
             retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
         lock_s = refusal_lock_s(campaign.config.rules) if choice.refusal and campaign is not None else 0.0
@@ -153,6 +162,7 @@ class Commands:
                 other_at=other_at,
                 most=choice.recycle.most if callback is None else None,
                 final=choice.final,
+                other_number=choice.other_number,
                 locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
             )
         )
@@ -187,6 +197,46 @@ class Commands:
         if call.state is not (CallState.CONNECTED if command.on else CallState.HELD):
             return refuse("wrong_state")
         self.core.calls.step(call, CallEvent.HOLD if command.on else CallEvent.RESUME, now)
+        return OK
+
+    def _joined(self, call_id: str, seat: Seat) -> Call | Reply:
+        """The call in which this seat and its customer hear each other, or why there is none."""
+        call = self.core.calls.by_id.get(call_id)
+        if call is None or call.seat != seat.user_id:
+            return refuse("not_your_call")
+        if call.state is not CallState.CONNECTED:
+            return refuse("wrong_state")
+        return call if self.core.is_up(call.switch) else refuse("switch_down", call.switch)
+
+    def _mute(self, command: Mute, seat: Seat, now: float) -> Reply:
+        call = self._joined(command.call_id, seat)
+        if isinstance(call, Reply):
+            return call
+        self.core.seats.mute(seat, command.on)
+        self.core.calls.changed(call)
+        return OK
+
+    def _send_keys(self, command: SendKeys, seat: Seat, now: float) -> Reply:
+        call = self._joined(command.call_id, seat)
+        if isinstance(call, Reply):
+            return call
+        self.core.effects.append(Press(call.switch, call.uid, command.keys))
+        return OK
+
+    def _record(self, command: Record, seat: Seat, now: float) -> Reply:
+        """Whether what is said is kept is on record, with who decided so."""
+        call = self._joined(command.call_id, seat)
+        if isinstance(call, Reply):
+            return call
+        wanted = "on" if command.on else "paused"
+        if call.recording not in ("on", "paused"):
+            return refuse("not_recorded")
+        if call.recording != wanted:
+            call.recording = wanted
+            self.core.effects.append(PauseRecording(call.switch, call.uid, command.on))
+            action = "recording_resumed" if command.on else "recording_paused"
+            self.core.write(Audited(at=self.core.wall(now), actor=seat.name, action=action, subject=call.id))
+            self.core.calls.changed(call)
         return OK
 
     def _redial(self, command: RedialPhone, seat: Seat, now: float) -> Reply:

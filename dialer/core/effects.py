@@ -44,6 +44,43 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Mute:
+    """Let nothing through that is said at a channel, or again all of it."""
+
+    switch: str
+    uid: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Send telephone keys to a channel's far end."""
+
+    switch: str
+    uid: str
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Record a customer's channel into a file of this name."""
+
+    switch: str
+    call_id: str
+    uid: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Write silence into a recording, or go on with it."""
+
+    switch: str
+    uid: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """A message for a seat's page."""
 
@@ -73,4 +110,17 @@ class Free:
     skipped: bool = False
 
 
-Effect = Originate | Join | Drop | Send | Tell | Write | Authorize | Free
+Effect = (
+    Originate
+    | Join
+    | Drop
+    | Send
+    | Mute
+    | Press
+    | StartRecording
+    | PauseRecording
+    | Tell
+    | Write
+    | Authorize
+    | Free
+)

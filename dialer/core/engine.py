@@ -301,7 +301,7 @@ class EngineCore:
             answered_at=self.wall_s(answered_at),
             fields=tuple(FieldLabel(field.name, dict(field.label)) for field in config.fields),
             dispositions=tuple(
-                DispositionChoice(code=d.code, label=dict(d.label), key=d.key) for d in config.dispositions
+                DispositionChoice(d.code, dict(d.label), d.key, d.other_number) for d in config.dispositions
             ),
             preview=preview,
         )

@@ -116,6 +116,8 @@ class Recovery:
             seats.step(seat, SeatEvent.REDIAL, at)  # the switch lost it, not its user
         elif channel.state == UP and not seat.leg_up:
             seats.leg_answered(seat, at)
+        elif seat.muted and seat.state is not SeatState.TALKING:
+            seats.mute(seat, False)  # its call ended while the link was away
 
     def _find(self, flight: InFlight, event: port.LinkUp) -> None:
         channel = event.snapshot.channels.get(port.CALL_PREFIX + flight.call_id)
@@ -140,6 +142,7 @@ class Recovery:
                 )
             call.connected_at, call.seat, call.last_seat = event.at, seat.user_id, seat.user_id
             call.state = CallState.CONNECTED
+            call.recording = "on" if self.core.campaigns[call.campaign].config.record else ""
             self.core.calls.adopt(call)
             self.core.seats.adopt(seat, leg, event.at)
             pop = self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at)

@@ -133,6 +133,7 @@ class Seat:
     reason: str = ""
     pause_later: bool = False
     pause_reason: str = ""
+    muted: bool = False  # the customer does not hear it
     absent: bool = False  # its page is gone: no customers until it is back
     paced: tuple[
         str, ...

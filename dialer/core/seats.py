@@ -9,7 +9,7 @@ from campaigns.records import SeatChanged
 from cti.messages import CallStatus, LogIn, SeatStatus
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.campaign import Campaign
-from dialer.core.effects import Drop, Originate
+from dialer.core.effects import Drop, Mute, Originate
 from dialer.core.seat import SEAT, Seat, SeatAction, SeatEvent, SeatState
 from dialer.switch.port import LEG_PREFIX, Origination
 from pacing.contract import SeatEvent as PacedSeat
@@ -87,6 +87,8 @@ class Seats:
         """This channel, which is up, is the seat's leg."""
         seat.leg, seat.leg_up = leg, True
         self.by_leg[leg] = seat
+        seat.muted = True  # for all that is known
+        self.mute(seat, False)
 
     def step(self, seat: Seat, event: SeatEvent, now: float, reason: str = "") -> bool:
         """Move a seat on. False, and an anomaly counted, where the table knows no way."""
@@ -98,6 +100,7 @@ class Seats:
         following, actions = found
         if event is SeatEvent.RELEASE:
             seat.last_call, seat.call = seat.call, ""
+            self.mute(seat, False)
         if event is SeatEvent.RELEASE and seat.mode == "ring":
             self._drop_leg(seat, now)
         if following is SeatState.READY and (seat.pause_later or seat.absent):
@@ -152,7 +155,7 @@ class Seats:
         """The seat's leg is lost, was hung up, or was never picked up."""
         self.by_leg.pop(seat.leg, None)
         seat.leg, was_up = "", seat.leg_up
-        seat.leg_up = False
+        seat.leg_up = seat.muted = False
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode != "ring":
             self.step(seat, SeatEvent.LEG_GONE, now, self._why_gone(seat, was_up))
@@ -160,6 +163,12 @@ class Seats:
             self.step(seat, SeatEvent.NO_REPLY, now, "phone_no_answer")
         elif seat.state is SeatState.TALKING and call is not None:
             self.core.calls.step(call, CallEvent.HANG, now)  # putting the phone down ends the call
+
+    def mute(self, seat: Seat, on: bool) -> None:
+        """Let the far end hear nothing of this seat, or hear it again. While the switch is away it stays as it is."""
+        if seat.muted is not on and self.core.is_up(seat.switch):
+            seat.muted = on
+            self.core.effects.append(Mute(seat.switch, seat.leg, on))
 
     def tell_status(self, seat: Seat) -> None:
         """Tell the page how its seat stands."""
@@ -240,7 +249,7 @@ class Seats:
         if seat.leg:
             self.core.effects.append(Drop(seat.switch, seat.leg))
             self.by_leg.pop(seat.leg, None)
-            seat.leg, seat.leg_up = "", False
+            seat.leg, seat.leg_up, seat.muted = "", False, False
 
     def _offer(self, seat: Seat, now: float) -> None:
         for name in seat.campaigns:

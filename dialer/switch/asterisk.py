@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -47,6 +48,8 @@ PING_EVERY_S = 2.0
 BOOT_LIMIT_S = 30.0  # for a switch that is starting to load all its modules
 SILENCE_S = 5.0  # a link that answers no ping for so long is half open
 OLDEST_VERSION = 18
+KEY_MS = "100"  # how long a key sounds; ITU-T Q.24 asks for 40 and as much between two
+BETWEEN_KEYS_S = 0.06
 SHUTTING_DOWN = "Asterisk is shutting down"
 
 # 31 events of a bridged call become 12. Replies and list items always pass.
@@ -102,6 +105,9 @@ class AsteriskSwitch:
         self._user, self._secret = user, secret
         self._link: AmiLink | None = None
         self._up = False
+        self._keys: WeakValueDictionary[str, asyncio.Lock] = (
+            WeakValueDictionary()
+        )  # whose turn it is to sound
         self._listener: Listener = lambda event: None
 
     @property
@@ -188,9 +194,41 @@ class AsteriskSwitch:
         await self.set_variable(uid, "ZD_SOUND", sound)
         await self.redirect(uid, "zhudong-play")
 
+    async def mute(self, uid: str, on: bool) -> None:
+        """Let nothing through that is said at this channel, in whatever bridge it will be, or again all of it."""
+        headers = (("Channel", uid), ("Direction", "in"), ("State", "on" if on else "off"))
+        await self._ready().ask("MuteAudio", headers)
+
+    async def press(self, uid: str, keys: str) -> None:
+        """Send telephone keys to a channel's far end; returns once the last one has sounded.
+
+        Asterisk does nothing else on a connection while a key sounds, so keys get one of their own.
+        """
+        self._ready()
+        turn = self._keys.setdefault(uid, asyncio.Lock())
+        async with turn:
+            try:
+                link = await open_link(self._host, self._port, lambda name, message, at: None)
+            except OSError as fault:
+                raise NotConnected(explain(fault, self._host, self._port)) from fault
+            try:
+                await link.ask(
+                    "Login", (("Username", self._user), ("Secret", self._secret), ("Events", "off"))
+                )
+                for key in keys:
+                    await link.ask("PlayDTMF", (("Channel", uid), ("Digit", key), ("Duration", KEY_MS)))
+                    await asyncio.sleep(BETWEEN_KEYS_S)
+            finally:
+                link.close()
+
     async def start_recording(self, uid: str, path: str) -> None:
         """Record both directions of a channel into a file on the switch."""
         await self._ready().ask("MixMonitor", (("Channel", uid), ("File", path)))
+
+    async def pause_recording(self, uid: str, on: bool) -> None:
+        """Have silence written into a channel's recording, or what is said."""
+        headers = (("Channel", uid), ("Direction", "both"), ("State", "1" if on else "0"))
+        await self._ready().ask("MixMonitorMute", headers)
 
     async def stop_recording(self, uid: str) -> None:
         """End the recording of a channel."""

@@ -226,7 +226,19 @@ class Switch(Protocol):
         """Take a channel out of what it is in and play it a sound; then it waits to be bridged, as after a hold."""
         ...
 
+    async def mute(self, uid: str, on: bool) -> None:
+        """Let nothing through that is said at this channel, in whatever bridge it will be, or again all of it."""
+        ...
+
+    async def press(self, uid: str, keys: str) -> None:
+        """Send telephone keys to a channel's far end; returns once the last one has sounded."""
+        ...
+
     async def start_recording(self, uid: str, path: str) -> None: ...
+
+    async def pause_recording(self, uid: str, on: bool) -> None:
+        """Have silence written into a channel's recording, or what is said."""
+        ...
 
     async def stop_recording(self, uid: str) -> None: ...
 

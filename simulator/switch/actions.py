@@ -223,10 +223,11 @@ class Actions:
         return None
 
     def play_dtmf(self, session: Session, action: Action) -> None:
-        if self._channel(session, action) is None:
+        if (channel := self._channel(session, action)) is None:
             return None
         if not action.get("digit"):
             return session.refuse(action, "No digit specified")
+        channel.record.sent_keys += action.get("digit")
         duration = action.get("duration")
         release = session.hold()
         reply = f"Response: Success\r\n{action.reply_id}Message: DTMF successfully queued\r\n\r\n"
@@ -273,6 +274,15 @@ class Actions:
             session.accept(action)
             tail = f"Direction: {action.get('direction')}\r\nState: {action.get('state')}\r\n"
             self._switch.exchange.feed.channel("MixMonitorMute", channel, tail)
+
+    def mute(self, session: Session, action: Action) -> None:
+        if (channel := self._channel(session, action)) is None:
+            return None
+        if (state := action.get("state").lower()) not in ("on", "off"):
+            return session.refuse(action, "Invalid state")
+        channel.record.muted = state == "on"
+        session.accept(action)
+        return None
 
     def stop_recording(self, session: Session, action: Action) -> None:
         if (channel := self._channel(session, action)) is not None:
@@ -357,6 +367,7 @@ ACTIONS: Final[Mapping[str, tuple[frozenset[str], Do]]] = {
     "logoff": (frozenset(), Actions.log_off),
     "mixmonitor": (frozenset({"system", "call"}), Actions.record),
     "mixmonitormute": (frozenset({"system", "call"}), Actions.mute_recording),
+    "muteaudio": (frozenset({"system"}), Actions.mute),
     "originate": (frozenset({"originate"}), Actions.originate),
     "ping": (frozenset(), Actions.ping),
     "playdtmf": (frozenset({"call"}), Actions.play_dtmf),

@@ -38,6 +38,8 @@ class CallRecord(msgspec.Struct):
     harbour_done: bool = False
     amd: str = ""
     digits: str = ""
+    sent_keys: str = ""  # to its far end, by PlayDTMF
+    muted: bool = False
     ended: float | None = None
     cause: int | None = None
     tech_cause: int | None = None

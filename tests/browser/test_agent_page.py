@@ -12,11 +12,13 @@ from cti.messages import (
     Hold,
     LogIn,
     LogOut,
+    Mute,
     PageLost,
     Pause,
     Ready,
     Reply,
     SaveNotes,
+    SendKeys,
 )
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, ready, state, talking
@@ -95,6 +97,56 @@ async def test_hanging_up_by_key_needs_the_key_twice_and_by_mouse_one_click(
     await page.click("#hang-up")
     await state(page, "wrap_up")
     assert len(door.engine.of(HangUp)) == 2
+
+
+async def test_in_the_call_keys_mute_send_tones_and_have_the_recording_silent(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    await page.keyboard.press("m")
+    await state(page, "muted")
+    await expect(page.locator("#state-next")).to_contain_text("does not hear you")
+    await page.keyboard.press("m")
+    await state(page, "talking")
+    await expect(page.locator("#record")).to_be_hidden()
+    door.engine.tell_call(AGENT.user_id, "connected", recording="on")
+    await expect(page.locator("#recording")).to_have_text("Recorded")
+    await page.keyboard.press("o")
+    await expect(page.locator("#recording")).to_have_text("Recording paused")
+    await page.keyboard.press("k")
+    for key in "4#":
+        await page.keyboard.press(key)
+    await page.click("[data-press='7']")
+    await expect(page.locator("#pad-sent")).to_have_text("4#7")
+    assert "".join(command.keys for command in door.engine.of(SendKeys)) == "4#7"  # type: ignore[attr-defined]
+    assert not await page.locator("#results [aria-pressed=true]").count()  # a digit was no result
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#pad")).to_be_hidden()
+    assert door.engine.of(Mute) == [Mute(user_id=7, call_id=call, on=on) for on in (True, False)]
+
+
+async def test_on_hold_the_clock_counts_the_hold(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+    await expect(page.locator("#clock-time")).to_have_text("0:02")
+    await page.keyboard.press("h")
+    await state(page, "held")
+    await expect(page.locator("#clock-time")).to_have_text("0:00")
+    await expect(page.locator("#clock-word")).to_have_text("on hold")
+
+
+async def test_the_wrong_person_is_one_key_pressed_twice(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    await page.keyboard.press("4")
+    await expect(page.locator("#results .armed")).to_have_text("4Press 4 again: it ends the call")
+    assert not door.engine.of(Dispose)
+    await page.keyboard.press("4")
+    await state(page, "ready")
+    assert door.engine.of(Dispose) == [
+        Dispose(user_id=7, call_id=call, code="wrong_person", and_ready=True, hang_up=True)
+    ]
 
 
 async def test_pausing_asks_why(context: BrowserContext, door: Door) -> None:

@@ -75,6 +75,16 @@ class House:
         result = import_list(self.db, Request(str(list_file), "list", applied.campaign_id), self.began)
         assert (result.accepted, result.rejected) == (len(tails), 0)
 
+    def further_number(self, n: int, tail: str) -> None:
+        """The n-th customer has another number."""
+        insert = (
+            "INSERT INTO number (lead_id, campaign_id, e164, ordinal) SELECT lead_id, campaign_id, :e164, 2 "
+            "FROM number WHERE e164 LIKE :first"
+        )
+        values = {"e164": number(n + 1, tail), "first": f"+8613800{n:04d}__"}
+        with self.db.begin() as connection:
+            connection.execute(text(insert), values)
+
     def supervisor_changes(self, old: str, new: str) -> None:
         """A changed campaign file is applied while the daemon runs."""
         assert self.applied.count(old) == 1, self.applied
@@ -154,6 +164,15 @@ class House:
     def scalar(self, query: str) -> Any:
         with self.db.connect() as connection:
             return connection.execute(text(query)).scalar_one()
+
+    async def until_so(self, what: str, query: str, limit_s: float = START_LIMIT_S) -> None:
+        """Wait until the database says so."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while not self.scalar(query):
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"waited {limit_s} s for: {what}") from None
 
     async def metrics(self) -> dict[str, float]:
         """What Prometheus would read."""

@@ -148,6 +148,34 @@ async def test_a_customer_is_put_on_hold_and_taken_back(house: House) -> None:
     await house.books_are_square()
 
 
+async def test_a_call_is_recorded_muted_and_ended_as_the_wrong_person(house: House) -> None:
+    """The second number of the same customer is called next, and the first one no more."""
+    house.campaign(["08"], "record = true")
+    house.further_number(1, "13")
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    pop = await lina.connected()
+    assert lina.call is not None and lina.call["recording"] == "on"
+    await lina.do("record", call_id=pop["call_id"], on=False)
+    await lina.until("paused", lambda: lina.call is not None and lina.call["recording"] == "paused")
+    await lina.do("mute", call_id=pop["call_id"], on=True)
+    await lina.until("muted", lambda: lina.call is not None and lina.call["muted"])
+    await lina.do("send_keys", call_id=pop["call_id"], keys="12#")
+    await lina.do("dispose", call_id=pop["call_id"], code="wrong_person", hang_up=True)
+    following = await lina.connected()
+    assert following["number"] == number(2, "13") != pop["number"]
+    assert lina.call is not None and not lina.call["muted"]
+    if house.switch.recordings is not None:
+        assert (house.switch.recordings / f"{pop['call_id']}.wav").exists()
+    await lina.do("dispose", call_id=following["call_id"], code="wrong_person", hang_up=True)
+    await house.recorded(2)
+    await lina.until("ready, with nobody left to call", lambda: lina.state == "ready")
+    paused = "SELECT string_agg(action || ' ' || actor, ', ') FROM audit WHERE action LIKE 'recording%'"
+    assert house.scalar(paused) == "recording_paused Lina"
+    await house.until_so("the lead is done", "SELECT count(*) = 0 FROM lead WHERE open")
+    await house.books_are_square()
+
+
 async def test_a_phone_that_is_rung_for_each_call(house: House) -> None:
     house.campaign(["08"])
     await house.start()

@@ -186,6 +186,34 @@ async def test_a_customer_on_hold_hears_music_and_is_taken_back(desk: Desk) -> N
     await desk.in_one_bridge(customer, leg)
 
 
+async def test_a_seat_is_muted_and_heard_again(desk: Desk, switch: SwitchUnderTest) -> None:
+    """Who is recorded alone is the seat's leg: what comes from its phone."""
+    customer, leg = await desk.joined("seat001")
+    await desk.port.mute(leg, True)
+    await desk.port.mute(leg, False)
+    await desk.port.mute(leg, False)  # once more does no harm
+    following = await desk.customer(STAYS)
+    await desk.port.bridge(following, leg)  # a muted leg goes on in another bridge
+    await desk.in_one_bridge(following, leg)
+    with pytest.raises(ActionRefused):
+        await desk.port.mute(f"{LEG_PREFIX}{'0' * 32}", True)
+    assert customer in (await desk.port.snapshot()).channels
+
+
+async def test_keys_are_sent_in_order_and_keep_no_command_waiting(desk: Desk) -> None:
+    customer, leg = await desk.joined("seat001")
+    began = monotonic()
+    pressing = asyncio.gather(desk.port.press(customer, "12345#"), desk.port.press(customer, "*"))
+    await asyncio.sleep(0)
+    await desk.port.redirect(customer, "zhudong-hold")
+    await desk.told(Unbridged, leg)
+    assert monotonic() - began < 0.5
+    await pressing
+    assert monotonic() - began > 1.0  # seven keys, one after the other
+    with pytest.raises(ActionRefused):
+        await desk.port.press(f"{CALL_PREFIX}{'0' * 32}", "1")
+
+
 async def test_a_sound_is_played_to_a_customer_who_then_waits_for_the_seat(desk: Desk) -> None:
     customer, leg = await desk.joined("seat001")
     await desk.port.play(customer, "auth-thankyou")
@@ -214,6 +242,9 @@ async def test_a_call_is_recorded_from_start_to_stop(desk: Desk, switch: SwitchU
     recording = None if switch.recordings is None else switch.recordings / f"{customer}.wav"
     if recording is not None:
         await until_so("it fills", lambda: recording.exists() and recording.stat().st_size > 8_000)
+    await desk.port.pause_recording(customer, True)
+    await desk.overhears("MixMonitorMute", "Uniqueid", customer)
+    await desk.port.pause_recording(customer, False)
     await desk.port.stop_recording(customer)
     await desk.overhears("MixMonitorStop", "Uniqueid", customer)
     with pytest.raises(ActionRefused):

@@ -13,11 +13,14 @@ from cti.messages import (
     Hold,
     LogIn,
     LogOut,
+    Mute,
     PageBack,
     PageLost,
     Pause,
     Ready,
+    Record,
     RedialPhone,
+    SendKeys,
 )
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
@@ -26,6 +29,9 @@ from tests.core.world import CAMPAIGN, SWITCH, UP, World, config, lead
 
 USERS = st.integers(1, 3)
 PICK = st.integers(0, 1_000)
+DOES = (
+    "dispose", "wrong_person", "hang_up", "hold", "resume", "mute", "unmute", "keys", "pause_recording", "dial", "skip",
+)  # fmt: skip
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -33,7 +39,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(amd=st.booleans(), mode=st.sampled_from(["progressive", "ratio", "preview"]))
     def begin(self, amd: bool, mode: str) -> None:
-        self.world = World(config(amd=amd, mode=mode, wrap_up_s=5.0))
+        self.world = World(config(amd=amd, mode=mode, wrap_up_s=5.0, record=True))
         self.old: list[str] = []
         self.seat_ready(1, "nailed")
         self.seat_ready(2, "ring")
@@ -68,7 +74,7 @@ class AnyOrder(RuleBasedStateMachine):
     def seat_does(self, user: int, kind: type) -> None:
         self.world.command(kind(user_id=user))
 
-    @rule(user=USERS, what=st.sampled_from(["dispose", "hang_up", "hold", "resume", "dial", "skip"]))
+    @rule(user=USERS, what=st.sampled_from(DOES))
     def seat_acts_on_call(self, user: int, what: str) -> None:
         seat = self.world.core.seats.by_user.get(user)
         if seat is None:
@@ -76,6 +82,11 @@ class AnyOrder(RuleBasedStateMachine):
         call = seat.call or seat.last_call
         command = {
             "dispose": Dispose(user_id=user, call_id=call, code="sold"),
+            "wrong_person": Dispose(user_id=user, call_id=call, code="wrong_person", hang_up=True),
+            "mute": Mute(user_id=user, call_id=call, on=True),
+            "unmute": Mute(user_id=user, call_id=call, on=False),
+            "keys": SendKeys(user_id=user, call_id=call, keys="1#"),
+            "pause_recording": Record(user_id=user, call_id=call, on=False),
             "hang_up": HangUp(user_id=user, call_id=call),
             "hold": Hold(user_id=user, call_id=call, on=True),
             "resume": Hold(user_id=user, call_id=call, on=False),

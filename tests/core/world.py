@@ -11,7 +11,21 @@ from campaigns.values import Lead
 from cti.messages import Command, LogIn, Ready, Reply, ScreenPop, SeatMessage
 from dialer.core.call import CallState
 from dialer.core.calls import IN_AIR
-from dialer.core.effects import Authorize, Drop, Effect, Free, Join, Originate, Send, Tell, Write
+from dialer.core.effects import (
+    Authorize,
+    Drop,
+    Effect,
+    Free,
+    Join,
+    Mute,
+    Originate,
+    PauseRecording,
+    Press,
+    Send,
+    StartRecording,
+    Tell,
+    Write,
+)
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
 from dialer.core.seat import SeatState
@@ -55,6 +69,7 @@ class Channel:
     uid: str
     state: int = 0
     bridge: str = ""
+    muted: bool = False
 
 
 @dataclass
@@ -100,6 +115,11 @@ class World:
                     self.dropped.append(effect.uid)
                 case Send():
                     self.sent.append(effect)
+                case Mute():
+                    if effect.uid in self.channels:
+                        self.channels[effect.uid].muted = effect.on
+                case Press() | StartRecording() | PauseRecording():
+                    pass
                 case Tell():
                     self.told.append(effect.message)
                 case Write():
@@ -227,6 +247,8 @@ class World:
                 assert not seat.call, seat
             if seat.state is SeatState.WRAP_UP:
                 assert seat.timer, "wrap-up without an end"
+            if seat.state is not SeatState.TALKING and core.is_up(SWITCH) and seat.leg in self.channels:
+                assert not self.channels[seat.leg].muted, "the next customer would hear nothing"
         for campaign in core.campaigns.values():
             ready = {s.user_id for s in seats.values() if s.state is SeatState.READY}
             assert set(campaign.idle) == ready

@@ -18,22 +18,25 @@ from cti.messages import (
     Hold,
     LogIn,
     LogOut,
+    Mute,
     PageBack,
     PageLost,
     Pause,
     Ready,
+    Record,
     RedialPhone,
     Reply,
     SaveNotes,
     ScreenPop,
     SeatStatus,
+    SendKeys,
 )
 
 DISPOSITIONS = (
     DispositionChoice("sold", {"en": "Sold", "zh": "成交"}, "1"),
     DispositionChoice("interested", {"en": "Interested, call back", "zh": "有意向，需回访"}, "2"),
     DispositionChoice("not_interested", {"en": "Not interested", "zh": "无意向"}, "3"),
-    DispositionChoice("wrong_person", {"en": "Wrong person", "zh": "非本人"}, "4"),
+    DispositionChoice("wrong_person", {"en": "Wrong person", "zh": "非本人"}, "4", other_number=True),
     DispositionChoice("voicemail", {"en": "Answering machine", "zh": "语音信箱"}, "5"),
 )
 
@@ -119,11 +122,17 @@ class ScriptedEngine:
                     self.seat(user, "ready")
             case Hold():
                 self.tell_call(user, "held" if command.on else "connected")
+            case Mute():
+                self.tell_call(user, "connected", muted=command.on)
+            case Record():
+                self.tell_call(user, "connected", recording="on" if command.on else "paused")
             case HangUp():
                 self.end(user, "agent")
             case Dispose() if command.and_ready:
+                if command.hang_up:
+                    self.end(user, "agent")
                 self.release(user)
-            case Dispose() | SaveNotes():
+            case Dispose() | SaveNotes() | SendKeys():
                 pass
             case RedialPhone():
                 self.seat(user, "phone")
@@ -150,10 +159,15 @@ class ScriptedEngine:
             )
         )
 
-    def tell_call(self, user: int, state: str, cause: str = "") -> None:
-        self.bus.to_seat(
-            CallStatus(user_id=user, call_id=self.call[user], state=state, at=time.time(), cause=cause)
-        )
+    def tell_call(self, user: int, state: str, cause: str = "", **more: object) -> None:
+        fields = {
+            "user_id": user,
+            "call_id": self.call[user],
+            "state": state,
+            "at": time.time(),
+            "cause": cause,
+        }
+        self.bus.to_seat(CallStatus(**(fields | more)))  # type: ignore[arg-type]
 
     def pop(self, user: int, customer: str = "王小明", number: str = "+8613812345678", **more: object) -> str:
         """A customer answers and is matched with the seat."""

@@ -11,11 +11,11 @@ HOW = "python -m tests.rig.provision (as root on Debian or Ubuntu)"
 
 # What the dialplan, the engine and the rig need; the switch of a user needs them too.
 MODULES = (
-    "app_amd", "app_chanspy", "app_confbridge", "app_mixmonitor", "app_playback", "app_read",
-    "app_userevent",
+    "app_amd", "app_bridgeaddchan", "app_chanspy", "app_confbridge", "app_mixmonitor", "app_playback", "app_read",
+    "app_senddtmf", "app_userevent",
     "bridge_builtin_features", "bridge_native_rtp", "bridge_simple", "bridge_softmix", "chan_pjsip", "codec_ulaw",
-    "format_pcm", "func_channel", "func_logic", "pbx_config", "res_agi", "res_musiconhold", "res_pjsip",
-    "res_pjsip_session", "res_rtp_asterisk", "res_timing_timerfd",
+    "format_pcm", "func_channel", "func_logic", "pbx_config", "res_agi", "res_musiconhold", "res_mutestream",
+    "res_pjsip", "res_pjsip_session", "res_rtp_asterisk", "res_timing_timerfd",
 )  # fmt: skip
 
 
