@@ -97,7 +97,9 @@ def create_app(
             WebSocketRoute("/ws/status", pages.status_socket),
             Mount("/static", _Static(directory=STATIC)),
         ],
-        middleware=[Middleware(Guard, allowed_origins=settings.allowed_origins)],
+        middleware=[
+            Middleware(Guard, allowed_origins=settings.allowed_origins, softphones=settings.softphones)
+        ],
         exception_handlers={404: pages.not_found, 405: pages.not_found, Refusal: _refused},
         lifespan=lifespan,
     )

@@ -143,7 +143,7 @@ class Gateway:
             self._channels[user.user_id].accepted(command)
         else:
             self.counters["refused_requests"] += 1
-        return wire.ReplyFrame(request.id, reply.ok, reply.code, reply.detail)
+        return wire.ReplyFrame(request.id, reply.ok, reply.code, reply.detail, reply.phone)
 
     async def _command(self, command: Command) -> Reply:
         try:

@@ -16,20 +16,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+PERMISSIONS = "camera=(), geolocation=(), microphone={voice}, payment=(), speaker-selection={voice}, usb=()"
 
 HEADERS = {
-    "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # Not `no-referrer`: with it a browser sends `Origin: null` even to ourselves (Fetch, "append a request Origin").
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+
+
+def headers_of(softphones: tuple[str, ...] = ()) -> dict[str, str]:
+    """The security headers; the voice, and sockets to other hosts, are for phones in the page alone."""
+    hosts = sorted({f"wss://{urlsplit(url).netloc}" for url in softphones})
+    return HEADERS | {
+        "Content-Security-Policy": CSP.format(connect=" ".join(["'self'", *hosts])),
+        "Permissions-Policy": PERMISSIONS.format(voice="(self)" if softphones else "()"),
+    }
 
 
 def from_here(headers: Headers, allowed_origins: frozenset[str]) -> bool:
@@ -46,8 +54,11 @@ def from_here(headers: Headers, allowed_origins: frozenset[str]) -> bool:
 class Guard:
     """ASGI middleware. `refused` counts what was turned away."""
 
-    def __init__(self, app: ASGIApp, allowed_origins: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, allowed_origins: tuple[str, ...] = (), softphones: tuple[str, ...] = ()
+    ) -> None:
         self._app = app
+        self._headers = headers_of(softphones)
         self._allowed = frozenset(allowed_origins)
         self.refused = 0
 
@@ -71,7 +82,7 @@ class Guard:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -118,7 +118,24 @@ class Record(Message, frozen=True, tag="record"):
 
 
 class RedialPhone(Message, frozen=True, tag="redial_phone"):
-    """Ring the seat's phone again after its leg was lost."""
+    """Ring the seat's phone again after its leg was lost.
+
+    With `resume` the seat goes back to its work once the phone is up: nobody has left it, only the line was lost.
+    """
+
+    user_id: int
+    resume: bool = False
+
+
+class OpenPhone(Message, frozen=True, tag="open_phone"):
+    """A new password for the phone in the user's page, whose endpoint is made from `phone`; older ones end with it."""
+
+    user_id: int
+    phone: str
+
+
+class PhoneLost(Message, frozen=True, tag="phone_lost"):
+    """The phone in the page has lost its leg, whatever the switch still thinks of it."""
 
     user_id: int
 
@@ -144,9 +161,20 @@ SeatCommand = (
     | SendKeys
     | Record
     | RedialPhone
+    | OpenPhone
+    | PhoneLost
     | DialPreviewed
 )
 Command = SeatCommand | PageLost | PageBack
+
+
+class PhoneAccess(msgspec.Struct, frozen=True):
+    """How the phone in the page registers: with which switch, at which wss address, as which endpoint."""
+
+    switch: str
+    url: str
+    endpoint: str
+    password: str
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -155,6 +183,7 @@ class Reply(msgspec.Struct, frozen=True):
     ok: bool
     code: str = "ok"
     detail: str = ""
+    phone: PhoneAccess | None = None  # to `OpenPhone`
 
 
 # --- events to one seat -------------------------------------------------------------------------------------

@@ -139,9 +139,12 @@ class Pages:
         user = await self.user(request)
         if user is None:
             return RedirectResponse("/login", 303)
-        phone = request.cookies.get(PHONE_COOKIE, "")
-        phone = phone if wire.PHONE.fullmatch(phone) else user.phone
-        return self._page(request, "agent.html", user=user, phone=phone)
+        typed = request.cookies.get(PHONE_COOKIE, "")
+        typed = typed if wire.PHONE.fullmatch(typed) else ""
+        softphone = bool(self._settings.softphones and user.phone)
+        return self._page(
+            request, "agent.html", user=user, phone=typed or user.phone, typed=typed, softphone=softphone
+        )
 
     async def status(self, request: Request) -> Response:
         """GET /status"""

@@ -33,3 +33,4 @@ class WebSettings:
     allowed_origins: tuple[str, ...] = ()  # further origins, e.g. behind a proxy that rewrites Host
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
     default_language: str = "zh"
+    softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import msgspec
 
 from cti.identity import UserIdentity
-from cti.messages import CallStatus, Dispose, LogIn, Pause, SaveNotes, ScreenPop, SeatCommand, SeatStatus
+from cti.messages import (
+    CallStatus,
+    Dispose,
+    LogIn,
+    Pause,
+    PhoneAccess,
+    SaveNotes,
+    ScreenPop,
+    SeatCommand,
+    SeatStatus,
+)
 
 # Close codes of ours (RFC 6455, 7.4.2: 4000-4999 are private use).
 TAKEN_OVER = 4001  # the seat was opened elsewhere
@@ -79,6 +89,7 @@ class ReplyFrame(Frame, frozen=True, tag="reply"):
     ok: bool
     code: str
     detail: str
+    phone: PhoneAccess | None = None
 
 
 class Pong(Frame, frozen=True, tag="pong"):
@@ -139,6 +150,8 @@ def read_command(raw: msgspec.Raw, user: UserIdentity) -> SeatCommand:
         if fields.get("type") == "log_in":
             fields |= {"name": user.name, "campaigns": user.campaigns}
             fields["phone"] = fields.get("phone") or user.phone
+        elif fields.get("type") == "open_phone":
+            fields["phone"] = user.phone
         command = msgspec.convert(fields, SeatCommand)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
         raise BadFrame(str(fault)) from fault

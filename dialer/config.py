@@ -14,7 +14,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
+from cti.wire import PHONE
 
+WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a word there
+    r"wss://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
+)
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
@@ -85,7 +89,11 @@ class HistorySection(_Section, frozen=True):
 
 
 class SwitchSection(_Section, frozen=True):
-    """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them."""
+    """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them.
+
+    `softphone` is the wss address at which the phone in the agent's page registers, empty for none; its endpoint is
+    `softphone_endpoint`, with the user's own phone as `{phone}`.
+    """
 
     name: str
     host: str
@@ -96,6 +104,8 @@ class SwitchSection(_Section, frozen=True):
     calls_per_s: float = 10.0
     trunk: str = "PJSIP/{number}@carrier"
     phone: str = "PJSIP/{endpoint}"
+    softphone: str = ""
+    softphone_endpoint: str = "{phone}-web"
 
 
 class Config(_Section, frozen=True):
@@ -189,6 +199,12 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
             yield f"{key}.trunk", f"{fault}, as in PJSIP/{{number}}@carrier"
         if fault := fault_of_dial(switch.phone, "endpoint"):
             yield f"{key}.phone", f"{fault}, as in PJSIP/{{endpoint}}"
+        if switch.softphone and not WSS_ADDRESS.fullmatch(switch.softphone):
+            yield f"{key}.softphone", "must be a wss address, as in wss://pbx.example:8089/ws"
+        if fault := fault_of_dial(switch.softphone_endpoint, "phone"):
+            yield f"{key}.softphone_endpoint", f"{fault}, as in {{phone}}-web"
+        elif not PHONE.fullmatch(switch.softphone_endpoint.format(phone="a")):
+            yield f"{key}.softphone_endpoint", "must have letters, digits, _ . - and {phone} only"
         for field in ("host", "user", "secret", "trunk", "phone"):
             value = getattr(switch, field)
             if not value:

@@ -143,6 +143,7 @@ class Daemon:
             if lines is not None:
                 lines.max_lines, lines.calls_per_s = section.max_lines, section.calls_per_s
                 lines.trunk, lines.phone = section.trunk, section.phone
+                lines.softphone_endpoint = section.softphone_endpoint
         self._drain_limit_s = config.engine.drain_limit_s
         fixed = [
             name
@@ -388,15 +389,24 @@ def _unavailable_told_apart(apply: Callable[[Batch], None]) -> Callable[[Batch],
 
 
 def _lines(section: SwitchSection) -> SwitchLines:
-    return SwitchLines(section.name, section.max_lines, section.calls_per_s, section.trunk, section.phone)
+    return SwitchLines(
+        section.name,
+        section.max_lines,
+        section.calls_per_s,
+        section.trunk,
+        section.phone,
+        section.softphone,
+        section.softphone_endpoint,
+    )
 
 
 def _switch(section: SwitchSection) -> AsteriskSwitch:
     return AsteriskSwitch(section.name, section.host, section.port, section.user, section.secret)
 
 
-def _link(section: SwitchSection) -> tuple[str, str, int, str, str]:
-    return section.name, section.host, section.port, section.user, section.secret
+def _link(section: SwitchSection) -> tuple[object, ...]:
+    """What of a switch holds until the next start; the pages' headers name the address of its softphones."""
+    return section.name, section.host, section.port, section.user, section.secret, section.softphone
 
 
 def _web_settings(config: Config) -> WebSettings:
@@ -406,4 +416,5 @@ def _web_settings(config: Config) -> WebSettings:
         allowed_origins=web.allowed_origins,
         trusted_proxies=web.trusted_proxies,
         default_language=web.default_language,
+        softphones=tuple(section.softphone for section in config.switch if section.softphone),
     )

@@ -24,10 +24,11 @@ from campaigns.records import AttemptEnded
 from campaigns.recycle import after_no_call
 from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
-from cti.messages import Command, Dispose, FlaggedCallerId, Reply, SaveNotes, ScreenPop
+from cti.messages import Command, Dispose, FlaggedCallerId, PhoneAccess, Reply, SaveNotes, ScreenPop
 from dialer.core.call import CallEvent
 from dialer.core.effects import (
     Authorize,
+    Bar,
     Drop,
     Free,
     Join,
@@ -96,6 +97,7 @@ class Engine:
             Press: lambda e: self._spawn(self._press(e)),
             StartRecording: lambda e: self._spawn(self._start_recording(e)),
             PauseRecording: lambda e: self._spawn(self._pause_recording(e)),
+            Bar: lambda e: self._spawn(self._bar(e)),
             Tell: self._tell,
             Write: self._write,
             Authorize: self._ask,
@@ -116,7 +118,7 @@ class Engine:
         self.flush()
 
     async def answer(self, command: Command) -> Reply:
-        """Carry out a seat's command; what it saves is durable before the reply."""
+        """Carry out a seat's command; what it saves is durable, and what it opens is open, before the reply."""
         reply = Reply(ok=False, code="failed")
         with self._faults_counted(type(command).__name__):
             reply = self.core.command(command, monotonic())
@@ -127,6 +129,8 @@ class Engine:
                     await self.journal.durable(self._last_serial)
             except TimeoutError:
                 return Reply(ok=False, code="not_saved")
+        if reply.ok and reply.phone is not None:
+            return await self._admit(reply, reply.phone)
         return reply
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
@@ -292,6 +296,22 @@ class Engine:
             await self.switches[effect.switch].pause_recording(effect.uid, not effect.on)
         except port.SwitchError as fault:
             log.warning("a recording was not paused or resumed", uid=effect.uid, reason=str(fault))
+
+    async def _admit(self, reply: Reply, phone: PhoneAccess) -> Reply:
+        try:
+            await self.switches[phone.switch].admit(phone.endpoint, phone.password)
+        except port.SwitchError as fault:
+            log.warning("a page's phone was not let in", endpoint=phone.endpoint, reason=str(fault))
+            return Reply(ok=False, code="no_softphone", detail=phone.switch)
+        return reply
+
+    async def _bar(self, effect: Bar) -> None:
+        try:
+            await self.switches[effect.switch].bar(effect.endpoint)
+        except port.ActionRefused:
+            pass  # a phone of another kind, or one that was never opened
+        except port.SwitchError as fault:
+            log.info("a page's phone keeps its password", endpoint=effect.endpoint, reason=str(fault))
 
     def _tell(self, effect: Tell) -> None:
         self.bus.to_seat(effect.message)

@@ -2,6 +2,7 @@
 
 import { callTools } from "./call.js";
 import { Link } from "./link.js";
+import { Phone } from "./phone.js";
 import * as seat from "./seat.js";
 import { clock, has, language, number, t, time } from "./text.js";
 
@@ -37,6 +38,8 @@ function keepDraft() {
   if (model.pop) sessionStorage.setItem(draftKey(model.pop.call_id), JSON.stringify(drafts));
 }
 
+const phone = new Phone({ request: (command) => link.request(command), model, changed: () => draw(), say });
+
 // --- the link ---------------------------------------------------------------------------------------------------------
 
 const link = new Link("/ws", {
@@ -51,6 +54,7 @@ const link = new Link("/ws", {
   },
   end(why) {
     if (why === "no_session") return location.assign("/login");
+    phone.stop();
     banner(t(`banner.${why}`), why === "taken_over" ? t("banner.use_here") : "");
     draw();
   },
@@ -62,7 +66,7 @@ const link = new Link("/ws", {
       lastEpoch = frame.epoch;
       changed();
       // A fresh page takes its seat by itself, and so does one whose daemon was restarted under it.
-      if ((firstState || restarted) && seat.stateOf(model) === "offline" && document.body.dataset.phone) setTimeout(takeSeat);
+      if ((firstState || restarted) && seat.stateOf(model) === "offline" && phone.chosen) setTimeout(takeSeat);
       firstState = false;
     } else if (frame.type === "event") {
       const before = model.pop;
@@ -91,10 +95,10 @@ async function takeSeat() {
   if (taking) return;
   taking = true;
   draw();
-  const phone = $("seat-phone").value.trim() || document.body.dataset.phone;
-  if (await ask({ type: "log_in", phone })) {
-    document.body.dataset.phone = phone;
-    $("phone-name").textContent = phone;
+  const name = await phone.take($("seat-phone").value.trim());
+  if (name && (await ask({ type: "log_in", phone: name }))) {
+    if (!phone.used) document.body.dataset.phone = name;
+    $("phone-name").textContent = phone.used ? t("phone.browser") : name;
   }
   taking = false;
   draw();
@@ -117,7 +121,7 @@ async function pause(reason) {
   }
 }
 
-const redial = () => ask({ type: "redial_phone" });
+const redial = () => (phone.used ? phone.retry() : ask({ type: "redial_phone" }));
 const hold = () => ask({ type: "hold", call_id: model.pop.call_id, on: !seat.held(model) });
 
 const isArmed = (key) => armed.key === key && performance.now() < armed.until;
@@ -236,6 +240,7 @@ function changed() {
   }
   draw();
   settle();
+  phone.heal();
 }
 
 function drawCustomer() {
@@ -294,11 +299,12 @@ function draw() {
   setText($("pause-label"), inCall || state === "preview" ? t("action.pause_later") : t("action.pause"));
   show("redial", state === "no_phone");
   if ($("pause").hidden) closeReasons();
+  phone.draw();
 
   const customer = Boolean(model.pop);
   $("customer").hidden = $("work").hidden = !customer;
   $("nobody").hidden = customer;
-  $("seat-form").hidden = state !== "offline" || taking;
+  $("seat-form").hidden = (state !== "offline" && !phone.choosing) || taking;
   $("take-seat").disabled = !usable;
   setText($("nobody-text"), has(`nobody.${state}`) ? t(`nobody.${state}`) : "");
   setText($("last-call"), lastCall ? t("agent.last_call", { name: lastCall.name, result: lastCall.result, time: time(lastCall.at) }) : "");
@@ -339,6 +345,8 @@ function stateName(state) {
 
 function whatNext(state, owes) {
   if (!link.up && state !== "starting") return t("next.lost");
+  const ofPhone = phone.next(state);
+  if (ofPhone) return ofPhone;
   if (taking) return t("next.taking");
   const reason = model.seat?.reason;
   if (state === "paused" && owes) return t("next.paused_owes");
@@ -370,7 +378,7 @@ function drawClock() {
   const { until, state } = model.seat ?? {};
   const since = seat.held(model) ? model.call.at : model.seat?.since;
   const running = model.seat && state !== "offline";
-  $("clock").hidden = !running;
+  $("clock").hidden = $("countdown").hidden = !running;
   if (!running) return;
   const now = link.now();
   const down = state === "wrap_up" && until;
@@ -427,6 +435,7 @@ const clicks = {
   "reasons-close": closeReasons,
   "banner-button": () => {
     hide($("banner"));
+    phone.over = false;
     link.restart();
   },
 };
@@ -460,11 +469,12 @@ drawKeys();
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
-  const typing = event.target.matches("textarea, input:not([type=checkbox])");
+  const typing = event.target.matches("textarea, select, input:not([type=checkbox], [type=radio])");
   const key = event.key.toUpperCase();
   if (!typing && $("keys").checked && tools.key(key)) return event.preventDefault();
   if (event.key === "Escape") {
     closeReasons();
+    phone.close();
     if (typing) event.target.blur();
     return;
   }

@@ -20,9 +20,12 @@ from cti.messages import (
     LogIn,
     LogOut,
     Mute,
+    OpenPhone,
     PageBack,
     PageLost,
     Pause,
+    PhoneAccess,
+    PhoneLost,
     Ready,
     Record,
     RedialPhone,
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 # What may stand in a dial string as an endpoint's name. AMI and the dialplan give other characters a meaning.
 ENDPOINT = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
+
+PASSWORD_BYTES = 24  # of a page's phone, until its log-out
 
 OK = Reply(ok=True)
 
@@ -66,6 +71,7 @@ class Commands:
             SendKeys: self._send_keys,
             Record: self._record,
             RedialPhone: self._redial,
+            PhoneLost: self._phone_lost,
             DialPreviewed: self._dial_previewed,
         }
 
@@ -73,6 +79,8 @@ class Commands:
         """Carry a command out and say what came of it."""
         if isinstance(command, LogIn):
             return self._log_in(command, now)
+        if isinstance(command, OpenPhone):
+            return self._open_phone(command)
         seat = self.core.seats.by_user.get(command.user_id)
         if seat is None:
             return refuse("not_at_seat")
@@ -101,6 +109,19 @@ class Commands:
         seats.log_in(command, self.core.seat_switch(), secrets.token_hex(8), now)
         return OK
 
+    def _open_phone(self, command: OpenPhone) -> Reply:
+        """The switch is told of the password by the runtime, before the page is."""
+        seat = self.core.seats.by_user.get(command.user_id)
+        switch = seat.switch if seat is not None else self.core.seat_switch()
+        lines = self.core.switches[switch]
+        if not lines.softphone or not command.phone:
+            return refuse("no_softphone", switch)
+        if not lines.up:
+            return refuse("switch_down", switch)
+        endpoint = lines.softphone_endpoint.format(phone=command.phone)
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        return Reply(ok=True, phone=PhoneAccess(switch, lines.softphone, endpoint, password))
+
     def _log_out(self, command: LogOut, seat: Seat, now: float) -> Reply:
         self.core.seats.step(seat, SeatEvent.LOG_OUT, now)
         return OK
@@ -116,6 +137,7 @@ class Commands:
 
     def _pause(self, command: Pause, seat: Seat, now: float) -> Reply:
         seat.pause_reason = command.reason
+        seat.was = None
         self.core.seats.step(seat, SeatEvent.PAUSE, now, command.reason)
         return OK
 
@@ -239,11 +261,18 @@ class Commands:
             self.core.calls.changed(call)
         return OK
 
+    def _phone_lost(self, command: PhoneLost, seat: Seat, now: float) -> Reply:
+        if seat.mode != "nailed":
+            return refuse("wrong_state")
+        self.core.seats.give_up_leg(seat, now)
+        return OK
+
     def _redial(self, command: RedialPhone, seat: Seat, now: float) -> Reply:
         if seat.state is not SeatState.NO_PHONE:
             return refuse("wrong_state")
         if not self.core.is_up(seat.switch):
             return refuse("switch_down", seat.switch)
+        seat.resumes = command.resume
         self.core.seats.step(seat, SeatEvent.REDIAL, now)
         return OK
 

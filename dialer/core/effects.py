@@ -81,6 +81,14 @@ class PauseRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """End the password of an endpoint that a page registered as."""
+
+    switch: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """A message for a seat's page."""
 
@@ -115,6 +123,7 @@ Effect = (
     | Join
     | Drop
     | Send
+    | Bar
     | Mute
     | Press
     | StartRecording

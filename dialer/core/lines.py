@@ -16,6 +16,10 @@ class SwitchLines:
     calls_per_s: float
     trunk: str  # e.g. PJSIP/{number}@carrier
     phone: str  # e.g. PJSIP/{endpoint}
+    softphone: str = (
+        ""  # where the phone in a page registers, e.g. wss://pbx.example:8089/ws; empty: there are none
+    )
+    softphone_endpoint: str = ""  # e.g. {phone}-web
     up: bool = False
     _tokens: float = 0.0
     _filled_at: float = 0.0

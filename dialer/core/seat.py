@@ -27,6 +27,8 @@ class SeatState(StrEnum):
 
 class SeatEvent(StrEnum):
     LEG_UP = "leg_up"
+    BACK_READY = "back_ready"  # its leg is up again, and nobody had left it
+    BACK_WRAP = "back_wrap"  # the same, with a result still to be given
     LEG_GONE = "leg_gone"
     REDIAL = "redial"
     READY = "ready"
@@ -59,6 +61,8 @@ WITH_CUSTOMER = (S.PREVIEW, *WITH_CALL, S.WRAP_UP)
 
 _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, ...]]] = {
     (S.PHONE, E.LEG_UP): (S.PAUSED, ()),
+    (S.PHONE, E.BACK_READY): (S.READY, (A.OFFER,)),
+    (S.PHONE, E.BACK_WRAP): (S.WRAP_UP, ()),
     (S.PHONE, E.LEG_GONE): (S.NO_PHONE, ()),
     (S.NO_PHONE, E.REDIAL): (S.PHONE, (A.RING_PHONE,)),
     (S.PAUSED, E.READY): (S.READY, (A.OFFER,)),
@@ -108,6 +112,15 @@ _ignored = frozenset(
     }
 ) - frozenset(_entries)
 
+# Where a seat goes back to when only its line was lost: one that had a customer still owes a result.
+BACK = {
+    S.READY: E.BACK_READY,
+    S.PREVIEW: E.BACK_READY,
+    S.CONNECTING: E.BACK_READY,
+    S.TALKING: E.BACK_WRAP,
+    S.WRAP_UP: E.BACK_WRAP,
+}
+
 SEAT = Table("seat", _entries, _ignored)
 
 
@@ -131,6 +144,8 @@ class Seat:
     zones: tuple[str, ...] = ()  # of its last customer
     last_call: str = ""  # the last one, which may still be disposed of
     reason: str = ""
+    was: SeatState | None = None  # when its leg was lost
+    resumes: bool = False  # it goes back there once the leg is up again
     pause_later: bool = False
     pause_reason: str = ""
     muted: bool = False  # the customer does not hear it

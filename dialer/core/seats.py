@@ -9,8 +9,8 @@ from campaigns.records import SeatChanged
 from cti.messages import CallStatus, LogIn, SeatStatus
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.campaign import Campaign
-from dialer.core.effects import Drop, Mute, Originate
-from dialer.core.seat import SEAT, Seat, SeatAction, SeatEvent, SeatState
+from dialer.core.effects import Bar, Drop, Mute, Originate
+from dialer.core.seat import BACK, SEAT, Seat, SeatAction, SeatEvent, SeatState
 from dialer.switch.port import LEG_PREFIX, Origination
 from pacing.contract import SeatEvent as PacedSeat
 from pacing.contract import SeatState as PacedState
@@ -149,7 +149,15 @@ class Seats:
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode == "ring" and call is not None and call.state is CallState.CONNECTING:
             self.core.calls.join(call, seat.leg)
-        self.step(seat, SeatEvent.LEG_UP, now)
+        back = BACK.get(seat.was) if seat.was is not None and seat.resumes else None
+        seat.was = None
+        self.step(seat, back or SeatEvent.LEG_UP, now)
+
+    def give_up_leg(self, seat: Seat, now: float) -> None:
+        """The seat hears nothing on its leg any more: it has none, and the switch shall not keep it either."""
+        was_up = seat.leg_up
+        self._drop_leg(seat, now)
+        self._lost(seat, now, was_up)
 
     def leg_gone(self, seat: Seat, now: float) -> None:
         """The seat's leg is lost, was hung up, or was never picked up."""
@@ -158,7 +166,7 @@ class Seats:
         seat.leg_up = seat.muted = False
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode != "ring":
-            self.step(seat, SeatEvent.LEG_GONE, now, self._why_gone(seat, was_up))
+            self._lost(seat, now, was_up)
         elif seat.state is SeatState.CONNECTING:
             self.step(seat, SeatEvent.NO_REPLY, now, "phone_no_answer")
         elif seat.state is SeatState.TALKING and call is not None:
@@ -291,6 +299,11 @@ class Seats:
 
     # --- within ---------------------------------------------------------------------------------------------------
 
+    def _lost(self, seat: Seat, now: float, was_up: bool) -> None:
+        if was_up:
+            seat.was = None if seat.pause_later else seat.state
+        self.step(seat, SeatEvent.LEG_GONE, now, self._why_gone(seat, was_up))
+
     def _why_gone(self, seat: Seat, was_up: bool) -> str:
         if not self.core.is_up(seat.switch):
             return "switch_down"
@@ -339,6 +352,8 @@ class Seats:
         self.log(seat, now)
         if seat.state is SeatState.OFFLINE:
             self.by_user.pop(seat.user_id, None)
+            if self.core.switches[seat.switch].softphone:
+                self.core.effects.append(Bar(seat.switch, seat.phone))
 
 
 def paced(seat: Seat, at: float) -> PacedSeat:

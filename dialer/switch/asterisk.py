@@ -9,6 +9,7 @@ adapter connects anew with back-off.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ SILENCE_S = 5.0  # a link that answers no ping for so long is half open
 OLDEST_VERSION = 18
 KEY_MS = "100"  # how long a key sounds; ITU-T Q.24 asks for 40 and as much between two
 BETWEEN_KEYS_S = 0.06
+PHONE_PASSWORDS = "zhudong/auth"  # sorcery.conf: auth = astdb,zhudong
 SHUTTING_DOWN = "Asterisk is shutting down"
 
 # 31 events of a bridged call become 12. Replies and list items always pass.
@@ -247,6 +249,19 @@ class AsteriskSwitch:
             ("Data", f"{target_uid},uES{options}"),
         )
         await self._ready().ask("Originate", headers)
+
+    async def admit(self, endpoint: str, password: str) -> None:
+        """Let a phone in a page register as this endpoint, with this password and no other.
+
+        PJSIP reads it from Asterisk's own database, where sorcery.conf says so.
+        """
+        auth = {"auth_type": "userpass", "username": endpoint, "password": password}
+        headers = (("Family", PHONE_PASSWORDS), ("Key", endpoint), ("Val", json.dumps(auth)))
+        await self._ready().ask("DBPut", headers)
+
+    async def bar(self, endpoint: str) -> None:
+        """Let nobody register as this endpoint any more."""
+        await self._ready().ask("DBDel", (("Family", PHONE_PASSWORDS), ("Key", endpoint)))
 
     async def snapshot(self) -> Snapshot:
         """All channels of ours and the bridges they are in."""

@@ -249,6 +249,14 @@ class Switch(Protocol):
         """
         ...
 
+    async def admit(self, endpoint: str, password: str) -> None:
+        """Let a phone in a page register as this endpoint, with this password and no other."""
+        ...
+
+    async def bar(self, endpoint: str) -> None:
+        """Let nobody register as this endpoint any more."""
+        ...
+
     async def snapshot(self) -> Snapshot: ...
 
     async def command(self, text: str) -> Sequence[str]:

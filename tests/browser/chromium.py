@@ -20,6 +20,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--ignore-certificate-errors",  # the rig's Asterisk signs its own
+    "--use-fake-device-for-media-stream",  # a microphone that beeps once a second
+    "--use-fake-ui-for-media-stream",
 ]
 
 

@@ -24,6 +24,7 @@ class SwitchUnderTest(Protocol):
     port: int
     user: str
     secret: str
+    softphone: str
 
     @property
     def recordings(self) -> Path | None:
@@ -44,6 +45,7 @@ class VirtualSwitchProcess:
     port: int = 0
     user: str = ""
     secret: str = ""
+    softphone: str = ""
     recordings: Path | None = None
     _process: subprocess.Popen[str] | None = None
 

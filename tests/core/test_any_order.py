@@ -17,6 +17,7 @@ from cti.messages import (
     PageBack,
     PageLost,
     Pause,
+    PhoneLost,
     Ready,
     Record,
     RedialPhone,
@@ -69,7 +70,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         user=USERS,
-        kind=st.sampled_from([LogOut, Ready, Pause, PageLost, PageBack, RedialPhone]),
+        kind=st.sampled_from([LogOut, Ready, Pause, PageLost, PageBack, PhoneLost, RedialPhone]),
     )
     def seat_does(self, user: int, kind: type) -> None:
         self.world.command(kind(user_id=user))

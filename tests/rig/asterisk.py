@@ -54,6 +54,7 @@ class AsteriskRig:
         self._asterisk: Process | None = None
         self._far_ends: list[Process] = []
         self.port = 0
+        self.softphone = ""  # where the phone in a page registers
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,8 +68,9 @@ class AsteriskRig:
         tmp = self._installed.root / "tmp"
         remove_leftovers(tmp)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=tmp))
-        addresses = Addresses(free_tcp(), *free_udp(3))
+        addresses = Addresses(free_tcp(), *free_udp(3), http=free_tcp(), wss=free_tcp())
         self.port = addresses.ami
+        self.softphone = f"wss://{HOST}:{addresses.wss}/ws"
         modules = inner(self._installed.modules, self._installed.root)
         configuration.write(self._folder, self.inside(self._folder), modules, addresses, self._extra_dialplan)
         try:
