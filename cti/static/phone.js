@@ -231,7 +231,7 @@ export class Phone {
     if (!this.offered || $("phone-panel").hidden) return;
     $("phone-panel").hidden = true;
     $("phone-open").setAttribute("aria-expanded", "false");
-    $("phone-open").focus();
+    if ($("phone-panel").contains(document.activeElement)) document.activeElement.blur(); // so that keys act
     this.soft.endEcho();
     clearInterval(this.metering);
     if (!this.soft.ua) this.soft.closeMic();

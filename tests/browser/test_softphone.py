@@ -221,7 +221,7 @@ async def test_the_choice_is_kept_the_echo_is_heard_and_a_missing_microphone_is_
     await page.click("#phone-change")
     await page.get_by_label("In this browser").check()
     await page.keyboard.press("l")
-    await expect(page.locator("#state-next")).to_contain_text("allow the microphone")
+    await expect(page.locator("#state-next")).to_contain_text("Allow the microphone")
 
 
 async def spoken_since(page: Page, before: dict[str, float]) -> bool:
