@@ -121,6 +121,18 @@ class Abandon(Part, frozen=True):
     clock: str | None = None
 
 
+class Callbacks(Part, frozen=True):
+    """What holds for callbacks. A personal one waits `personal_wait_s` for its person, then it goes to anyone.
+
+    `expire_s` after it was due it is none any more, and the lead one like others. The person is reminded `remind_s`
+    before it is due.
+    """
+
+    personal_wait_s: float = 1800.0
+    expire_s: float = 2 * DAY_S
+    remind_s: float = 300.0
+
+
 class Shadow(Part, frozen=True):
     """What a second pacing, which looks on and dials nothing, has other than the campaign's own; None is the same."""
 
@@ -163,6 +175,7 @@ class CampaignConfig(Part, frozen=True):
     rules: Rules = msgspec.field(default_factory=Rules)
     order: Order = Order()
     best_time: BestTime = BestTime()
+    callbacks: Callbacks = Callbacks()
 
 
 def load(path: Path) -> CampaignConfig:
@@ -270,6 +283,9 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check_rules(config.rules, check)
     _check_order(config.order, check)
     check_best_time(config.best_time, config.order.score, check)
+    for name in Callbacks.__struct_fields__:
+        value = getattr(config.callbacks, name)
+        check(0 <= value <= LONGEST_S, f"callbacks.{name}", DELAY)
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
+from campaigns import callbacks
 from campaigns.caller_ids.choosing import Pools, pools_of
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.config import parse
@@ -25,7 +26,7 @@ from campaigns.rules import facts
 from campaigns.rules.alike import Alike
 from campaigns.rules.basis import Basis, bases_on_record, basis_of
 from campaigns.rules.decision import DAYS_30, Facts, consent_of, may_call
-from campaigns.rules.held import HOLD_BACK
+from campaigns.rules.held import ANYONE_AT, HOLD_BACK
 from campaigns.rules.terms import Terms, terms_of
 from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
 
@@ -57,9 +58,10 @@ FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.PARTS}
 )
 LEASE = Prepared(
     "lease",
-    "uuid[], bigint[], bigint[], text, timestamptz",
+    "uuid[], bigint[], bigint[], text, timestamptz, timestamptz",
     """
-UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = $4, lease_until = $5, ready_at = NULL
+UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = $4, lease_until = $5, ready_at = NULL,
+    next_at = LEAST(l.next_at, $6)
 FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
 """,
 )
@@ -70,9 +72,9 @@ RENEW = text(
 # A lead whose attempt is on record is not released: only its outcome takes the lease away. The leads are locked by a
 # statement of its own, so that an attempt which was being recorded is seen by the next one's snapshot.
 HOLD = text("SELECT id FROM lead WHERE lease = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
-RELEASE = text("""
+RELEASE = text(f"""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL,
-    next_at = GREATEST(l.next_at, COALESCE(CAST(:not_before AS timestamptz), l.next_at))
+    next_at = GREATEST(l.next_at, COALESCE(CAST(:not_before AS timestamptz), l.next_at), {ANYONE_AT})
 WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
 """)
@@ -115,6 +117,7 @@ SELECT v.change, v.version, v.text, c.name FROM campaign_version v JOIN campaign
 WHERE v.change = ANY(:changes)
 """)
 
+CALLBACKS_FIRST = {0: 1.0}  # their lane
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
 # As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
 MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
@@ -162,13 +165,42 @@ class Hopper:
             if not open_now or not terms.running:
                 return []
             lanes = {r.lane: r.name for r in connection.execute(LANES, {"campaign": campaign_id})}
+            connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
             connection.exec_driver_sql(UNHURRIED)
-            for weights in tiers(self._known.order(change), lanes):
+            for weights in (CALLBACKS_FIRST, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
                         connection, campaign_id, weights, limit - len(leads), terms, open_now, now
                     )
         return leads
+
+    def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]:
+        """The personal callbacks that are due of these persons, one for each of them, as far as the rules permit.
+
+        Asked again, it gives each of them the next one. What the rules refuse waits for its person until it goes to
+        anyone; the answer to whether it may be called is asked for anew each time.
+        """
+        with self._engine.begin() as connection:
+            change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
+            terms = self._known.of(connection, [change])[change]
+            if not terms.running:
+                return []
+            connection.exec_driver_sql(UNHURRIED)
+            found = callbacks.OF_PERSONS.run(connection, campaign_id, now, list(users))
+            width = len(facts.LeadRow._fields)
+            persons = {row[0]: row[width] for row in found}
+            # For its person the lead is ready since the callback is due.
+            rows = [facts.LeadRow._make(row[:width])._replace(next_at=row[width + 1]) for row in found]
+            rows = _mixed(rows, {0: len(rows)})
+            leads = self._lease_permitted(connection, rows, len(rows), terms, now, put_off=False)
+        return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
+
+    def coming_callbacks(
+        self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
+    ) -> list[callbacks.Coming]:
+        """The personal callbacks of these persons that are due by `until`."""
+        with self._engine.connect() as connection:
+            return callbacks.coming(connection, campaign_id, users, now, until)
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int:
         """Keep these leases; returns how many are still ours."""
@@ -182,6 +214,8 @@ class Hopper:
         times = [leased_at(call_id) for call_id in call_ids]
         with self._engine.begin() as connection:
             connection.execute(HOLD, {"ids": list(call_ids)})
+            if not_before is not None:
+                connection.execute(callbacks.PUT_OFF, {"ids": list(call_ids), "not_before": not_before})
             connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
 
     def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Permit | Refusal]:
@@ -313,7 +347,13 @@ class Hopper:
         return leads
 
     def _lease_permitted(
-        self, connection: Connection, rows: list[facts.LeadRow], limit: int, terms: Terms, now: datetime
+        self,
+        connection: Connection,
+        rows: list[facts.LeadRow],
+        limit: int,
+        terms: Terms,
+        now: datetime,
+        put_off: bool = True,
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
         rules, attempts = Alike(terms, now), facts.attempts_of(rows)
@@ -329,7 +369,8 @@ class Hopper:
                 permitted[row.lead_id] = row
             else:
                 refused.append((row.lead_id, answer))
-        self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
+        if put_off:
+            self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
         if not permitted:
             return []
         call_ids = new_call_ids(now, len(permitted))
@@ -340,6 +381,7 @@ class Hopper:
             array([row.number_id for row in permitted.values()]),
             self._owner,
             now + timedelta(seconds=LEASE_S),
+            now,
         )
         return [
             Lead(

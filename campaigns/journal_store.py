@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from psycopg2.extras import execute_values
 from sqlalchemy import Engine
 
+from campaigns.callbacks import LIST_LANE
 from campaigns.ids import as_uuid, leased_at
 from campaigns.records import (
     AnyRecord,
@@ -21,6 +23,8 @@ from campaigns.records import (
     SeatChanged,
 )
 from campaigns.rules.held import LET_GO
+
+CALLBACK_LASTS = timedelta(days=2)  # where the record does not say
 
 Rows = Sequence[tuple[int, AnyRecord]]
 
@@ -131,12 +135,18 @@ LEFT JOIN LATERAL (
     WHERE m.id = a.number_id AND o.id <> m.id AND NOT o.done HAVING count(*) > 0
 ) o ON true
 """
+# The lane of a lead: a callback's own while one waits that this call asked for, else that of its list.
+LANE = f"""
+CASE WHEN EXISTS (SELECT FROM callback c WHERE c.call_id = v.call_id AND c.done_at IS NULL) THEN 0
+    ELSE {LIST_LANE} END
+"""
 # The lead's next state. A disposition that came first has the last word.
 RECYCLED = f"""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
     open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
         ELSE v.final OR n.done AND o.any IS NULL END,
-    next_at = COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at)
+    next_at = COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at),
+    lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final, other_at) LEFT JOIN disposition d
     ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
 LEFT JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
@@ -187,10 +197,11 @@ CROSS JOIN LATERAL (
 WHERE d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
 """
 # The verdict on a call that is over already; not on one of a later attempt.
-JUDGED = """
-UPDATE lead l SET open = NOT d.final, next_at = COALESCE(d.retry_at, l.ready_at, l.next_at), ready_at = NULL
+JUDGED = f"""
+UPDATE lead l SET open = NOT d.final, next_at = COALESCE(d.retry_at, l.ready_at, l.next_at), ready_at = NULL,
+    lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at)
-JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
+JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
 WHERE l.last_call = v.call_id AND l.lease IS NULL AND (d.final OR d.retry_at IS NOT NULL)
 """
 # The number that was called is not the customer's.
@@ -201,11 +212,25 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
 WHERE n.id = a.number_id
 """
 CALLBACK = """
-INSERT INTO callback (call_id, lead_id, user_id, due_at)
-SELECT v.call_id, a.lead_id, v.user_id, v.due_at FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at)
+INSERT INTO callback (call_id, lead_id, campaign_id, user_id, due_at, personal, anyone_at, expires_at)
+SELECT v.call_id, a.lead_id, a.campaign_id, v.user_id, v.due_at, v.personal, v.anyone_at, v.expires_at
+FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at, personal, anyone_at, expires_at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
-ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at
+ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at, user_id = excluded.user_id, done_at = NULL,
+    personal = excluded.personal, anyone_at = excluded.anyone_at, expires_at = excluded.expires_at
+"""
+# A later verdict on the same call that asks for none takes it back.
+NO_CALLBACK = """
+UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, at)
+WHERE c.call_id = v.call_id AND c.done_at IS NULL
+"""
+# It was tried: the lead goes on by what came of it.
+CALLED_BACK = """
+UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
+WHERE c.lead_id = a.lead_id AND c.call_id <> v.call_id AND c.done_at IS NULL
 """
 BARRED = """
 INSERT INTO dnc (e164, layer, source, at)
@@ -303,7 +328,7 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
                 r.code,
                 r.notes,
                 r.do_not_call,
-                r.callback_at or r.retry_at,
+                (r.anyone_at or r.callback_at) or r.retry_at,
                 r.final,
                 r.at,
             )
@@ -315,15 +340,11 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
         [(*_key(r), r.other_at, r.most) for r in disposed if r.other_at is not None or r.most is not None],
         ID, TIME, TIME, INT,
     )  # fmt: skip
+    _put_callbacks(put, disposed)
     ended: list[AttemptEnded] = list({r.call_id: r for r in reversed(kinds.get(AttemptEnded, []))}.values())
     _put_ended(put, ended)
     put(JUDGED, [_key(r) for r in disposed], ID, TIME)
     put(NOT_THEIRS, [_key(r) for r in disposed if r.other_number], ID, TIME)
-    put(
-        CALLBACK,
-        [(*_key(r), r.user_id, r.callback_at) for r in disposed if r.callback_at is not None],
-        ID, TIME, INT, TIME,
-    )  # fmt: skip
     opted: list[OptedOut] = kinds.get(OptedOut, [])
     put(OPTED_OUT, _last((r.number, "company", r.source, r.at) for r in opted if r.number))
     put(
@@ -348,6 +369,22 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
     put(AUDIT, [(r.at, r.actor, r.action, r.subject, r.detail) for r in audit])
 
 
+def _put_callbacks(put: Callable[..., None], disposed: list[Dispositioned]) -> None:
+    put(NO_CALLBACK, [(as_uuid(r.call_id), r.at) for r in disposed if r.callback_at is None], ID, TIME)
+    put(
+        CALLBACK,
+        [
+            (
+                *_key(r), r.user_id, r.callback_at, r.personal, r.anyone_at or r.callback_at,
+                r.expires_at or r.callback_at + CALLBACK_LASTS,
+            )
+            for r in disposed
+            if r.callback_at is not None
+        ],
+        ID, TIME, INT, TIME, BOOL, TIME, TIME,
+    )  # fmt: skip
+
+
 def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     undone = [_key(r) for r in ended if not r.dialed]
     put(UNCOUNTED, undone, ID, TIME)
@@ -356,6 +393,7 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     rang = [(*_key(r), r.outcome) for r in ended if r.dialed]
     put(TALLIED, rang, ID, TIME, TEXT)
     put(TIMED, rang, ID, TIME, TEXT)
+    put(CALLED_BACK, [(*_key(r), r.at) for r in ended if r.dialed], ID, TIME, TIME)
     put(
         ENDED,
         [

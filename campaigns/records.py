@@ -58,6 +58,8 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     `other_at` is when another number of the lead's may be tried that was tried less often. The `most`-th such verdict
     is final. `locked_until` bars all numbers of a customer who does not want such calls.
     `other_number`: this one is not the customer's and is done; the lead comes again for another, if it has one.
+    A callback that is `personal` is for `user_id` alone until `anyone_at`, and none any more from `expires_at` on;
+    without these it is for anyone.
     """
 
     call_id: str
@@ -72,6 +74,9 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     locked_until: datetime | None = None
     other_at: datetime | None = None
     most: int | None = None
+    personal: bool = False
+    anyone_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):

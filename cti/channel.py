@@ -91,7 +91,7 @@ class SeatChannel:
         elif isinstance(message, CallStatus):
             if self.pop is not None and self.pop.call_id == message.call_id:
                 self.call = message
-        else:
+        elif isinstance(message, SeatStatus):
             self.seat = message
             self._forget_if_done()
 

@@ -64,7 +64,11 @@ class PageBack(Message, frozen=True, tag="page_back"):
 
 
 class Dispose(Message, frozen=True, tag="dispose"):
-    """The verdict on the call just had (or still on); ends wrap-up when `and_ready`."""
+    """The verdict on the call just had (or still on); ends wrap-up when `and_ready`.
+
+    `callback_at` is POSIX seconds; `callback_local` says the same in the customer's own time, in ISO 8601 without an
+    offset. `callback_mine`: by this user, as long as they are there.
+    """
 
     user_id: int
     call_id: str
@@ -74,6 +78,8 @@ class Dispose(Message, frozen=True, tag="dispose"):
     do_not_call: bool = False
     and_ready: bool = True
     hang_up: bool = False  # one that is still on is ended first
+    callback_local: str = ""
+    callback_mine: bool = False
 
 
 class SaveNotes(Message, frozen=True, tag="save_notes"):
@@ -253,7 +259,16 @@ class CallStatus(Message, frozen=True, tag="call_status"):
     recording: str = ""
 
 
-SeatMessage = ScreenPop | SeatStatus | CallStatus
+class CallbackSoon(Message, frozen=True, tag="callback_soon"):
+    """A callback of this user's is due soon."""
+
+    user_id: int
+    due_at: float
+    customer: str
+    number: str
+
+
+SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon
 
 
 # --- events to watchers -------------------------------------------------------------------------------------
@@ -292,7 +307,7 @@ class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     note: str = ""
 
 
-Event = ScreenPop | SeatStatus | CallStatus | CampaignSnapshot
+Event = ScreenPop | SeatStatus | CallStatus | CallbackSoon | CampaignSnapshot
 
 decode_command = msgspec.json.Decoder(Command).decode
 encode = msgspec.json.Encoder(

@@ -25,6 +25,7 @@ from campaigns.recycle import after_no_call
 from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
 from cti.messages import Command, Dispose, FlaggedCallerId, PhoneAccess, Reply, SaveNotes, ScreenPop
+from dialer.callbacks import CallbackWatch
 from dialer.core.call import CallEvent
 from dialer.core.effects import (
     Authorize,
@@ -161,6 +162,7 @@ class Engine:
             tasks.create_task(self._tick(), name="tick")
             tasks.create_task(self._each_second(), name="second")
             tasks.create_task(self._keep_leases(), name="leases")
+            tasks.create_task(CallbackWatch(self.core, self.hopper, self.flush).run(), name="callbacks")
 
     async def drain(self, limit_s: Callable[[], float]) -> None:
         """Dial no more, let calls finish for `limit_s()`, then end those that are left and let the seats go.
@@ -168,6 +170,8 @@ class Engine:
         The limit is asked again and again, so that it may be cut short.
         """
         self.core.draining = True
+        self.core.callbacks.let_go(everyone=True)
+        self.flush()
         for filler in self._fillers.values():
             filler.cancel()
         if self._fillers:
@@ -458,6 +462,7 @@ class Engine:
             await asyncio.sleep(RENEW_EVERY_S)
             held = [call.id for call in self.core.calls.by_id.values()]
             held += [lead.call_id for lead in self.core.previews.values()]
+            held += [lead.call_id for _, lead in self.core.callbacks.waiting.values()]
             for buffer in self._buffers.values():
                 held += buffer.call_ids
             try:

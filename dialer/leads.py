@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Protocol, TypeVar
@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from campaigns.callbacks import Coming
 from campaigns.config import CampaignsError
 from campaigns.database import reason
 from campaigns.values import Ask, InFlight, Lead, Permit, Refusal
@@ -39,6 +40,12 @@ class LeadSource(Protocol):
 
     def lease(self, campaign_id: int, limit: int, now: datetime) -> list[Lead]: ...
 
+    def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]: ...
+
+    def coming_callbacks(
+        self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
+    ) -> list[Coming]: ...
+
     def renew(self, call_ids: Sequence[str], now: datetime) -> int: ...
 
     def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None: ...
@@ -60,6 +67,17 @@ class Hopper:
 
     async def lease(self, campaign_id: int, limit: int) -> list[Lead]:
         return await self._in(self._leases, partial(self.source.lease, campaign_id, limit, _now()))
+
+    async def lease_callbacks(self, campaign_id: int, users: Sequence[int]) -> list[Lead]:
+        return await self._in(self._leases, partial(self.source.lease_callbacks, campaign_id, users, _now()))
+
+    async def coming_callbacks(
+        self, campaign_id: int, users: Sequence[int], within: timedelta
+    ) -> list[Coming]:
+        now = _now()
+        return await self._in(
+            self._leases, partial(self.source.coming_callbacks, campaign_id, users, now, now + within)
+        )
 
     async def renew(self, call_ids: Sequence[str]) -> int:
         return await self._in(self._leases, partial(self.source.renew, call_ids, _now()))

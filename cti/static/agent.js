@@ -12,7 +12,7 @@ const ARMED_MS = 2500; // within which X must be pressed again
 const MESSAGE_MS = 6000;
 
 const model = seat.empty();
-let drafts = {}; // of the call on the screen: { notes, chosen, dnc, dialed, pausing }
+let drafts = {}; // of the call on the screen: { notes, chosen, dnc, callback, mine, dialed, pausing }
 let shownCall = "";
 let armed = { key: "", until: 0 }; // a key that ends the call and waits to be pressed again
 let lastCall = "";
@@ -30,7 +30,7 @@ const draftKey = (callId) => `call:${callId}`;
 
 function loadDraft(callId) {
   const kept = JSON.parse(sessionStorage.getItem(draftKey(callId)) ?? "null");
-  drafts = { notes: model.notes, chosen: "", dnc: false, dialed: false, pausing: false, ...kept };
+  drafts = { notes: model.notes, chosen: "", dnc: false, callback: "", mine: false, dialed: false, pausing: false, ...kept };
   savedNotes = model.notes;
 }
 
@@ -71,6 +71,7 @@ const link = new Link("/ws", {
     } else if (frame.type === "event") {
       const before = model.pop;
       seat.apply(model, frame.event);
+      if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
       changed();
@@ -87,6 +88,7 @@ async function ask(command) {
 }
 
 const problem = ({ code, detail }) => (has(`problem.${code}`) ? t(`problem.${code}`) : t("problem.other", { code, detail: detail ?? "" }));
+const callbackSoon = ({ customer, number: called, due_at }) => t("callback.soon", { name: customer || number(called), time: time(due_at) });
 const causeText = (cause) => (has(`cause.${cause}`) ? t(`cause.${cause}`) : t("cause.other"));
 
 // --- commands -----------------------------------------------------------------------------------------------------------
@@ -172,9 +174,12 @@ async function save(hang_up) {
   sending = true;
   clearTimeout(notesTimer);
   const { call_id } = model.pop;
-  const { chosen, notes, dnc } = drafts;
+  const { chosen, notes, dnc, callback, mine } = drafts;
   const and_ready = hang_up || seat.stateOf(model) === "wrap_up";
-  const ok = await ask({ type: "dispose", call_id, code: chosen, notes, do_not_call: dnc, and_ready, hang_up });
+  const ok = await ask({
+    type: "dispose", call_id, code: chosen, notes, do_not_call: dnc, and_ready, hang_up,
+    callback_local: callback, callback_mine: mine,
+  });
   sending = false;
   if (ok) {
     const pop = model.pop;
@@ -279,6 +284,7 @@ function drawCustomer() {
     }),
   );
   $("notes").value = drafts.notes;
+  $("callback").value = drafts.callback;
   $("notes").scrollTop = 0;
 }
 
@@ -332,7 +338,8 @@ function draw() {
   }
   setText($("result-hint"), resultHint(inCall, owes));
   $("dnc").checked = Boolean(drafts.dnc);
-  $("dnc").disabled = $("notes").disabled = model.disposed;
+  $("callback-mine").checked = Boolean(drafts.mine);
+  for (const id of ["dnc", "notes", "callback", "callback-mine"]) $(id).disabled = model.disposed;
   drawNotesState();
   drawClock();
 }
@@ -445,6 +452,12 @@ $("seat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   takeSeat();
 });
+for (const [id, name, value] of [["callback", "callback", "value"], ["callback-mine", "mine", "checked"]]) {
+  $(id).addEventListener("change", () => {
+    drafts[name] = $(id)[value];
+    keepDraft();
+  });
+}
 $("dnc").addEventListener("change", () => {
   drafts.dnc = $("dnc").checked;
   keepDraft();

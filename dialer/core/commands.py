@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from campaigns.config import Callbacks
 from campaigns.records import Audited, Dispositioned, NotesSaved
 from campaigns.recycle import again
+from campaigns.rules import calendar
 from campaigns.rules.terms import refusal_lock_s
 from cti.messages import (
     Command,
@@ -46,6 +48,18 @@ ENDPOINT = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 PASSWORD_BYTES = 24  # of a page's phone, until its log-out
 
 OK = Reply(ok=True)
+FIRST_YEAR, LAST_YEAR = 1970, 2100  # of a callback
+
+
+def _callback_of(command: Dispose, zones: Sequence[str]) -> datetime | None:
+    """When to call back; a local time is the customer's. Raises ValueError."""
+    if not command.callback_local:
+        return None if command.callback_at is None else datetime.fromtimestamp(command.callback_at, UTC)
+    local = datetime.fromisoformat(command.callback_local)
+    if local.tzinfo is not None or not FIRST_YEAR <= local.year < LAST_YEAR:
+        raise ValueError(command.callback_local)
+    here = calendar.zone(zones[0]) if zones and calendar.known_zone(zones[0]) else UTC
+    return local.replace(tzinfo=here).astimezone(UTC)
 
 
 def refuse(code: str, detail: str = "") -> Reply:
@@ -161,12 +175,17 @@ class Commands:
         choice = choices.get(command.code)
         if choice is None:
             return refuse("unknown_disposition", command.code)
+        try:
+            callback = _callback_of(command, seat.zones)
+        except ValueError:
+            return refuse("bad_callback", command.callback_local)
         if choice.machine and campaign is not None:
             campaign.ledger.machine(now)
         if command.hang_up and command.call_id == seat.call:
             self._hang_up(HangUp(user_id=seat.user_id, call_id=seat.call), seat, now)
         at = self.core.wall(now)
-        callback = command.callback_at
+        told = campaign.config.callbacks if campaign is not None else Callbacks()
+        wait_s = told.personal_wait_s if command.callback_mine else 0.0
         retry_at = other_at = at if choice.other_number and callback is None else None
         if callback is None and choice.retry_after_s is not None:
             retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
@@ -178,12 +197,15 @@ class Commands:
                 user_id=seat.user_id,
                 code=command.code,
                 notes=command.notes,
-                callback_at=None if callback is None else datetime.fromtimestamp(callback, UTC),
+                callback_at=callback,
+                personal=command.callback_mine,
+                anyone_at=None if callback is None else callback + timedelta(seconds=wait_s),
+                expires_at=None if callback is None else callback + timedelta(seconds=told.expire_s),
                 do_not_call=command.do_not_call,
                 retry_at=retry_at,
                 other_at=other_at,
                 most=choice.recycle.most if callback is None else None,
-                final=choice.final,
+                final=choice.final and callback is None,
                 other_number=choice.other_number,
                 locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
             )

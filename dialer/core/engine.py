@@ -21,6 +21,7 @@ from campaigns.records import AnyRecord
 from campaigns.values import InFlight, Lead, Outcome
 from cti.messages import Command, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
 from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.callbacks import Callbacks
 from dialer.core.calls import Calls
 from dialer.core.campaign import Campaign
 from dialer.core.commands import Commands
@@ -58,6 +59,7 @@ class EngineCore:
         self.seats = Seats(self)
         self.commands = Commands(self)
         self.recovery = Recovery(self)
+        self.callbacks = Callbacks(self)
         self.effects: list[Effect] = []
         self.previews: dict[int, Lead] = {}  # shown to a seat, not dialed yet; by user
         self.touched: set[str] = set()  # campaigns whose pacing should be asked again
@@ -227,13 +229,18 @@ class EngineCore:
         return self.commands.answer(command, now)
 
     def show(self, user_id: int, lead: Lead, name: str, now: float) -> bool:
-        """Show a leased lead to an idle seat of a preview campaign. False: it could not be, the lease is yours."""
+        """Show a leased lead to an idle seat of a preview campaign, or whose person's callback it is.
+
+        False: it could not be, the lease is yours.
+        """
         seat = self.seats.by_user.get(user_id)
-        if seat is None or seat.state is not SeatState.READY or seat.works_for != name:
+        if seat is None or seat.state is not SeatState.READY:
+            return False
+        if name not in seat.campaigns if lead.user_id == user_id else seat.works_for != name:
             return False
         if not self.is_up(self.campaigns[name].config.switch):
             return False
-        seat.call, seat.serving = lead.call_id, name
+        seat.call, seat.serving, seat.zones = lead.call_id, name, lead.zones
         self.previews[user_id] = lead
         self.seats.step(seat, SeatEvent.SHOW, now)
         self.tell(self.screen_pop(name, lead, user_id, now, preview=True))

@@ -260,6 +260,8 @@ class Seats:
             seat.leg, seat.leg_up, seat.muted = "", False, False
 
     def _offer(self, seat: Seat, now: float) -> None:
+        if self.core.callbacks.show(seat, now):
+            return
         for name in seat.campaigns:
             campaign = self.core.campaigns.get(name)
             if campaign is not None:

@@ -9,6 +9,7 @@ from itertools import count
 
 from sqlalchemy.exc import OperationalError
 
+from campaigns.callbacks import Coming
 from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
 
 LIMIT_S = 20.0
@@ -49,6 +50,14 @@ class Tables:
         self.open -= len(given)
         self.leased.update(given)
         return [Lead(one, CAMPAIGN, 1, 1, "+8613800138000", "王小明", ("Asia/Shanghai",), 0) for one in given]
+
+    def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]:
+        return []
+
+    def coming_callbacks(
+        self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
+    ) -> list[Coming]:
+        return []
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int:
         self._reach()

@@ -50,7 +50,8 @@ def test_all_that_is_known_of_a_person_is_told(db: Engine, tmp_path: Path) -> No
         )
         connection.execute(
             text(
-                "INSERT INTO callback (call_id, lead_id, user_id, due_at) VALUES (gen_random_uuid(), :lead, 7, :at)"
+                "INSERT INTO callback (call_id, lead_id, user_id, due_at, anyone_at, expires_at) "
+                "VALUES (gen_random_uuid(), :lead, 7, :at, :at, :at)"
             ),
             {"lead": him.lead_ids[0], "at": TODAY},
         )

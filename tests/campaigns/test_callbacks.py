@@ -1,0 +1,152 @@
+"""Callbacks as told to customers: by the person who promised, else by anyone, before others, and within the rules."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, text
+
+from campaigns.dnc import DncStore, Layer
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.values import Ask, Lead, Permit, Refusal
+from tests.campaigns.world import NOON, Campaign, later
+
+LI, WU = 7, 8
+DUE = later(hours=2)
+
+
+def promised(
+    campaign: Campaign, person: int | None = None, due: datetime = DUE, judged_first: bool = False
+) -> Lead:
+    """A call whose customer is to be called back, by this person or by anyone."""
+    [lead] = campaign.lease()
+    assert campaign.dial([lead])
+    talk = (
+        AttemptConnected(at=NOON, call_id=lead.call_id, user_id=LI),
+        AttemptEnded(at=NOON, call_id=lead.call_id, outcome="connected", final=True),
+    )
+    verdict = Dispositioned(
+        at=NOON,
+        call_id=lead.call_id,
+        user_id=person or LI,
+        code="interested",
+        callback_at=due,
+        personal=person is not None,
+        anyone_at=due + timedelta(minutes=30 if person is not None else 0),
+        expires_at=due + timedelta(days=2),
+    )
+    for record in (verdict, *talk) if judged_first else (*talk, verdict):
+        campaign.record(record)
+    return lead
+
+
+def back(campaign: Campaign, *persons: int, at: datetime = DUE) -> list[Lead]:
+    return campaign.hopper.lease_callbacks(campaign.id, persons, at)
+
+
+def test_a_callback_to_anyone_comes_when_it_is_due_and_before_all_others(db: Engine) -> None:
+    for judged_first in (False, True):
+        name = f"first-{judged_first}"
+        campaign = Campaign(db, leads=5, name=name)
+        lead = promised(campaign, judged_first=judged_first)
+        assert lead.lead_id not in {other.lead_id for other in campaign.lease(2, later(hours=1))}
+        assert campaign.lease(1, DUE)[0].lead_id == lead.lead_id
+
+
+def test_a_persons_callback_is_for_that_person_as_long_as_it_waits(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    assert back(campaign, LI, at=later(minutes=119)) == []
+    assert back(campaign, WU) == [] and campaign.lease(at=DUE) == []
+    [mine] = back(campaign, WU, LI)
+    assert (mine.lead_id, mine.user_id) == (lead.lead_id, LI)
+    assert isinstance(campaign.hopper.authorize([Ask(mine.call_id, "main")], DUE)[mine.call_id], Permit)
+    assert back(campaign, LI) == []
+
+
+def test_when_that_person_is_away_it_goes_to_anyone_after_its_wait(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    lead = promised(campaign, LI)
+    assert lead.lead_id not in {other.lead_id for other in campaign.lease(5, later(minutes=149))}
+    assert [other.lead_id for other in campaign.lease(5, later(minutes=150))] == [lead.lead_id]
+
+
+def test_one_that_its_person_gives_back_waits_for_them_again_and_one_put_off_comes_later(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    promised(campaign, LI)
+    [mine] = back(campaign, LI)
+    campaign.hopper.release([mine.call_id])
+    assert campaign.lease(at=later(minutes=149)) == []
+    [again] = back(campaign, LI)
+    campaign.hopper.release([again.call_id], later(hours=4))
+    assert back(campaign, LI, at=later(hours=3)) == [] and campaign.lease(at=later(hours=3)) == []
+    assert len(back(campaign, LI, at=later(hours=4))) == 1
+
+
+def test_a_person_with_several_is_given_one_after_the_other(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    second = promised(campaign, LI, due=later(hours=2, minutes=1))
+    first = promised(campaign, LI)
+    assert [lead.lead_id for lead in back(campaign, LI, at=later(hours=3))] == [first.lead_id]
+    assert [lead.lead_id for lead in back(campaign, LI, at=later(hours=3))] == [second.lead_id]
+
+
+def test_the_rules_hold_for_callbacks_too_and_it_still_waits_for_its_person(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    early = promised(campaign, LI, due=later(hours=20))  # eight o'clock, tomorrow
+    assert back(campaign, LI, at=later(hours=20)) == []
+    [mine] = back(campaign, LI, at=later(hours=21))
+    assert mine.lead_id == early.lead_id
+    DncStore(db).add(mine.number, Layer("company", "x"), NOON, expires_at=later(hours=22))
+    answer = campaign.hopper.authorize([Ask(mine.call_id, "main")], later(hours=21))[mine.call_id]
+    assert isinstance(answer, Refusal)
+    assert back(campaign, LI, at=later(hours=21)) == []
+    assert [lead.lead_id for lead in back(campaign, LI, at=later(hours=22))] == [early.lead_id]
+
+
+def test_a_callback_that_was_tried_is_done_and_the_lead_goes_on_by_what_came_of_it(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    promised(campaign, LI)
+    mine = back(campaign, LI)
+    assert campaign.dial(mine, DUE)
+    busy = AttemptEnded(at=DUE, call_id=mine[0].call_id, outcome="busy", retry_at=later(hours=3))
+    campaign.record(busy)
+    assert back(campaign, LI, at=later(hours=4)) == []
+    assert campaign.one("SELECT done_at FROM callback")[0] == DUE
+    assert campaign.one("SELECT lane, open FROM lead") == (1, True)
+    assert len(campaign.lease(at=later(hours=3))) == 1
+
+
+def test_a_later_verdict_takes_a_callback_back(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    campaign.record(Dispositioned(at=NOON, call_id=lead.call_id, user_id=LI, code="sold", final=True))
+    assert back(campaign, LI) == [] and campaign.hopper.left(campaign.id) == 0
+    assert campaign.one("SELECT lane FROM lead")[0] == 1
+
+
+def test_an_expired_callback_is_a_lead_like_others(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    lead = promised(campaign, LI)
+    late = DUE + timedelta(days=2)
+    assert back(campaign, LI, at=late) == []
+    assert [other.lead_id for other in campaign.lease(3, late)][-1] == lead.lead_id
+    assert campaign.one("SELECT count(*) FROM callback WHERE done_at IS NULL")[0] == 0
+
+
+def test_a_person_is_reminded_of_what_comes_soon(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    lead = promised(campaign, LI)
+    promised(campaign)  # anyone's: nobody is reminded
+    soon = campaign.hopper.coming_callbacks(campaign.id, [LI, WU], later(minutes=116), later(minutes=121))
+    assert [(each.user_id, each.due_at, each.number) for each in soon] == [(LI, DUE, lead.number)]
+    assert campaign.hopper.coming_callbacks(campaign.id, [WU], NOON, DUE) == []
+
+
+def test_callbacks_are_found_by_their_index(db: Engine) -> None:
+    Campaign(db, leads=1)
+    with db.connect() as connection:
+        indexes = connection.execute(
+            text("SELECT indexname FROM pg_indexes WHERE tablename = 'callback'")
+        ).scalars()
+        assert {"callback_waiting", "callback_of_lead"} <= set(indexes)

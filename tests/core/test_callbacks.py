@@ -1,0 +1,125 @@
+"""A person's callback reaches that person's seat: at once when it is free, else at its next free moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from campaigns.records import Dispositioned
+from campaigns.values import Lead
+from cti.messages import DialPreviewed, Dispose, LogOut, Pause, Ready, ScreenPop
+from dialer.core.seat import SeatState
+from tests.core.world import CAMPAIGN, World, config, lead
+
+LI, WU = 1, 2
+
+
+def mine(number: int, user: int = LI) -> Lead:
+    return msgspec.structs.replace(lead(number), user_id=user)
+
+
+def talk(world: World, user: int) -> str:
+    """A customer whom this seat talks to; the call's id."""
+    [call_id] = world.dial()
+    world.answer(world.core.calls.by_id[call_id].uid)
+    world.join_all()
+    assert world.core.seats.by_user[user].state is SeatState.TALKING
+    return call_id
+
+
+def pops(world: World, user: int) -> list[ScreenPop]:
+    return [m for m in world.told if isinstance(m, ScreenPop) and m.user_id == user]
+
+
+def due(world: World, callback: Lead) -> None:
+    world.core.callbacks.due(CAMPAIGN, callback, world.at)
+    world.run()
+
+
+@pytest.mark.parametrize("mode", ["progressive", "predictive", "preview"])
+def test_a_free_person_sees_their_callback_at_once_and_dials_it_when_they_say_so(mode: str) -> None:
+    world = World(config(mode=mode))
+    world.seat(LI)
+    world.seat(WU)
+    due(world, mine(9, WU))
+    assert [pop.call_id for pop in pops(world, WU)] == [mine(9).call_id] and pops(world, WU)[0].preview
+    assert not pops(world, LI) and WU not in world.core.campaigns[CAMPAIGN].idle
+    assert world.core.command(DialPreviewed(user_id=WU, call_id=mine(9).call_id), world.at).ok
+    world.run()
+    assert world.asked == [mine(9).call_id]
+    assert world.core.calls.by_id[mine(9).call_id].wanted_seat == WU
+
+
+def test_who_talks_gets_it_after_the_call_and_before_any_other_customer() -> None:
+    world = World()
+    world.seat(LI)
+    talk(world, LI)
+    due(world, mine(9))
+    assert world.core.callbacks.persons(CAMPAIGN) == []  # one at a time
+    world.hang_up(world.core.calls.by_id[world.core.seats.by_user[LI].call].uid)
+    seat = world.core.seats.by_user[LI]
+    assert seat.state is SeatState.WRAP_UP
+    world.command(Ready(user_id=LI))
+    assert seat.state is SeatState.PREVIEW and seat.call == mine(9).call_id
+
+
+@pytest.mark.parametrize("leaving", [LogOut(user_id=LI), Pause(user_id=LI, reason="lunch")])
+def test_who_leaves_gives_it_back(leaving: LogOut | Pause) -> None:
+    world = World()
+    world.seat(LI)
+    talk(world, LI)
+    due(world, mine(9))
+    assert world.core.command(leaving, world.at).ok
+    world.core.callbacks.let_go()
+    world.run()
+    assert world.freed == [mine(9).call_id] and not world.core.callbacks.waiting
+    assert world.core.callbacks.persons(CAMPAIGN) == []
+
+
+def test_who_is_not_there_any_more_is_not_waited_for() -> None:
+    world = World()
+    due(world, mine(9))
+    assert world.freed == [mine(9).call_id]
+
+
+def test_only_those_at_work_for_the_campaign_are_asked_for() -> None:
+    world = World()
+    world.seat(LI)
+    assert world.core.callbacks.persons(CAMPAIGN) == [LI]
+    assert world.core.callbacks.persons("summer") == []
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ({"callback_local": "2026-11-25T15:30"}, datetime(2026, 11, 25, 7, 30, tzinfo=UTC)),  # in Shanghai
+        ({"callback_at": 1_800_000_000.0}, datetime.fromtimestamp(1_800_000_000, UTC)),
+    ],
+)
+def test_a_callback_is_due_in_the_customers_own_time_and_is_no_final_result(
+    told: dict[str, object], at: datetime
+) -> None:
+    world = World()
+    world.seat(LI)
+    call = talk(world, LI)
+    command = Dispose(user_id=LI, call_id=call, code="sold", callback_mine=True, **told)  # type: ignore[arg-type]
+    assert world.core.command(command, world.at).ok
+    world.run()
+    [record] = [r for r in world.records if isinstance(r, Dispositioned)]
+    assert (record.callback_at, record.personal, record.final) == (at, True, False)
+    assert record.anyone_at is not None and record.expires_at is not None
+    assert (record.anyone_at - at).total_seconds() == world.config.callbacks.personal_wait_s
+    assert (record.expires_at - at).total_seconds() == world.config.callbacks.expire_s
+
+
+@pytest.mark.parametrize(
+    "local", ["tomorrow", "2026-11-25T15:30+08:00", "1900-01-01T00:00", "9999-12-31T23:59"]
+)
+def test_a_time_that_is_none_is_refused(local: str) -> None:
+    world = World()
+    world.seat(LI)
+    call = talk(world, LI)
+    reply = world.core.command(Dispose(user_id=LI, call_id=call, code="sold", callback_local=local), world.at)
+    assert (reply.ok, reply.code) == (False, "bad_callback")
