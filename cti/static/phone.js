@@ -77,6 +77,7 @@ export class Phone {
   // The seat was taken elsewhere, or left.
   stop() {
     this.over = true;
+    this.started = false;
     this.soft?.stop();
   }
 

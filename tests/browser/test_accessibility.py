@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
 from tests.browser.screenshots import ATTRIBUTES, snapshot
-from tests.cti.running import AGENT, SUPERVISOR, Door, until
+from tests.cti.running import AGENT, SUPERVISOR, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -129,3 +130,27 @@ async def test_the_state_is_announced_and_the_keyboard_reaches_everything(
         reached.add(await page.evaluate("document.activeElement.id || document.activeElement.dataset.code"))
     assert {"keys", "pause", "hold", "hang-up", "sold", "voicemail", "dnc", "notes"} <= reached
     await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_phone_in_the_agents_page(browser: Browser, scheme: str, language: str) -> None:
+    """The choice, the panel, and a phone that the switch does not let in."""
+    async with open_door(WebSettings(softphones=("wss://pbx.example:8089/ws",))) as door:
+        context = await browser.new_context(
+            color_scheme=scheme,  # type: ignore[arg-type]
+            locale="zh-CN" if language == "zh" else "en-GB",
+            permissions=["microphone"],
+        )
+        page = await context.new_page()
+        await log_in(page, door)
+        await state(page, "offline")
+        await clean(page, "where is your phone")
+        await page.keyboard.press("l")
+        await expect(page.locator("#phone-open")).to_have_attribute("data-word", "problem")
+        await page.click("#phone-open")
+        await expect(page.locator("#phone-state")).to_have_class("problem")
+        await clean(page, "the phone's panel")
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#phone-panel")).to_be_hidden()
+        await context.close()

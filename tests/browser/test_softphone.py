@@ -200,6 +200,15 @@ async def test_the_choice_is_kept_the_echo_is_heard_and_a_missing_microphone_is_
     await until(lambda: new_leg(page, 1), HEALED_S)
     await state(page, "paused")
 
+    other = await profile.new_page()  # the seat is opened in another window, and taken back
+    await other.goto(page.url)
+    await until(lambda: new_leg(other, 1), HEALED_S)
+    await state(other, "paused")
+    await page.click("#banner-button")
+    await until(lambda: new_leg(page, 2), HEALED_S)
+    await state(page, "paused")
+    await other.close()
+
     await page.click("#phone-open")
     await expect(page.locator("#microphone option")).not_to_have_count(1)
     await page.click("#echo")
