@@ -152,10 +152,10 @@ async def test_a_call_with_all_that_may_happen_to_the_line(
     loud = await said(page)
     await page.keyboard.press("m")
     await state(page, "muted")
-    silent = await said(page)
+    await until(lambda: hushed(page))  # a beep that had begun is still counted
     await page.keyboard.press("m")
     await state(page, "talking")
-    assert loud > 0.01 > 0.001 > silent, (loud, silent)
+    assert loud > 0.01
 
     # the signalling is cut: seen at once, the voice goes on, and the phone registers again
     await page.evaluate("window.lines.at(-1).close()")
@@ -254,6 +254,10 @@ async def said(page: Page) -> float:
     before = await counted(page)
     await until(lambda: spoken_since(page, before))
     return (await counted(page))["said"] - before["said"]
+
+
+async def hushed(page: Page) -> bool:
+    return await said(page) < 0.001
 
 
 async def word(page: Page, wanted: str) -> bool:
