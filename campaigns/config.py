@@ -20,6 +20,7 @@ from campaigns.rules.terms import DELAY, check_recycle, check_rules
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+TRANSFER_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
 MODES = ("preview", "progressive", "ratio", "predictive")
 
 
@@ -148,6 +149,8 @@ class CampaignConfig(Part, frozen=True):
     the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
     lets nobody hang up earlier). `trunk` overrides the switch's own dial string. `caller_ids` are shown to customers
     whom no pool is for. `record`: what customer and seat say is recorded on the switch.
+    `transfer_campaigns` are those to whose seats customers may be sent beside this one's own; `transfer_numbers`
+    patterns of outside numbers, in which `?` is a digit and `*` at the end any digits.
     """
 
     name: str
@@ -166,6 +169,8 @@ class CampaignConfig(Part, frozen=True):
     connect_limit_s: float = 2.0
     amd: bool = False
     record: bool = False
+    transfer_campaigns: tuple[str, ...] = ()
+    transfer_numbers: tuple[str, ...] = ()
     wrap_up_s: float = 30.0
     safe_harbour: SafeHarbour = SafeHarbour()
     abandon: Abandon = Abandon()
@@ -176,6 +181,15 @@ class CampaignConfig(Part, frozen=True):
     order: Order = Order()
     best_time: BestTime = BestTime()
     callbacks: Callbacks = Callbacks()
+
+
+def may_transfer_to(config: CampaignConfig, number: str) -> bool:
+    """Whether one of the campaign's patterns lets its agents send customers to this number."""
+    for pattern in config.transfer_numbers:
+        digits = re.escape(pattern).replace(r"\?", "[0-9]").replace(r"\*", "[0-9]*")
+        if re.fullmatch(digits, number):
+            return True
+    return False
 
 
 def load(path: Path) -> CampaignConfig:
@@ -262,6 +276,15 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     )
     check(0.0 <= config.wrap_up_s <= 3600.0, "wrap_up_s", "must be between 0 and 3600")
     check_caller_ids(config.caller_ids, config.caller_id_pools, config.caller_id, check)
+    for index, name in enumerate(config.transfer_campaigns):
+        check(bool(NAME.fullmatch(name)), f"transfer_campaigns[{index}]", f"{name!r} is no campaign's name")
+    for index, pattern in enumerate(config.transfer_numbers):
+        check(
+            bool(TRANSFER_NUMBERS.fullmatch(pattern)),
+            f"transfer_numbers[{index}]",
+            f"{pattern!r} must be 3 digits or more, then digits, `?` and at the end `*`, as in +8610*: a pattern that "
+            "lets everything through would let toll fraud through",
+        )
     key = config.safe_harbour.opt_out_key
     check(len(key) == 1 and key in "0123456789*#", "safe_harbour.opt_out_key", f"{key!r} is no telephone key")
     message = config.safe_harbour.message

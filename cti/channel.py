@@ -16,7 +16,7 @@ from cti.messages import (
 )
 from cti.wire import FullState
 
-IN_CALL = frozenset({"connecting", "talking"})
+IN_CALL = frozenset({"connecting", "talking", "asked"})
 
 
 class SeatChannel:

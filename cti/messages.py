@@ -123,6 +123,38 @@ class Record(Message, frozen=True, tag="record"):
     on: bool
 
 
+class WhoIsThere(Message, frozen=True, tag="who_is_there"):
+    """To whom could this call's customer be sent now? Answered by :class:`Targets`."""
+
+    user_id: int
+    call_id: str
+
+
+class Transfer(Message, frozen=True, tag="transfer"):
+    """Send the customer on to one of these, or ask that one first while the customer hears music."""
+
+    user_id: int
+    call_id: str
+    to_user: int = 0
+    to_campaign: str = ""  # its seat that is ready longest
+    to_number: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    ask_first: bool = True
+
+
+class Confer(Message, frozen=True, tag="confer"):
+    """Bring the customer to the two who speak about them."""
+
+    user_id: int
+    call_id: str
+
+
+class Complete(Message, frozen=True, tag="complete"):
+    """Leave the customer with whom was asked. To go back instead: :class:`Hold` with `on` false."""
+
+    user_id: int
+    call_id: str
+
+
 class RedialPhone(Message, frozen=True, tag="redial_phone"):
     """Ring the seat's phone again after its leg was lost.
 
@@ -166,6 +198,10 @@ SeatCommand = (
     | Mute
     | SendKeys
     | Record
+    | WhoIsThere
+    | Transfer
+    | Confer
+    | Complete
     | RedialPhone
     | OpenPhone
     | PhoneLost
@@ -231,7 +267,8 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
 
 
 class SeatStatus(Message, frozen=True, tag="seat_status"):
-    """The seat's state: offline, phone (being rung), no_phone, paused, ready, preview, connecting, talking, wrap_up.
+    """The seat's state: offline, phone (being rung), no_phone, paused, ready, preview, connecting, talking,
+    asked (by a colleague, about that one's customer), wrap_up.
 
     `until` is when wrap-up ends by itself; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
     """
@@ -245,8 +282,10 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
 
 
 class CallStatus(Message, frozen=True, tag="call_status"):
-    """A seat's call: connecting, connected, held, ended (with a cause key), and since when.
+    """A seat's call: connecting, connected, held, asking, consulting, conference, ended (with a cause key); since when.
 
+    With a third party: `asking` while it is rung, `consulting` with the customer on hold, `conference` with all three;
+    `party` names it, and to the colleague who is asked the one who asks.
     `muted`: the customer does not hear the seat. `recording`: `on`, `paused`, `failed`; empty when there is none.
     """
 
@@ -257,6 +296,7 @@ class CallStatus(Message, frozen=True, tag="call_status"):
     cause: str = ""
     muted: bool = False
     recording: str = ""
+    party: str = ""
 
 
 class CallbackSoon(Message, frozen=True, tag="callback_soon"):
@@ -268,7 +308,31 @@ class CallbackSoon(Message, frozen=True, tag="callback_soon"):
     number: str
 
 
-SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon
+class Colleague(msgspec.Struct, frozen=True):
+    """A seat that is ready."""
+
+    user_id: int
+    name: str
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """A campaign whose seats may be sent customers, and how many of them are ready."""
+
+    campaign: str
+    ready: int
+
+
+class Targets(Message, frozen=True, tag="targets"):
+    """To whom this call's customer could be sent, a moment ago. `numbers`: to outside numbers too."""
+
+    user_id: int
+    call_id: str
+    seats: tuple[Colleague, ...]
+    queues: tuple[Queue, ...]
+    numbers: bool
+
+
+SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon | Targets
 
 
 # --- events to watchers -------------------------------------------------------------------------------------

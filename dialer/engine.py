@@ -30,6 +30,7 @@ from dialer.core.call import CallEvent
 from dialer.core.effects import (
     Authorize,
     Bar,
+    Confer,
     Drop,
     Free,
     Join,
@@ -94,6 +95,7 @@ class Engine:
             Join: self._start_join,
             Drop: lambda e: self._spawn(self._drop(e)),
             Send: lambda e: self._spawn(self._send(e)),
+            Confer: lambda e: self._spawn(self._confer(e)),
             Mute: lambda e: self._spawn(self._mute(e)),
             Press: lambda e: self._spawn(self._press(e)),
             StartRecording: lambda e: self._spawn(self._start_recording(e)),
@@ -258,7 +260,7 @@ class Engine:
             pass  # a Bridged event, the resynchronisation or the connect limit tells
         except port.SwitchError as fault:
             log.info("a bridge was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
-            if "channel2" in str(fault).lower():  # "Channel2 does not exists": the seat's leg went unheard
+            if "channel2 does not exist" in str(fault).lower():  # the seat's leg went unheard
                 self.core.no_such_channel(effect.leg, monotonic())
             self.core.join_failed(effect.call_id, monotonic())
 
@@ -275,6 +277,13 @@ class Engine:
             await self.switches[effect.switch].redirect(effect.uid, effect.context)
         except port.SwitchError as fault:
             log.info("a redirect failed", uid=effect.uid, context=effect.context, reason=str(fault))
+
+    async def _confer(self, effect: Confer) -> None:
+        try:
+            await self.switches[effect.switch].confer(effect.uid, effect.leg)
+        except port.SwitchError as fault:
+            log.info("a conference was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
+            self.core.join_failed(effect.uid.removeprefix(port.CALL_PREFIX), monotonic())
 
     async def _mute(self, effect: Mute) -> None:
         try:

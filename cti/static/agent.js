@@ -87,7 +87,7 @@ async function ask(command) {
   return reply.ok;
 }
 
-const problem = ({ code, detail }) => (has(`problem.${code}`) ? t(`problem.${code}`) : t("problem.other", { code, detail: detail ?? "" }));
+const problem = ({ code, detail }) => (has(`problem.${code}`) ? t(`problem.${code}`, { detail: detail ?? "" }) : t("problem.other", { code, detail: detail ?? "" }));
 const callbackSoon = ({ customer, number: called, due_at }) => t("callback.soon", { name: customer || number(called), time: time(due_at) });
 const causeText = (cause) => (has(`cause.${cause}`) ? t(`cause.${cause}`) : t("cause.other"));
 
@@ -124,7 +124,7 @@ async function pause(reason) {
 }
 
 const redial = () => (phone.used ? phone.retry() : ask({ type: "redial_phone" }));
-const hold = () => ask({ type: "hold", call_id: model.pop.call_id, on: !seat.held(model) });
+const hold = () => ask({ type: "hold", call_id: model.pop.call_id, on: !seat.held(model) && !seat.withParty(model) });
 
 const isArmed = (key) => armed.key === key && performance.now() < armed.until;
 
@@ -301,7 +301,7 @@ function draw() {
   setText($("state-next"), whatNext(state, owes));
   show("ready", (state === "paused" && !owes) || (inCall && drafts.pausing));
   $("ready").classList.toggle("primary", state === "paused");
-  show("pause", ["ready", "wrap_up", "talking", "muted", "held", "preview"].includes(state) && !drafts.pausing);
+  show("pause", ["ready", "wrap_up", "talking", "muted", "held", "asking", "consulting", "conference", "asked", "preview"].includes(state) && !drafts.pausing);
   setText($("pause-label"), inCall || state === "preview" ? t("action.pause_later") : t("action.pause"));
   show("redial", state === "no_phone");
   if ($("pause").hidden) closeReasons();
@@ -320,12 +320,13 @@ function draw() {
   show("dial", state === "preview" && !drafts.dialed);
   show("skip", state === "preview" && !drafts.dialed);
   tools.draw(state);
-  show("hold", ["talking", "muted", "held"].includes(state));
+  show("hold", ["talking", "muted", "held", "asking", "consulting", "conference"].includes(state));
   $("hold").setAttribute("aria-pressed", String(state === "held"));
-  setText($("hold-label"), state === "held" ? t("action.resume") : t("action.hold"));
+  const onHold = state === "held" || seat.withParty(model);
+  setText($("hold-label"), onHold ? t(state === "conference" ? "action.let_go" : "action.resume", { party: partyOf() }) : t("action.hold"));
   show("hang-up", inCall);
   $("hang-up").classList.toggle("armed", isArmed("X"));
-  setText($("hang-up-label"), isArmed("X") ? t("action.hang_up_again") : t("action.hang_up"));
+  setText($("hang-up-label"), isArmed("X") ? t("action.hang_up_again") : t(state === "asked" ? "action.leave" : "action.hang_up"));
   setText($("call-line"), callLine(state));
 
   for (const button of $("results").children) {
@@ -344,10 +345,12 @@ function draw() {
   drawClock();
 }
 
+const partyOf = () => model.call?.party ?? "";
+
 function stateName(state) {
   const reason = model.seat?.reason;
   if (state === "paused" && reason && has(`reason.${reason}`)) return t("state.paused_for", { reason: t(`reason.${reason}`) });
-  return t(`state.${state}`);
+  return t(`state.${state}`, { party: partyOf() });
 }
 
 function whatNext(state, owes) {
@@ -362,7 +365,7 @@ function whatNext(state, owes) {
   if (state === "preview" && drafts.dialed) return t("next.preview_dialed");
   if (drafts.pausing && seat.inCall(model)) return t("next.pausing");
   if (state === "wrap_up" && drafts.chosen) return t("next.saving");
-  return t(`next.${state}`, { phone: document.body.dataset.phone });
+  return t(`next.${state}`, { phone: document.body.dataset.phone, party: partyOf() });
 }
 
 function callLine(state) {
@@ -371,6 +374,7 @@ function callLine(state) {
 }
 
 function resultHint(inCall, owes) {
+  if (seat.stateOf(model) === "asked") return t("hint.asked");
   if (!owes) return model.disposed ? t("hint.saved") : t("hint.preview");
   if (inCall) return drafts.chosen ? t("hint.marked") : t("hint.in_call");
   return seat.stateOf(model) === "wrap_up" ? t("hint.wrap_up") : t("hint.late");
@@ -383,7 +387,7 @@ function drawNotesState() {
 // The clock counts the time in the state, or down to the end of wrap-up.
 function drawClock() {
   const { until, state } = model.seat ?? {};
-  const since = seat.held(model) ? model.call.at : model.seat?.since;
+  const since = seat.held(model) || seat.withParty(model) ? model.call.at : model.seat?.since;
   const running = model.seat && state !== "offline";
   $("clock").hidden = $("countdown").hidden = !running;
   if (!running) return;

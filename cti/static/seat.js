@@ -1,21 +1,24 @@
 // What the page knows of its seat, and what follows from it. Values only: no socket, no document.
 
-const IN_CALL = ["connecting", "talking"];
+const IN_CALL = ["connecting", "talking", "asked"];
+const WITH_PARTY = ["asking", "consulting", "conference"]; // a third one is rung, spoken with, or there with the customer
 export const PAUSED_LIKE = ["paused", "no_phone"];
 
 export function empty() {
-  return { seat: null, pop: null, call: null, notes: "", disposed: false };
+  return { seat: null, pop: null, call: null, targets: null, notes: "", disposed: false };
 }
 
 export const stateOf = (model) => model.seat?.state ?? "offline";
 export const inCall = (model) => IN_CALL.includes(stateOf(model));
 export const held = (model) => inCall(model) && model.call?.state === "held";
 export const muted = (model) => stateOf(model) === "talking" && !held(model) && Boolean(model.call?.muted);
-export const owesResult = (model) => Boolean(model.pop) && !model.disposed && !model.pop.preview;
+export const withParty = (model) => stateOf(model) === "talking" && WITH_PARTY.includes(model.call?.state);
+export const owesResult = (model) => Boolean(model.pop) && !model.disposed && !model.pop.preview && stateOf(model) !== "asked";
 
 // What the page calls the state: the seat's own, refined by what its call does.
 export function shownState(model) {
   if (held(model)) return "held";
+  if (withParty(model)) return model.call.state;
   if (muted(model)) return "muted";
   const state = stateOf(model);
   return state === "offline" && !model.seat ? "offline" : state;
@@ -30,6 +33,9 @@ export function apply(model, event) {
       break;
     case "call_status":
       if (model.pop?.call_id === event.call_id) model.call = event;
+      break;
+    case "targets":
+      model.targets = event;
       break;
     case "seat_status":
       model.seat = event;
@@ -54,7 +60,7 @@ function forgetIfDone(model) {
 }
 
 // Keys of the results: the campaign's own where it names one that is free, else the next free digit.
-const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O"]);
+const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O", "T", "J"]);
 
 export function keysFor(dispositions) {
   const keys = new Map();

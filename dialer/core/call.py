@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from typing import TYPE_CHECKING
 
 from campaigns.values import Lead, Outcome
 from dialer.core.machine import Table
@@ -24,6 +25,10 @@ class CallState(StrEnum):
     CONNECTING = "connecting"  # a seat is matched, the bridge is asked for
     CONNECTED = "connected"
     HELD = "held"
+    CONSULTING = "consulting"  # held, while its seat asks a third party
+    CONFERENCE = "conference"  # all three hear each other
+    SENT = "sent"  # without a seat, hears music until somebody takes it
+    OUTSIDE = "outside"  # with an outside number, and no seat of ours
     HARBOUR = "harbour"  # abandoned, hears the safe-harbour message
     CLOSING = "closing"  # hang-up sent
     ENDED = "ended"
@@ -44,6 +49,13 @@ class CallEvent(StrEnum):
     SEAT_LOST = "seat_lost"
     HOLD = "hold"
     RESUME = "resume"
+    CONSULT = "consult"
+    PARTY_UP = "party_up"  # the third party is there
+    PARTY_GONE = "party_gone"
+    CONFER = "confer"
+    GIVE = "give"  # to the colleague who was asked
+    GIVE_OUT = "give_out"  # to the outside number
+    SEND_ON = "send_on"
     LIMIT = "limit"  # the connect limit has passed
     HANG = "hang"  # somebody on our side ends it
     GONE = "gone"  # the channel is gone
@@ -64,6 +76,17 @@ class CallAction(StrEnum):
     RESCUE = "rescue"  # the seat was lost in the call: another may take it for some seconds
     PUT_ON_HOLD = "put_on_hold"
     TAKE_BACK = "take_back"
+    TAKE_BACK_SOON = "take_back_soon"  # once the bridge of all three is over
+    CALL_PARTY = "call_party"
+    JOIN_PARTY = "join_party"
+    TELL_PARTY = "tell_party"
+    TELL_HELD = "tell_held"  # the party is gone, the customer still on hold
+    DROP_PARTY = "drop_party"
+    CONFER = "confer"
+    GIVE = "give"
+    GIVE_OUT = "give_out"
+    LET_GO = "let_go"  # its seat has sent it on
+    SEEK_TARGET = "seek_target"
     ABANDON = "abandon"
     PLAY_HARBOUR = "play_harbour"
     MARK_MACHINE = "mark_machine"
@@ -73,10 +96,14 @@ class CallAction(StrEnum):
     SETTLE_LOST = "settle_lost"
 
 
+if TYPE_CHECKING:
+    from dialer.core.parties import Party
+
 S, E, A = CallState, CallEvent, CallAction
 
 BEFORE_ANSWER = (S.DIALING, S.RINGING)
 WITH_SEAT = (S.CONNECTING, S.CONNECTED, S.HELD)
+WITH_PARTY = (S.CONSULTING, S.CONFERENCE, S.SENT, S.OUTSIDE)
 ALIVE = tuple(state for state in S if state not in (S.RESERVED, S.ENDED))
 
 _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, ...]]] = {
@@ -104,6 +131,23 @@ _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, .
     (S.CONNECTED, E.HOLD): (S.HELD, (A.PUT_ON_HOLD,)),
     (S.HELD, E.RESUME): (S.CONNECTING, (A.TAKE_BACK,)),
     (S.HELD, E.SEAT_LOST): (S.WAITING, (A.RESCUE, A.SEEK_SEAT)),
+    # a third party
+    (S.CONNECTED, E.CONSULT): (S.CONSULTING, (A.PUT_ON_HOLD, A.CALL_PARTY)),
+    (S.HELD, E.CONSULT): (S.CONSULTING, (A.CALL_PARTY,)),
+    (S.CONSULTING, E.PARTY_UP): (S.CONSULTING, (A.JOIN_PARTY,)),
+    (S.CONSULTING, E.PARTY_GONE): (S.HELD, (A.DROP_PARTY, A.TELL_HELD)),
+    (S.CONSULTING, E.BRIDGE_FAILED): (S.HELD, (A.DROP_PARTY, A.TELL_HELD)),
+    (S.CONSULTING, E.CONFER): (S.CONFERENCE, (A.CONFER,)),
+    (S.CONFERENCE, E.PARTY_GONE): (S.CONNECTING, (A.DROP_PARTY, A.TAKE_BACK_SOON)),
+    (S.CONFERENCE, E.BRIDGE_FAILED): (S.CONSULTING, (A.TELL_PARTY,)),
+    (S.CONNECTED, E.SEND_ON): (S.SENT, (A.PUT_ON_HOLD, A.LET_GO, A.SEEK_TARGET)),
+    (S.HELD, E.SEND_ON): (S.SENT, (A.LET_GO, A.SEEK_TARGET)),
+    (S.SENT, E.MATCH): (S.CONNECTING, (A.DROP_PARTY, A.BRIDGE)),
+    (S.SENT, E.PARTY_UP): (S.OUTSIDE, (A.GIVE_OUT,)),
+    (S.SENT, E.PARTY_GONE): (S.WAITING, (A.DROP_PARTY, A.RESCUE, A.SEEK_SEAT)),
+    (S.SENT, E.LIMIT): (S.WAITING, (A.DROP_PARTY, A.RESCUE, A.SEEK_SEAT)),
+    (S.OUTSIDE, E.PARTY_GONE): (S.CLOSING, (A.DROP_PARTY, A.HANG_UP)),
+    (S.OUTSIDE, E.BRIDGE_FAILED): (S.WAITING, (A.DROP_PARTY, A.RESCUE, A.SEEK_SEAT)),
     # the end
     (S.HARBOUR, E.OVERDUE): (S.CLOSING, (A.HANG_UP,)),
     (S.HARBOUR, E.HANG): (S.CLOSING, (A.HANG_UP,)),
@@ -118,6 +162,18 @@ for _state in WITH_SEAT:
     _entries[_state, E.HANG] = (S.CLOSING, (A.RELEASE_SEAT, A.HANG_UP))
     _entries[_state, E.GONE] = (S.ENDED, (A.RELEASE_SEAT, A.SETTLE))
     _entries[_state, E.LOST] = (S.ENDED, (A.RELEASE_SEAT, A.SETTLE_LOST))
+for _state in (S.CONSULTING, S.CONFERENCE):
+    _entries[_state, E.RESUME] = (
+        S.CONNECTING,
+        (A.TAKE_BACK, A.DROP_PARTY),
+    )  # who hangs up last ends no bridge
+    _entries[_state, E.GIVE] = (S.CONNECTING, (A.GIVE,))
+    _entries[_state, E.GIVE_OUT] = (S.OUTSIDE, (A.GIVE_OUT,))
+    _entries[_state, E.SEAT_LOST] = (S.WAITING, (A.DROP_PARTY, A.RESCUE, A.SEEK_SEAT))
+for _state in WITH_PARTY:
+    _entries[_state, E.HANG] = (S.CLOSING, (A.DROP_PARTY, A.RELEASE_SEAT, A.HANG_UP))
+    _entries[_state, E.GONE] = (S.ENDED, (A.DROP_PARTY, A.RELEASE_SEAT, A.SETTLE))
+    _entries[_state, E.LOST] = (S.ENDED, (A.DROP_PARTY, A.RELEASE_SEAT, A.SETTLE_LOST))
 for _state in ALIVE:
     _entries.setdefault((_state, E.GONE), (S.ENDED, (A.SETTLE,)))
     _entries.setdefault((_state, E.LOST), (S.ENDED, (A.SETTLE_LOST,)))
@@ -132,7 +188,9 @@ _ignored = frozenset(
         *product((S.CONNECTED, S.WAITING, S.HARBOUR, S.HELD), (E.BRIDGE_FAILED,)),
         *product((S.WAITING, S.HARBOUR), (E.SEAT_LOST,)),
         *product((S.DIALING, S.RINGING, S.WAITING), (E.LIMIT, E.OVERDUE)),
-        *product((S.CONNECTING,), (E.OVERDUE,)),
+        *product((S.CONNECTING, *WITH_PARTY), (E.OVERDUE,)),
+        *product(ALIVE, (E.PARTY_UP, E.PARTY_GONE)),  # it was let go already
+        *product((S.SENT,), (E.BRIDGE_FAILED,)),
         *product((S.RESERVED,), (E.HANG,)),  # the permit, when it comes, finds nobody to dial for
     }
 ) - frozenset(_entries)
@@ -170,6 +228,8 @@ class Call:
     caller_id: str = ""
     ended_by: str = "customer"  # or agent
     state_at: float = 0.0  # since when it is as its seat is told: connected, or held
+    party: Party | None = None  # who else is asked, joined or sent the customer
+    came_from: int | None = None  # the seat that sent it on, to which it comes back where nobody takes it
     recording: str = ""  # on, paused, failed; empty: it is not recorded
 
     @property

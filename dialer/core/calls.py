@@ -10,6 +10,7 @@ from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
 from dialer.core.effects import Drop, Join, Originate, Send, StartRecording
+from dialer.core.parties import SENT_LIMIT_S, SETTLE_S, Parties
 from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
 from pacing.contract import CallEvent as PacedCall
@@ -64,7 +65,9 @@ class Calls:
         self.core = core
         self.by_id: dict[str, Call] = {}
         self.lines: dict[str, int] = {}  # calls by switch, from the moment they are decided on
-        self._actions = {action: getattr(self, f"_{action.value}") for action in CallAction}
+        self.parties = Parties(core, self)
+        ours = {action: getattr(self, f"_{action.value}", None) for action in CallAction}
+        self._actions = {a: do or getattr(self.parties, a.value) for a, do in ours.items()}
 
     # --- in -------------------------------------------------------------------------------------------------------
 
@@ -117,7 +120,11 @@ class Calls:
         if call is None or call.timer != generation:
             return
         call.timer = 0
-        if call.state in LIMITED:
+        if call.state is CallState.SENT:
+            self.step(call, CallEvent.LIMIT, now)
+        elif call.state is CallState.CONSULTING:
+            self.step(call, CallEvent.PARTY_GONE, now)
+        elif call.state in LIMITED:
             # One that was connected before is no abandoned call, whatever its rescue or its way back comes to.
             self.step(call, CallEvent.LIMIT if call.connected_at is None else CallEvent.HANG, now)
         else:
@@ -138,8 +145,9 @@ class Calls:
 
     def changed(self, call: Call) -> None:
         """Tell its seat anew how the call stands: muted, recorded or not."""
-        if call.seat is not None and call.state in (CallState.CONNECTED, CallState.HELD):
-            self._tell(call, call.seat, call.state.value)
+        if call.seat is not None:
+            party = call.party.name if call.party is not None else ""
+            self.tell(call, call.seat, call.state.value, party=party)
 
     def recording_failed(self, call_id: str) -> None:
         """The switch does not record this call."""
@@ -150,7 +158,43 @@ class Calls:
 
     def join(self, call: Call, leg: str) -> None:
         """Ask the switch to bridge the customer with a seat's leg."""
-        self.core.effects.append(Join(call.switch, call.id, call.uid, leg))
+        self.join_channels(call, call.uid, leg)
+
+    def join_channels(self, call: Call, uid: str, leg: str) -> None:
+        """Ask the switch to bridge two channels for this call."""
+        self.core.effects.append(Join(call.switch, call.id, uid, leg))
+
+    def will_join_again(self, call: Call, now: float) -> bool:
+        """Whether two who were in one bridge before are tried again: a channel that just leaves one can't be had."""
+        together = call.state in (CallState.CONNECTING, CallState.CONNECTED) and call.last_seat == call.seat
+        if not together or call.bridge_tries >= BRIDGE_TRIES:
+            return False
+        call.bridge_tries += 1
+        self.core.timers.start(now + SETTLE_S, "join", call.id)
+        return True
+
+    def join_again(self, call_id: str) -> None:
+        """Customer and seat are asked for once more, if they still are to be joined."""
+        call = self.by_id.get(call_id)
+        seat = self.core.seats.by_user.get(call.seat or 0) if call is not None else None
+        if call is None or seat is None or not seat.leg_up:
+            return
+        if call.state in (CallState.CONNECTING, CallState.CONNECTED):
+            self.join(call, seat.leg)
+
+    def limit(self, call: Call, due: float) -> None:
+        """The state it is in may last so long."""
+        self._timer(call, due)
+
+    def party_up(self, call: Call, now: float) -> None:
+        """The third party is there."""
+        self.step(call, CallEvent.PARTY_UP, now)
+
+    def let_go(self, call: Call, user_id: int, now: float) -> None:
+        """This seat has handed the customer over: it wraps up."""
+        call.came_from = user_id
+        self._status(call, user_id, "ended", now, "transferred")
+        self.core.seats.step_user(user_id, SeatEvent.RELEASE, now, call.id)
 
     # --- actions, one a name in CallAction ------------------------------------------------------------------------
 
@@ -203,9 +247,10 @@ class Calls:
             self._pace(call, CallStage.HUMAN, now)
         begun = call.human_at if campaign.ledger.rule.clock == "detected" else call.answered_at
         answered = begun if begun is not None else now
-        due = (
-            answered + campaign.config.connect_limit_s if call.connected_at is None else now + RESCUE_LIMIT_S
-        )
+        if call.connected_at is None:
+            due = answered + campaign.config.connect_limit_s
+        else:  # who was sent on and not taken hears music, who lost the seat hears nothing
+            due = now + (SENT_LIMIT_S if call.came_from is not None else RESCUE_LIMIT_S)
         self._timer(call, max(now, due))
         if call.bridge_tries < BRIDGE_TRIES:
             seat = self.core.seats.for_call(call, campaign)
@@ -230,9 +275,15 @@ class Calls:
 
     def _take_back(self, call: Call, now: float) -> None:
         seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+        call.bridge_tries = 0
         if seat is not None:
             self._timer(call, now + RESCUE_LIMIT_S)
             self.join(call, seat.leg)
+
+    def _take_back_soon(self, call: Call, now: float) -> None:
+        call.bridge_tries = 0
+        self._timer(call, now + RESCUE_LIMIT_S)
+        self.core.timers.start(now + SETTLE_S, "join", call.id)
 
     def _note_connected(self, call: Call, now: float) -> None:
         call.timer = 0
@@ -248,7 +299,7 @@ class Calls:
                 self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
-        call.last_seat = seat
+        call.last_seat, call.came_from = seat, None
         self.core.seats.joined(seat, call, now)
         if first:
             self.core.write(AttemptConnected(at=self.core.wall(now), call_id=call.id, user_id=seat))
@@ -267,6 +318,15 @@ class Calls:
     def _rescue(self, call: Call, now: float) -> None:
         call.seat = None
         call.bridge_tries = 0
+
+    def _let_go(self, call: Call, now: float) -> None:
+        user, call.seat = call.seat, None
+        if user is not None:
+            self.let_go(call, user, now)
+
+    def _tell_held(self, call: Call, now: float) -> None:
+        if call.seat is not None:
+            self._status(call, call.seat, "held", now)
 
     def _put_on_hold(self, call: Call, now: float) -> None:
         seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
@@ -381,9 +441,10 @@ class Calls:
 
     def _status(self, call: Call, user_id: int, state: str, now: float, cause: str = "") -> None:
         call.state_at = now
-        self._tell(call, user_id, state, cause)
+        self.tell(call, user_id, state, cause)
 
-    def _tell(self, call: Call, user_id: int, state: str, cause: str = "") -> None:
+    def tell(self, call: Call, user_id: int, state: str, cause: str = "", party: str = "") -> None:
+        """Tell a seat how this call of its stands."""
         seat = self.core.seats.by_user.get(user_id)
         self.core.tell(
             CallStatus(
@@ -394,6 +455,7 @@ class Calls:
                 cause=cause,
                 muted=seat is not None and seat.muted,
                 recording=call.recording,
+                party=party,
             )
         )
 

@@ -79,6 +79,7 @@ class Campaign:
         floor.join(config.name, self.pacer, config.priority)
         self.idle: dict[int, None] = {}  # user ids of ready seats that may take its calls
         self.waiting: dict[str, None] = {}  # ids of calls with a human and no seat
+        self.sent: dict[str, None] = {}  # ids of calls that were sent on to its seats, of whatever campaign
         self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat
         self.paced_idle: set[int] = set()  # ready seats that its pacing counts on
         self.dry = False  # the hopper had nothing

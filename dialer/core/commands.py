@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from campaigns.config import Callbacks
+from campaigns.config import Callbacks, may_transfer_to
 from campaigns.records import Audited, Dispositioned, NotesSaved
 from campaigns.recycle import again
 from campaigns.rules import calendar
 from campaigns.rules.terms import refusal_lock_s
 from cti.messages import (
+    Colleague,
     Command,
+    Complete,
+    Confer,
     DialPreviewed,
     Dispose,
     HangUp,
@@ -28,15 +31,20 @@ from cti.messages import (
     Pause,
     PhoneAccess,
     PhoneLost,
+    Queue,
     Ready,
     Record,
     RedialPhone,
     Reply,
     SaveNotes,
     SendKeys,
+    Targets,
+    Transfer,
+    WhoIsThere,
 )
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.effects import PauseRecording, Press
+from dialer.core.parties import Party
 from dialer.core.seat import Seat, SeatEvent, SeatState
 
 if TYPE_CHECKING:
@@ -46,6 +54,9 @@ if TYPE_CHECKING:
 ENDPOINT = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 
 PASSWORD_BYTES = 24  # of a page's phone, until its log-out
+NUMBER = re.compile(r"\+?[0-9]{2,20}")
+PUNCTUATION = re.compile(r"[\s().-]")  # as people write it between digits
+MOST_TARGETS = 9  # one digit each on the page
 
 OK = Reply(ok=True)
 FIRST_YEAR, LAST_YEAR = 1970, 2100  # of a callback
@@ -84,6 +95,10 @@ class Commands:
             Mute: self._mute,
             SendKeys: self._send_keys,
             Record: self._record,
+            WhoIsThere: self._who_is_there,
+            Transfer: self._transfer,
+            Confer: self._confer,
+            Complete: self._complete,
             RedialPhone: self._redial,
             PhoneLost: self._phone_lost,
             DialPreviewed: self._dial_previewed,
@@ -168,7 +183,8 @@ class Commands:
         return OK
 
     def _dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:
-        if command.call_id not in (seat.call, seat.last_call) or not command.call_id:
+        asked = seat.state is SeatState.ASKED  # about a colleague's customer
+        if asked or command.call_id not in (seat.call, seat.last_call) or not command.call_id:
             return refuse("not_your_call")
         campaign = self.core.campaigns.get(seat.serving)
         choices = {d.code: d for d in campaign.config.dispositions} if campaign is not None else {}
@@ -228,6 +244,9 @@ class Commands:
         call = self.core.calls.by_id.get(command.call_id)
         if call is None or seat.call != command.call_id:
             return refuse("not_your_call")
+        if seat.state is SeatState.ASKED:  # leaves the two alone
+            self.core.calls.step(call, CallEvent.PARTY_GONE, now)
+            return OK
         call.ended_by = "agent"
         return OK if self.core.calls.step(call, CallEvent.HANG, now) else refuse("wrong_state")
 
@@ -235,6 +254,9 @@ class Commands:
         call = self.core.calls.by_id.get(command.call_id)
         if call is None or call.seat != seat.user_id:
             return refuse("not_your_call")
+        if not command.on and call.state in (CallState.CONSULTING, CallState.CONFERENCE):
+            self.core.calls.step(call, CallEvent.RESUME, now)
+            return OK
         wanted = CallState.HELD if command.on else CallState.CONNECTED
         if call.state is wanted:
             return OK
@@ -248,7 +270,7 @@ class Commands:
         call = self.core.calls.by_id.get(call_id)
         if call is None or call.seat != seat.user_id:
             return refuse("not_your_call")
-        if call.state is not CallState.CONNECTED:
+        if call.state not in (CallState.CONNECTED, CallState.CONFERENCE):
             return refuse("wrong_state")
         return call if self.core.is_up(call.switch) else refuse("switch_down", call.switch)
 
@@ -288,6 +310,107 @@ class Commands:
             return refuse("wrong_state")
         self.core.seats.give_up_leg(seat, now)
         return OK
+
+    def _who_is_there(self, command: WhoIsThere, seat: Seat, now: float) -> Reply:
+        call = self.core.calls.by_id.get(command.call_id)
+        if call is None or call.seat != seat.user_id:
+            return refuse("not_your_call")
+        seats = self.core.seats
+        found: dict[int, Colleague] = {}
+        queues = []
+        for name in self._queues(call):
+            ready = [seats.by_user[u] for u in self.core.campaigns[name].idle]
+            ready = [each for each in ready if each.switch == call.switch]
+            found |= {each.user_id: Colleague(each.user_id, each.name) for each in ready}
+            queues.append(Queue(name, len(ready)))
+        numbers = bool(self.core.campaigns[call.campaign].config.transfer_numbers)
+        self.core.tell(
+            Targets(
+                user_id=seat.user_id,
+                call_id=call.id,
+                seats=tuple(found.values())[: MOST_TARGETS - len(queues)],
+                queues=tuple(queues),
+                numbers=numbers,
+            )
+        )
+        return OK
+
+    def _queues(self, call: Call) -> list[str]:
+        """The campaigns to whose seats this call's customer may be sent."""
+        names = (call.campaign, *self.core.campaigns[call.campaign].config.transfer_campaigns)
+        return [name for name in dict.fromkeys(names) if name in self.core.campaigns]
+
+    def _transfer(self, command: Transfer, seat: Seat, now: float) -> Reply:
+        call = self.core.calls.by_id.get(command.call_id)
+        if call is None or call.seat != seat.user_id:
+            return refuse("not_your_call")
+        if call.state not in (CallState.CONNECTED, CallState.HELD):
+            return refuse("wrong_state")
+        if not self.core.is_up(call.switch):
+            return refuse("switch_down", call.switch)
+        party = self._party(command, call)
+        if isinstance(party, Reply):
+            return party
+        call.party = party
+        self.core.calls.step(call, CallEvent.CONSULT if command.ask_first else CallEvent.SEND_ON, now)
+        return OK
+
+    def _party(self, command: Transfer, call: Call) -> Party | Reply:
+        """Who is meant, or which rule does not let the customer be sent there."""
+        seats, queues = self.core.seats, self._queues(call)
+        if command.to_number:
+            return self._outside(PUNCTUATION.sub("", command.to_number), call)
+        if command.to_campaign:
+            if command.to_campaign not in queues:
+                return refuse("campaign_not_allowed", command.to_campaign)
+            ready = seats.idle(call.switch, command.to_campaign)
+            if not command.ask_first:
+                return Party(command.to_campaign, campaign=command.to_campaign)
+            return refuse("nobody_free") if ready is None else Party(ready.name, user=ready.user_id)
+        other = seats.by_user.get(command.to_user)
+        if other is None or not set(queues) & set(other.campaigns):
+            return refuse("nobody_there")
+        if other.state is not SeatState.READY or other.switch != call.switch:
+            return refuse("not_free", other.name)
+        return Party(other.name, user=other.user_id)
+
+    def _outside(self, number: str, call: Call) -> Party | Reply:
+        config = self.core.campaigns[call.campaign].config
+        if not NUMBER.fullmatch(number):
+            return refuse("bad_number", number)
+        if not config.transfer_numbers:
+            return refuse("no_numbers")
+        if not may_transfer_to(config, number):
+            return refuse("number_not_allowed", number)
+        if self.core.calls.lines.get(call.switch, 0) >= self.core.switches[call.switch].max_lines:
+            return refuse("no_line")
+        return Party(number, number=number)
+
+    def _confer(self, command: Confer, seat: Seat, now: float) -> Reply:
+        call = self._with_party(command.call_id, seat)
+        if isinstance(call, Reply):
+            return call
+        if call.state is not CallState.CONSULTING:
+            return refuse("wrong_state")
+        self.core.calls.step(call, CallEvent.CONFER, now)
+        return OK
+
+    def _complete(self, command: Complete, seat: Seat, now: float) -> Reply:
+        call = self._with_party(command.call_id, seat)
+        if isinstance(call, Reply):
+            return call
+        to_seat = call.party is not None and call.party.user
+        self.core.calls.step(call, CallEvent.GIVE if to_seat else CallEvent.GIVE_OUT, now)
+        return OK
+
+    def _with_party(self, call_id: str, seat: Seat) -> Call | Reply:
+        """The call about which this seat speaks with a third party, or why there is none."""
+        call = self.core.calls.by_id.get(call_id)
+        if call is None or call.seat != seat.user_id:
+            return refuse("not_your_call")
+        if call.party is None or not call.party.up:
+            return refuse("wrong_state")
+        return call if self.core.is_up(call.switch) else refuse("switch_down", call.switch)
 
     def _redial(self, command: RedialPhone, seat: Seat, now: float) -> Reply:
         if seat.state is not SeatState.NO_PHONE:

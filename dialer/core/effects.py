@@ -44,6 +44,15 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Confer:
+    """Bring a customer's channel into the bridge the seat's leg is in."""
+
+    switch: str
+    uid: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mute:
     """Let nothing through that is said at a channel, or again all of it."""
 
@@ -124,6 +133,7 @@ Effect = (
     | Drop
     | Send
     | Bar
+    | Confer
     | Mute
     | Press
     | StartRecording

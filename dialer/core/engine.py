@@ -116,6 +116,10 @@ class EngineCore:
                 self.calls.fire(str(name), generation, now)
             elif owner == "seat":
                 self.seats.wrap_over(int(name), generation, now)
+            elif owner == "join":
+                self.calls.join_again(str(name))
+            elif owner == "party":
+                self.calls.parties.settled(str(name), now)
             else:
                 self.recovery.let_go(int(name))
 
@@ -265,9 +269,9 @@ class EngineCore:
         served = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
         served.sort(key=lambda c: -c.config.priority)
         for campaign in served:
-            for call_id in campaign.waiting:
+            for call_id in (*campaign.sent, *campaign.waiting):
                 call = self.calls.by_id[call_id]
-                mine = call.wanted_seat in (None, seat.user_id)
+                mine = call.wanted_seat in (None, seat.user_id) or call.came_from is not None
                 if mine and call.switch == seat.switch and self.is_up(call.switch):
                     return call
         return None
@@ -277,7 +281,8 @@ class EngineCore:
         if seat.call and seat.call != call.id:
             self.breach("seat_with_two_customers", str(seat.user_id))
             return
-        if seat.state not in (SeatState.READY, SeatState.PREVIEW):
+        returns = seat.state is SeatState.WRAP_UP and seat.last_call == call.id
+        if not returns and seat.state not in (SeatState.READY, SeatState.PREVIEW):
             self.breach("offered_while_not_ready", str(seat.user_id))
             return
         call.seat = seat.user_id
@@ -288,6 +293,10 @@ class EngineCore:
     def serve_waiting(self, now: float) -> None:
         """Match the customers who wait with idle seats, as after a lost link."""
         for campaign in sorted(self.campaigns.values(), key=lambda c: -c.config.priority):
+            for call in [self.calls.by_id[call_id] for call_id in campaign.sent]:
+                seat = self.seats.idle(call.switch, campaign.name)
+                if seat is not None and call.state is CallState.SENT and self.is_up(call.switch):
+                    self.match(call, seat, now)
             for call in [self.calls.by_id[call_id] for call_id in campaign.waiting]:
                 seat = self.seats.for_call(call, campaign)
                 if seat is not None and call.state is CallState.WAITING:
@@ -349,6 +358,7 @@ class EngineCore:
     def _created(self, event: port.Created) -> None:
         """A channel of ours that nobody waits for, such as of an originate whose reply was lost, is hung up."""
         known = self._call(event.uid) is not None or event.uid in self.seats.by_leg
+        known = known or event.uid in self.calls.parties.by_uid
         if not known and not self.recovery.is_spare(event.uid):
             self.anomaly("unknown_channel", event.uid)
             self.effects.append(Drop(event.switch, event.uid))
@@ -362,6 +372,10 @@ class EngineCore:
         seat = self.seats.by_leg.get(event.uid)
         if seat is not None:
             self.seats.leg_answered(seat, event.at)
+            return
+        asking = self.calls.parties.by_uid.get(event.uid)
+        if asking is not None:
+            self.calls.party_up(asking, event.at)
             return
         call = self._call(event.uid)
         if call is not None:
@@ -390,6 +404,8 @@ class EngineCore:
         if call is not None:
             call.cause, call.tech_cause, call.timed_out = event.cause, event.tech_cause, event.timed_out
             self.calls.step(call, CallEvent.GONE, event.at)
+        else:
+            self._party_gone(event.uid, event.at)
 
     def _originate_failed(self, event: port.OriginateFailed) -> None:
         seat = self.seats.by_leg.get(event.uid)
@@ -400,6 +416,13 @@ class EngineCore:
         if call is not None:
             call.timed_out = event.reason == 3
             self.calls.step(call, CallEvent.GONE, event.at)
+        else:
+            self._party_gone(event.uid, event.at)
+
+    def _party_gone(self, uid: str, now: float) -> None:
+        call = self.calls.parties.gone(uid)
+        if call is not None:
+            self.calls.step(call, CallEvent.PARTY_GONE, now)
 
     def _call(self, uid: str) -> Call | None:
         return (
@@ -429,7 +452,7 @@ class EngineCore:
 
     def join_failed(self, call_id: str, now: float) -> None:
         call = self.calls.by_id.get(call_id)
-        if call is not None:
+        if call is not None and not self.calls.will_join_again(call, now):
             self.calls.step(call, CallEvent.BRIDGE_FAILED, now)
 
     def no_such_channel(self, uid: str, now: float) -> None:
@@ -440,6 +463,8 @@ class EngineCore:
         call = self._call(uid)
         if call is not None:
             self.calls.step(call, CallEvent.LOST, now)
+        else:
+            self._party_gone(uid, now)
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool, now: float) -> None:
         """The safe-harbour dialogue is over: what was heard, what was pressed. The call may be over before it."""

@@ -59,6 +59,9 @@ class Recovery:
         legs = {s.leg: s for s in self.core.seats.by_user.values() if s.leg and s.switch == event.switch}
         for call in [c for c in self.core.calls.by_id.values() if c.switch == event.switch]:
             self._check_call(call, channels.get(call.uid), event.at)
+        parties = self.core.calls.parties
+        for uid in [u for u, c in parties.by_uid.items() if c.switch == event.switch and u not in channels]:
+            self.core.no_such_channel(uid, event.at)
         for leg, seat in legs.items():
             if seat.leg == leg:  # else it has rung anew meanwhile, which the snapshot can't know
                 self._check_seat(seat, channels.get(leg), event.at)
@@ -104,6 +107,10 @@ class Recovery:
             step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, at)
         elif call.state is CallState.CONNECTING and channel.bridge_id:
             step(call, CallEvent.BRIDGED, at)
+        elif call.state is CallState.CONFERENCE and not channel.bridge_id:
+            step(call, CallEvent.PARTY_GONE, at)  # its bridge is over: the two that are ours again
+        elif call.state is CallState.OUTSIDE and not channel.bridge_id and call.party is not None:
+            self.core.calls.join(call, call.party.uid)
         elif call.state in (CallState.CONNECTED, CallState.CONNECTING) and not channel.bridge_id:
             seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
             if seat is not None and seat.leg_up:
@@ -133,7 +140,8 @@ class Recovery:
             self.core.calls.step(call, CallEvent.HANG, event.at)
             return
         call.answered_at = call.human_at = event.at
-        leg = self._leg_with(channel, event.snapshot)
+        leg = self._with(port.LEG_PREFIX, channel, event.snapshot)
+        party = self._with(port.PARTY_PREFIX, channel, event.snapshot)
         seat = self._seat(leg, call, event) if leg else None
         if seat is not None:
             if call.connected_at is None:  # the record was lost with the engine
@@ -147,16 +155,20 @@ class Recovery:
             self.core.seats.adopt(seat, leg, event.at)
             pop = self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at)
             self.core.tell(pop)
+        elif party and not leg:
+            call.connected_at, call.state = event.at, CallState.OUTSIDE
+            self.core.calls.adopt(call)
+            self.core.calls.parties.adopt(call, party)
         else:
             call.state = CallState.WAITING
             self.core.calls.adopt(call)
             ended = call.connected_at is not None
             self.core.calls.step(call, CallEvent.HANG if ended else CallEvent.LIMIT, event.at)
 
-    def _leg_with(self, channel: port.Channel, snapshot: port.Snapshot) -> str:
-        """The seat's leg in one bridge with this channel."""
+    def _with(self, prefix: str, channel: port.Channel, snapshot: port.Snapshot) -> str:
+        """The seat's leg, or the third party, in one bridge with this channel."""
         members = snapshot.bridges.get(channel.bridge_id, ()) if channel.bridge_id else ()
-        return next((uid for uid in members if uid.startswith(port.LEG_PREFIX)), "")
+        return next((uid for uid in members if uid.startswith(prefix)), "")
 
     def _seat(self, leg: str, call: Call, event: port.LinkUp) -> Seat | None:
         """The seat this leg belongs to, as it was before the engine stopped."""
@@ -199,6 +211,8 @@ class Recovery:
 
     def _check_channel(self, uid: str, channel: port.Channel, event: port.LinkUp) -> None:
         """Channels with our ids that are nobody's."""
+        if uid.startswith(port.PARTY_PREFIX) and uid not in self.core.calls.parties.by_uid:
+            self.core.effects.append(Drop(event.switch, uid))
         if uid.startswith(port.CALL_PREFIX):
             if uid[len(port.CALL_PREFIX) :] not in self.core.calls.by_id:
                 self.core.effects.append(Drop(event.switch, uid))

@@ -21,6 +21,7 @@ class SeatState(StrEnum):
     PREVIEW = "preview"  # looks at a customer, or waits for that customer's answer
     CONNECTING = "connecting"  # matched, the bridge is asked for
     TALKING = "talking"
+    ASKED = "asked"  # by a colleague, about that one's customer
     WRAP_UP = "wrap_up"
     OFFLINE = "offline"
 
@@ -34,9 +35,10 @@ class SeatEvent(StrEnum):
     READY = "ready"
     PAUSE = "pause"
     SHOW = "show"  # a customer to preview
+    ASK = "ask"
     MATCH = "match"
     BRIDGED = "bridged"
-    MISSED = "missed"  # the customer went, or was not reached, before the two were joined
+    MISSED = "missed"  # the customer went, or was not reached, before the two were joined; or the colleague has asked
     RELEASE = "release"  # the call is over for this seat
     NO_REPLY = "no_reply"  # ring mode: its phone was not picked up
     WRAP_OVER = "wrap_over"
@@ -57,7 +59,7 @@ S, E, A = SeatState, SeatEvent, SeatAction
 
 LOGGED_IN = tuple(state for state in S if state is not S.OFFLINE)
 WITH_CALL = (S.CONNECTING, S.TALKING)
-WITH_CUSTOMER = (S.PREVIEW, *WITH_CALL, S.WRAP_UP)
+WITH_CUSTOMER = (S.PREVIEW, *WITH_CALL, S.ASKED, S.WRAP_UP)
 
 _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, ...]]] = {
     (S.PHONE, E.LEG_UP): (S.PAUSED, ()),
@@ -84,6 +86,13 @@ _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, .
     (S.TALKING, E.RELEASE): (S.WRAP_UP, ()),
     (S.TALKING, E.PAUSE): (S.TALKING, (A.PAUSE_LATER,)),
     (S.TALKING, E.LEG_GONE): (S.NO_PHONE, (A.LOSE_CALL,)),
+    (S.READY, E.ASK): (S.ASKED, (A.WITHDRAW,)),
+    (S.ASKED, E.MATCH): (S.CONNECTING, ()),
+    (S.ASKED, E.MISSED): (S.READY, (A.OFFER,)),
+    (S.ASKED, E.NO_REPLY): (S.PAUSED, (A.LOSE_CALL,)),
+    (S.ASKED, E.PAUSE): (S.ASKED, (A.PAUSE_LATER,)),
+    (S.ASKED, E.LEG_GONE): (S.NO_PHONE, (A.LOSE_CALL,)),
+    (S.WRAP_UP, E.MATCH): (S.CONNECTING, ()),  # nobody took the customer it had sent on
     (S.WRAP_UP, E.READY): (S.READY, (A.OFFER,)),
     (S.WRAP_UP, E.WRAP_OVER): (S.READY, (A.OFFER,)),
     (S.WRAP_UP, E.PAUSE): (S.PAUSED, ()),
@@ -95,6 +104,7 @@ _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, .
     (S.PREVIEW, E.LOG_OUT): (S.OFFLINE, (A.HANG_CALL, A.DROP_LEG)),
     (S.CONNECTING, E.LOG_OUT): (S.OFFLINE, (A.HANG_CALL, A.DROP_LEG)),
     (S.TALKING, E.LOG_OUT): (S.OFFLINE, (A.HANG_CALL, A.DROP_LEG)),
+    (S.ASKED, E.LOG_OUT): (S.OFFLINE, (A.LOSE_CALL, A.DROP_LEG)),
     (S.WRAP_UP, E.LOG_OUT): (S.OFFLINE, (A.DROP_LEG,)),
 }
 
@@ -102,13 +112,13 @@ _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, .
 _ignored = frozenset(
     {
         *product(LOGGED_IN, (E.LEG_UP,)),
-        *product((S.READY, *WITH_CALL, S.PREVIEW), (E.READY,)),
+        *product((S.READY, *WITH_CALL, S.PREVIEW, S.ASKED), (E.READY,)),
         *product((S.PAUSED, S.PHONE, S.NO_PHONE), (E.PAUSE,)),
         *product((S.TALKING,), (E.BRIDGED,)),
         *product((S.NO_PHONE,), (E.LEG_GONE, E.RELEASE, E.MISSED, E.READY)),
         *product((S.PHONE,), (E.READY, E.REDIAL)),
-        *product((S.PAUSED, S.READY, S.WRAP_UP, S.PREVIEW, *WITH_CALL), (E.REDIAL,)),
-        *product((S.PAUSED, S.READY, S.NO_PHONE, S.PHONE, S.PREVIEW, *WITH_CALL), (E.WRAP_OVER,)),
+        *product((S.PAUSED, S.READY, S.WRAP_UP, S.PREVIEW, S.ASKED, *WITH_CALL), (E.REDIAL,)),
+        *product((S.PAUSED, S.READY, S.NO_PHONE, S.PHONE, S.PREVIEW, S.ASKED, *WITH_CALL), (E.WRAP_OVER,)),
     }
 ) - frozenset(_entries)
 
@@ -116,6 +126,7 @@ _ignored = frozenset(
 BACK = {
     S.READY: E.BACK_READY,
     S.PREVIEW: E.BACK_READY,
+    S.ASKED: E.BACK_READY,
     S.CONNECTING: E.BACK_READY,
     S.TALKING: E.BACK_WRAP,
     S.WRAP_UP: E.BACK_WRAP,

@@ -26,6 +26,7 @@ PACED = {
     SeatState.PREVIEW: PacedState.TALK,
     SeatState.CONNECTING: PacedState.TALK,
     SeatState.TALKING: PacedState.TALK,
+    SeatState.ASKED: PacedState.TALK,
     SeatState.WRAP_UP: PacedState.WRAP,
 }
 
@@ -149,6 +150,8 @@ class Seats:
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode == "ring" and call is not None and call.state is CallState.CONNECTING:
             self.core.calls.join(call, seat.leg)
+        elif seat.mode == "ring" and call is not None and seat.state is SeatState.ASKED:
+            self.core.calls.party_up(call, now)
         back = BACK.get(seat.was) if seat.was is not None and seat.resumes else None
         seat.was = None
         self.step(seat, back or SeatEvent.LEG_UP, now)
@@ -167,7 +170,9 @@ class Seats:
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode != "ring":
             self._lost(seat, now, was_up)
-        elif seat.state is SeatState.CONNECTING:
+        elif seat.state is SeatState.ASKED and was_up and call is not None:
+            self.core.calls.step(call, CallEvent.PARTY_GONE, now)
+        elif seat.state in (SeatState.CONNECTING, SeatState.ASKED):
             self.step(seat, SeatEvent.NO_REPLY, now, "phone_no_answer")
         elif seat.state is SeatState.TALKING and call is not None:
             self.core.calls.step(call, CallEvent.HANG, now)  # putting the phone down ends the call
@@ -224,15 +229,31 @@ class Seats:
         """The longest-idle seat that may take this call now."""
         if not self.core.is_up(call.switch):
             return None
-        if call.wanted_seat is not None:
+        if call.came_from is not None:
+            home = self._home(call, call.came_from)
+            if home is not None:
+                return home
+        elif call.wanted_seat is not None:
             seat = self.by_user.get(call.wanted_seat)
             able = seat is not None and seat.state in (SeatState.PREVIEW, SeatState.READY)
             return seat if able else None
-        for user in campaign.idle:
+        return self.idle(call.switch, campaign.name)
+
+    def idle(self, switch: str, name: str) -> Seat | None:
+        """The longest-idle seat of a campaign on this switch."""
+        for user in self.core.campaigns[name].idle:
             seat = self.by_user[user]
-            if seat.switch == call.switch:
+            if seat.switch == switch:
                 return seat
         return None
+
+    def _home(self, call: Call, user_id: int) -> Seat | None:
+        """The seat that sent this customer on, where it can have them back."""
+        seat = self.by_user.get(user_id)
+        if seat is None or seat.switch != call.switch or seat.absent:
+            return None
+        wraps_up = seat.state is SeatState.WRAP_UP and seat.last_call == call.id
+        return seat if wraps_up or seat.state is SeatState.READY else None
 
     def ring(self, seat: Seat, now: float) -> None:
         """Ring mode: ring the seat's phone for the customer it was matched with."""
@@ -284,6 +305,9 @@ class Seats:
             return
         if call.seat == seat.user_id:
             self.core.calls.step(call, CallEvent.SEAT_LOST, now)
+        elif call.party is not None and call.party.user == seat.user_id:
+            seat.last_call = ""
+            self.core.calls.step(call, CallEvent.PARTY_GONE, now)
         else:  # previewed: dialed for this seat alone
             self.core.calls.step(call, CallEvent.HANG, now)
 

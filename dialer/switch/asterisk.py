@@ -20,8 +20,8 @@ from weakref import WeakValueDictionary
 import structlog
 
 from dialer.switch.port import (
-    CALL_PREFIX,
     LEG_PREFIX,
+    OURS,
     ActionRefused,
     Channel,
     LinkDown,
@@ -195,6 +195,11 @@ class AsteriskSwitch:
         """Take a channel out of what it is in and play it a sound; then it waits to be bridged, as after a hold."""
         await self.set_variable(uid, "ZD_SOUND", sound)
         await self.redirect(uid, "zhudong-play")
+
+    async def confer(self, uid: str, other: str) -> None:
+        """Bring a channel into the bridge that another one is in, as the third."""
+        await self.set_variable(uid, "ZD_WITH", other)
+        await self.redirect(uid, "zhudong-confer")
 
     async def mute(self, uid: str, on: bool) -> None:
         """Let nothing through that is said at this channel, in whatever bridge it will be, or again all of it."""
@@ -435,7 +440,7 @@ async def take_snapshot(link: AmiLink) -> Snapshot:
         uid, bridge = item.get("Uniqueid", ""), item.get("BridgeId", "")
         if bridge:
             bridges.setdefault(bridge, []).append(uid)
-        if uid.startswith((CALL_PREFIX, LEG_PREFIX)):
+        if uid.startswith(OURS):
             channels[uid] = Channel(
                 uid=uid,
                 name=item.get("Channel", ""),

@@ -1,8 +1,9 @@
 """What the engine knows of a switch: the events it hears, the commands it gives, the errors it may get.
 
 Channels are named by their Uniqueid, which is the ChannelId the engine chose: `zdc-<32 hex>` for a customer's call,
-`zds-<32 hex>` for a seat's leg. All have one length, because Asterisk refuses a ChannelId while a live channel's id
-begins with it. Every event carries `at`, the monotonic instant its bytes were read, in seconds.
+`zds-<32 hex>` for a seat's leg, `zdp-<32 hex>` for an outside number that is asked or given a customer. All have one
+length, because Asterisk refuses a ChannelId while a live channel's id begins with it. Every event carries `at`, the
+monotonic instant its bytes were read, in seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import msgspec
 
 CALL_PREFIX = "zdc-"
 LEG_PREFIX = "zds-"
+PARTY_PREFIX = "zdp-"
+OURS = (CALL_PREFIX, LEG_PREFIX, PARTY_PREFIX)
 
 
 class SwitchError(Exception):
@@ -224,6 +227,10 @@ class Switch(Protocol):
 
     async def play(self, uid: str, sound: str) -> None:
         """Take a channel out of what it is in and play it a sound; then it waits to be bridged, as after a hold."""
+        ...
+
+    async def confer(self, uid: str, other: str) -> None:
+        """Bring a channel into the bridge that another one is in, as the third."""
         ...
 
     async def mute(self, uid: str, on: bool) -> None:

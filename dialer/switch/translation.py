@@ -12,8 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from dialer.switch.port import (
-    CALL_PREFIX,
-    LEG_PREFIX,
+    OURS,
     AmdResult,
     Answered,
     Bridged,
@@ -28,7 +27,6 @@ from dialer.switch.port import (
 )
 from dialer.switch.wire import Message
 
-OURS = (CALL_PREFIX, LEG_PREFIX)
 GRACE_S = 0.5  # between a failed OriginateResponse and its Hangup; seen: up to some milliseconds
 TIMED_OUT = 3  # OriginateResponse's Reason for the ring limit
 ENDED = 1_000  # how many are remembered: what follows a channel's end was seen up to some milliseconds later

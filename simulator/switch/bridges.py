@@ -1,4 +1,4 @@
-"""Bridges of two channels, as AMI's Bridge action makes them: who enters, leaves, and when a bridge is no more."""
+"""Bridges as AMI's Bridge action makes them, and a third by BridgeAdd: who enters, leaves, when one is no more."""
 
 from __future__ import annotations
 
@@ -79,6 +79,11 @@ class Bridges:
         for old in left_alone:
             self._dissolve(old)
         return bridge
+
+    def add(self, bridge: Bridge, channel: Channel) -> None:
+        """One more comes in; the end of any of them is that of the bridge."""
+        bridge.technology = "softmix"
+        self._enter(bridge, channel)
 
     def leave(self, channel: Channel) -> None:
         """Take the channel out; whoever is left alone leaves too and goes on in the dialplan."""

@@ -119,6 +119,20 @@ def sound() -> Step:
     return Step("Playback", "${ZD_SOUND}", play)
 
 
+def bridge_add() -> Step:
+    """Into the bridge in which the channel with this id is; there is none: go on."""
+
+    def play(exchange: Exchange, channel: Channel) -> Outcome:
+        other = exchange.find(channel.variables.get("ZD_WITH", ""))
+        if other is None or other.bridge is None:
+            return NEXT
+        channel.priority += 1
+        exchange.bridges.add(other.bridge, channel)
+        return WAIT
+
+    return Step("BridgeAdd", "${ZD_WITH}", play)
+
+
 def playback() -> Step:
     def play(exchange: Exchange, channel: Channel) -> Outcome:
         channel.record.harbour = "playback"
@@ -193,6 +207,7 @@ CONTRACT: Final[Mapping[str, Context]] = {
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
         hang_up(),
     ),
+    "zhudong-confer": (answer(), bridge_add(), goto("zhudong-customer", 4)),
     "zhudong-play": (
         answer(),
         sound(),

@@ -19,6 +19,7 @@ from cti.messages import (
     Reply,
     SaveNotes,
     SendKeys,
+    Transfer,
 )
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, ready, state, talking
@@ -124,6 +125,53 @@ async def test_in_the_call_keys_mute_send_tones_and_have_the_recording_silent(
     await page.keyboard.press("Escape")
     await expect(page.locator("#pad")).to_be_hidden()
     assert door.engine.of(Mute) == [Mute(user_id=7, call_id=call, on=on) for on in (True, False)]
+
+
+async def test_a_colleague_is_asked_all_three_speak_and_the_customer_is_handed_over(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    await page.keyboard.press("t")
+    await expect(page.locator("#target-list button")).to_have_text(
+        ["张伟 1", "Erik Berg 2", "demo: 2 ready 3"]
+    )
+    await page.keyboard.press("1")
+    await state(page, "asking")
+    await expect(page.locator("#state-name")).to_have_text("Ringing 张伟")
+    await expect(page.locator("#targets")).to_be_hidden()
+    assert not await page.locator("#results [aria-pressed=true]").count()  # the digit was no result
+    door.engine.tell_call(AGENT.user_id, "consulting", party="张伟")
+    await state(page, "consulting")
+    await page.keyboard.press("j")
+    await state(page, "conference")
+    await expect(page.locator("#hold-label")).to_have_text("Without 张伟")
+    await page.keyboard.press("t")
+    await state(page, "wrap_up")
+    await expect(page.locator("#call-line")).to_have_text("Handed over.")
+    assert door.engine.of(Transfer) == [Transfer(user_id=7, call_id=call, to_user=8)]
+
+
+async def test_a_number_that_is_not_allowed_is_refused_in_words_and_a_queue_gets_the_customer_at_once(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    await page.keyboard.press("t")
+    await expect(page.locator("#target-list button")).to_have_count(3)
+    await page.keyboard.press("0")
+    await page.keyboard.type("+440000")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#message")).to_contain_text("does not have +440000")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("t")
+    await expect(page.locator("#target-list button")).to_have_count(3)
+    await page.keyboard.press("a")
+    await page.keyboard.press("3")
+    await state(page, "wrap_up")
+    assert door.engine.of(Transfer)[-1] == Transfer(
+        user_id=7, call_id=call, to_campaign="demo", ask_first=False
+    )
 
 
 async def test_on_hold_the_clock_counts_the_hold(context: BrowserContext, door: Door) -> None:

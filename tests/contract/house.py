@@ -21,8 +21,10 @@ from campaigns.accounts import Accounts
 from campaigns.lists.importing import Request, import_list
 from campaigns.store import CampaignStore
 from campaigns.users import UserStore
+from dialer.switch.asterisk import log_in
+from dialer.switch.protocol import open_link
 from tests.contract.agent import Agent
-from tests.contract.switches import SwitchUnderTest
+from tests.contract.switches import SwitchUnderTest, channels
 from tests.database import fresh_url
 
 PASSWORD = "correct horse"
@@ -164,6 +166,28 @@ class House:
     def scalar(self, query: str) -> Any:
         with self.db.connect() as connection:
             return connection.execute(text(query)).scalar_one()
+
+    async def together(self, count: int, who: str, limit_s: float = START_LIMIT_S) -> None:
+        """Wait until so many channels are in one bridge, and no others in any."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    live = [c.bridge_id for c in (await channels(self.switch)).values() if c.bridge_id]
+                    if len(live) == count and len(set(live)) == 1:
+                        return
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            now = await channels(self.switch)
+            raise AssertionError(f"waited {limit_s} s for one bridge of {who}: {now}") from None
+
+    async def hang_up(self, uid: str) -> None:
+        """Somebody whose channel this is hangs up."""
+        link = await open_link(self.switch.host, self.switch.port, lambda name, message, at: None)
+        try:
+            await log_in(link, self.switch.user, self.switch.secret)
+            await link.ask("Hangup", (("Channel", uid), ("Cause", "16")))
+        finally:
+            link.close()
 
     async def until_so(self, what: str, query: str, limit_s: float = START_LIMIT_S) -> None:
         """Wait until the database says so."""

@@ -176,6 +176,84 @@ async def test_a_call_is_recorded_muted_and_ended_as_the_wrong_person(house: Hou
     await house.books_are_square()
 
 
+async def test_a_colleague_is_asked_all_three_speak_and_the_customer_is_handed_over(house: House) -> None:
+    house.campaign(["08"], 'mode = "progressive"\nrecord = true')
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    pop = await lina.connected()
+    zhang = await house.working("zhang", "seat002")
+    await zhang.until("ready", lambda: zhang.state == "ready")
+    call = pop["call_id"]
+    zhang_id = zhang.seat["user_id"]
+    await lina.do("transfer", call_id=call, to_user=zhang_id)
+    await lina.until("they speak", lambda: lina.call is not None and lina.call["state"] == "consulting")
+    await zhang.until("asked", lambda: zhang.state == "asked")
+    assert zhang.pop is not None and zhang.pop["number"] == pop["number"]
+    await house.together(2, "the two seats, the customer on hold")
+    await lina.do("confer", call_id=call)
+    await house.together(3, "all three")
+    await lina.do("complete", call_id=call)
+    await lina.until("free", lambda: lina.state == "wrap_up")
+    await zhang.connected()
+    await house.together(2, "the customer and the colleague")
+    await lina.do("dispose", call_id=call, code="interested")
+    await lina.until("ready", lambda: lina.state == "ready")
+    await zhang.do("hang_up", call_id=call)
+    await zhang.dispose("sold")
+    (attempt,) = await house.recorded(1)
+    assert (attempt.outcome, attempt.code, attempt.user_id) == ("connected", "sold", zhang_id)
+    await house.books_are_square()
+
+
+async def test_when_the_colleague_hangs_up_in_the_conference_the_two_speak_on(house: House) -> None:
+    house.campaign(["08"])
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    pop = await lina.connected()
+    zhang = await house.working("zhang", "seat002")
+    call = pop["call_id"]
+    await lina.do("transfer", call_id=call, to_user=zhang.seat["user_id"])
+    await lina.until("they speak", lambda: lina.call is not None and lina.call["state"] == "consulting")
+    await lina.do("confer", call_id=call)
+    await house.together(3, "all three")
+    (leg,) = [uid for uid, c in (await channels(house.switch)).items() if c.name.startswith("PJSIP/seat002-")]
+    await house.hang_up(leg)
+    await lina.until("back", lambda: lina.call is not None and lina.call["state"] == "connected")
+    await zhang.until("phone lost", lambda: zhang.state == "no_phone")
+    await house.together(2, "the customer and the seat")
+    await lina.do("hang_up", call_id=call)
+    await house.recorded(1)
+    await house.books_are_square()
+
+
+async def test_a_customer_is_sent_outside_and_back_where_nobody_answers(house: House) -> None:
+    desk, busy = number(900, "08"), number(901, "02")
+    house.campaign(["08"], 'transfer_numbers = ["+8613800090*"]')
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    pop = await lina.connected()
+    call = pop["call_id"]
+    refused = await lina.ask("transfer", call_id=call, to_number=number(1, "08"))
+    assert refused["code"] == "number_not_allowed"
+    await lina.do("transfer", call_id=call, to_number=busy, ask_first=False)
+    await lina.until("gone", lambda: lina.state == "wrap_up")
+    await lina.until("back", lambda: lina.state == "talking")
+    await house.together(2, "the customer and the seat")
+    await lina.do("transfer", call_id=call, to_number=desk)
+    await lina.until("they speak", lambda: lina.call is not None and lina.call["state"] == "consulting")
+    await lina.do("complete", call_id=call)
+    await lina.until("free", lambda: lina.state == "wrap_up")
+    await lina.dispose("sold")
+    await lina.until("ready", lambda: lina.state == "ready")
+    await house.together(2, "the customer and the desk outside")
+    live = await channels(house.switch)
+    (outside,) = [uid for uid in live if uid.startswith("zdp-")]
+    await house.hang_up(outside)
+    (attempt,) = await house.recorded(1)
+    assert attempt.outcome == "connected"
+    await house.books_are_square()
+
+
 async def test_a_phone_that_is_rung_for_each_call(house: House) -> None:
     house.campaign(["08"])
     await house.start()

@@ -82,17 +82,27 @@ class Desk:
         await self.in_one_bridge(customer, leg)
         return customer, leg
 
+    def newest(self, uid: str) -> str | None:
+        """The bridge that this channel is in, as far as was heard."""
+        moves = [e for e in self.heard if isinstance(e, (Bridged, Unbridged)) and e.uid == uid]
+        return moves[-1].bridge_id if moves and isinstance(moves[-1], Bridged) else None
+
     async def in_one_bridge(self, *uids: str) -> None:
         """Wait until each of them said that it entered the same bridge as the others, last of all."""
-
-        def newest(uid: str) -> str | None:
-            moves = [e for e in self.heard if isinstance(e, (Bridged, Unbridged)) and e.uid == uid]
-            return moves[-1].bridge_id if moves and isinstance(moves[-1], Bridged) else None
-
         await self.until(
-            "both in one bridge",
-            lambda: None not in (found := {newest(uid) for uid in uids}) and len(found) == 1,
+            "all in one bridge",
+            lambda: None not in (found := {self.newest(uid) for uid in uids}) and len(found) == 1,
         )
+
+    async def until_kept_together(self, *uids: str) -> None:
+        """Wait until the switch itself lists them in one bridge."""
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                channels = (await self.port.snapshot()).channels
+                bridges = {channels[uid].bridge_id for uid in uids}
+                if len(bridges) == 1 and "" not in bridges:
+                    return
+                await asyncio.sleep(0.02)
 
     async def told(self, kind: type[SwitchEvent], uid: str) -> None:
         await self.until(
@@ -212,6 +222,43 @@ async def test_keys_are_sent_in_order_and_keep_no_command_waiting(desk: Desk) ->
     assert monotonic() - began > 1.0  # seven keys, one after the other
     with pytest.raises(ActionRefused):
         await desk.port.press(f"{CALL_PREFIX}{'0' * 32}", "1")
+
+
+async def test_a_third_comes_into_the_bridge_and_the_customer_is_left_with_them(desk: Desk) -> None:
+    """Asked while the customer hears music, then all three, then the seat is out."""
+    customer, leg = await desk.joined("seat001")
+    third = await desk.seat("seat002")
+    await desk.port.redirect(customer, "zhudong-hold")
+    await desk.port.bridge(third, leg)
+    await desk.in_one_bridge(third, leg)
+    await desk.overhears("MusicOnHoldStart", "Uniqueid", customer)
+    await desk.port.confer(customer, leg)
+    await desk.in_one_bridge(customer, third, leg)
+    await desk.port.bridge(customer, third)
+    await desk.until("the two are without the seat", lambda: desk.newest(customer) != desk.newest(leg))
+    await desk.in_one_bridge(customer, third)
+    following = await desk.customer(STAYS)
+    await desk.port.bridge(following, leg)  # the seat may have another customer at once
+    await desk.in_one_bridge(following, leg)
+
+
+async def test_when_the_third_hangs_up_the_two_are_there_to_be_joined_again(desk: Desk) -> None:
+    customer, leg = await desk.joined("seat001")
+    third = await desk.seat("seat002")
+    await desk.port.redirect(customer, "zhudong-hold")
+    await desk.port.bridge(third, leg)
+    await desk.in_one_bridge(third, leg)
+    await desk.port.confer(customer, leg)
+    await desk.in_one_bridge(customer, third, leg)
+    await desk.port.hang_up(third)
+    await desk.told(HungUp, third)
+    async with asyncio.timeout(LIMIT_S):
+        while True:  # a channel that is just leaving the old bridge can't be had
+            with suppress(ActionRefused):
+                await desk.port.bridge(customer, leg)
+                break
+            await asyncio.sleep(0.2)
+    await desk.until_kept_together(customer, leg)
 
 
 async def test_a_sound_is_played_to_a_customer_who_then_waits_for_the_seat(desk: Desk) -> None:

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cti.messages import (
+    Complete,
+    Confer,
     DialPreviewed,
     Dispose,
     HangUp,
@@ -22,6 +24,8 @@ from cti.messages import (
     Record,
     RedialPhone,
     SendKeys,
+    Transfer,
+    WhoIsThere,
 )
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
@@ -32,6 +36,7 @@ USERS = st.integers(1, 3)
 PICK = st.integers(0, 1_000)
 DOES = (
     "dispose", "wrong_person", "hang_up", "hold", "resume", "mute", "unmute", "keys", "pause_recording", "dial", "skip",
+    "who", "ask_number", "send_number", "ask_queue", "send_queue", "confer", "complete",
 )  # fmt: skip
 
 
@@ -40,7 +45,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @initialize(amd=st.booleans(), mode=st.sampled_from(["progressive", "ratio", "preview"]))
     def begin(self, amd: bool, mode: str) -> None:
-        self.world = World(config(amd=amd, mode=mode, wrap_up_s=5.0, record=True))
+        self.world = World(
+            config(amd=amd, mode=mode, wrap_up_s=5.0, record=True, transfer_numbers=("+8610*",))
+        )
         self.old: list[str] = []
         self.seat_ready(1, "nailed")
         self.seat_ready(2, "ring")
@@ -91,6 +98,13 @@ class AnyOrder(RuleBasedStateMachine):
             "hang_up": HangUp(user_id=user, call_id=call),
             "hold": Hold(user_id=user, call_id=call, on=True),
             "resume": Hold(user_id=user, call_id=call, on=False),
+            "who": WhoIsThere(user_id=user, call_id=call),
+            "ask_number": Transfer(user_id=user, call_id=call, to_number="+861069000000"),
+            "send_number": Transfer(user_id=user, call_id=call, to_number="+861069000000", ask_first=False),
+            "ask_queue": Transfer(user_id=user, call_id=call, to_campaign=CAMPAIGN),
+            "send_queue": Transfer(user_id=user, call_id=call, to_campaign=CAMPAIGN, ask_first=False),
+            "confer": Confer(user_id=user, call_id=call),
+            "complete": Complete(user_id=user, call_id=call),
             "dial": DialPreviewed(user_id=user, call_id=call),
             "skip": DialPreviewed(user_id=user, call_id=call, skip=True),
         }[what]
@@ -117,6 +131,32 @@ class AnyOrder(RuleBasedStateMachine):
                 self.world.event(port.AmdResult(self.world.at, SWITCH, uid, "HUMAN", ""))
         if joined:
             self.joins_done()
+
+    @rule(
+        user=USERS,
+        other=USERS,
+        ask_first=st.booleans(),
+        then=st.sampled_from(["", "confer", "complete", "resume"]),
+    )
+    def to_a_colleague(self, user: int, other: int, ask_first: bool, then: str) -> None:
+        """The usual course of a transfer, as far as it goes."""
+        seat = self.world.core.seats.by_user.get(user)
+        if seat is not None:
+            command = Transfer(user_id=user, call_id=seat.call, to_user=other, ask_first=ask_first)
+            self.world.command(command)
+            self.time_passes(0.5)
+            self.joins_done()
+        if then:
+            self.seat_acts_on_call(user, then)
+
+    @rule(pick=PICK, then=st.sampled_from(["", "confer", "complete", "resume"]), user=USERS)
+    def outside_answers(self, pick: int, then: str, user: int) -> None:
+        uid = self.some_uid(pick, port.PARTY_PREFIX)
+        if uid is not None:
+            self.world.answer(uid)
+            self.joins_done()
+            if then:
+                self.seat_acts_on_call(user, then)
 
     @rule(pick=PICK)
     def leg_lost(self, pick: int) -> None:
@@ -206,6 +246,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def joins_lost(self) -> None:
         self.world.joins.clear()
+        self.world.confers.clear()
 
     @rule()
     def drops_done(self) -> None:
@@ -240,7 +281,7 @@ class AnyOrder(RuleBasedStateMachine):
     def link_up(self, lose: bool) -> None:
         self.world.link_up(frozenset(self.world.channels) if lose else frozenset())
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 12.0, 60.0]))
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 3.0, 12.0, 60.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.pass_time(seconds)
 

@@ -9,10 +9,11 @@ from campaigns.config import CampaignConfig, parse
 from campaigns.records import AnyRecord, AttemptEnded
 from campaigns.values import Lead
 from cti.messages import Command, LogIn, Ready, Reply, ScreenPop, SeatMessage
-from dialer.core.call import CallState
+from dialer.core.call import WITH_PARTY, CallState
 from dialer.core.calls import IN_AIR
 from dialer.core.effects import (
     Authorize,
+    Confer,
     Drop,
     Effect,
     Free,
@@ -34,6 +35,13 @@ from dialer.switch import port
 SWITCH = "main"
 CAMPAIGN = "spring"
 UP, RINGING = 6, 5
+HAS_SEAT = (
+    CallState.CONNECTING,
+    CallState.CONNECTED,
+    CallState.HELD,
+    CallState.CONSULTING,
+    CallState.CONFERENCE,
+)
 
 
 def config(**changes: object) -> CampaignConfig:
@@ -85,6 +93,7 @@ class World:
         self.core = EngineCore({SWITCH: lines}, wall_offset=1_700_000_000.0)
         self.channels: dict[str, Channel] = {}
         self.joins: list[Join] = []
+        self.confers: list[Confer] = []
         self.asked: list[str] = []
         self.told: list[SeatMessage] = []
         self.records: list[AnyRecord] = []
@@ -115,6 +124,8 @@ class World:
                     self.dropped.append(effect.uid)
                 case Send():
                     self.sent.append(effect)
+                case Confer():
+                    self.confers.append(effect)
                 case Mute():
                     if effect.uid in self.channels:
                         self.channels[effect.uid].muted = effect.on
@@ -160,9 +171,7 @@ class World:
     def hang_up(self, uid: str, cause: int = 16) -> None:
         channel = self.channels.pop(uid, None)
         if channel is not None and channel.bridge:
-            for other in self.channels.values():
-                if other.bridge == channel.bridge:
-                    other.bridge = ""
+            self._dissolve(channel.bridge)
         self.event(port.HungUp(self.at, SWITCH, uid, cause))
 
     def bridge(self, join: Join) -> None:
@@ -172,11 +181,25 @@ class World:
             self.core.join_failed(join.call_id, self.at)
             self.run()
             return
-        for channel in self.channels.values():
-            if channel.bridge and channel.bridge in (here.bridge, there.bridge):
-                channel.bridge = ""
+        self._dissolve(here.bridge)
+        self._dissolve(there.bridge)
         here.bridge = there.bridge = f"b-{join.call_id}"
         self.event(port.Bridged(self.at, SWITCH, join.uid, here.bridge))
+
+    def confer(self, effect: Confer) -> None:
+        """Bring the customer in as the third, or refuse where that can't be."""
+        here, there = self.channels.get(effect.uid), self.channels.get(effect.leg)
+        if here is None or there is None or not there.bridge:
+            self.core.join_failed(effect.uid.removeprefix(port.CALL_PREFIX), self.at)
+            self.run()
+            return
+        here.bridge = there.bridge
+        self.event(port.Bridged(self.at, SWITCH, here.uid, here.bridge))
+
+    def _dissolve(self, bridge: str) -> None:
+        for channel in self.channels.values():
+            if bridge and channel.bridge == bridge:
+                channel.bridge = ""
 
     def pass_time(self, seconds: float) -> None:
         until = self.at + seconds
@@ -220,6 +243,9 @@ class World:
         joins, self.joins = self.joins, []
         for join in joins:
             self.bridge(join)
+        confers, self.confers = self.confers, []
+        for effect in confers:
+            self.confer(effect)
 
     # --- what may be asked of it ------------------------------------------------------------------------------
 
@@ -235,14 +261,18 @@ class World:
         assert not core.breaches, core.breaches
         calls, seats = core.calls.by_id, core.seats.by_user
         for call in calls.values():
-            if call.state in (CallState.CONNECTING, CallState.CONNECTED, CallState.HELD):
+            if call.state in HAS_SEAT:
                 assert call.seat is not None and seats[call.seat].call == call.id
             elif call.state is not CallState.RESERVED:
                 assert call.seat is None, call
             assert call.state is not CallState.ENDED
+            assert (call.party is None) is (call.state not in WITH_PARTY), call
         for seat in seats.values():
             if seat.state in (SeatState.CONNECTING, SeatState.TALKING):
                 assert seat.call in calls and calls[seat.call].seat == seat.user_id, seat
+            if seat.state is SeatState.ASKED:
+                party = calls[seat.call].party
+                assert party is not None and party.user == seat.user_id, seat
             if seat.state in (SeatState.READY, SeatState.PAUSED, SeatState.PHONE, SeatState.NO_PHONE):
                 assert not seat.call, seat
             if seat.state is SeatState.WRAP_UP:
@@ -253,13 +283,26 @@ class World:
             ready = {s.user_id for s in seats.values() if s.state is SeatState.READY}
             assert set(campaign.idle) == ready
             assert campaign.in_air == sum(c.state in IN_AIR for c in calls.values())
+            sent = {
+                c.id
+                for c in calls.values()
+                if c.state is CallState.SENT and c.party is not None and not c.party.number
+            }
+            assert set(campaign.sent) == sent
+            if core.is_up(SWITCH):
+                assert not (sent and ready), "a customer who was sent on waits beside an idle seat"
             waiting = {c.id for c in calls.values() if c.state is CallState.WAITING}
             assert set(campaign.waiting) <= waiting
             if core.is_up(SWITCH):
-                wanted = {calls[call_id].wanted_seat for call_id in campaign.waiting}
+                wanted = {
+                    None if calls[call_id].came_from else calls[call_id].wanted_seat
+                    for call_id in campaign.waiting
+                }
                 beside = ready if None in wanted else ready & wanted
                 assert not beside, "a customer waits beside an idle seat"
-        assert core.calls.lines.get(SWITCH, 0) == len(calls)
+        outside = core.calls.parties.by_uid
+        assert {c.id for c in outside.values()} <= set(calls)
+        assert core.calls.lines.get(SWITCH, 0) == len(calls) + len(outside)
         assert all(n == 1 for n in self.originated.values())
         ended = [r.call_id for r in self.records if isinstance(r, AttemptEnded)]
         assert len(ended) == len(set(ended)), "two outcomes for one call"

@@ -10,7 +10,10 @@ from cti.bus import Bus
 from cti.identity import UserIdentity
 from cti.messages import (
     CallStatus,
+    Colleague,
     Command,
+    Complete,
+    Confer,
     DialPreviewed,
     Dispose,
     DispositionChoice,
@@ -22,6 +25,7 @@ from cti.messages import (
     PageBack,
     PageLost,
     Pause,
+    Queue,
     Ready,
     Record,
     RedialPhone,
@@ -30,6 +34,9 @@ from cti.messages import (
     ScreenPop,
     SeatStatus,
     SendKeys,
+    Targets,
+    Transfer,
+    WhoIsThere,
 )
 
 DISPOSITIONS = (
@@ -126,6 +133,19 @@ class ScriptedEngine:
                 self.tell_call(user, "connected", muted=command.on)
             case Record():
                 self.tell_call(user, "connected", recording="on" if command.on else "paused")
+            case WhoIsThere():
+                seats, queues = (Colleague(8, "张伟"), Colleague(11, "Erik Berg")), (Queue("demo", 2),)
+                self.bus.to_seat(
+                    Targets(user_id=user, call_id=command.call_id, seats=seats, queues=queues, numbers=True)
+                )
+            case Transfer() if command.to_number == "+440000":
+                return Reply(ok=False, code="number_not_allowed", detail=command.to_number)
+            case Transfer() if command.ask_first:
+                self.tell_call(user, "asking", party=command.to_number or "张伟")
+            case Confer():
+                self.tell_call(user, "conference", party="张伟")
+            case Transfer() | Complete():
+                self.end(user, "transferred")
             case HangUp():
                 self.end(user, "agent")
             case Dispose() if command.and_ready:

@@ -28,6 +28,10 @@ STATES = (
     "talking",
     "muted",
     "held",
+    "asking",
+    "consulting",
+    "conference",
+    "asked",
     "wrap_up",
 )
 

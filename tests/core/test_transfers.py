@@ -1,0 +1,333 @@
+"""A customer is sent on: to a colleague, to a campaign's seats, outside; asked first, all three, and back again."""
+
+from __future__ import annotations
+
+import pytest
+
+from campaigns.config import ConfigError, parse
+from campaigns.records import AttemptEnded, SeatChanged
+from cti.messages import (
+    CallStatus,
+    Complete,
+    Confer,
+    Dispose,
+    HangUp,
+    Hold,
+    Reply,
+    Targets,
+    Transfer,
+    WhoIsThere,
+)
+from dialer.core.effects import Originate
+from dialer.core.seats import paced
+from dialer.switch.port import PARTY_PREFIX
+from pacing.contract import SeatState as PacedState
+from tests.core.world import CAMPAIGN, World, config
+
+LINA, ZHANG = 7, 8
+DESK = "+861069001234"
+
+
+class Floor(World):
+    """Lina, 7, has a customer."""
+
+    def __init__(self, **changes: object) -> None:
+        super().__init__(config(**{"transfer_numbers": ("+86106900????",), "wrap_up_s": 60.0} | changes))
+        self.seat(LINA)
+        [self.call_id] = self.dial()
+        self.customer = f"zdc-{self.call_id}"
+        self.answer(self.customer)
+        self.join_all()
+
+    def transfer(self, ask_first: bool = True, **to: object) -> Reply:
+        fields = {"user_id": LINA, "call_id": self.call_id, "ask_first": ask_first}
+        reply = self.command(Transfer(**(fields | (to or {"to_user": ZHANG}))))  # type: ignore[arg-type]
+        self.settle()
+        self.check()
+        return reply
+
+    def settle(self) -> None:
+        """What is to be joined soon is joined."""
+        self.pass_time(0.5)
+        self.join_all()
+
+    def complete(self) -> None:
+        assert self.command(Complete(user_id=LINA, call_id=self.call_id)).ok
+        self.join_all()
+        self.check()
+
+    def state(self, user: int) -> str:
+        return self.core.seats.by_user[user].state.value
+
+    def call_state(self) -> str:
+        return self.core.calls.by_id[self.call_id].state.value
+
+    def leg(self, user: int) -> str:
+        return self.core.seats.by_user[user].leg
+
+    def outside(self) -> str:
+        """The channel of the outside number."""
+        [uid] = [uid for uid in self.channels if uid.startswith(PARTY_PREFIX)]
+        return uid
+
+    def together(self, *uids: str) -> bool:
+        bridges = {self.channels[uid].bridge for uid in uids}
+        return len(bridges) == 1 and "" not in bridges
+
+    def shown(self, user: int) -> tuple[str, str]:
+        """What this seat's page says of the call, and of whom else."""
+        newest = [m for m in self.told if isinstance(m, CallStatus) and m.user_id == user][-1]
+        return newest.state, newest.party
+
+    def drop(self) -> None:
+        """The switch hangs up what it was told to."""
+        for uid in self.dropped:
+            if uid in self.channels:
+                self.hang_up(uid)
+
+
+def test_a_colleague_is_asked_and_takes_the_customer_over() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    assert floor.transfer().ok
+    assert floor.together(floor.leg(LINA), floor.leg(ZHANG)) and not floor.channels[floor.customer].bridge
+    assert (floor.state(LINA), floor.state(ZHANG), floor.call_state()) == ("talking", "asked", "consulting")
+    assert (floor.shown(LINA), floor.shown(ZHANG)) == (("consulting", "u8"), ("consulting", "u7"))
+    assert floor.pops()[-1].user_id == ZHANG  # sees of whom they speak
+    floor.complete()
+    assert floor.together(floor.customer, floor.leg(ZHANG))
+    assert (floor.state(LINA), floor.state(ZHANG), floor.call_state()) == (
+        "wrap_up",
+        "talking",
+        "connected",
+    )
+    assert floor.command(Dispose(user_id=LINA, call_id=floor.call_id, code="interested")).ok
+    assert floor.state(LINA) == "ready"
+    floor.hang_up(floor.customer)
+    assert floor.state(ZHANG) == "wrap_up"
+    [ended] = [r for r in floor.records if isinstance(r, AttemptEnded)]
+    assert (ended.outcome, ended.user_id) == ("connected", ZHANG)
+
+
+def test_going_back_frees_the_colleague_without_wrap_up() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    floor.command(Hold(user_id=LINA, call_id=floor.call_id, on=False))
+    floor.join_all()
+    assert floor.together(floor.customer, floor.leg(LINA))
+    assert (floor.state(LINA), floor.state(ZHANG), floor.call_state()) == ("talking", "ready", "connected")
+    floor.check()
+
+
+def test_all_three_and_then_the_colleague_alone_with_the_customer() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    assert floor.command(Confer(user_id=LINA, call_id=floor.call_id)).ok
+    floor.join_all()
+    assert floor.together(floor.customer, floor.leg(LINA), floor.leg(ZHANG))
+    assert floor.shown(LINA) == ("conference", "u8")
+    floor.complete()
+    assert floor.together(floor.customer, floor.leg(ZHANG))
+    assert floor.state(LINA) == "wrap_up"
+
+
+@pytest.mark.parametrize("conference", [False, True])
+def test_a_customer_who_hangs_up_meanwhile_ends_it_for_all(conference: bool) -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    if conference:
+        floor.command(Confer(user_id=LINA, call_id=floor.call_id))
+        floor.join_all()
+    floor.hang_up(floor.customer)
+    assert (floor.state(LINA), floor.state(ZHANG)) == ("wrap_up", "ready")
+    floor.check()
+
+
+@pytest.mark.parametrize("conference", [False, True])
+def test_a_colleague_who_leaves_leaves_the_two_as_they_were(conference: bool) -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    if conference:
+        floor.command(Confer(user_id=LINA, call_id=floor.call_id))
+        floor.join_all()
+    assert floor.command(HangUp(user_id=ZHANG, call_id=floor.call_id)).ok
+    floor.settle()
+    assert (floor.state(LINA), floor.state(ZHANG)) == ("talking", "ready")
+    assert floor.call_state() == ("connected" if conference else "held")
+    assert floor.shown(LINA)[0] == ("connected" if conference else "held")
+    floor.check()
+
+
+def test_two_who_could_not_be_joined_again_at_once_are_tried_again() -> None:
+    """When the third hangs up the bridge of all three ends, and a channel that just leaves it can't be had."""
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    floor.command(Confer(user_id=LINA, call_id=floor.call_id))
+    floor.join_all()
+    floor.command(HangUp(user_id=ZHANG, call_id=floor.call_id))
+    floor.pass_time(0.5)
+    floor.joins.clear()
+    floor.core.join_failed(floor.call_id, floor.at)
+    floor.settle()
+    assert floor.together(floor.customer, floor.leg(LINA))
+    assert (floor.call_state(), floor.state(LINA)) == ("connected", "talking")
+
+
+def test_a_colleague_who_is_asked_gives_no_result_and_is_busy_for_pacing() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    assert floor.command(Dispose(user_id=ZHANG, call_id=floor.call_id, code="sold")).code == "not_your_call"
+    assert paced(floor.core.seats.by_user[ZHANG], floor.at).state is PacedState.TALK
+    log = [r.state for r in floor.records if isinstance(r, SeatChanged) and r.user_id == ZHANG]
+    assert log[-1] == "asked"
+
+
+def test_a_customer_sent_to_a_colleague_is_theirs_at_once() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    assert floor.transfer(ask_first=False).ok
+    assert floor.together(floor.customer, floor.leg(ZHANG))
+    assert (floor.state(LINA), floor.state(ZHANG)) == ("wrap_up", "talking")
+    assert floor.pops()[-1].user_id == ZHANG
+
+
+def test_where_the_colleagues_phone_is_not_picked_up_the_customer_comes_back() -> None:
+    floor = Floor()
+    floor.seat(ZHANG, "ring")
+    floor.transfer(ask_first=False)
+    floor.hang_up(floor.leg(ZHANG), 19)
+    floor.join_all()
+    assert (floor.state(LINA), floor.state(ZHANG)) == ("talking", "paused")
+    assert floor.together(floor.customer, floor.leg(LINA))
+    floor.check()
+
+
+def test_a_customer_sent_to_a_campaigns_seats_waits_with_music_for_the_next_that_is_ready() -> None:
+    floor = Floor()
+    assert floor.transfer(ask_first=False, to_campaign=CAMPAIGN).ok
+    assert (floor.call_state(), floor.state(LINA)) == ("sent", "wrap_up")
+    floor.seat(ZHANG)
+    floor.join_all()
+    assert floor.together(floor.customer, floor.leg(ZHANG))
+    floor.check()
+
+
+def test_whom_nobody_takes_in_time_comes_back_to_the_seat_in_wrap_up() -> None:
+    floor = Floor()
+    floor.transfer(ask_first=False, to_campaign=CAMPAIGN)
+    floor.pass_time(31.0)
+    floor.join_all()
+    assert (floor.call_state(), floor.state(LINA)) == ("connected", "talking")
+    assert floor.together(floor.customer, floor.leg(LINA))
+    floor.check()
+
+
+def test_an_outside_number_is_asked_and_then_has_the_customer_without_any_seat() -> None:
+    floor = Floor()
+    assert floor.transfer(to_number="+86 10 6900-1234").ok
+    [call] = [
+        e.origination for e in floor.done if isinstance(e, Originate) and e.origination.uid == floor.outside()
+    ]
+    assert call.dial == "PJSIP/861069001234@carrier"
+    assert floor.shown(LINA) == ("asking", DESK)
+    floor.answer(floor.outside())
+    floor.join_all()
+    assert floor.together(floor.leg(LINA), floor.outside())
+    floor.complete()
+    assert floor.together(floor.customer, floor.outside())
+    assert (floor.state(LINA), floor.call_state()) == ("wrap_up", "outside")
+    floor.pass_time(50.0)
+    floor.hang_up(floor.outside())
+    floor.drop()
+    [ended] = [r for r in floor.records if isinstance(r, AttemptEnded)]
+    assert ended.outcome == "connected" and ended.talk_s == 50.5  # the consultation too
+    floor.check()
+
+
+def test_an_outside_number_that_is_busy_leaves_the_customer_on_hold() -> None:
+    floor = Floor()
+    floor.transfer(to_number=DESK)
+    floor.hang_up(floor.outside(), 17)
+    assert (floor.call_state(), floor.shown(LINA)) == ("held", ("held", ""))
+    floor.check()
+
+
+def test_a_customer_sent_outside_comes_back_where_nobody_answers() -> None:
+    floor = Floor()
+    floor.transfer(ask_first=False, to_number=DESK)
+    assert floor.state(LINA) == "wrap_up"
+    floor.hang_up(floor.outside(), 19)
+    floor.join_all()
+    assert (floor.call_state(), floor.state(LINA)) == ("connected", "talking")
+
+
+def test_a_customer_who_hangs_up_while_the_outside_number_rings_ends_that_too() -> None:
+    floor = Floor()
+    floor.transfer(ask_first=False, to_number=DESK)
+    outside = floor.outside()
+    floor.hang_up(floor.customer)
+    assert outside in floor.dropped
+    floor.check()
+
+
+@pytest.mark.parametrize(
+    ("to", "code"),
+    [
+        ({"to_number": "+447911123456"}, "number_not_allowed"),
+        ({"to_number": "+86106900123"}, "number_not_allowed"),
+        ({"to_number": "+8610690012345"}, "number_not_allowed"),
+        ({"to_number": "1;rm"}, "bad_number"),
+        ({"to_number": "861069001234@elsewhere"}, "bad_number"),
+        ({"to_campaign": "summer"}, "campaign_not_allowed"),
+        ({"to_campaign": CAMPAIGN}, "nobody_free"),
+        ({"to_user": 99}, "nobody_there"),
+        ({"to_user": LINA}, "not_free"),
+    ],
+)
+def test_a_refusal_says_which_rule(to: dict[str, object], code: str) -> None:
+    floor = Floor()
+    assert floor.transfer(**to).code == code  # type: ignore[arg-type]
+    assert floor.call_state() == "connected"
+
+
+def test_a_campaign_without_numbers_sends_nobody_outside() -> None:
+    assert Floor(transfer_numbers=()).transfer(to_number=DESK).code == "no_numbers"
+
+
+@pytest.mark.parametrize("pattern", ["*", "+*", "+8*", "00?*", "+86*10", "sip:x", "+86 10*"])
+def test_a_pattern_that_lets_all_the_world_through_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="transfer_numbers"):
+        parse(f'name = "x"\nswitch = "y"\ntransfer_numbers = ["{pattern}"]', "x")
+
+
+def test_the_page_is_told_who_is_there() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.seat(9, ready=False)
+    assert floor.command(WhoIsThere(user_id=LINA, call_id=floor.call_id)).ok
+    [targets] = [m for m in floor.told if isinstance(m, Targets)]
+    assert [(each.user_id, each.name) for each in targets.seats] == [(ZHANG, "u8")]
+    assert [(each.campaign, each.ready) for each in targets.queues] == [(CAMPAIGN, 1)]
+    assert targets.numbers
+
+
+def test_a_call_outside_outlives_the_link_and_the_engines_own_restart_knows_it() -> None:
+    floor = Floor()
+    floor.transfer(ask_first=False, to_number=DESK)
+    floor.answer(floor.outside())
+    floor.join_all()
+    floor.link_down()
+    floor.link_up()
+    assert floor.call_state() == "outside" and floor.together(floor.customer, floor.outside())
+    floor.check()
+    floor.link_down()
+    floor.link_up(frozenset({floor.outside()}))
+    floor.drop()
+    assert floor.outcomes() == {floor.call_id: "connected"}
+    floor.check()
