@@ -22,6 +22,7 @@ from campaigns.lists.importing import Request, import_list
 from campaigns.store import CampaignStore
 from campaigns.users import UserStore
 from dialer.switch.asterisk import log_in
+from dialer.switch.port import Channel
 from dialer.switch.protocol import open_link
 from tests.contract.agent import Agent
 from tests.contract.switches import SwitchUnderTest, channels
@@ -222,6 +223,17 @@ class House:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"waited {limit_s} s for: {what}. {self.log.read_text()}") from None
+
+    async def until_all_channels(
+        self, what: str, so: Callable[[Channel], bool], limit_s: float = 10.0
+    ) -> None:
+        """Wait until every channel of the switch is so: what the daemon tells may be a moment ahead of it."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while not all(so(channel) for channel in (await channels(self.switch)).values()):
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"waited {limit_s} s for: {what}") from None
 
     async def recorded(self, count: int, limit_s: float = 20.0) -> list[Any]:
         """Wait until so many attempts have an outcome; returns them all."""

@@ -138,10 +138,10 @@ async def test_a_customer_is_put_on_hold_and_taken_back(house: House) -> None:
     pop = await lina.connected()
     await lina.do("hold", call_id=pop["call_id"], on=True)
     await lina.until("held", lambda: lina.call is not None and lina.call["state"] == "held")
-    assert all(not channel.bridge_id for channel in (await channels(house.switch)).values())
+    await house.until_all_channels("nobody is joined", lambda channel: not channel.bridge_id)
     await lina.do("hold", call_id=pop["call_id"], on=False)
     await lina.until("back", lambda: lina.call is not None and lina.call["state"] == "connected")
-    assert all(channel.bridge_id for channel in (await channels(house.switch)).values())
+    await house.until_all_channels("all are joined again", lambda channel: bool(channel.bridge_id))
     await lina.do("hang_up", call_id=pop["call_id"])
     (attempt,) = await house.recorded(1)
     assert attempt.outcome == "connected"
