@@ -17,6 +17,7 @@ from cti.messages import CampaignSnapshot
 SEAT_STYLES = {
     "talking": "green",
     "connecting": "bright_green",
+    "asked": "bright_blue",
     "wrap_up": "yellow",
     "ready": "cyan",
     "preview": "blue",
@@ -33,6 +34,10 @@ LINE_STYLES = {
     "connecting": "bright_green",
     "connected": "green",
     "held": "yellow",
+    "consulting": "bright_yellow",
+    "conference": "bright_blue",
+    "sent": "bright_magenta",
+    "outside": "bright_cyan",
     "harbour": "red",
     "closing": "bright_black",
 }

@@ -154,6 +154,8 @@ def page(found: dict[Key, Result], which: Sequence[str], laws: Sequence[str]) ->
     for what, but in (("It does not hold it in", held), ("It is not the first in", first)):
         if missing := [f"`{name}`" for name in made if name not in but]:
             verdict += f" {what} {', '.join(missing)}."
+    if unmade := [f"`{name}`" for name in which if name not in made]:
+        verdict += f" Not simulated under all laws so far: {', '.join(unmade)}."
     return "\n".join([HEAD.format(machine=machine(), verdict=verdict), *sections])
 
 

@@ -215,11 +215,14 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def share_interval(hits: Sequence[float], of: Sequence[float]) -> tuple[float, float, float]:
+def share_interval(
+    hits: Sequence[float], of: Sequence[float], least_effect: float = 1.0
+) -> tuple[float, float, float]:
     """A share over clusters of trials that resemble one another, with its 95 % confidence interval.
 
     Wilson's interval on the effective number of trials: the number of trials over the design effect, which is the
-    variance between the clusters over that of independent trials (Kish 1965), taken as 1 where it comes out below.
+    variance between the clusters over that of independent trials (Kish 1965), taken as `least_effect` where it comes
+    out below. Below 1 the clusters vary less than chance: something in them makes up for it.
     """
     hit, trials = np.asarray(hits, dtype=float), np.asarray(of, dtype=float)
     hit, trials = hit[trials > 0], trials[trials > 0]
@@ -231,7 +234,7 @@ def share_interval(hits: Sequence[float], of: Sequence[float]) -> tuple[float, f
     effect = 1.0
     if clusters > 1 and 0 < share < 1:
         between = float(((hit - share * trials) ** 2).sum()) * clusters / (clusters - 1) / whole**2
-        effect = max(1.0, between / (share * (1 - share) / whole))
+        effect = max(least_effect, between / (share * (1 - share) / whole))
     effective = whole / effect
     z = quantile(clusters - 1) if clusters > 1 else Z_95
     middle = (share + z * z / (2 * effective)) / (1 + z * z / effective)

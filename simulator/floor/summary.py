@@ -10,6 +10,7 @@ from simulator.floor.result import Figures, Result, mean_interval, share_interva
 
 HALF_HOUR = 6  # buckets of five minutes
 ENOUGH = 10  # days that make an interval by themselves
+STEERED = 0.02  # of chance's variance at least: what a law that steers may leave from day to day
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,14 @@ def _abandon(days: Sequence[Result], campaigns: slice) -> Estimate:
     A law that steers makes up for a bad hour in the next, which only whole days tell. Few days are cut into half hours.
     """
     abandoned, answered = [], []
+    whole = len(days) >= ENOUGH
     for day in days:
         buckets = day.answered_by.shape[1]
-        width = buckets if len(days) >= ENOUGH else HALF_HOUR
+        width = buckets if whole else HALF_HOUR
         for at in range(day.first, buckets, width):
             abandoned.append(float(day.abandoned_by[campaigns, at : at + width].sum()))
             answered.append(float(day.answered_by[campaigns, at : at + width].sum()))
-    return Estimate(*share_interval(abandoned, answered))
+    return Estimate(*share_interval(abandoned, answered, STEERED if whole else 1.0))
 
 
 def _known(estimate: Estimate) -> dict[str, float | None]:
