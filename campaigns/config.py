@@ -16,7 +16,7 @@ from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
 from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, NO_MORE_SAID, Part, Recycle, Rules
-from campaigns.rules.terms import DELAY, check_recycle, check_rules
+from campaigns.rules.terms import DELAY, Check, check_recycle, check_rules
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -323,7 +323,7 @@ def fault_of_dial(text: str, field: str) -> str:
     return "" if found == {(field, "", None)} else f"knows only {{{field}}}"
 
 
-def _check_order(order: Order, check) -> None:  # type: ignore[no-untyped-def]
+def _check_order(order: Order, check: Check) -> None:
     names = set[str]()
     for index, each in enumerate(order.lists):
         at = f"order.lists[{index}]"
@@ -335,7 +335,7 @@ def _check_order(order: Order, check) -> None:  # type: ignore[no-untyped-def]
         names.add(each.name)
 
 
-def _check_fields(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]
+def _check_fields(config: CampaignConfig, check: Check) -> None:
     names: set[str] = set()
     for index, each in enumerate(config.fields):
         at = f"fields[{index}]"
@@ -349,7 +349,7 @@ def _check_fields(config: CampaignConfig, check) -> None:  # type: ignore[no-unt
         names.add(each.name)
 
 
-def _check_dispositions(config: CampaignConfig, check) -> None:  # type: ignore[no-untyped-def]
+def _check_dispositions(config: CampaignConfig, check: Check) -> None:
     check(bool(config.dispositions), "dispositions", "there must be at least one")
     codes: set[str] = set()
     keys: set[str] = set()

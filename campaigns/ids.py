@@ -9,6 +9,10 @@ from uuid import UUID
 RANDOM = 10  # bytes that are random, but for the version and the variant
 VERSION_7 = 0x7 << 76 | 0x2 << 62
 FREE = ~(0xF << 76 | 0x3 << 62)
+# SQL: when the last call of a lead `l` was leased, by its id.
+LAST_LEASED_AT = (
+    "to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"
+)
 
 
 def new_call_id(at: datetime) -> str:

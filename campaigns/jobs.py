@@ -7,7 +7,6 @@ nothing, or, for an undo, is done by asking again.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,8 +25,8 @@ from campaigns.history.query import History
 from campaigns.lists.importing import AlreadyIn, Request, import_list
 from campaigns.lists.loading import OnDuplicate, Policy
 from campaigns.lists.undoing import undo
+from campaigns.priority import step_back
 
-NICE = 10
 REPORT, REJECTS = "report.json", "rejected.csv"
 MOST_ROWS = 10_000  # of a batch
 DAY = timedelta(days=1)
@@ -173,7 +172,7 @@ def _as_lines(path: Path) -> None:
 
 
 def _main() -> None:
-    os.nice(NICE)
+    step_back()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     engine = database.connect(order.url, pool_size=2)
     try:

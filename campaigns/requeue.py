@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignsError
+from campaigns.ids import LAST_LEASED_AT
 from campaigns.values import Outcome
 
 CHUNK = 5_000  # leads of one transaction
@@ -16,9 +17,8 @@ CHUNK = 5_000  # leads of one transaction
 CAMPAIGN = text("SELECT id FROM campaign WHERE name = :name")
 LIST = text("SELECT id FROM list WHERE campaign_id = :campaign AND name = :name")
 # A call's id begins with the time at which it was leased: so the attempt is found in one partition.
-LAST_OUTCOME = """
-(SELECT a.outcome FROM attempt a WHERE a.call_id = l.last_call AND a.leased_at = to_timestamp(
-    ('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0))
+LAST_OUTCOME = f"""
+(SELECT a.outcome FROM attempt a WHERE a.call_id = l.last_call AND a.leased_at = {LAST_LEASED_AT})
 """
 SOME = text(f"""
 SELECT l.id FROM lead l WHERE l.campaign_id = :campaign AND l.id > :after AND l.lease IS NULL

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from campaigns.numbers import NotANumber, number_of
 from campaigns.requeue import NothingToRequeue, Which
 from cti.pages import Pages
+from cti.why import refused
 
 Requeue = Callable[[Which, str, datetime], int]
 
@@ -46,18 +47,18 @@ class RequeueDesk:
         """
         user = await self._pages.user(request)
         if user is None:
-            return _refused(401, "no_session")
+            return refused(401, "no_session")
         if not user.may_watch:
-            return _refused(403, "not_allowed")
+            return refused(403, "not_allowed")
         try:
             if int(request.headers.get("content-length", MOST_BYTES + 1)) > MOST_BYTES:
-                return _refused(413, "too_long")
+                return refused(413, "too_long")
             asked = msgspec.json.decode(await request.body(), type=Asked)
             numbers = tuple(number_of(number, asked.region) for number in asked.numbers)
         except (NotANumber, ValueError, msgspec.DecodeError) as fault:
-            return _refused(400, "malformed", str(fault))
+            return refused(400, "malformed", str(fault))
         if user.role != "admin" and asked.campaign not in user.campaigns:
-            return _refused(404, "not_found", f"there is no campaign {asked.campaign!r}")
+            return refused(404, "not_found", f"there is no campaign {asked.campaign!r}")
         which = Which(asked.campaign, numbers, asked.list_name, asked.outcome)
         work = asyncio.get_running_loop().run_in_executor(
             self._writer, self._requeue, which, user.login, datetime.now(UTC)
@@ -65,12 +66,8 @@ class RequeueDesk:
         try:
             return JSONResponse({"leads": await work})
         except NothingToRequeue as fault:
-            return _refused(404, "not_found", str(fault))
+            return refused(404, "not_found", str(fault))
 
     def close(self) -> None:
         """Let the thread end."""
         self._writer.shutdown(wait=False, cancel_futures=True)
-
-
-def _refused(status: int, code: str, detail: str = "") -> Response:
-    return JSONResponse({"error": code, "detail": detail}, status)

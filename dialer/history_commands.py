@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from campaigns.history.files import Files
 
 E164 = re.compile(r"\+[1-9][0-9]{3,14}")
-NICE = 10  # a job on the call centre's own machine steps back behind the calls
 LIVE_AGAIN_D = 30
 
 
@@ -272,9 +270,10 @@ def files_of(settings: Settings) -> Files:
 def holding_archive(settings: Settings):  # type: ignore[no-untyped-def]
     """The database and the archive for one job; what the archive refuses ends the command with exit code 1."""
     from campaigns.history.archive import holding
+    from campaigns.priority import step_back
     from dialer import logs
 
-    os.nice(NICE)
+    step_back()
     logs.configure(sys.__stderr__ or sys.stderr, people=True)  # what a command prints is its result
     with opened_database(settings) as engine, told_apart(), holding(engine, files_of(settings)) as job:
         yield engine, job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from campaigns.lists.importing import Request
     from campaigns.lists.report import Result
 
-NICE = 10  # an import on the call centre's own machine steps back behind the calls
 LOOK_S = 0.5  # between two looks into a watched folder
 SETTLED_S = 3.0  # a file that has not changed for so long is written; slow copies pause for less
 UNFINISHED = (
@@ -122,6 +120,7 @@ def import_lists(
     """
     from campaigns.lists.importing import Request
     from campaigns.lists.loading import OnDuplicate, Policy
+    from campaigns.priority import step_back
 
     if bool(file) == bool(sql) or bool(sql) != bool(query):
         fail("give a FILE, or --sql and --query")
@@ -132,7 +131,7 @@ def import_lists(
     for option, path in (("--rejects", rejects), ("--report", report)):
         if path is not None and file and path.resolve() == Path(file).resolve():
             fail(f"{file}: the list would be written over; give {option} another name")
-    os.nice(NICE)
+    step_back()
     with opened_database(Settings(config_file, data)) as engine:
         request = Request(
             file=file,

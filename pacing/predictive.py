@@ -162,9 +162,8 @@ class Predictive:
         planned: list[float] = []
         bound = "risk"
         room = min(most, AT_ONCE, max(0, LINES_A_SEAT * seats - len(air)))
-        risk = surplus.at_least(
-            free
-        )  # P(answers before that of one more call, if it is answered, take all seats)
+        # The chance that the answers before that of one more call, if it is answered, take all free seats.
+        risk = surplus.at_least(free)
         certain = free - others.claims  # seats that nobody else comes for
         if others.expected is not None:
             certain -= math.ceil(float(others.expected[-1]) - 0.05)

@@ -20,10 +20,11 @@ from typing import Final
 from rich.progress import track
 
 from benchmarks.report import machine
+from dialer.simulate import day
 from simulator.floor import Result, Scenario, load
 from simulator.floor import names as scenarios
 from simulator.floor.summary import Summary, summary
-from simulator.policies.registry import BOUND, names, policy
+from simulator.policies.registry import BOUND, names
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "reference" / "laws.md"
@@ -44,11 +45,6 @@ same days. The best that holds the target stands in bold.
 {verdict}
 """
 Key = tuple[str, str, int, str]
-
-
-def day(scenario: str, law: str, seed: int) -> Result:
-    """One day in a worker process."""
-    return policy(law).day(load(scenario), seed)
 
 
 def code(law: str) -> str:
@@ -76,7 +72,8 @@ def days(wanted: Sequence[Key], jobs: int | None, file: Path) -> dict[Key, Resul
     missing = [key for key in wanted if key not in found]
     file.write_bytes(b"".join(pickle.dumps(each) for each in found.items()))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as workers, file.open("ab") as keep:
-        running = {workers.submit(day, *key[:3]): key for key in missing}
+        read = {name: load(name) for name in dict.fromkeys(key[0] for key in missing)}
+        running = {workers.submit(day, read[key[0]], *key[1:3]): key for key in missing}
         for done in track(as_completed(running), "days", total=len(missing)):
             found[running[done]] = done.result()
             keep.write(pickle.dumps((running[done], done.result())))

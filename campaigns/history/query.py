@@ -16,6 +16,7 @@ from campaigns.history import months
 from campaigns.history.files import FileGone, Files, instant, listed, quoted
 from campaigns.history.kinds import ATTEMPT, DISPOSITION
 from campaigns.history.months import Month
+from campaigns.ids import LAST_LEASED_AT
 from campaigns.partitions import bounds
 
 # A month that is archived counts as its file, although its partition may be there for a moment more. The lock keeps
@@ -56,10 +57,10 @@ WHERE :campaign IS NULL OR campaign_id = :campaign
 GROUP BY month, campaign, outcome, code ORDER BY month, campaign, outcome, code
 """)
 # Leads are known by themselves, and when their time is over by what the archive keeps of them.
-KNOWN = text("""
+KNOWN = text(f"""
 SELECT e164, campaign_id, max(customer_id), sum(attempts)::bigint, max(last_at) FROM (
     SELECT n.e164, n.campaign_id, l.customer_id, n.attempts,
-        to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0) AS last_at
+        {LAST_LEASED_AT} AS last_at
     FROM number n JOIN lead l ON l.id = n.lead_id
     WHERE n.campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND n.e164 = ANY(:e164s)
     UNION ALL

@@ -16,6 +16,7 @@ from campaigns.history.holds import Hold, audit, in_force
 from campaigns.history.kinds import ATTEMPT, KINDS, SEAT_LOG, Kind
 from campaigns.history.months import Month
 from campaigns.history.person import LONGEST_CAP, UNCAPPED, resume
+from campaigns.ids import LAST_LEASED_AT
 from campaigns.partitions import bounds, month_of
 
 log = structlog.get_logger(__name__)
@@ -24,15 +25,11 @@ CLASSES = {"30d": timedelta(days=30), "5y": timedelta(days=5 * 365 + 2), "10y": 
 SHORTEST_LIVE = 2  # months: what a call, its wrap-up or a journal that was cut off may still write to
 AT_ONCE = 5_000  # leads that go in one transaction
 
-# A lead's last call, by the time in its id (campaigns/ids.py).
-LAST_CALL = (
-    "to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"
-)
 # Leads that are done, whose calls are all in the archive or gone, and which nobody holds or works on.
 LEADS = text(f"""
 SELECT l.id FROM lead l JOIN list i ON i.id = l.list_id
 WHERE NOT l.open AND l.lease IS NULL AND i.imported_at < :before
-    AND (l.last_call IS NULL OR {LAST_CALL} < :before)
+    AND (l.last_call IS NULL OR {LAST_LEASED_AT} < :before)
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id)
     AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (h.campaign_id = l.campaign_id
         OR h.customer_id = l.customer_id
@@ -42,7 +39,7 @@ LIMIT :limit FOR UPDATE OF l SKIP LOCKED
 # Who was called stays known as long as their calls are kept.
 REMEMBER = text(f"""
 INSERT INTO archived_number (e164, campaign_id, customer_id, attempts, last_at)
-SELECT n.e164, n.campaign_id, l.customer_id, n.attempts, {LAST_CALL} FROM lead l JOIN number n ON n.lead_id = l.id
+SELECT n.e164, n.campaign_id, l.customer_id, n.attempts, {LAST_LEASED_AT} FROM lead l JOIN number n ON n.lead_id = l.id
 WHERE l.id = ANY(:leads) AND l.last_call IS NOT NULL AND n.e164 LIKE '+%'
 ON CONFLICT (e164, campaign_id) DO UPDATE SET attempts = archived_number.attempts + excluded.attempts,
     customer_id = COALESCE(excluded.customer_id, archived_number.customer_id),
