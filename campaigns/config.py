@@ -8,18 +8,21 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from campaigns.best_time.keys import BestTime, check_best_time
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
+from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition, check_dispositions
 from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
-from campaigns.rules.keys import DAY_S, LONGEST_S, NO_MORE_SAID, Part, Recycle, Rules
-from campaigns.rules.terms import DELAY, Check, check_recycle, check_rules
+from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
+from campaigns.rules.terms import DELAY, Check, check_rules
+from campaigns.script import Step, check_script, questions
+from campaigns.values import Lead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TRANSFER_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
 MODES = ("preview", "progressive", "ratio", "predictive")
 
@@ -37,54 +40,6 @@ class SafeHarbour(Part, frozen=True):
 
     message: str = "zhudong/safe-harbour"
     opt_out_key: str = "9"
-
-
-class Disposition(Part, frozen=True):
-    """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay, and `recycle`
-    says how it goes on beside that.
-
-    `machine`: it says that no person was on the line. `refusal`: the customer does not want such calls, which bars
-    their numbers for the time that the rules say. `other_number`: the number is not the customer's; it ends the call,
-    the number is not called again for this lead, and another one of the lead's is.
-    """
-
-    code: str
-    label: dict[str, str]
-    key: str = ""
-    final: bool = False
-    retry_after_s: float | None = None
-    machine: bool = False
-    refusal: bool = False
-    recycle: Recycle = NO_MORE_SAID
-    other_number: bool = False
-
-
-DEFAULT_DISPOSITIONS = (
-    Disposition(code="sold", label={"en": "Sold", "zh": "成交"}, key="1", final=True),
-    Disposition(
-        code="interested",
-        label={"en": "Interested, call back", "zh": "有意向，需回访"},
-        key="2",
-        retry_after_s=DAY_S,
-    ),
-    Disposition(
-        code="not_interested",
-        label={"en": "Not interested", "zh": "无意向"},
-        key="3",
-        final=True,
-        refusal=True,
-    ),
-    Disposition(
-        code="wrong_person", label={"en": "Wrong person", "zh": "非本人"}, key="4", other_number=True
-    ),
-    Disposition(
-        code="machine",
-        label={"en": "Answering machine", "zh": "语音信箱"},
-        key="5",
-        retry_after_s=DAY_S,
-        machine=True,
-    ),
-)
 
 
 FIELD_TYPES = ("text", "integer", "decimal", "date", "boolean", "choice")
@@ -142,6 +97,16 @@ class Shadow(Part, frozen=True):
     target: float | None = None
 
 
+class Crm(Part, frozen=True):
+    """Where the company's own system shows a customer: an address in which `{name}` is an attribute of theirs, or
+    `{customer_id}`, `{number}`, `{call_id}`, `{campaign}`. `frame`: shown in the agent's page itself, where the
+    daemon's `[web] frames` lets that host be.
+    """
+
+    url: str = ""
+    frame: bool = False
+
+
 class CampaignConfig(Part, frozen=True):
     """One campaign. Durations in seconds.
 
@@ -176,11 +141,26 @@ class CampaignConfig(Part, frozen=True):
     abandon: Abandon = Abandon()
     shadow: Shadow | None = None
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
+    script: tuple[Step, ...] = ()
+    crm: Crm = Crm()
     fields: tuple[Field, ...] = ()
     rules: Rules = msgspec.field(default_factory=Rules)
     order: Order = Order()
     best_time: BestTime = BestTime()
     callbacks: Callbacks = Callbacks()
+
+
+def crm_url(config: CampaignConfig, lead: Lead) -> str:
+    """The address at which the company's own system shows this customer; what is not known of them is empty."""
+    values = {name: str(value) for name, value in lead.attributes.items() if value is not None}
+    values |= {
+        "customer_id": lead.customer_id,
+        "number": lead.number,
+        "call_id": lead.call_id,
+        "campaign": config.name,
+    }
+    parts = Formatter().parse(config.crm.url)
+    return "".join(before + quote(values.get(name or "", ""), safe="") for before, name, _, _ in parts)
 
 
 def may_transfer_to(config: CampaignConfig, number: str) -> bool:
@@ -301,7 +281,9 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "must be between an hour (0.042) and 366",
     )
     check(abandon.clock in (None, "answer", "detected"), "abandon.clock", "must be answer or detected")
-    _check_dispositions(config, check)
+    check_script(config.script, check)
+    check_dispositions(config.dispositions, questions(config.script), check)
+    _check_crm(config.crm, check)
     _check_fields(config, check)
     check_rules(config.rules, check)
     _check_order(config.order, check)
@@ -321,6 +303,21 @@ def fault_of_dial(text: str, field: str) -> str:
     if not found:
         return f"must hold {{{field}}}"
     return "" if found == {(field, "", None)} else f"knows only {{{field}}}"
+
+
+def _check_crm(crm: Crm, check: Check) -> None:
+    host = urlsplit(crm.url.partition("{")[0])
+    check(
+        not crm.url or (host.scheme in ("https", "http") and bool(host.netloc) and host.path[:1] == "/"),
+        "crm.url",
+        "must be an address such as https://crm.example/customers/{customer_id}, its host without braces",
+    )
+    try:
+        names = [part[1] for part in Formatter().parse(crm.url) if part[1] is not None]
+    except ValueError:
+        names = [""]
+    check(all(names), "crm.url", "has a brace without its other")
+    check(not crm.frame or bool(crm.url), "crm.frame", "needs an address")
 
 
 def _check_order(order: Order, check: Check) -> None:
@@ -347,33 +344,3 @@ def _check_fields(config: CampaignConfig, check: Check) -> None:
         )
         check((each.type == "choice") is bool(each.choices), f"{at}.choices", "belong to the type choice")
         names.add(each.name)
-
-
-def _check_dispositions(config: CampaignConfig, check: Check) -> None:
-    check(bool(config.dispositions), "dispositions", "there must be at least one")
-    codes: set[str] = set()
-    keys: set[str] = set()
-    for index, each in enumerate(config.dispositions):
-        at = f"dispositions[{index}]"
-        check(
-            bool(CODE.fullmatch(each.code)),
-            f"{at}.code",
-            f"{each.code!r} must be lower-case letters, digits and _",
-        )
-        check(each.code not in codes, f"{at}.code", f"{each.code!r} stands twice")
-        check({"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh")
-        check(len(each.key) <= 1, f"{at}.key", "must be one character")
-        check(not each.key or each.key not in keys, f"{at}.key", f"{each.key!r} is another disposition's key")
-        check(
-            not (each.other_number and each.final),
-            f"{at}.other_number",
-            "tries another number, and `final` ends the lead: only one of them can be",
-        )
-        check(
-            each.retry_after_s is None or 0 <= each.retry_after_s <= LONGEST_S,
-            f"{at}.retry_after_s",
-            DELAY,
-        )
-        check_recycle(each.recycle, f"{at}.recycle", check)
-        codes.add(each.code)
-        keys.add(each.key)

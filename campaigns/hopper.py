@@ -90,8 +90,8 @@ SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:
 COUNTED = text("UPDATE number SET attempts = attempts + 1 WHERE id = ANY(:numbers)")
 
 IN_FLIGHT = text("""
-SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.name, l.attributes, l.zones, n.id AS number_id,
-    n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id
+SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones,
+    n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id
 FROM lead l
 JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(l.lease_number, n.id)
 LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
@@ -294,6 +294,7 @@ class Hopper:
                     attempts=r.attempts - 1 if r.dialed else r.attempts,
                     attributes=r.attributes,
                     list_id=r.list_id,
+                    customer_id=r.customer_id or "",
                 ),
                 owner=r.lease_owner,
                 dialed=r.dialed,
@@ -395,6 +396,7 @@ class Hopper:
                 attempts=row.attempts,
                 attributes=msgspec.json.decode(row.attributes),
                 list_id=row.list_id,
+                customer_id=row.customer_id or "",
             )
             for call_id, row in zip(call_ids, permitted.values(), strict=True)
         ]

@@ -240,8 +240,10 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
 JOIN number n ON n.id = a.number_id
 ON CONFLICT (e164, layer, campaign_id, source) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
+# What was written down during a call; with the verdict come its answers once more, and its notes are the verdict's.
 NOTES = """
-UPDATE attempt a SET notes = v.notes FROM (VALUES %s) AS v (call_id, leased_at, notes)
+UPDATE attempt a SET notes = COALESCE(v.notes, a.notes), answers = v.answers
+FROM (VALUES %s) AS v (call_id, leased_at, notes, answers)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 """
@@ -358,8 +360,9 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
         [(*_key(r), r.locked_until) for r in disposed if r.locked_until is not None],
         ID, TIME, TIME,
     )  # fmt: skip
-    notes: list[NotesSaved] = kinds.get(NotesSaved, [])
-    put(NOTES, _last((*_key(r), r.notes) for r in notes), ID, TIME, TEXT)
+    notes = [(r.at, *_key(r), r.notes, r.answers or None) for r in kinds.get(NotesSaved, [])]
+    notes += [(r.at, *_key(r), None, r.answers or None) for r in disposed]
+    put(NOTES, _last(row[1:] for row in sorted(notes, key=lambda row: row[0])), ID, TIME, TEXT, TEXT)
     seats: list[SeatChanged] = kinds.get(SeatChanged, [])
     put(
         SEATS,

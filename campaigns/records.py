@@ -58,6 +58,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     `other_at` is when another number of the lead's may be tried that was tried less often. The `most`-th such verdict
     is final. `locked_until` bars all numbers of a customer who does not want such calls.
     `other_number`: this one is not the customer's and is done; the lead comes again for another, if it has one.
+    `answers` are those to the script, as a JSON object.
     A callback that is `personal` is for `user_id` alone until `anyone_at`, and none any more from `expires_at` on;
     without these it is for anyone.
     """
@@ -66,6 +67,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     user_id: int
     code: str
     notes: str = ""
+    answers: str = ""
     callback_at: datetime | None = None
     do_not_call: bool = False
     retry_at: datetime | None = None
@@ -80,9 +82,12 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):
+    """What an agent has written down of a call so far: notes, and the answers to the script as a JSON object."""
+
     call_id: str
     user_id: int
     notes: str
+    answers: str = ""
 
 
 class OptedOut(Record, frozen=True, tag="opted_out"):

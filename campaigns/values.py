@@ -65,6 +65,7 @@ class Lead(msgspec.Struct, frozen=True):
     attempts: int  # made before this one, on this number
     attributes: dict[str, Any] = msgspec.field(default_factory=dict)
     list_id: int = 0
+    customer_id: str = ""  # the company's own, empty when the list had none
     user_id: int | None = None  # whose callback it is, when it is for this person
 
 

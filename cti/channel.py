@@ -31,6 +31,7 @@ class SeatChannel:
         self.pop: ScreenPop | None = None
         self.call: CallStatus | None = None
         self.notes = ""
+        self.answers: dict[str, str] = {}
         self.disposed = False
 
     @property
@@ -68,6 +69,7 @@ class SeatChannel:
             pop=self.pop,
             call=self.call,
             notes=self.notes,
+            answers=self.answers,
             disposed=self.disposed,
         )
 
@@ -76,9 +78,9 @@ class SeatChannel:
         if self.pop is None:
             return
         if isinstance(command, SaveNotes) and command.call_id == self.pop.call_id:
-            self.notes = command.notes
+            self.notes, self.answers = command.notes, command.answers
         elif isinstance(command, Dispose) and command.call_id == self.pop.call_id:
-            self.notes, self.disposed = command.notes, True
+            self.notes, self.answers, self.disposed = command.notes, command.answers, True
             self._forget_if_done()
 
     def _remember(self, message: SeatMessage) -> None:
@@ -86,7 +88,7 @@ class SeatChannel:
             if (
                 self.pop is None or self.pop.call_id != message.call_id
             ):  # else: told again after a resynchronisation
-                self.call, self.notes, self.disposed = None, message.notes, False
+                self.call, self.notes, self.answers, self.disposed = None, message.notes, {}, False
             self.pop = message
         elif isinstance(message, CallStatus):
             if self.pop is not None and self.pop.call_id == message.call_id:
@@ -104,4 +106,4 @@ class SeatChannel:
         gone = self.seat.state in ("ready", "offline") and not self.seat.call_id
         if moved_on or gone or (free and self.disposed):
             self.pop = self.call = None
-            self.notes, self.disposed = "", False
+            self.notes, self.answers, self.disposed = "", {}, False

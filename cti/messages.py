@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import msgspec
 
+from campaigns.script import LONGEST_ANSWER, MOST_STEPS, Step
+
 LAST_INSTANT = 253_402_300_799  # the end of the year 9999: no date comes after it
+
+
+Answers = Annotated[
+    dict[str, Annotated[str, msgspec.Meta(max_length=LONGEST_ANSWER)]], msgspec.Meta(max_length=MOST_STEPS)
+]  # by the code of the script's step
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -74,6 +81,7 @@ class Dispose(Message, frozen=True, tag="dispose"):
     call_id: str
     code: str
     notes: str = ""
+    answers: Answers = {}
     callback_at: Annotated[float, msgspec.Meta(ge=0, le=LAST_INSTANT)] | None = None
     do_not_call: bool = False
     and_ready: bool = True
@@ -83,9 +91,19 @@ class Dispose(Message, frozen=True, tag="dispose"):
 
 
 class SaveNotes(Message, frozen=True, tag="save_notes"):
+    """What was written down so far: notes, and answers to the script."""
+
     user_id: int
     call_id: str
     notes: str
+    answers: Answers = {}
+
+
+class ReadScript(Message, frozen=True, tag="read_script"):
+    """What is to be said in this call? Answered by :class:`Script`."""
+
+    user_id: int
+    call_id: str
 
 
 class HangUp(Message, frozen=True, tag="hang_up"):
@@ -193,6 +211,7 @@ SeatCommand = (
     | Pause
     | Dispose
     | SaveNotes
+    | ReadScript
     | HangUp
     | Hold
     | Mute
@@ -234,13 +253,16 @@ class Reply(msgspec.Struct, frozen=True):
 class DispositionChoice(msgspec.Struct, frozen=True):
     """One key an agent may choose; `label` maps a language (`en`, `zh`) to its text.
 
-    `other_number`: it ends the call, and another number of the customer's is tried.
+    `other_number`: it ends the call, and another number of the customer's is tried. `within` is the heading that it
+    stands under; `required` what it wants first: `notes`, `callback`, or questions of the script.
     """
 
     code: str
     label: dict[str, str]
     key: str = ""
     other_number: bool = False
+    within: str = ""
+    required: tuple[str, ...] = ()
 
 
 class FieldLabel(msgspec.Struct, frozen=True):
@@ -250,8 +272,18 @@ class FieldLabel(msgspec.Struct, frozen=True):
     label: dict[str, str]
 
 
+class Crm(msgspec.Struct, frozen=True):
+    """Where the company's own system shows the customer; `frame`: it is meant to be seen in the page itself."""
+
+    url: str
+    frame: bool
+
+
 class ScreenPop(Message, frozen=True, tag="screen_pop"):
-    """The customer who is about to be heard (or, with `preview`, may be dialed). Sent before the connect command."""
+    """The customer who is about to be heard (or, with `preview`, may be dialed). Sent before the connect command.
+
+    `script` names what is to be said, the same as in :class:`Script`; empty when there is none.
+    """
 
     user_id: int
     call_id: str
@@ -264,6 +296,8 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     preview: bool = False
     notes: str = ""
     fields: tuple[FieldLabel, ...] = ()  # those that stand first, in this order
+    script: str = ""
+    crm: Crm | None = None
 
 
 class SeatStatus(Message, frozen=True, tag="seat_status"):
@@ -332,7 +366,15 @@ class Targets(Message, frozen=True, tag="targets"):
     numbers: bool
 
 
-SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon | Targets
+class Script(Message, frozen=True, tag="script"):
+    """A campaign's script. `script` is a fingerprint of the steps: a page that has them need not ask again."""
+
+    user_id: int
+    script: str
+    steps: tuple[Step, ...]
+
+
+SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon | Targets | Script
 
 
 # --- events to watchers -------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ class FullState(Frame, frozen=True, tag="state"):
     pop: ScreenPop | None
     call: CallStatus | None
     notes: str
+    answers: dict[str, str]
     disposed: bool
 
 
@@ -162,6 +163,8 @@ def read_command(raw: msgspec.Raw, user: UserIdentity) -> SeatCommand:
             raise BadFrame(f"mode must be one of {', '.join(MODES)}")
     if isinstance(command, (Dispose, SaveNotes)):
         _check_text(command.notes)
+        for answer in command.answers.values():
+            _check_text(answer)
     elif isinstance(command, Pause):
         _check_text(command.reason)
     return command

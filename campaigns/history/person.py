@@ -81,7 +81,7 @@ CALLS = "lead_id = ANY(:leads) OR e164 = ANY(:e164s) OR customer_id = ANY(:custo
 LIVE = {
     "dispositions": f"""UPDATE disposition SET notes = '' WHERE notes <> ''
         AND (call_id, leased_at) IN (SELECT call_id, leased_at FROM attempt WHERE {CALLS})""",
-    "attempts": f"UPDATE attempt SET notes = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
+    "attempts": f"UPDATE attempt SET notes = NULL, answers = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
     "changes_by_lists": "DELETE FROM list_change WHERE lead_id = ANY(:leads)",
     "callbacks": "DELETE FROM callback WHERE lead_id = ANY(:leads)",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
@@ -94,6 +94,7 @@ LIVE = {
         WHERE lifted_at IS NOT NULL AND (e164 = ANY(:e164s) OR customer_id = ANY(:customers))""",
 }
 
+PERSONAL = ("notes", "answers", "e164", "customer_id")  # an attempt's columns that say who was called
 LOOSE = text("UPDATE disposition SET notes = '' WHERE notes <> '' AND call_id = ANY(CAST(:calls AS uuid[]))")
 
 
@@ -211,13 +212,12 @@ def _carry_out(job: Job, erasure: int, person: Person, who: str, at: datetime) -
         if kind == DISPOSITION.table and (attempts := files.get((ATTEMPT.table, month))) is not None:
             calls = f"SELECT call_id FROM {_file(job, attempts)} WHERE {person.filed()}"
             _rewrite(job, verdicts, f"notes <> '' AND call_id IN ({calls})", {"notes": "''"}, at)
-    gone = dict.fromkeys(("notes", "e164", "customer_id"), "NULL")
-    some = "COALESCE(notes, e164, customer_id) IS NOT NULL"
-    archived = sum(
-        _rewrite(job, attempts, f"{some} AND {person.filed()}", gone, at)
-        for (kind, _), attempts in files.items()
-        if kind == ATTEMPT.table
-    )
+    archived = 0
+    for (kind, _), attempts in files.items():
+        if kind == ATTEMPT.table:
+            told = [name for name in PERSONAL if name in attempts.manifest.columns]
+            some = f"COALESCE({', '.join(told)}) IS NOT NULL AND {person.filed()}"
+            archived += _rewrite(job, attempts, some, dict.fromkeys(told, "NULL"), at)
     with job.work.begin():
         job.work.execute(DONE, {"id": erasure, "at": at})
         detail = _in_words({**live, "archived attempts": archived})

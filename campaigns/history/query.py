@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from campaigns.day import LONGEST_BUFFER
 from campaigns.history import months
 from campaigns.history.files import FileGone, Files, instant, listed, quoted
-from campaigns.history.kinds import ATTEMPT, DISPOSITION
+from campaigns.history.kinds import ATTEMPT, DISPOSITION, Kind
 from campaigns.history.months import Month
 from campaigns.ids import LAST_LEASED_AT
 from campaigns.partitions import bounds
@@ -26,7 +26,7 @@ SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 LIVE = """
 SELECT a.call_id, a.campaign_id, a.lead_id, COALESCE(a.e164, n.e164), COALESCE(a.customer_id, l.customer_id),
     a.dialed_at, a.answered_at, a.connected_at, a.ended_at, a.outcome, a.ring_s, a.wait_s, a.talk_s, a.user_id, a.amd,
-    a.notes, a.basis_id, a.consent_id, a.caller_id
+    a.notes, a.answers, a.basis_id, a.consent_id, a.caller_id
 FROM attempt a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id = a.lead_id
 WHERE a.leased_at >= :from AND a.leased_at < :until AND a.dialed_at >= :since AND a.dialed_at < :until
     AND date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(CAST(:filed AS date[]))
@@ -38,7 +38,7 @@ WHERE leased_at >= :from AND leased_at < :until AND call_id = ANY(CAST(:calls AS
 FILED = """
 SELECT call_id, campaign_id, lead_id, e164, customer_id, epoch_us(dialed_at), epoch_us(answered_at),
     epoch_us(connected_at), epoch_us(ended_at), outcome, ring_s::VARCHAR::DOUBLE, wait_s::VARCHAR::DOUBLE,
-    talk_s::VARCHAR::DOUBLE, user_id, amd, notes, basis_id, consent_id, caller_id
+    talk_s::VARCHAR::DOUBLE, user_id, amd, notes, answers, basis_id, consent_id, caller_id
 """
 OUTCOMES = text("""
 SELECT month, campaign, outcome, code, sum(attempts)::bigint AS attempts, sum(connected)::bigint AS connected FROM (
@@ -108,6 +108,7 @@ class PastCall:
     user_id: int | None
     amd: str | None
     notes: str | None
+    answers: str | None  # to the script, a JSON object
     basis_id: int | None  # what allowed it, see campaigns/rules/basis.py
     consent_id: int | None
     caller_id: str | None
@@ -230,12 +231,12 @@ class History:
         if not attempts:
             return []
         verdicts = [self._files.path(m.manifest) for m in near if m.kind == DISPOSITION.table]
-        where = f"FROM {_files(attempts)} WHERE {wanted.filed()}"
+        where = f"FROM {_files(ATTEMPT, attempts)} WHERE {wanted.filed()}"
         judged: dict[UUID, tuple[str, str]] = {}
         with self._files.opened() as duck:
             rows = duck.execute(f"{FILED} {where}").fetchall()
             if verdicts and rows:
-                judging = f"FROM {_files(verdicts)} WHERE call_id IN (SELECT call_id {where})"
+                judging = f"FROM {_files(DISPOSITION, verdicts)} WHERE call_id IN (SELECT call_id {where})"
                 found = duck.execute(f"SELECT call_id, code, notes {judging}").fetchall()
                 judged = {call: (code, notes) for call, code, notes in found}
         calls = []
@@ -284,9 +285,11 @@ class _Wanted:
         return " AND ".join(parts)
 
 
-def _files(paths: Sequence[Path]) -> str:
-    """Files as one table of DuckDB's; one that has fewer columns has NULL for them."""
-    return f"read_parquet([{', '.join(map(quoted, paths))}], union_by_name = true)"
+def _files(kind: Kind, paths: Sequence[Path]) -> str:
+    """Files as one table of DuckDB's with all the columns of today; one that has fewer has NULL for them."""
+    today = ", ".join(f'NULL::{column.filed} AS "{name}"' for name, column in kind.columns.items())
+    files = f"read_parquet([{', '.join(map(quoted, paths))}], union_by_name = true)"
+    return f"(SELECT {today} WHERE false UNION ALL BY NAME SELECT * FROM {files})"
 
 
 def _judged(call: PastCall, verdict: tuple[str, str]) -> PastCall:

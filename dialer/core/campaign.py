@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from campaigns.config import Abandon, CampaignConfig
 from dialer.core.budget import held
@@ -54,6 +57,10 @@ def abandon_rule(abandon: Abandon) -> AbandonRule:
     return replace(PROFILES[abandon.profile], **{k: v for k, v in changed.items() if v is not None})
 
 
+def _script_id(config: CampaignConfig) -> str:
+    return sha256(msgspec.json.encode(config.script)).hexdigest()[:16] if config.script else ""
+
+
 @dataclass(slots=True)
 class Counts:
     """What the engine saw since its start."""
@@ -74,6 +81,7 @@ class Campaign:
     def __init__(self, campaign_id: int, config: CampaignConfig, floor: Floor) -> None:
         self.id = campaign_id
         self.config = config
+        self.script_id = _script_id(config)
         self.pacer = CampaignPacer(pacing_config(config))
         self._floor = floor
         floor.join(config.name, self.pacer, config.priority)
@@ -100,6 +108,7 @@ class Campaign:
     def configure(self, config: CampaignConfig) -> None:
         """Take a new version; what pacing learned stays."""
         self.config = config
+        self.script_id = _script_id(config)
         self.pacer.configure(pacing_config(config))
         self._floor.join(config.name, self.pacer, config.priority)
         self.shadow.begin(self.pacer, shadow_config(config))

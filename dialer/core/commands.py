@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from campaigns.config import Callbacks, may_transfer_to
-from campaigns.records import Audited, Dispositioned, NotesSaved
-from campaigns.recycle import again
-from campaigns.rules import calendar
-from campaigns.rules.terms import refusal_lock_s
+from campaigns.config import may_transfer_to
+from campaigns.records import Audited
 from cti.messages import (
     Colleague,
     Command,
@@ -32,6 +28,7 @@ from cti.messages import (
     PhoneAccess,
     PhoneLost,
     Queue,
+    ReadScript,
     Ready,
     Record,
     RedialPhone,
@@ -46,6 +43,7 @@ from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.effects import PauseRecording, Press
 from dialer.core.parties import Party
 from dialer.core.seat import Seat, SeatEvent, SeatState
+from dialer.core.verdicts import OK, Verdicts, refuse
 
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
@@ -58,30 +56,13 @@ NUMBER = re.compile(r"\+?[0-9]{2,20}")
 PUNCTUATION = re.compile(r"[\s().-]")  # as people write it between digits
 MOST_TARGETS = 9  # one digit each on the page
 
-OK = Reply(ok=True)
-FIRST_YEAR, LAST_YEAR = 1970, 2100  # of a callback
-
-
-def _callback_of(command: Dispose, zones: Sequence[str]) -> datetime | None:
-    """When to call back; a local time is the customer's. Raises ValueError."""
-    if not command.callback_local:
-        return None if command.callback_at is None else datetime.fromtimestamp(command.callback_at, UTC)
-    local = datetime.fromisoformat(command.callback_local)
-    if local.tzinfo is not None or not FIRST_YEAR <= local.year < LAST_YEAR:
-        raise ValueError(command.callback_local)
-    here = calendar.zone(zones[0]) if zones and calendar.known_zone(zones[0]) else UTC
-    return local.replace(tzinfo=here).astimezone(UTC)
-
-
-def refuse(code: str, detail: str = "") -> Reply:
-    return Reply(ok=False, code=code, detail=detail)
-
 
 class Commands:
     """Answers commands. A command never waits and never raises for what a seat may have sent."""
 
     def __init__(self, core: EngineCore) -> None:
         self.core = core
+        self.verdicts = Verdicts(core)
         self._of_seat: dict[type, Callable[[Any, Seat, float], Reply]] = {
             LogOut: self._log_out,
             Ready: self._ready,
@@ -89,7 +70,8 @@ class Commands:
             PageLost: self._page_lost,
             PageBack: self._page_back,
             Dispose: self._dispose,
-            SaveNotes: self._save_notes,
+            SaveNotes: self.verdicts.save_notes,
+            ReadScript: self.verdicts.read_script,
             HangUp: self._hang_up,
             Hold: self._hold,
             Mute: self._mute,
@@ -183,62 +165,12 @@ class Commands:
         return OK
 
     def _dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:
-        asked = seat.state is SeatState.ASKED  # about a colleague's customer
-        if asked or command.call_id not in (seat.call, seat.last_call) or not command.call_id:
-            return refuse("not_your_call")
-        campaign = self.core.campaigns.get(seat.serving)
-        choices = {d.code: d for d in campaign.config.dispositions} if campaign is not None else {}
-        choice = choices.get(command.code)
-        if choice is None:
-            return refuse("unknown_disposition", command.code)
-        try:
-            callback = _callback_of(command, seat.zones)
-        except ValueError:
-            return refuse("bad_callback", command.callback_local)
-        if choice.machine and campaign is not None:
-            campaign.ledger.machine(now)
-        if command.hang_up and command.call_id == seat.call:
+        reply = self.verdicts.dispose(command, seat, now)
+        if reply.ok and command.hang_up and command.call_id == seat.call:
             self._hang_up(HangUp(user_id=seat.user_id, call_id=seat.call), seat, now)
-        at = self.core.wall(now)
-        told = campaign.config.callbacks if campaign is not None else Callbacks()
-        wait_s = told.personal_wait_s if command.callback_mine else 0.0
-        retry_at = other_at = at if choice.other_number and callback is None else None
-        if callback is None and choice.retry_after_s is not None:
-            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
-        lock_s = refusal_lock_s(campaign.config.rules) if choice.refusal and campaign is not None else 0.0
-        self.core.write(
-            Dispositioned(
-                at=at,
-                call_id=command.call_id,
-                user_id=seat.user_id,
-                code=command.code,
-                notes=command.notes,
-                callback_at=callback,
-                personal=command.callback_mine,
-                anyone_at=None if callback is None else callback + timedelta(seconds=wait_s),
-                expires_at=None if callback is None else callback + timedelta(seconds=told.expire_s),
-                do_not_call=command.do_not_call,
-                retry_at=retry_at,
-                other_at=other_at,
-                most=choice.recycle.most if callback is None else None,
-                final=choice.final and callback is None,
-                other_number=choice.other_number,
-                locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
-            )
-        )
-        if command.and_ready and seat.state is SeatState.WRAP_UP:
+        if reply.ok and command.and_ready and seat.state is SeatState.WRAP_UP:
             self.core.seats.step(seat, SeatEvent.READY, now)
-        return OK
-
-    def _save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
-        if command.call_id not in (seat.call, seat.last_call) or not command.call_id:
-            return refuse("not_your_call")
-        self.core.write(
-            NotesSaved(
-                at=self.core.wall(now), call_id=command.call_id, user_id=seat.user_id, notes=command.notes
-            )
-        )
-        return OK
+        return reply
 
     def _hang_up(self, command: HangUp, seat: Seat, now: float) -> Reply:
         call = self.core.calls.by_id.get(command.call_id)

@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 
-from campaigns.config import CampaignConfig
+from campaigns.config import CampaignConfig, crm_url
 from campaigns.records import AnyRecord
 from campaigns.values import InFlight, Lead, Outcome
-from cti.messages import Command, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
+from cti.messages import Command, Crm, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.callbacks import Callbacks
 from dialer.core.calls import Calls
@@ -317,9 +317,12 @@ class EngineCore:
             answered_at=self.wall_s(answered_at),
             fields=tuple(FieldLabel(field.name, dict(field.label)) for field in config.fields),
             dispositions=tuple(
-                DispositionChoice(d.code, dict(d.label), d.key, d.other_number) for d in config.dispositions
+                DispositionChoice(d.code, dict(d.label), d.key, d.other_number, d.within, d.required)
+                for d in config.dispositions
             ),
             preview=preview,
+            script=self.campaigns[campaign].script_id,
+            crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,
         )
 
     def trunk(self, switch: str, config: CampaignConfig) -> str:

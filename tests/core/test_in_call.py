@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.config import DEFAULT_DISPOSITIONS, ConfigError, parse
+from campaigns.config import ConfigError, parse
+from campaigns.dispositions import DEFAULT_DISPOSITIONS
 from campaigns.records import AttemptEnded, Audited, Dispositioned
 from cti.messages import CallStatus, Dispose, HangUp, Hold, Mute, Record, SendKeys
 from dialer.core.effects import PauseRecording, Press, StartRecording

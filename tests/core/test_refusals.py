@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.config import DEFAULT_DISPOSITIONS
+from campaigns.dispositions import DEFAULT_DISPOSITIONS
 from campaigns.records import Dispositioned
 from campaigns.rules.keys import DAY_S, Rules
 from cti.messages import Dispose

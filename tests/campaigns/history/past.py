@@ -28,14 +28,16 @@ CONFIG = 'name = "{}"\nswitch = "main"\nrunning = true\n'
 # Call ids carry the time of the lease, as campaigns/ids.py makes them; every third call was connected and judged.
 CALLS = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, answered_at,
-    connected_at, ended_at, outcome, cause, tech_cause, ring_s, wait_s, talk_s, user_id, amd, harbour_played, notes)
+    connected_at, ended_at, outcome, cause, tech_cause, ring_s, wait_s, talk_s, user_id, amd, harbour_played, notes,
+    answers)
 SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(at::text), 1, 3) || '8'
     || substr(md5(at::text || n.id), 1, 15))::uuid, at, n.campaign_id, n.lead_id, n.id, 'main', 'engine-1', at,
     CASE WHEN talked THEN at + interval '11.5 s' END, CASE WHEN talked THEN at + interval '12.25 s' END,
     at + interval '95.123456 s', CASE WHEN talked THEN 'connected' ELSE 'no_answer' END, 16, 0,
     11.5 + place / 7.0, CASE WHEN talked THEN 0.75 END, CASE WHEN talked THEN place / 3.0 END,
     CASE WHEN talked THEN 7 END, CASE WHEN place % 5 = 0 THEN 'MACHINE' END, false,
-    CASE place % 9 WHEN 0 THEN E'asks "why", says \\\\N\\n第二行,\\tthen rings off' WHEN 3 THEN '' END
+    CASE place % 9 WHEN 0 THEN E'asks "why", says \\\\N\\n第二行,\\tthen rings off' WHEN 3 THEN '' END,
+    CASE WHEN talked THEN '{"bill":"' || 99 + n.id || '"}' END
 FROM (
     SELECT n.*, row_number() OVER (ORDER BY n.id) AS place, (n.id % 3 = 0) AS talked,
         CAST(:begin AS timestamptz) + row_number() OVER (ORDER BY n.id) * CAST(:step AS interval) AS at

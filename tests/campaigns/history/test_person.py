@@ -80,12 +80,20 @@ def test_an_erased_person_is_nowhere_and_every_count_stays(db: Engine, tmp_path:
     past.run()
     him = persons.find(db, number=number(HIM))
     notes = [c.code_notes for c in past.history.calls(IMPORTED, TODAY, him) if c.code_notes]
+    answers = [c.answers for c in past.history.calls(IMPORTED, TODAY, him) if c.answers]
     counts = past.history.outcomes(MONTHS[0], TODAY.date().replace(day=1))
-    assert number(HIM) in everything(past) and notes[0] in everything(past)
+    before = everything(past)
+    assert all(trace in before for trace in (number(HIM), notes[0], answers[0]))
     erased = erase(past, him)
     assert (erased.archived, erased.live["attempts"], erased.live["leads"]) == (2, 1, 1)
     left = everything(past)
-    for trace in (number(HIM), "'客户2'", him.customer_ids[0] + "'", *(f"'{note}'" for note in notes)):
+    for trace in (
+        number(HIM),
+        "'客户2'",
+        him.customer_ids[0] + "'",
+        *(f"'{note}'" for note in notes),
+        *answers,
+    ):
         assert trace not in left
     assert past.history.outcomes(MONTHS[0], TODAY.date().replace(day=1)) == counts
     assert persons.find(db, number=number(HIM)).lead_ids == ()

@@ -1,0 +1,145 @@
+"""What an agent says of a call: notes, answers to the script, and the disposition with all that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from campaigns.config import Callbacks, CampaignConfig
+from campaigns.dispositions import CALLBACK, NOTES, Disposition, given
+from campaigns.records import Dispositioned, NotesSaved
+from campaigns.recycle import again
+from campaigns.rules import calendar
+from campaigns.rules.terms import refusal_lock_s
+from campaigns.script import as_text, fault_of_answers
+from cti.messages import Dispose, ReadScript, Reply, SaveNotes, Script
+from dialer.core.campaign import Campaign
+from dialer.core.seat import Seat, SeatState
+
+if TYPE_CHECKING:
+    from dialer.core.engine import EngineCore
+
+FIRST_YEAR, LAST_YEAR = 1970, 2100  # of a callback
+
+OK = Reply(ok=True)
+
+
+def refuse(code: str, detail: str = "") -> Reply:
+    return Reply(ok=False, code=code, detail=detail)
+
+
+def _callback_of(command: Dispose, zones: Sequence[str]) -> datetime | None:
+    """When to call back; a local time is the customer's. Raises ValueError."""
+    if not command.callback_local:
+        return None if command.callback_at is None else datetime.fromtimestamp(command.callback_at, UTC)
+    local = datetime.fromisoformat(command.callback_local)
+    if local.tzinfo is not None or not FIRST_YEAR <= local.year < LAST_YEAR:
+        raise ValueError(command.callback_local)
+    here = calendar.zone(zones[0]) if zones and calendar.known_zone(zones[0]) else UTC
+    return local.replace(tzinfo=here).astimezone(UTC)
+
+
+class Verdicts:
+    """Takes what seats say of the call they have, or had last."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self.core = core
+
+    def read_script(self, command: ReadScript, seat: Seat, now: float) -> Reply:
+        """Tell the page the script of this call's campaign."""
+        campaign = self._campaign_of(command.call_id, seat)
+        if campaign is None:
+            return refuse("not_your_call")
+        self.core.tell(Script(user_id=seat.user_id, script=campaign.script_id, steps=campaign.config.script))
+        return OK
+
+    def save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
+        campaign = self._campaign_of(command.call_id, seat)
+        if campaign is None:
+            return refuse("not_your_call")
+        if fault := fault_of_answers(campaign.config.script, command.answers):
+            return refuse("bad_answer", fault)
+        self.core.write(
+            NotesSaved(
+                at=self.core.wall(now),
+                call_id=command.call_id,
+                user_id=seat.user_id,
+                notes=command.notes,
+                answers=as_text(command.answers),
+            )
+        )
+        return OK
+
+    def dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:
+        """Put the verdict on record. What is to happen to call and seat is the caller's."""
+        campaign = self._campaign_of(command.call_id, seat)
+        if campaign is None or seat.state is SeatState.ASKED:  # about a colleague's customer
+            return refuse("not_your_call")
+        choice = given(campaign.config.dispositions).get(command.code)
+        if choice is None:
+            return refuse("unknown_disposition", command.code)
+        if fault := fault_of_answers(campaign.config.script, command.answers):
+            return refuse("bad_answer", fault)
+        if missing := _missing(choice, command):
+            return refuse(f"needs_{missing}" if missing in (NOTES, CALLBACK) else "needs_answer", missing)
+        try:
+            callback = _callback_of(command, seat.zones)
+        except ValueError:
+            return refuse("bad_callback", command.callback_local)
+        if choice.machine:
+            campaign.ledger.machine(now)
+        self.core.write(self._record(command, choice, callback, campaign.config, seat, now))
+        return OK
+
+    def _campaign_of(self, call_id: str, seat: Seat) -> Campaign | None:
+        """The campaign of this seat's call, if it is this one's."""
+        if not call_id or call_id not in (seat.call, seat.last_call):
+            return None
+        return self.core.campaigns.get(seat.serving)
+
+    def _record(
+        self,
+        command: Dispose,
+        choice: Disposition,
+        callback: datetime | None,
+        config: CampaignConfig,
+        seat: Seat,
+        now: float,
+    ) -> Dispositioned:
+        at = self.core.wall(now)
+        told: Callbacks = config.callbacks
+        wait_s = told.personal_wait_s if command.callback_mine else 0.0
+        retry_at = other_at = at if choice.other_number and callback is None else None
+        if callback is None and choice.retry_after_s is not None:
+            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
+        lock_s = refusal_lock_s(config.rules) if choice.refusal else 0.0
+        return Dispositioned(
+            at=at,
+            call_id=command.call_id,
+            user_id=seat.user_id,
+            code=command.code,
+            notes=command.notes,
+            answers=as_text(command.answers),
+            callback_at=callback,
+            personal=command.callback_mine,
+            anyone_at=None if callback is None else callback + timedelta(seconds=wait_s),
+            expires_at=None if callback is None else callback + timedelta(seconds=told.expire_s),
+            do_not_call=command.do_not_call,
+            retry_at=retry_at,
+            other_at=other_at,
+            most=choice.recycle.most if callback is None else None,
+            final=choice.final and callback is None,
+            other_number=choice.other_number,
+            locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
+        )
+
+
+def _missing(choice: Disposition, command: Dispose) -> str:
+    """The first thing that the disposition wants and that is not there; empty when all is."""
+    there = set(command.answers)
+    if command.notes.strip():
+        there.add(NOTES)
+    if command.callback_local or command.callback_at is not None:
+        there.add(CALLBACK)
+    return next((name for name in choice.required if name not in there), "")

@@ -1,0 +1,65 @@
+"""What an agent says of a call: the script is read out, answers are kept, and a verdict has what it asks for."""
+
+from __future__ import annotations
+
+from campaigns.config import parse
+from campaigns.records import Dispositioned, NotesSaved
+from cti.messages import Dispose, ReadScript, SaveNotes, ScreenPop, Script
+from tests.campaigns.test_script import SCRIPT, TREE
+from tests.core.test_in_call import talking
+from tests.core.world import World, config
+
+FULL = parse(
+    'name = "x"\nswitch = "main"\n[crm]\nurl = "https://crm.example/{number}"\n' + SCRIPT + TREE, "x"
+)
+
+
+def called() -> tuple[World, str]:
+    world = World(config(script=FULL.script, dispositions=FULL.dispositions, crm=FULL.crm))
+    return world, talking(world)
+
+
+def test_the_page_asks_for_the_script_that_the_pop_names() -> None:
+    world, call_id = called()
+    [pop] = [m for m in world.told if isinstance(m, ScreenPop)]
+    assert world.command(ReadScript(user_id=7, call_id=call_id)).ok
+    [script] = [m for m in world.told if isinstance(m, Script)]
+    assert script.script == pop.script != ""
+    assert [step.code for step in script.steps] == ["greeting", "broadband", "bill", "until"]
+    assert pop.crm is not None
+    assert pop.crm.url == f"https://crm.example/{pop.number.replace('+', '%2B')}"
+    assert [(c.code, c.within, c.required) for c in pop.dispositions][1] == (
+        "dear",
+        "no",
+        ("notes", "broadband"),
+    )
+
+
+def test_another_ones_script_is_not_told() -> None:
+    world, _ = called()
+    assert world.command(ReadScript(user_id=7, call_id="f" * 32)).code == "not_your_call"
+
+
+def test_answers_are_kept_as_they_are_given() -> None:
+    world, call_id = called()
+    assert world.command(SaveNotes(user_id=7, call_id=call_id, notes="", answers={"bill": "99"})).ok
+    [saved] = [r for r in world.records if isinstance(r, NotesSaved)]
+    assert saved.answers == '{"bill":"99"}'
+    wrong = SaveNotes(user_id=7, call_id=call_id, notes="", answers={"bill": "lots"})
+    assert (world.command(wrong).code, world.command(wrong).detail) == ("bad_answer", "bill")
+
+
+def test_a_verdict_waits_for_what_it_asks_for_and_a_heading_is_none() -> None:
+    world, call_id = called()
+
+    def say(**fields: object) -> str:
+        return world.command(Dispose(user_id=7, call_id=call_id, **fields)).code  # type: ignore[arg-type]
+
+    assert say(code="no") == "unknown_disposition"
+    assert say(code="dear") == "needs_notes"
+    assert say(code="dear", notes=" \n") == "needs_notes"
+    assert say(code="dear", notes="99 elsewhere") == "needs_answer"
+    assert not [r for r in world.records if isinstance(r, Dispositioned)]
+    assert say(code="dear", notes="99 elsewhere", answers={"broadband": "ours"}) == "ok"
+    [said] = [r for r in world.records if isinstance(r, Dispositioned)]
+    assert said.answers == '{"broadband":"ours"}'
