@@ -81,6 +81,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
 
     from campaigns.demo_data import customers
     from campaigns.lists.loading import store_rows
+    from campaigns.people import People
     from campaigns.store import CampaignStore
     from campaigns.users import UserStore
     from dialer.config import AgiSection, Config, MetricsSection, SwitchSection, WebSection
@@ -103,10 +104,9 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
         )
         rows = customers(load.leads, 1)
         store_rows(database, applied.campaign_id, "list", "made up", at, rows)
-        users = UserStore(database)
-        branch = users.branch("main", "main")
+        people, users = People(database), UserStore(database)
         for n in range(1, load.seats + 1):
-            user = users.create(branch, f"agent{n}", f"Agent {n}", "agent", "", f"seat{n}", ("spring",))
+            user = people.add("", f"agent{n}", f"Agent {n}", "agent", "", f"seat{n}", ("spring",))
             tokens.append(users.open_session(user, "benchmark"))
 
     daemon = Daemon(config, folder)

@@ -24,9 +24,9 @@ from websockets.asyncio.client import connect
 
 from benchmarks import report
 from benchmarks.report import Result, percentile
+from campaigns.users import User
 from cti.app import create_app
 from cti.bus import Bus
-from cti.identity import UserIdentity
 from cti.messages import CallStatus, CampaignSnapshot, DispositionChoice, ScreenPop, SeatMessage, SeatStatus
 from cti.server import serve
 from cti.settings import WebSettings
@@ -43,15 +43,15 @@ LIMIT_S = 120.0
 class OpenAccounts:
     """Accounts whose cookie is the user's id: the benchmark is about sockets, not passwords."""
 
-    async def verify(self, login: str, password: str) -> UserIdentity | None:
+    async def verify(self, login: str, password: str) -> User | None:
         return None
 
-    async def open_session(self, user: UserIdentity, source: str) -> str:
+    async def open_session(self, user: User, source: str) -> str:
         return str(user.user_id)
 
-    async def session(self, token: str) -> UserIdentity | None:
+    async def session(self, token: str) -> User | None:
         role = "supervisor" if int(token) > SEATS * 100 else "agent"
-        return UserIdentity(int(token), token, token, role, f"seat{token}", ("demo",))
+        return User(int(token), token, token, role, f"seat{token}", ("demo",))
 
     async def close_session(self, token: str) -> None:
         return None

@@ -33,8 +33,8 @@ from campaigns.day import dialed_calls, seat_intervals
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.order import spread
+from campaigns.people import People
 from campaigns.store import CampaignStore
-from campaigns.users import UserStore
 from cti.messages import LogIn, ScreenPop
 from dialer.config import AgiSection, Config, DatabaseSection, MetricsSection, SwitchSection, WebSection
 from dialer.core.campaign import pacing_config
@@ -208,15 +208,14 @@ class Installation:
     def prepare(self, stored: Engine) -> None:
         """Campaigns that do not run yet, their lists, and their seats."""
         at = datetime.now(UTC)
-        users = UserStore(stored)
-        branch = users.branch("main", "main")
+        users = People(stored)
         for team in self._squad:
             applied = CampaignStore(stored).apply(team.config(running=False), team.name, "validation", at)
             self._campaigns[team.name] = applied.campaign_id
             store_rows(stored, applied.campaign_id, team.name, "made up", at, customers(team))
             for n in range(team.seats):
                 phone = f"p{team.place}s{n}"
-                user = users.create(branch, phone, phone, "agent", "", phone, [team.name])
+                user = users.add("", phone, phone, "agent", "", phone, [team.name])
                 self._logins.append(LogIn(user_id=user, name=phone, phone=phone, campaigns=(team.name,)))
 
     async def run(self, url: str, folder: Path) -> dict[Team, Shift]:

@@ -108,7 +108,7 @@ class Crm(Part, frozen=True):
 
 
 class CampaignConfig(Part, frozen=True):
-    """One campaign. Durations in seconds.
+    """One campaign. Durations in seconds. `unit` is the path of the unit that it belongs to, empty for the company.
 
     `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
     the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
@@ -120,6 +120,7 @@ class CampaignConfig(Part, frozen=True):
 
     name: str
     switch: str
+    unit: str = ""
     running: bool = False
     priority: int = 0
     mode: str = "progressive"

@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 
 from campaigns.lists.loading import Counts, store_rows
 from campaigns.lists.rows import Row
+from campaigns.people import People
 from campaigns.store import Applied, CampaignStore
-from campaigns.users import UserStore
+from campaigns.units import Units
 
 CAMPAIGN = "spring"
 PASSWORD = "zhudong-demo"
@@ -92,20 +93,19 @@ def set_up(
     engine: Engine, seats: int, leads: int, at: datetime, seed: int = 1, config: str = CONFIG
 ) -> DemoData:
     """Fill an empty database. The same seed gives the same customers."""
-    users = UserStore(engine)
-    branch = users.branch("西部电信", "兰州分公司")
+    users = People(engine)
+    branch = "西部电信/兰州分公司"
+    Units(engine).add(branch)
     campaign = CampaignStore(engine).apply(config, "the demo's campaign", "demo", at)
     made = []
     for number in range(1, seats + 1):
         name, phone = f"虚拟座席 {number:02d}", f"seat{number:03d}"
-        user_id = users.create(
-            branch, f"virtual{number:03d}", name, "agent", "", phone, [campaign.config.name]
-        )
+        user_id = users.add(branch, f"virtual{number:03d}", name, "agent", "", phone, [campaign.config.name])
         made.append(DemoSeat(user_id, name, phone))
     mine = [campaign.config.name]
-    users.create(branch, "lina", "李娜", "agent", PASSWORD, "seat901", mine, "zh")
-    users.create(branch, "tom", "Tom Wang", "agent", PASSWORD, "seat902", mine, "en")
-    users.create(branch, "chen", "陈静", "supervisor", PASSWORD, "seat903", mine, "zh")
+    users.add(branch, "lina", "李娜", "agent", PASSWORD, "seat901", mine, "zh")
+    users.add(branch, "tom", "Tom Wang", "agent", PASSWORD, "seat902", mine, "en")
+    users.add(branch, "chen", "陈静", "supervisor", PASSWORD, "seat903", mine, "zh")
     result = store_rows(engine, campaign.campaign_id, "demo", "made up", at, customers(leads, seed))
     return DemoData(campaign, tuple(made), result)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
 from campaigns.rules.held import let_campaign_go
+from campaigns.units import BadUnit, NoSuchUnit, unit_of
 
 CURRENT = text("""
 SELECT c.id, c.name, v.version, v.change, v.text FROM campaign c
@@ -17,8 +18,8 @@ JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE v.change > :change ORDER BY v.change
 """)
 ADD = text("""
-INSERT INTO campaign (name, version) VALUES (:name, 1)
-ON CONFLICT (name) DO UPDATE SET version = campaign.version + 1 RETURNING id, version
+INSERT INTO campaign (name, unit_id, version) VALUES (:name, :unit, 1)
+ON CONFLICT (name) DO UPDATE SET unit_id = excluded.unit_id, version = campaign.version + 1 RETURNING id, version
 """)
 SAME = text("""
 SELECT c.id, v.version, v.change FROM campaign c
@@ -92,7 +93,11 @@ class CampaignStore:
             same = connection.execute(SAME, {"name": config.name, "text": source}).one_or_none()
             if same is not None:
                 return Applied(same.id, same.version, same.change, config)
-            row = connection.execute(ADD, {"name": config.name}).one()
+            try:
+                unit = unit_of(connection, config.unit)
+            except (NoSuchUnit, BadUnit) as fault:
+                raise ConfigError(f"{where}: unit: {fault}") from fault
+            row = connection.execute(ADD, {"name": config.name, "unit": unit}).one()
             values = {"campaign": row.id, "version": row.version, "text": source, "who": who, "at": at}
             change = connection.execute(VERSION, values).scalar_one()
         if row.version > 1:  # what the last version's rules held back may be let go by these

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine, text
 
-from campaigns.config import CampaignsError
+from campaigns.rights import REACHING, RIGHTS, Right, Role
+from campaigns.units import BELOW
 
 TOKEN_BYTES = 32
 IDLE_LIMIT = timedelta(hours=12)
@@ -23,7 +24,14 @@ HASHER = PasswordHasher()
 # What a log-in with an unknown name is checked against, so that it takes as long as a known one.
 NOBODY = HASHER.hash(secrets.token_hex(16))
 
-COLUMNS = "u.id, u.login, u.name, u.role, u.phone, u.language, u.campaigns, u.password_hash"
+# `of_unit`: the campaigns of their unit and all below it, for the roles that see them; NULL at the root, for all.
+COLUMNS = f"""
+u.id, u.login, u.name, u.role, u.phone, u.language, u.campaigns, u.password_hash, u.unit_id,
+CASE WHEN u.role NOT IN ({", ".join(f"'{role}'" for role in REACHING)}) THEN '{{}}'::text[]
+    WHEN (SELECT parent_id FROM unit WHERE id = u.unit_id) IS NULL THEN NULL
+    ELSE ARRAY({BELOW.format(unit="u.unit_id")}
+        SELECT c.name FROM campaign c JOIN below b ON c.unit_id = b.id) END AS of_unit
+"""
 BY_LOGIN = text(f"SELECT {COLUMNS} FROM app_user u WHERE u.login = :login AND u.enabled")
 ALL = text(f"SELECT {COLUMNS} FROM app_user u WHERE u.enabled ORDER BY u.id")
 BY_TOKEN = text(f"""
@@ -37,25 +45,14 @@ SEEN = text("UPDATE session SET seen_at = :now WHERE token_hash = :hash")
 CLOSE = text("DELETE FROM session WHERE token_hash = :hash")
 EXPIRED = text("DELETE FROM session WHERE seen_at <= :idle OR opened_at <= :total")
 REHASH = text("UPDATE app_user SET password_hash = :hash WHERE id = :user")
-CREATE = text("""
-INSERT INTO app_user (branch_id, login, name, role, password_hash, phone, language, campaigns)
-VALUES (:branch, :login, :name, :role, :hash, :phone, :language, :campaigns) RETURNING id
-""")
-BRANCH = text("""
-WITH o AS (INSERT INTO organisation (name) VALUES (:organisation)
-    ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id)
-INSERT INTO branch (organisation_id, name) SELECT o.id, :branch FROM o
-ON CONFLICT (organisation_id, name) DO UPDATE SET name = excluded.name RETURNING id
-""")
-
-
-class LoginTaken(CampaignsError):
-    """There is a user with this login already."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user's record."""
+    """Somebody who may log in. `phone` is their usual SIP endpoint, `language` `en`, `zh` or empty.
+
+    `campaigns` are those they serve; `of_unit` those they see besides because their unit has them, None: all.
+    """
 
     user_id: int
     login: str
@@ -63,7 +60,27 @@ class User:
     role: str
     phone: str
     campaigns: tuple[str, ...]
-    language: str
+    language: str = ""
+    unit_id: int = 0
+    of_unit: tuple[str, ...] | None = ()
+
+    def may(self, right: Right) -> bool:
+        """Whether their role has this right."""
+        return right in RIGHTS[Role(self.role)]
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether they see whatever campaign there is: what concerns all of them is theirs to decide."""
+        return self.of_unit is None
+
+    @property
+    def seen(self) -> Collection[str] | None:
+        """The campaigns they may be told of; None: all."""
+        return None if self.of_unit is None else {*self.campaigns, *self.of_unit}
+
+    def sees(self, campaign: str) -> bool:
+        """Whether they may be told of this campaign."""
+        return self.of_unit is None or campaign in self.campaigns or campaign in self.of_unit
 
 
 class UserStore:
@@ -85,7 +102,7 @@ class UserStore:
         if HASHER.check_needs_rehash(row.password_hash):
             with self._engine.begin() as connection:
                 connection.execute(REHASH, {"hash": HASHER.hash(password), "user": row.id})
-        return _user(row)
+        return user_in(row)
 
     def open_session(self, user_id: int, source: str) -> str:
         """A new session's token, of which only the hash is kept. Sessions that have run out are swept."""
@@ -105,7 +122,7 @@ class UserStore:
             if row is not None and row.seen_at < now - SEEN_STEP:
                 connection.execute(SEEN, {"hash": _hash(token), "now": now})
                 connection.commit()
-        return _user(row) if row is not None else None
+        return user_in(row) if row is not None else None
 
     def close_session(self, token: str) -> None:
         """End a session; an unknown one is no error."""
@@ -115,44 +132,23 @@ class UserStore:
     def all(self) -> Sequence[User]:
         """Every enabled user."""
         with self._engine.connect() as connection:
-            return [_user(row) for row in connection.execute(ALL)]
-
-    def branch(self, organisation: str, branch: str) -> int:
-        """The id of a branch, made if need be."""
-        with self._engine.begin() as connection:
-            return connection.execute(BRANCH, {"organisation": organisation, "branch": branch}).scalar_one()
-
-    def create(
-        self,
-        branch_id: int,
-        login: str,
-        name: str,
-        role: str,
-        password: str,
-        phone: str = "",
-        campaigns: Sequence[str] = (),
-        language: str = "",
-    ) -> int:
-        """Add a user and return their id. Raises :class:`LoginTaken`. An empty password admits nobody."""
-        values = {
-            "branch": branch_id,
-            "login": login,
-            "name": name,
-            "role": role,
-            "hash": HASHER.hash(password) if password else "",
-            "phone": phone,
-            "language": language,
-            "campaigns": list(campaigns),
-        }
-        with self._engine.begin() as connection:
-            if connection.execute(BY_LOGIN, {"login": login}).one_or_none() is not None:
-                raise LoginTaken(f"there is a user with the login {login!r} already")
-            return connection.execute(CREATE, values).scalar_one()
+            return [user_in(row) for row in connection.execute(ALL)]
 
 
 def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _user(row) -> User:  # type: ignore[no-untyped-def]
-    return User(row.id, row.login, row.name, row.role, row.phone, tuple(row.campaigns), row.language)
+def user_in(row) -> User:  # type: ignore[no-untyped-def]
+    """The user in a row of :data:`COLUMNS`."""
+    return User(
+        row.id,
+        row.login,
+        row.name,
+        row.role,
+        row.phone,
+        tuple(row.campaigns),
+        row.language,
+        row.unit_id,
+        None if row.of_unit is None else tuple(row.of_unit),
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from cti.identity import AccountsBusy, UserIdentity
+from campaigns.users import User, UserStore
+from cti.identity import AccountsBusy
 
 T = TypeVar("T")
 
@@ -15,37 +16,6 @@ HASHERS = 2  # each check of a password takes 64 MiB and about 0.1 s of a core
 READERS = 2
 # Log-ins that may wait for a hasher: a morning's rush of some ten seconds. More are told to come back.
 WAITING_LIMIT = 200
-
-
-class StoredUser(Protocol):
-    """What the door needs of a user's record."""
-
-    @property
-    def user_id(self) -> int: ...
-    @property
-    def login(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def role(self) -> str: ...
-    @property
-    def phone(self) -> str: ...
-    @property
-    def campaigns(self) -> tuple[str, ...]: ...
-    @property
-    def language(self) -> str: ...
-
-
-class UserStore(Protocol):
-    """Users and sessions in the database; every method blocks."""
-
-    def verify(self, login: str, password: str) -> StoredUser | None: ...
-
-    def open_session(self, user_id: int, source: str) -> str: ...
-
-    def session(self, token: str) -> StoredUser | None: ...
-
-    def close_session(self, token: str) -> None: ...
 
 
 class StoredAccounts:
@@ -57,20 +27,20 @@ class StoredAccounts:
         self._readers = ThreadPoolExecutor(READERS, "session")
         self._waiting = 0
 
-    async def verify(self, login: str, password: str) -> UserIdentity | None:
+    async def verify(self, login: str, password: str) -> User | None:
         if self._waiting >= WAITING_LIMIT:
             raise AccountsBusy(f"{self._waiting} log-ins are waiting to be checked")
         self._waiting += 1
         try:
-            return _identity(await self._run(self._hashers, lambda: self._users.verify(login, password)))
+            return await self._run(self._hashers, lambda: self._users.verify(login, password))
         finally:
             self._waiting -= 1
 
-    async def open_session(self, user: UserIdentity, source: str) -> str:
+    async def open_session(self, user: User, source: str) -> str:
         return await self._run(self._readers, lambda: self._users.open_session(user.user_id, source))
 
-    async def session(self, token: str) -> UserIdentity | None:
-        return _identity(await self._run(self._readers, lambda: self._users.session(token)))
+    async def session(self, token: str) -> User | None:
+        return await self._run(self._readers, lambda: self._users.session(token))
 
     async def close_session(self, token: str) -> None:
         await self._run(self._readers, lambda: self._users.close_session(token))
@@ -83,17 +53,3 @@ class StoredAccounts:
     @staticmethod
     async def _run(executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
-
-
-def _identity(user: StoredUser | None) -> UserIdentity | None:
-    if user is None:
-        return None
-    return UserIdentity(
-        user_id=user.user_id,
-        login=user.login,
-        name=user.name,
-        role=user.role,
-        phone=user.phone,
-        campaigns=tuple(user.campaigns),
-        language=user.language,
-    )

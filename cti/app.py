@@ -1,4 +1,4 @@
-"""The web app: routes, the guard around them, and what runs in the background while it is up."""
+"""The web app: routes with the right each needs, the guard around them, and what runs in the background meanwhile."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from campaigns.why import Explainer
+from campaigns.rights import Right
 from cti.bus import Bus
 from cti.compliance import ComplianceDesk
-from cti.desk import Refusal, Stored
+from cti.desk import Desk, Refusal, Stored
+from cti.entry import POST, Entry
 from cti.gateway import Gateway
 from cti.guard import Guard
 from cti.identity import Accounts
 from cti.lists import ListDesk
 from cti.pages import Pages
-from cti.reports import ReportDesk, Reports
-from cti.requeue import Requeue, RequeueDesk
+from cti.reports import ReportDesk
+from cti.requeue import RequeueDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.why import WhyDesk
@@ -42,16 +43,9 @@ class _Static(StaticFiles):
 
 
 def create_app(
-    bus: Bus,
-    accounts: Accounts,
-    settings: WebSettings | None = None,
-    explainer: Explainer | None = None,
-    reports: Reports | None = None,
-    requeue: Requeue | None = None,
-    stored: Stored | None = None,
+    bus: Bus, accounts: Accounts, settings: WebSettings | None = None, stored: Stored | None = None
 ) -> Starlette:
-    """The app over a bus and accounts; supervisors ask why through `explainer`, read `reports`, have leads called again
-    through `requeue`, and keep lists and what they answer for in `stored`, if there are.
+    """The app over a bus and accounts; with `stored`, the HTTP API over what is kept there.
 
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
@@ -59,11 +53,11 @@ def create_app(
     gateway = Gateway(bus, accounts, settings)
     board = StatusBoard(bus, accounts, settings)
     pages = Pages(bus, accounts, settings, gateway, board)
-    desk = WhyDesk(pages, explainer) if explainer is not None else None
-    reading = ReportDesk(pages, reports) if reports is not None else None
-    again = RequeueDesk(pages, requeue) if requeue is not None else None
-    lists = ListDesk(pages, stored, "lists") if stored is not None else None
-    compliance = ComplianceDesk(pages, stored, "compliance") if stored is not None else None
+    entry = Entry(pages)
+    routes: list[BaseRoute] = _page_routes(entry, pages)
+    desks: list[Desk] = []
+    if stored is not None:
+        routes += _api_routes(entry, pages, stored, desks)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -74,29 +68,11 @@ def create_app(
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            for each in (desk, reading, again, lists, compliance):
-                if each is not None:
-                    each.close()
+            for desk in desks:
+                desk.close()
 
     app = Starlette(
-        routes=[
-            Route("/", pages.agent),
-            Route("/login", pages.log_in_form, methods=["GET"]),
-            Route("/login", pages.log_in, methods=["POST"]),
-            Route("/logout", pages.log_out, methods=["POST"]),
-            Route("/language", pages.choose_language, methods=["POST"]),
-            Route("/status", pages.status),
-            Route("/healthz", pages.health),
-            *([Route("/api/why", desk.why)] if desk is not None else []),
-            *([Route("/api/caller-ids", reading.caller_ids)] if reading is not None else []),
-            *([Route("/api/requeue", again.requeue, methods=["POST"])] if again is not None else []),
-            *([Route("/api/best-time", reading.best_time)] if reading is not None else []),
-            *(_list_routes(lists) if lists is not None else []),
-            *(_compliance_routes(compliance) if compliance is not None else []),
-            WebSocketRoute("/ws", pages.seat_socket),
-            WebSocketRoute("/ws/status", pages.status_socket),
-            Mount("/static", _Static(directory=STATIC)),
-        ],
+        routes=[*routes, Mount("/static", _Static(directory=STATIC))],
         middleware=[
             Middleware(Guard, allowed_origins=settings.allowed_origins, softphones=settings.softphones)
         ],
@@ -109,26 +85,42 @@ def create_app(
     return app
 
 
-def _list_routes(desk: ListDesk) -> list[Route]:
+def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
     return [
-        Route("/api/lists", desk.show, methods=["GET"]),
-        Route("/api/lists", desk.take, methods=["POST"]),
-        Route("/api/lists/undo", desk.undo, methods=["POST"]),
-        Route("/api/lists/{list_id:int}/report", desk.report),
-        Route("/api/lists/{list_id:int}/rejects", desk.rejects),
+        entry.anybody("/login", pages.log_in_form),
+        entry.anybody("/login", pages.log_in, POST),
+        entry.anybody("/language", pages.choose_language, POST),
+        entry.anybody("/healthz", pages.health),
+        entry.page("/logout", Right.ACCOUNT, pages.log_out, POST),
+        entry.page("/", Right.SEAT, pages.agent),
+        entry.page("/status", Right.WATCH, pages.status),
+        entry.socket("/ws", Right.SEAT, pages.seat_socket),
+        entry.socket("/ws/status", Right.WATCH, pages.status_socket),
     ]
 
 
-def _compliance_routes(desk: ComplianceDesk) -> list[Route]:
+def _api_routes(entry: Entry, pages: Pages, stored: Stored, desks: list[Desk]) -> list[BaseRoute]:
+    why, reports, requeue = WhyDesk(pages, stored), ReportDesk(stored), RequeueDesk(stored)
+    lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
+    desks += [why, reports, requeue, lists, compliance]
     return [
-        Route("/api/dnc", desk.check, methods=["GET"]),
-        Route("/api/dnc", desk.bar, methods=["POST"]),
-        Route("/api/dnc", desk.unbar, methods=["DELETE"]),
-        Route("/api/consents", desk.consents, methods=["GET"]),
-        Route("/api/consents", desk.give, methods=["POST"]),
-        Route("/api/consents/withdraw", desk.withdraw, methods=["POST"]),
-        Route("/api/evidence", desk.evidence),
-        Route("/api/person", desk.person),
+        entry.api("/api/why", Right.WHY, why.why),
+        entry.api("/api/caller-ids", Right.REPORTS, reports.caller_ids),
+        entry.api("/api/best-time", Right.REPORTS, reports.best_time),
+        entry.api("/api/requeue", Right.REQUEUE, requeue.requeue, POST),
+        entry.api("/api/lists", Right.LISTS, lists.show),
+        entry.api("/api/lists", Right.IMPORT, lists.take, POST),
+        entry.api("/api/lists/undo", Right.IMPORT, lists.undo, POST),
+        entry.api("/api/lists/{list_id:int}/report", Right.IMPORT, lists.report),
+        entry.api("/api/lists/{list_id:int}/rejects", Right.IMPORT, lists.rejects),
+        entry.api("/api/dnc", Right.DNC, compliance.check),
+        entry.api("/api/dnc", Right.BAR, compliance.bar, POST),
+        entry.api("/api/dnc", Right.BAR, compliance.unbar, ("DELETE",)),
+        entry.api("/api/consents", Right.CONSENTS, compliance.consents),
+        entry.api("/api/consents", Right.CONSENT, compliance.give, POST),
+        entry.api("/api/consents/withdraw", Right.CONSENT, compliance.withdraw, POST),
+        entry.api("/api/evidence", Right.EVIDENCE, compliance.evidence),
+        entry.api("/api/person", Right.PERSON, compliance.person),
     ]
 
 

@@ -21,8 +21,8 @@ from starlette.responses import FileResponse, Response
 from campaigns.consents import ConsentStore
 from campaigns.dnc import DncStore, Layer
 from campaigns.jobs import EvidenceJob, Job, PersonJob
-from cti.desk import Asker, Desk, Refusal, Stored, instant_in, number_in
-from cti.pages import Pages
+from campaigns.users import User
+from cti.desk import Desk, Refusal, Stored, instant_in, number_in
 
 LONGEST = 366  # days of evidence at a time
 
@@ -69,20 +69,18 @@ class Withdrawn(msgspec.Struct, forbid_unknown_fields=True):
 class ComplianceDesk(Desk):
     """The endpoints about who may be called, and what was done."""
 
-    def __init__(self, pages: Pages, stored: Stored, name: str) -> None:
-        super().__init__(pages, stored, name)
+    def __init__(self, stored: Stored, name: str) -> None:
+        super().__init__(stored, name)
         self._dnc = DncStore(stored.engine)
         self._consents = ConsentStore(stored.engine)
 
-    async def check(self, request: Request) -> Response:
+    async def check(self, request: Request, asker: User) -> Response:
         """GET /api/dnc: every entry that a `number` falls under."""
-        await self.asker(request)
         number = _number(request)
         return _told([asdict(each) for each in await self.run(lambda: self._dnc.check(number))])
 
-    async def bar(self, request: Request) -> Response:
+    async def bar(self, request: Request, asker: User) -> Response:
         """POST /api/dnc: add a number, a prefix or a range to a layer."""
-        asker = await self.asker(request)
         wanted = await self.fields(request, Barred)
         campaign = await self._of(asker, wanted.campaign)
         expires = instant_in(wanted.expires)
@@ -94,12 +92,11 @@ class ComplianceDesk(Desk):
 
         return _told({"added": await self.run(add)})
 
-    async def unbar(self, request: Request) -> Response:
+    async def unbar(self, request: Request, asker: User) -> Response:
         """DELETE /api/dnc: take a number, a prefix or a range off, as it was added."""
-        asker = await self.asker(request)
         wanted = await self.fields(request, Unbarred)
         campaign = await self._of(asker, wanted.campaign)
-        if not campaign and asker.campaigns is not None:
+        if not campaign and not asker.sees_all:
             raise Refusal(403, "not_allowed", "a layer for all campaigns is for who sees them all")
         gone = await self.run(
             lambda: self._dnc.remove(wanted.pattern, wanted.layer, campaign, wanted.country)
@@ -108,15 +105,13 @@ class ComplianceDesk(Desk):
             raise Refusal(404, "not_found", f"{wanted.pattern} is not there as such")
         return _told({"removed": gone})
 
-    async def consents(self, request: Request) -> Response:
+    async def consents(self, request: Request, asker: User) -> Response:
         """GET /api/consents: those of a `number`, ended ones too."""
-        await self.asker(request)
         number = _number(request)
         return _told([asdict(each) for each in await self.run(lambda: self._consents.of(number))])
 
-    async def give(self, request: Request) -> Response:
+    async def give(self, request: Request, asker: User) -> Response:
         """POST /api/consents: put one on record; the same one again changes nothing."""
-        await self.asker(request)
         wanted = await self.fields(request, Given)
         number = number_in(wanted.number, wanted.country)
         given, expires = instant_in(wanted.given) or datetime.now(UTC), instant_in(wanted.expires)
@@ -126,22 +121,20 @@ class ComplianceDesk(Desk):
             {"ids": await self.run(lambda: self._consents.give(number, wanted.source, given, expires))}
         )
 
-    async def withdraw(self, request: Request) -> Response:
+    async def withdraw(self, request: Request, asker: User) -> Response:
         """POST /api/consents/withdraw: end all of a number's consents."""
-        await self.asker(request)
         wanted = await self.fields(request, Withdrawn)
         number = number_in(wanted.number, wanted.country)
         at = instant_in(wanted.at) or datetime.now(UTC)
         return _told({"withdrawn": await self.run(lambda: self._consents.withdraw(number, at))})
 
-    async def evidence(self, request: Request) -> Response:
+    async def evidence(self, request: Request, asker: User) -> Response:
         """GET /api/evidence: a CSV of what allowed the calls of a `campaign` or to a `number`, `from` … `to`."""
-        asker = await self.asker(request)
         asked = request.query_params
         since, until = instant_in(asked.get("from")), instant_in(asked.get("to"))
         if since is None or until is None or not since < until or (until - since).days > LONGEST:
             raise Refusal(400, "malformed", f"from and to: are two instants, at most {LONGEST} days apart")
-        if "campaign" not in asked and ("number" not in asked or asker.campaigns is not None):
+        if "campaign" not in asked and ("number" not in asked or not asker.sees_all):
             raise Refusal(400, "malformed", "name a campaign")
         campaign = await self._of(asker, asked.get("campaign", "")) or None
         number = _number(request) if "number" in asked else None
@@ -150,10 +143,9 @@ class ComplianceDesk(Desk):
         )
         return await self._file(job, job.file, "text/csv")
 
-    async def person(self, request: Request) -> Response:
+    async def person(self, request: Request, asker: User) -> Response:
         """GET /api/person: all that is known of a person by `number` or `customer`, in all campaigns."""
-        asker = await self.asker(request)
-        if asker.campaigns is not None:
+        if not asker.sees_all:
             raise Refusal(403, "not_allowed", "a person's data is for who sees all campaigns")
         customer = request.query_params.get("customer", "")
         if bool(customer) == ("number" in request.query_params):
@@ -164,7 +156,7 @@ class ComplianceDesk(Desk):
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    async def _of(self, asker: Asker, campaign: str) -> int:
+    async def _of(self, asker: User, campaign: str) -> int:
         return await self.campaign_id(asker, campaign) if campaign else 0
 
     async def _file(self, job: Job, name: str, kind: str) -> Response:

@@ -1,4 +1,4 @@
-"""What the desks of the HTTP API share: who asks, bodies that are bounded in size and time, and work off the loop.
+"""What the desks of the HTTP API share: an asker's campaigns, bodies bounded in size and time, work off the loop.
 
 What is short runs in a thread; what takes a core for long is a job in a process of its own, one at a time.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +25,8 @@ from campaigns.config import CampaignsError
 from campaigns.jobs import Answer, Job, Order
 from campaigns.numbers import NotANumber, number_of
 from campaigns.store import CampaignStore
+from campaigns.users import User
 from campaigns.why import asked_about
-from cti.pages import Pages
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -61,25 +61,13 @@ class Stored:
     archive: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks: their log-in, and the campaigns that they may ask about; None: all."""
-
-    login: str
-    campaigns: Collection[str] | None
-
-    def may(self, campaign: str) -> bool:
-        return self.campaigns is None or campaign in self.campaigns
-
-
 class Desk:
     """Base of the desks. Call :meth:`close` at the end."""
 
-    def __init__(self, pages: Pages, stored: Stored, name: str) -> None:
-        self._pages = pages
+    def __init__(self, stored: Stored, name: str, clerks: int = CLERKS) -> None:
         self._stored = stored
         self._store = CampaignStore(stored.engine)
-        self._clerks = ThreadPoolExecutor(CLERKS, name)
+        self._clerks = ThreadPoolExecutor(clerks, name)
         self._waiting = 0
         self._turn = asyncio.Semaphore(1)
         self._jobs = 0
@@ -88,18 +76,9 @@ class Desk:
         """Let the threads end."""
         self._clerks.shutdown(wait=False, cancel_futures=True)
 
-    async def asker(self, request: Request) -> Asker:
-        """Whoever asks, if they may: supervisors and admins. Raises :class:`Refusal`."""
-        user = await self._pages.user(request)
-        if user is None:
-            raise Refusal(401, "no_session")
-        if not user.may_watch:
-            raise Refusal(403, "not_allowed")
-        return Asker(user.login, None if user.role == "admin" else user.campaigns)
-
-    async def campaign_id(self, asker: Asker, name: str) -> int:
+    async def campaign_id(self, asker: User, name: str) -> int:
         """The id of a campaign that the asker may see. Raises :class:`Refusal`."""
-        found = await self.run(lambda: self._store.id_of(name)) if asker.may(name) else None
+        found = await self.run(lambda: self._store.id_of(name)) if asker.sees(name) else None
         if found is None:
             raise Refusal(404, "not_found", f"there is no campaign {name!r}")
         return found
@@ -151,10 +130,10 @@ class Desk:
 
     # --- what requests bring ----------------------------------------------------------------------------------
 
-    async def fields(self, request: Request, kind: type[T]) -> T:
+    async def fields(self, request: Request, kind: type[T], most: int = MOST_BODY) -> T:
         """A body of JSON as a struct. Raises :class:`Refusal`."""
         body = bytearray()
-        async for chunk in _timely(request, MOST_BODY):
+        async for chunk in _timely(request, most):
             body += chunk
         try:
             return msgspec.json.decode(body, type=kind)

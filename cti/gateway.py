@@ -18,10 +18,12 @@ from time import monotonic
 import structlog
 from starlette.websockets import WebSocket
 
+from campaigns.rights import Right
+from campaigns.users import User
 from cti import wire
 from cti.bus import Bus
 from cti.channel import SeatChannel
-from cti.identity import Accounts, UserIdentity
+from cti.identity import Accounts
 from cti.messages import Command, LogOut, PageBack, PageLost, Reply, SeatMessage
 from cti.outbox import Delivered
 from cti.page import Page
@@ -91,7 +93,7 @@ class Gateway:
 
     # --- a page's life --------------------------------------------------------------------------------------
 
-    async def serve(self, ws: WebSocket, user: UserIdentity, token: str) -> None:
+    async def serve(self, ws: WebSocket, user: User, token: str) -> None:
         """Serve a seat's socket to its end."""
         await ws.accept()
         page = Page(ws, user, token, self._settings)
@@ -131,7 +133,7 @@ class Gateway:
         else:
             raise wire.BadFrame("hello is said once")
 
-    async def _request(self, user: UserIdentity, request: wire.Request) -> wire.ReplyFrame:
+    async def _request(self, user: User, request: wire.Request) -> wire.ReplyFrame:
         self.counters["requests"] += 1
         try:
             command = wire.read_command(request.command, user)
@@ -207,7 +209,7 @@ class Gateway:
 
     # --- leaving --------------------------------------------------------------------------------------------
 
-    async def sign_out(self, user: UserIdentity, token: str) -> None:
+    async def sign_out(self, user: User, token: str) -> None:
         """The user logged out by themselves: free the seat now, close the session's page."""
         page = self._pages.get(user.user_id)
         if page is not None and page.token != token:
@@ -263,7 +265,8 @@ class Gateway:
             await asyncio.sleep(self._settings.session_check_s)
             for page in list(self._pages.values()):
                 try:
-                    if await self._accounts.session(page.token) is None:
+                    user = await self._accounts.session(page.token)
+                    if user is None or not user.may(Right.SEAT):
                         page.end(wire.NO_SESSION, "session_ended")
                 except Exception:  # the database may be away: an open page keeps working meanwhile
                     self.counters["faults"] += 1

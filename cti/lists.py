@@ -18,7 +18,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from campaigns.jobs import REJECTS, REPORT, ImportJob, UndoJob
 from campaigns.lists import undoing
 from campaigns.lists.loading import OnDuplicate
-from cti.desk import Asker, Desk, Refusal
+from campaigns.users import User
+from cti.desk import Desk, Refusal
 
 MOST_FILE = 512 << 20  # bytes; ten million rows are 400 MB
 MOST_ROWS = 16 << 20  # bytes of a batch of rows
@@ -47,13 +48,12 @@ class UndoWanted(msgspec.Struct, forbid_unknown_fields=True):
 class ListDesk(Desk):
     """The endpoints about lists."""
 
-    async def take(self, request: Request) -> Response:
+    async def take(self, request: Request, asker: User) -> Response:
         """POST /api/lists: the body is a file as `dialer import` takes it, or with JSON's type an array of objects.
 
         The options are those of the command, in the query. What comes under a `batch` goes in once, however often it
         is sent. The answer is the report; 422 with the report when nothing went in.
         """
-        asker = await self.asker(request)
         campaign_id, job = await self._asked(asker, request)
         folder = self._stored.imports / secrets.token_hex(8)
         folder.mkdir(parents=True, mode=0o700)
@@ -74,25 +74,23 @@ class ListDesk(Desk):
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def show(self, request: Request) -> Response:
+    async def show(self, request: Request, asker: User) -> Response:
         """GET /api/lists: the imports on record, of one `campaign` or of all that the asker may see."""
-        asker = await self.asker(request)
         name = request.query_params.get("campaign")
         of = None if name is None else await self.campaign_id(asker, name)
         rows = await self.run(lambda: undoing.imports(self._stored.engine, of))
-        return JSONResponse([_row(row) for row in rows if asker.may(row.campaign)])
+        return JSONResponse([_row(row) for row in rows if asker.sees(row.campaign)])
 
-    async def report(self, request: Request) -> Response:
+    async def report(self, request: Request, asker: User) -> Response:
         """GET /api/lists/ID/report: what came of each row, for a month after the import."""
-        return await self._kept(request, REPORT, "application/json")
+        return await self._kept(request, asker, REPORT, "application/json")
 
-    async def rejects(self, request: Request) -> Response:
+    async def rejects(self, request: Request, asker: User) -> Response:
         """GET /api/lists/ID/rejects: the rejected rows as a CSV, to be corrected and sent again."""
-        return await self._kept(request, REJECTS, "text/csv")
+        return await self._kept(request, asker, REJECTS, "text/csv")
 
-    async def undo(self, request: Request) -> Response:
+    async def undo(self, request: Request, asker: User) -> Response:
         """POST /api/lists/undo: take a list back."""
-        asker = await self.asker(request)
         wanted = await self.fields(request, UndoWanted)
         campaign_id = await self.campaign_id(asker, wanted.campaign)
         self._stored.imports.mkdir(parents=True, exist_ok=True)
@@ -100,7 +98,7 @@ class ListDesk(Desk):
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    async def _asked(self, asker: Asker, request: Request) -> tuple[int, ImportJob]:
+    async def _asked(self, asker: User, request: Request) -> tuple[int, ImportJob]:
         asked = request.query_params
         unknown = set(asked) - OPTIONS
         if unknown:
@@ -120,7 +118,7 @@ class ListDesk(Desk):
                 raise Refusal(400, "malformed", f"map: {each!r} must be COLUMN=FIELD")
             columns[column] = field
         campaign_id = await self.campaign_id(asker, asked.get("campaign", ""))
-        if asked.get("within") == "system" and asker.campaigns is not None:
+        if asked.get("within") == "system" and not asker.sees_all:
             raise Refusal(403, "not_allowed", "within: only who sees all campaigns may compare with all")
         array = (
             request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
@@ -159,12 +157,11 @@ class ListDesk(Desk):
         rows = await self.run(lambda: undoing.imports(self._stored.engine, campaign_id))
         return next((_row(row) for row in rows if row.id == list_id), {})
 
-    async def _kept(self, request: Request, name: str, kind: str) -> Response:
-        asker = await self.asker(request)
+    async def _kept(self, request: Request, asker: User, name: str, kind: str) -> Response:
         list_id = request.path_params["list_id"]
         told = await self._told(list_id)
         path = self._place(list_id, name)
-        if not told or not asker.may(told["campaign"]) or not path.exists():
+        if not told or not asker.sees(told["campaign"]) or not path.exists():
             raise Refusal(404, "not_found", f"of import {list_id} there is no such file")
         return FileResponse(path, media_type=kind, filename=path.name)
 

@@ -10,8 +10,8 @@ from time import monotonic
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from campaigns.users import User
 from cti import wire
-from cti.identity import UserIdentity
 from cti.outbox import Delivered, Outbox
 from cti.settings import WebSettings
 
@@ -42,7 +42,7 @@ class Allowance:
 class Page:
     """A browser's socket. It lives until its reader or writer ends, or until :meth:`end` is called."""
 
-    def __init__(self, ws: WebSocket, user: UserIdentity, token: str, settings: WebSettings) -> None:
+    def __init__(self, ws: WebSocket, user: User, token: str, settings: WebSettings) -> None:
         self.ws = ws
         self.user = user
         self.token = token

@@ -14,13 +14,14 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket
 
+from campaigns.rights import Right
+from campaigns.users import User
 from cti import wire
 from cti.bus import Bus
 from cti.gateway import Gateway
-from cti.identity import Accounts, AccountsBusy, UserIdentity
+from cti.identity import Accounts, AccountsBusy
 from cti.language import COOKIE as LANGUAGE_COOKIE
 from cti.language import LANGUAGES, Catalogue, catalogue, choose
-from cti.page import refuse
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.throttle import LogInThrottle
@@ -60,7 +61,7 @@ class Pages:
         """GET /login"""
         user = await self.user(request)
         if user is not None:
-            return RedirectResponse("/", 303)
+            return RedirectResponse(_home(user), 303)
         return self._page(request, "login.html", problem="", wait_s=0, login="", phone="")
 
     async def log_in(self, request: Request) -> Response:
@@ -105,19 +106,17 @@ class Pages:
         if older:
             await self._accounts.close_session(older)
         token = await self._accounts.open_session(user, source)
-        response = RedirectResponse("/status" if user.may_watch and not phone else "/", 303)
+        response = RedirectResponse(_home(user) if not phone else "/", 303)
         self._set(response, SESSION_COOKIE, token)
         self._set(response, PHONE_COOKIE, phone)
         return response
 
-    async def log_out(self, request: Request) -> Response:
+    async def log_out(self, request: Request, user: User) -> Response:
         """POST /logout: end the session and free the seat."""
-        token = request.cookies.get(SESSION_COOKIE, "")
-        user = await self.user(request)
-        if user is not None:
-            await self._accounts.close_session(token)
-            await self._gateway.sign_out(user, token)
-            self._board.sign_out(token)
+        token = request.cookies[SESSION_COOKIE]
+        await self._accounts.close_session(token)
+        await self._gateway.sign_out(user, token)
+        self._board.sign_out(token)
         response = RedirectResponse("/login", 303)
         response.delete_cookie(SESSION_COOKIE)
         response.delete_cookie(PHONE_COOKIE)
@@ -134,11 +133,8 @@ class Pages:
 
     # --- pages ----------------------------------------------------------------------------------------------
 
-    async def agent(self, request: Request) -> Response:
+    async def agent(self, request: Request, user: User) -> Response:
         """GET /"""
-        user = await self.user(request)
-        if user is None:
-            return RedirectResponse("/login", 303)
         typed = request.cookies.get(PHONE_COOKIE, "")
         typed = typed if wire.PHONE.fullmatch(typed) else ""
         softphone = bool(self._settings.softphones and user.phone)
@@ -146,15 +142,8 @@ class Pages:
             request, "agent.html", user=user, phone=typed or user.phone, typed=typed, softphone=softphone
         )
 
-    async def status(self, request: Request) -> Response:
+    async def status(self, request: Request, user: User) -> Response:
         """GET /status"""
-        user = await self.user(request)
-        if user is None:
-            return RedirectResponse("/login", 303)
-        if not user.may_watch:
-            return self._page(
-                request, "message.html", 403, user=user, title="message.watchers", text="message.watchers_why"
-            )
         return self._page(request, "status.html", user=user)
 
     async def health(self, request: Request) -> Response:
@@ -165,37 +154,39 @@ class Pages:
             200 if well else 503,
         )
 
+    def not_allowed(self, request: Request, user: User) -> Response:
+        """What a browser sees of a page that this user's role has no right to."""
+        return self._page(
+            request,
+            "message.html",
+            403,
+            user=user,
+            title="message.not_allowed",
+            text="message.not_allowed_why",
+            home=_home(user),
+        )
+
     async def not_found(self, request: Request, fault: Exception) -> Response:
         """What a browser sees for an address that is none of ours, or a method an address does not take."""
         status = fault.status_code if isinstance(fault, HTTPException) else 500
         title = "message.not_found" if status == 404 else "message.not_taken"
         return self._page(
-            request, "message.html", status, user=None, title=title, text="message.not_found_why"
+            request, "message.html", status, user=None, title=title, text="message.not_found_why", home="/"
         )
 
     # --- sockets --------------------------------------------------------------------------------------------
 
-    async def seat_socket(self, ws: WebSocket) -> None:
+    async def seat_socket(self, ws: WebSocket, user: User) -> None:
         """/ws"""
-        user = await self.user(ws)
-        if user is None:
-            await refuse(ws, wire.NO_SESSION)
-            return
         await self._gateway.serve(ws, user, ws.cookies[SESSION_COOKIE])
 
-    async def status_socket(self, ws: WebSocket) -> None:
+    async def status_socket(self, ws: WebSocket, user: User) -> None:
         """/ws/status"""
-        user = await self.user(ws)
-        if user is None:
-            await refuse(ws, wire.NO_SESSION)
-        elif not user.may_watch:
-            await refuse(ws, wire.NOT_ALLOWED)
-        else:
-            await self._board.serve(ws, user, ws.cookies[SESSION_COOKIE])
+        await self._board.serve(ws, user, ws.cookies[SESSION_COOKIE])
 
     # --- within ---------------------------------------------------------------------------------------------
 
-    async def user(self, connection: HTTPConnection) -> UserIdentity | None:
+    async def user(self, connection: HTTPConnection) -> User | None:
         """Who is logged in here; None: nobody."""
         token = connection.cookies.get(SESSION_COOKIE)
         return await self._accounts.session(token) if token else None
@@ -218,7 +209,7 @@ class Pages:
 
     def _page(self, request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
         user = values.get("user")
-        texts = self.texts(request, user if isinstance(user, UserIdentity) else None)
+        texts = self.texts(request, user if isinstance(user, User) else None)
         html = _templates.get_template(template).render(
             {"user": None} | values, t=texts, path=request.url.path, languages=LANGUAGES
         )
@@ -226,7 +217,7 @@ class Pages:
             html, status, headers={"Content-Language": texts.tag, "Vary": "Accept-Language, Cookie"}
         )
 
-    def texts(self, connection: HTTPConnection, user: UserIdentity | None) -> Catalogue:
+    def texts(self, connection: HTTPConnection, user: User | None) -> Catalogue:
         """The catalogue for this browser and user."""
         return catalogue(
             choose(
@@ -241,3 +232,8 @@ class Pages:
         response.set_cookie(
             name, value, max_age=max_age, httponly=True, samesite="lax", secure=self._settings.secure_cookie
         )
+
+
+def _home(user: User) -> str:
+    """Where this user's work is."""
+    return "/status" if user.may(Right.WATCH) or not user.may(Right.SEAT) else "/"

@@ -10,9 +10,11 @@ from time import monotonic
 import structlog
 from starlette.websockets import WebSocket
 
+from campaigns.rights import Right
+from campaigns.users import User
 from cti import wire
 from cti.bus import Bus
-from cti.identity import Accounts, UserIdentity
+from cti.identity import Accounts
 from cti.messages import CampaignSnapshot
 from cti.page import Page
 from cti.settings import WebSettings
@@ -43,12 +45,13 @@ class StatusBoard:
         self._snapshots[snapshot.campaign] = snapshot
         self._changed.add(snapshot.campaign)
 
-    async def serve(self, ws: WebSocket, user: UserIdentity, token: str) -> None:
+    async def serve(self, ws: WebSocket, user: User, token: str) -> None:
         """Serve a watcher's socket to its end."""
         await ws.accept()
         page = Page(ws, user, token, self._settings)
         for campaign, text in self._texts.items():
-            page.outbox.put_latest(campaign, text)
+            if user.sees(campaign):
+                page.outbox.put_latest(campaign, text)
         self._watchers.add(page)
         try:
             await page.run(lambda: self._read(page))
@@ -90,7 +93,8 @@ class StatusBoard:
                 self._changed.discard(campaign)
                 text = self._texts[campaign] = wire.encode(self._snapshots[campaign]).decode()
                 for served, page in enumerate(list(self._watchers), start=1):
-                    page.outbox.put_latest(campaign, text)
+                    if page.user.sees(campaign):
+                        page.outbox.put_latest(campaign, text)
                     if served % YIELD_EVERY == 0:
                         await asyncio.sleep(0)
             now = monotonic()
@@ -104,8 +108,11 @@ class StatusBoard:
             await asyncio.sleep(self._settings.session_check_s)
             for page in list(self._watchers):
                 try:
-                    if await self._accounts.session(page.token) is None:
+                    user = await self._accounts.session(page.token)
+                    if user is None or not user.may(Right.WATCH):
                         page.end(wire.NO_SESSION, "session_ended")
+                    else:
+                        page.user = user  # what they see may have changed
                 except Exception:  # the database may be away: watching goes on meanwhile
                     log.warning("a session could not be checked", user_id=page.user.user_id, exc_info=True)
                     break

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from cti.identity import UserIdentity
+from campaigns.users import User
 from cti.messages import (
     CallStatus,
     Dispose,
@@ -141,7 +141,7 @@ def read_frame(data: str) -> Hello | Ping | Request:
         raise BadFrame(str(fault)) from fault
 
 
-def read_command(raw: msgspec.Raw, user: UserIdentity) -> SeatCommand:
+def read_command(raw: msgspec.Raw, user: User) -> SeatCommand:
     """The command in a request, always for the session's own user, or raise :class:`BadFrame`.
 
     Whatever `user_id`, name or campaigns the page wrote, the session's take their place.

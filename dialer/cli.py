@@ -17,6 +17,7 @@ from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history
 from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
+from dialer.people_commands import unit, user
 from dialer.person_commands import hold, person
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
 
@@ -39,7 +40,8 @@ def main() -> None:
 
 
 for command in (
-    import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time
+    import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
+    user, unit,
 ):  # fmt: skip
     main.add_command(command)
 
@@ -221,46 +223,6 @@ def apply(
                 f"dialer: warning: {config.name} does not dial: {config_file} names no switch {config.switch!r}",
                 err=True,
             )
-
-
-@main.command()
-@click.argument("login")
-@click.option("--name", required=True, help="As shown to others.")
-@click.option(
-    "--role", type=click.Choice(["agent", "supervisor", "admin"]), default="agent", show_default=True
-)
-@click.option("--phone", default="", help="Their SIP endpoint.")
-@click.option("--campaign", "campaigns", multiple=True, help="A campaign they serve; may be given again.")
-@click.option(
-    "--organisation", default="main", show_default=True, help="Theirs; made when there is none of it."
-)
-@click.option("--branch", default="main", show_default=True, help="Theirs; made when there is none of it.")
-@click.password_option(help="Asked for when not given.")
-@common
-def user(
-    login: str,
-    name: str,
-    role: str,
-    phone: str,
-    campaigns: tuple[str, ...],
-    organisation: str,
-    branch: str,
-    password: str,
-    config_file: Path | None,
-    data: Path | None,
-) -> None:
-    """Add a person who may log in to the pages."""
-    from campaigns.users import LoginTaken, UserStore
-
-    with opened_database(Settings(config_file, data)) as engine:
-        users = UserStore(engine)
-        try:
-            user_id = users.create(
-                users.branch(organisation, branch), login, name, role, password, phone, campaigns
-            )
-        except LoginTaken as fault:
-            fail(str(fault))
-    click.echo(f"{login}: user {user_id}")
 
 
 @main.command()

@@ -28,22 +28,17 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import database
-from campaigns.best_time.store import BestTimeStore
-from campaigns.caller_ids.watch import CallerIdWatch
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import ensure_partitions
-from campaigns.requeue import requeue
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from campaigns.values import Outcome
-from campaigns.why import Explainer
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
 from cti.desk import Stored
 from cti.messages import LogIn
-from cti.reports import Reports
 from cti.server import serve
 from cti.settings import WebSettings
 from dialer.campaign_folder import CampaignFolder
@@ -183,15 +178,11 @@ class Daemon:
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
         learning = Learning(stored, engine, self.metrics)
-        reports = Reports(CallerIdWatch(stored), BestTimeStore(stored))
         archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
         app = create_app(
             self.bus,
             accounts,
             _web_settings(config),
-            Explainer(stored),
-            reports,
-            partial(requeue, stored),
             Stored(stored, self.data / "imports", archive),
         )
         running = asyncio.create_task(

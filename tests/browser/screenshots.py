@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from cti.messages import CampaignSnapshot
 from tests.browser.chromium import launched
-from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door, until
+from tests.cti.running import AGENT, MANAGER, PASSWORD, Door, open_door, until
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SIZE = (1280, 760)
@@ -131,7 +131,7 @@ async def status_picture(browser: Browser, language: str, folder: Path) -> None:
         page = await context.new_page()
         await page.goto(f"{door.url}/login")
         await page.click(f"button[value={language}]")
-        await log_in(page, door, SUPERVISOR.login)
+        await log_in(page, door, MANAGER.login)
         await page.wait_for_url("**/status")
         names = (
             ("宽带续约", "满意度回访") if language == "zh" else ("Broadband renewal", "Satisfaction survey")

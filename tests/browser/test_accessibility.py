@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
 from tests.browser.screenshots import ATTRIBUTES, snapshot
-from tests.cti.running import AGENT, SUPERVISOR, Door, open_door, until
+from tests.cti.running import AGENT, MANAGER, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -87,7 +87,7 @@ async def test_every_state_of_the_agents_page(
 async def test_the_status_page(browser: Browser, door: Door, scheme: str) -> None:
     context = await browser.new_context(color_scheme=scheme, locale="en-GB")  # type: ignore[arg-type]
     page = await context.new_page()
-    await log_in(page, door, SUPERVISOR.login)
+    await log_in(page, door, MANAGER.login)
     await until(lambda: door.app.state.board.watchers == 1)
     await clean(page, "empty")
     for rate in (0.01, 0.028, 0.05):

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, BrowserContext, expect
 from cti.messages import FlaggedCallerId
 from tests.browser.desk import log_in
 from tests.browser.screenshots import snapshot
-from tests.cti.running import SUPERVISOR, Door, until
+from tests.cti.running import MANAGER, Door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -17,7 +17,7 @@ async def test_a_campaign_is_shown_in_words_and_follows_the_engine(
     context: BrowserContext, door: Door
 ) -> None:
     page = await context.new_page()
-    await log_in(page, door, SUPERVISOR.login)
+    await log_in(page, door, MANAGER.login)
     await expect(page.locator("#empty")).to_be_visible()
     door.bus.snapshot(snapshot("Broadband renewal", "ratio"))
     card = page.locator(".campaign")
@@ -45,7 +45,7 @@ async def test_a_campaign_is_shown_in_words_and_follows_the_engine(
 async def test_the_status_page_in_chinese(browser: Browser, door: Door) -> None:
     context = await browser.new_context(locale="zh-CN")
     page = await context.new_page()
-    await log_in(page, door, SUPERVISOR.login)
+    await log_in(page, door, MANAGER.login)
     await page.click("button[value=zh]")
     await until(lambda: door.app.state.board.watchers == 1)
     door.bus.snapshot(snapshot("宽带续约", "ratio"))
@@ -60,7 +60,7 @@ async def test_the_status_page_in_chinese(browser: Browser, door: Door) -> None:
 
 async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:
     page = await context.new_page()
-    await log_in(page, door, SUPERVISOR.login)
+    await log_in(page, door, MANAGER.login)
     await until(lambda: door.app.state.board.watchers == 1)
     door.bus.snapshot(snapshot("Broadband renewal", "ratio", at=1_000_000.0))
     await expect(page.locator("#freshness")).to_contain_text("Figures are")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
-from campaigns.users import LoginTaken, UserStore
+from campaigns.people import LoginTaken, People
+from campaigns.users import UserStore
 
 
 @pytest.fixture
 def users(db: Engine) -> UserStore:
-    store = UserStore(db)
-    store.create(
-        store.branch("西部电信", "兰州"), "lina", "李娜", "agent", "right", "seat001", ["spring"], "zh"
-    )
-    return store
+    People(db).add("", "lina", "李娜", "agent", "right", "seat001", ["spring"], "zh")
+    return UserStore(db)
 
 
 def test_only_the_right_password_is_taken(users: UserStore) -> None:
@@ -24,8 +22,8 @@ def test_only_the_right_password_is_taken(users: UserStore) -> None:
     assert users.verify("nobody", "right") is None
 
 
-def test_a_user_without_a_password_can_not_log_in(users: UserStore) -> None:
-    users.create(users.branch("西部电信", "兰州"), "virtual", "V", "agent", "")
+def test_a_user_without_a_password_can_not_log_in(users: UserStore, db: Engine) -> None:
+    People(db).add("", "virtual", "V", "agent", "")
     assert users.verify("virtual", "") is None
 
 
@@ -49,6 +47,6 @@ def test_a_session_runs_out(users: UserStore, db: Engine, column: str) -> None:
     assert users.session(token) is None
 
 
-def test_a_login_is_taken_once(users: UserStore) -> None:
+def test_a_login_is_taken_once(users: UserStore, db: Engine) -> None:
     with pytest.raises(LoginTaken):
-        users.create(users.branch("西部电信", "兰州"), "lina", "Other", "agent", "x")
+        People(db).add("", "lina", "Other", "agent", "x")

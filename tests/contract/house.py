@@ -19,8 +19,8 @@ from sqlalchemy import Engine, text
 from campaigns import database
 from campaigns.accounts import Accounts
 from campaigns.lists.importing import Request, import_list
+from campaigns.people import People
 from campaigns.store import CampaignStore
-from campaigns.users import UserStore
 from dialer.switch.asterisk import log_in
 from dialer.switch.port import Channel
 from dialer.switch.protocol import open_link
@@ -96,9 +96,8 @@ class House:
 
     def person(self, login: str, phone: str) -> None:
         """Add an agent."""
-        users = UserStore(self.db)
-        branch = users.branch("main", "main")
-        users.create(branch, login, login.title(), "agent", PASSWORD, phone, ("spring",))
+        users = People(self.db)
+        users.add("", login, login.title(), "agent", PASSWORD, phone, ("spring",))
 
     # --- what runs ----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from cti.identity import UserIdentity
+from campaigns.users import User
 from tests.cti.running import DEADLINE_S, Door
 
 
@@ -56,14 +56,14 @@ class SeatClient:
         return self.socket.close_code or 0
 
 
-async def cookie(door: Door, user: UserIdentity) -> dict[str, str]:
+async def cookie(door: Door, user: User) -> dict[str, str]:
     """Headers of a browser in which this user has logged in."""
     return {"Cookie": f"zd_session={await door.accounts.open_session(user, 'test')}"}
 
 
 @asynccontextmanager
 async def page(
-    door: Door, user: UserIdentity, headers: dict[str, str] | None = None, path: str = "/ws"
+    door: Door, user: User, headers: dict[str, str] | None = None, path: str = "/ws"
 ) -> AsyncIterator[SeatClient]:
     """An open socket for a logged-in user."""
     headers = headers or await cookie(door, user)

@@ -6,8 +6,8 @@ import secrets
 import time
 from collections.abc import Iterable
 
+from campaigns.users import User
 from cti.bus import Bus
-from cti.identity import UserIdentity
 from cti.messages import (
     CallStatus,
     Colleague,
@@ -51,27 +51,27 @@ DISPOSITIONS = (
 class MemoryAccounts:
     """Accounts in memory. Passwords are plain here; hashing is tested where it is done."""
 
-    def __init__(self, users: Iterable[tuple[UserIdentity, str]] = ()) -> None:
+    def __init__(self, users: Iterable[tuple[User, str]] = ()) -> None:
         self.users = {user.login: (user, password) for user, password in users}
-        self.sessions: dict[str, UserIdentity] = {}
+        self.sessions: dict[str, User] = {}
 
-    async def verify(self, login: str, password: str) -> UserIdentity | None:
+    async def verify(self, login: str, password: str) -> User | None:
         user, right = self.users.get(login, (None, ""))
         return user if user is not None and password == right else None
 
-    async def open_session(self, user: UserIdentity, source: str) -> str:
+    async def open_session(self, user: User, source: str) -> str:
         token = secrets.token_urlsafe(32)
         self.sessions[token] = user
         return token
 
-    async def session(self, token: str) -> UserIdentity | None:
+    async def session(self, token: str) -> User | None:
         return self.sessions.get(token)
 
     async def close_session(self, token: str) -> None:
         self.sessions.pop(token, None)
 
 
-def identity(user_id: int = 7, login: str = "lina", role: str = "agent", **more: object) -> UserIdentity:
+def identity(user_id: int = 7, login: str = "lina", role: str = "agent", **more: object) -> User:
     fields: dict[str, object] = {
         "user_id": user_id,
         "login": login,
@@ -79,8 +79,9 @@ def identity(user_id: int = 7, login: str = "lina", role: str = "agent", **more:
         "role": role,
         "phone": f"seat{user_id:03d}",
         "campaigns": ("demo",),
+        "of_unit": None if role == "administrator" else (),
     }
-    return UserIdentity(**(fields | more))  # type: ignore[arg-type]
+    return User(**(fields | more))  # type: ignore[arg-type]
 
 
 class ScriptedEngine:

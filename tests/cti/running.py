@@ -9,13 +9,10 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
-from campaigns.why import Explainer
 from cti.app import create_app
 from cti.bus import Bus
 from cti.desk import Stored
 from cti.gateway import Gateway
-from cti.reports import Reports
-from cti.requeue import Requeue
 from cti.server import serve
 from cti.settings import WebSettings
 from tests.cti.fakes import MemoryAccounts, ScriptedEngine, identity
@@ -24,7 +21,8 @@ DEADLINE_S = 5.0
 AGENT = identity()
 OTHER = identity(8, "zhang", name="张伟")
 SUPERVISOR = identity(9, "chen", "supervisor", name="陈静", language="en")
-ADMIN = identity(10, "root", "admin", name="Root", campaigns=(), language="zh")
+MANAGER = identity(11, "meng", "branch_manager", name="孟洁", campaigns=(), language="en", of_unit=None)
+ADMIN = identity(10, "root", "administrator", name="Root", campaigns=(), language="zh")
 PASSWORD = "correct horse"
 
 
@@ -51,21 +49,25 @@ class Door:
 async def open_door(
     settings: WebSettings | None = None,
     wrap_up_s: float = 30.0,
-    explainer: Explainer | None = None,
-    reports: Reports | None = None,
-    requeue: Requeue | None = None,
     stored: Stored | None = None,
 ) -> AsyncIterator[Door]:
     """Run the app with three accounts and a scripted engine."""
     bus = Bus()
-    accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR, ADMIN))
+    accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR, MANAGER, ADMIN))
     engine = ScriptedEngine(bus, wrap_up_s)
-    app = create_app(bus, accounts, settings, explainer, reports, requeue, stored)
+    app = create_app(bus, accounts, settings, stored)
+    async with serving(app) as port:
+        yield Door(app, bus, engine, accounts, port)
+
+
+@asynccontextmanager
+async def serving(app: Starlette) -> AsyncIterator[int]:
+    """Serve an app on a free port, which is given."""
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))
     try:
         await asyncio.wait({server, port}, timeout=DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
-        yield Door(app, bus, engine, accounts, port.result())
+        yield port.result()
     finally:
         server.cancel()
         await asyncio.gather(server, return_exceptions=True)

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 
+from campaigns.users import User
 from cti.desk import Stored
-from cti.identity import UserIdentity
 from tests.campaigns.world import NOON, Campaign, later
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
@@ -28,7 +28,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
         yield opened
 
 
-async def client(door: Door, user: UserIdentity | None = SUPERVISOR) -> httpx2.AsyncClient:
+async def client(door: Door, user: User | None = SUPERVISOR) -> httpx2.AsyncClient:
     headers = await cookie(door, user) if user is not None else {}
     return httpx2.AsyncClient(base_url=door.url, headers=headers, timeout=50)
 

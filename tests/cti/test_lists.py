@@ -13,9 +13,9 @@ import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.users import User
 from cti import desk, lists
 from cti.desk import Stored
-from cti.identity import UserIdentity
 from tests.campaigns.lists import workbooks
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
@@ -34,7 +34,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
         yield opened
 
 
-async def client(door: Door, user: UserIdentity | None = SUPERVISOR) -> httpx2.AsyncClient:
+async def client(door: Door, user: User | None = SUPERVISOR) -> httpx2.AsyncClient:
     headers = await cookie(door, user) if user is not None else {}
     return httpx2.AsyncClient(base_url=door.url, headers=headers, timeout=50)
 
@@ -124,7 +124,7 @@ async def test_a_list_that_is_refused_says_why_and_nothing_went_in(door: Door, d
     ],
 )
 async def test_what_may_not_or_can_not_come_in(
-    door: Door, db: Engine, user: UserIdentity | None, asked: dict[str, str], status: int
+    door: Door, db: Engine, user: User | None, asked: dict[str, str], status: int
 ) -> None:
     async with await client(door, user) as http:
         response = await http.post("/api/lists", params=asked, content=FILE)

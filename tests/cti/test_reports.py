@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.best_time.store import BestTimeStore
-from campaigns.caller_ids.watch import CallerIdWatch
-from cti.identity import UserIdentity
-from cti.reports import Reports
+from campaigns.users import User
+from cti.desk import Stored
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
@@ -20,16 +19,14 @@ MORE = 'caller_ids = ["+864000000001", "+864000000002"]\n'
 
 
 @pytest.fixture
-async def door(db: Engine) -> AsyncIterator[Door]:
+async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=3, name="demo", more=MORE)
     Campaign(db, leads=3, name="summer", more=MORE.replace("400", "800"))
-    async with open_door(reports=Reports(CallerIdWatch(db), BestTimeStore(db))) as opened:
+    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as opened:
         yield opened
 
 
-async def ask(
-    door: Door, user: UserIdentity | None, path: str = "/api/caller-ids", **asked: str
-) -> httpx2.Response:
+async def ask(door: Door, user: User | None, path: str = "/api/caller-ids", **asked: str) -> httpx2.Response:
     headers = await cookie(door, user) if user is not None else {}
     async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
         return await client.get(path, params=asked)
@@ -56,7 +53,7 @@ async def test_a_supervisor_sees_the_numbers_of_their_campaigns_an_admin_all(doo
     ],
 )
 async def test_who_may_ask_about_what(
-    door: Door, user: UserIdentity | None, asked: dict[str, str], status: int
+    door: Door, user: User | None, asked: dict[str, str], status: int
 ) -> None:
     assert (await ask(door, user, **asked)).status_code == status
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.requeue import requeue
-from cti.identity import UserIdentity
+from campaigns.users import User
+from cti.desk import Stored
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
@@ -20,14 +20,14 @@ NUMBER = "13800000000"
 
 
 @pytest.fixture
-async def door(db: Engine) -> AsyncIterator[Door]:
+async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     for name in ("demo", "summer"):
         Campaign(db, leads=3, name=name)
-    async with open_door(requeue=partial(requeue, db)) as opened:
+    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as opened:
         yield opened
 
 
-async def ask(door: Door, user: UserIdentity | None, **body: Any) -> httpx2.Response:
+async def ask(door: Door, user: User | None, **body: Any) -> httpx2.Response:
     headers = await cookie(door, user) if user is not None else {}
     async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
         return await client.post("/api/requeue", json=body)
@@ -52,6 +52,6 @@ async def test_a_supervisor_has_leads_called_again(door: Door) -> None:
     ],
 )
 async def test_what_can_not_be_done_is_told_with_its_code(
-    door: Door, user: UserIdentity | None, body: dict[str, Any], status: int
+    door: Door, user: User | None, body: dict[str, Any], status: int
 ) -> None:
     assert (await ask(door, user, **body)).status_code == status

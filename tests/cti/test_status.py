@@ -7,7 +7,7 @@ import time
 from cti.messages import CampaignSnapshot
 from cti.settings import WebSettings
 from tests.cti.client import page
-from tests.cti.running import AGENT, SUPERVISOR, open_door, until
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, open_door, until
 
 
 def snapshot(campaign: str, dials: int = 0, note: str = "") -> CampaignSnapshot:
@@ -39,11 +39,22 @@ async def test_a_new_watcher_sees_every_campaign_at_once() -> None:
     async with open_door(WebSettings(status_interval_s=0.01)) as door:
         door.bus.snapshot(snapshot("north", 3))
         door.bus.snapshot(snapshot("south", 4))
-        async with page(door, SUPERVISOR, path="/ws/status") as client:
+        async with page(door, ADMIN, path="/ws/status") as client:
             seen = {
                 (frame["campaign"], frame["dials"]) for frame in [await client.next(), await client.next()]
             }
         assert seen == {("north", 3), ("south", 4)}
+
+
+async def test_a_watcher_sees_the_campaigns_that_are_theirs_and_no_other() -> None:
+    async with open_door(WebSettings(status_interval_s=0.01)) as door:
+        door.bus.snapshot(snapshot("north", 3))
+        door.bus.snapshot(snapshot("demo", 4))
+        async with page(door, SUPERVISOR, path="/ws/status") as client:
+            assert (await client.next())["campaign"] == "demo"
+            door.bus.snapshot(snapshot("north", 5))
+            door.bus.snapshot(snapshot("demo", 6))
+            assert ((await client.next())["dials"], len(client.frames)) == (6, 2)
 
 
 async def test_only_the_last_snapshot_of_an_interval_is_sent() -> None:

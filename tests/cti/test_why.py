@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.why import Explainer
-from cti.identity import UserIdentity
+from campaigns.users import User
+from cti.desk import Stored
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
@@ -19,14 +20,14 @@ NUMBER = "13800000000"
 
 
 @pytest.fixture
-async def door(db: Engine) -> AsyncIterator[Door]:
+async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=3, name="demo")
     Campaign(db, leads=3, name="summer")
-    async with open_door(explainer=Explainer(db)) as opened:
+    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as opened:
         yield opened
 
 
-async def ask(door: Door, user: UserIdentity | None, **asked: str) -> httpx2.Response:
+async def ask(door: Door, user: User | None, **asked: str) -> httpx2.Response:
     headers = await cookie(door, user) if user is not None else {}
     async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
         return await client.get("/api/why", params=asked)
@@ -73,7 +74,7 @@ async def test_an_admin_is_told_about_all(door: Door) -> None:
     ],
 )
 async def test_what_may_not_or_can_not_be_answered(
-    door: Door, user: UserIdentity | None, asked: dict[str, str], status: int
+    door: Door, user: User | None, asked: dict[str, str], status: int
 ) -> None:
     response = await ask(door, user, **asked)
     assert response.status_code == status and response.json()["error"]

@@ -114,7 +114,7 @@ def test_a_command_that_needs_the_config_says_so(command: str) -> None:
     refused(dialer(command), "--config FILE is needed", "deploy/dialer.toml")
 
 
-PERSON = ("lina", "--name", "李娜", "--password", "x")
+PERSON = ("add", "lina", "--name", "李娜", "--password", "x")
 NEED_CONFIG = {"run": (), "check": (), "apply": ("x.toml",), "import": ("x.csv",), "user": PERSON}
 
 
@@ -338,9 +338,9 @@ def test_a_person_is_added_once(here: Installation) -> None:
         "--password",
         "correct horse",
     )
-    result = here.do("user", *arguments)
+    result = here.do("user", "add", *arguments)
     assert result.exit_code == 0 and result.stdout == "lina: user 1\n"
-    refused(here.do("user", *arguments), "lina")
+    refused(here.do("user", "add", *arguments), "lina")
     with here.opened() as engine:
         [user] = UserStore(engine).all()
     assert (user.name, user.phone, user.campaigns) == ("李娜", "seat001", ("spring",))

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from campaigns.config import CampaignConfig
+from campaigns.rights import RIGHTS, Right, Role
 from dialer.cli import main
 from dialer.config import Config
 from dialer.metrics import Metrics
@@ -63,6 +64,18 @@ def test_every_command_and_option_is_described() -> None:
         options = [option for each in command.params for option in each.opts if option.startswith("--")]
         missing += [f"{name} {option}" for option in options if f"{option}" not in page]
     assert missing == []
+
+
+def test_the_table_of_rights_is_that_of_the_code() -> None:
+    page = (ROOT / "docs/reference/rights.md").read_text(encoding="utf-8")
+    head = next(line for line in page.splitlines() if line.startswith("| right |"))
+    roles = [Role(cell.strip().replace(" ", "_")) for cell in head.split("|")[2:-1]]
+    told = {}
+    for right, cells in re.findall(r"^\| `(\w+)`[^|]*\|(.*)\|$", page, re.MULTILINE):
+        told[Right(right)] = {
+            role for role, cell in zip(roles, cells.split("|"), strict=True) if cell.strip()
+        }
+    assert told == {right: {role for role in Role if right in RIGHTS[role]} for right in Right}
 
 
 def test_every_metric_is_described_and_no_other() -> None:

@@ -1,0 +1,184 @@
+"""The commands about who may log in: `dialer user`, `dialer unit`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from campaigns.rights import Role
+from dialer.console import Settings, as_json, common, fail, opened_database
+
+if TYPE_CHECKING:
+    from campaigns.people import People
+
+role_choice = click.Choice([str(role) for role in Role])
+
+
+@contextmanager
+def people_of(config_file: Path | None, data: Path | None) -> Iterator[People]:
+    """The people of the daemon's database; what can't be done ends the command."""
+    from campaigns.config import CampaignsError
+    from campaigns.people import People
+
+    with opened_database(Settings(config_file, data)) as engine:
+        try:
+            yield People(engine)
+        except CampaignsError as fault:
+            fail(str(fault))
+
+
+@click.group()
+def user() -> None:
+    """The people who may log in to the pages."""
+
+
+@user.command(name="add")
+@click.argument("login")
+@click.option("--name", required=True, help="As shown to others.")
+@click.option("--role", type=role_choice, default=str(Role.AGENT), show_default=True)
+@click.option("--phone", default="", help="Their SIP endpoint.")
+@click.option("--campaign", "campaigns", multiple=True, help="A campaign they serve; may be given again.")
+@click.option("--unit", default="", help="Their unit's path; the whole company when not given.")
+@click.password_option(help="Asked for when not given.")
+@common
+def add_user(
+    login: str,
+    name: str,
+    role: str,
+    phone: str,
+    campaigns: tuple[str, ...],
+    unit: str,
+    password: str,
+    config_file: Path | None,
+    data: Path | None,
+) -> None:
+    """Add a person."""
+    with people_of(config_file, data) as people:
+        user_id = people.add(unit, login, name, role, password, phone, campaigns)
+    click.echo(f"{login}: user {user_id}")
+
+
+@user.command(name="list")
+@as_json
+@common
+def list_users(json_out: bool, config_file: Path | None, data: Path | None) -> None:
+    """Show everybody, by unit."""
+    with people_of(config_file, data) as people:
+        found = people.list()
+    rows = [
+        {
+            "login": each.user.login,
+            "name": each.user.name,
+            "role": each.user.role,
+            "unit": each.unit,
+            "phone": each.user.phone,
+            "campaigns": list(each.user.campaigns),
+            "enabled": each.enabled,
+        }
+        for each in found
+    ]
+    if json_out:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        shut = "" if row["enabled"] else "  disabled"
+        click.echo(
+            f"{row['login']:<16} {row['role']:<14} /{row['unit']}  {row['name']}  "
+            f"{', '.join(row['campaigns'])}{shut}"  # type: ignore[arg-type]
+        )
+
+
+@user.command(name="change")
+@click.argument("login")
+@click.option("--name", help="As shown to others.")
+@click.option("--role", type=role_choice)
+@click.option("--phone", help="Their SIP endpoint.")
+@click.option("--campaign", "campaigns", multiple=True, help="The campaigns they serve from now on.")
+@click.option("--unit", help="Their unit's path.")
+@common
+def change_user(
+    login: str, campaigns: tuple[str, ...], config_file: Path | None, data: Path | None, **given: str | None
+) -> None:
+    """Change a person. With another role, unit or campaigns they are signed out."""
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if campaigns:
+        changes["campaigns"] = list(campaigns)
+    if not changes:
+        fail("say what changes")
+    with people_of(config_file, data) as people:
+        people.change(login, **changes)
+    click.echo(f"{login}: changed")
+
+
+@user.command()
+@click.argument("login")
+@click.password_option(help="Asked for when not given.")
+@common
+def password(login: str, password: str, config_file: Path | None, data: Path | None) -> None:
+    """Give a person a new password; they are signed out."""
+    with people_of(config_file, data) as people:
+        people.set_password(login, password)
+    click.echo(f"{login}: has a new password")
+
+
+@user.command()
+@click.argument("login")
+@common
+def disable(login: str, config_file: Path | None, data: Path | None) -> None:
+    """Shut a person out. What they did stays on record."""
+    with people_of(config_file, data) as people:
+        people.change(login, enabled=False)
+    click.echo(f"{login}: may not log in any more")
+
+
+@user.command()
+@click.argument("login")
+@common
+def enable(login: str, config_file: Path | None, data: Path | None) -> None:
+    """Let a person in again."""
+    with people_of(config_file, data) as people:
+        people.change(login, enabled=True)
+    click.echo(f"{login}: may log in")
+
+
+@click.group()
+def unit() -> None:
+    """The tree of units, from the whole company down to its teams."""
+
+
+@unit.command(name="add")
+@click.argument("path")
+@common
+def add_unit(path: str, config_file: Path | None, data: Path | None) -> None:
+    """Add a unit, such as 兰州分公司/一组, and those above it that there are not."""
+    from campaigns.config import CampaignsError
+    from campaigns.units import Units
+
+    with opened_database(Settings(config_file, data)) as engine:
+        try:
+            Units(engine).add(path)
+        except CampaignsError as fault:
+            fail(str(fault))
+    click.echo(f"{path}: is there")
+
+
+@unit.command(name="list")
+@as_json
+@common
+def list_units(json_out: bool, config_file: Path | None, data: Path | None) -> None:
+    """Show all units, with how many people and campaigns are directly in each."""
+    from campaigns.units import Units
+
+    with opened_database(Settings(config_file, data)) as engine:
+        found = Units(engine).all()
+    if json_out:
+        rows = [{"unit": u.path, "people": u.people, "campaigns": u.campaigns} for u in found]
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for each in found:
+        click.echo(f"/{each.path}  {each.people} people, {each.campaigns} campaigns")

@@ -1,0 +1,260 @@
+"""Who may what: every route of the app, asked by every role of its own branch, of another one, by nobody, and too late.
+
+The expectation is written out here a second time, on purpose: a right that is given in campaigns/rights.py, or a route
+that is declared with another one, must be wanted in both places.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import Engine, text
+from starlette.routing import Mount, Route, WebSocketRoute
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from campaigns.jobs import REJECTS, REPORT
+from campaigns.people import People
+from campaigns.rights import Role
+from campaigns.units import Units
+from campaigns.users import UserStore
+from cti import wire
+from cti.accounts import StoredAccounts
+from cti.app import create_app
+from cti.bus import Bus
+from cti.desk import Stored
+from cti.entry import SocketWay, Way
+from tests.campaigns.world import Campaign
+from tests.cti.fakes import ScriptedEngine
+from tests.cti.running import DEADLINE_S, serving
+
+MINE, OTHER = "兰州分公司/一组", "天水分公司"  # the asked-about campaign is of the first, or of the second
+AGENT, SUPERVISOR, MANAGER, ANALYST, ADMIN, AUDITOR = Role
+EVERYONE = frozenset(Role)
+FLOOR = frozenset((AGENT, SUPERVISOR, MANAGER, ADMIN))
+LEADING = frozenset((SUPERVISOR, MANAGER, ADMIN))
+LOOKING = LEADING | {ANALYST, AUDITOR}
+CHECKING = LEADING | {AUDITOR}
+OPEN = None  # anybody, signed in or not
+
+NUMBER = "+8613800000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route: who may, how it is asked, and whether it is about one campaign; `company`: only from the root."""
+
+    method: str
+    path: str
+    who: frozenset[Role] | None
+    asked: str = ""
+    body: str = ""
+    scoped: bool = False
+    company: bool = False
+    answers: int | None = None  # what the route itself says to this, where it is not plain success
+
+
+ROWS = (
+    Row("GET", "/login", OPEN),
+    Row("POST", "/login", OPEN, body="login={fresh}&password=b", answers=401),
+    Row("POST", "/language", OPEN, body="language=en"),
+    Row("GET", "/healthz", OPEN),
+    Row("POST", "/logout", EVERYONE),
+    Row("GET", "/", FLOOR),
+    Row("GET", "/status", LOOKING),
+    Row("WS", "/ws", FLOOR),
+    Row("WS", "/ws/status", LOOKING),
+    Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),
+    Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
+    Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),
+    Row("POST", "/api/requeue", LEADING, body='{{"campaign": "{campaign}", "list": "list"}}', scoped=True),
+    Row("GET", "/api/lists", LOOKING, "campaign={campaign}", scoped=True),
+    Row("POST", "/api/lists", LEADING, "campaign={campaign}&list={fresh}&dry_run=1&country=CN", "phone\n", scoped=True),
+    Row("POST", "/api/lists/undo", LEADING, body='{{"campaign": "{campaign}", "list": "no such"}}', scoped=True),
+    Row("GET", "/api/lists/{list_id:int}/report", LEADING, scoped=True),
+    Row("GET", "/api/lists/{list_id:int}/rejects", LEADING, scoped=True),
+    Row("GET", "/api/dnc", CHECKING, f"number=%2B{NUMBER[1:]}"),
+    Row("POST", "/api/dnc", LEADING,
+        body='{{"pattern": "+8613900000000", "layer": "campaign", "campaign": "{campaign}"}}', scoped=True),
+    Row("DELETE", "/api/dnc", LEADING, body='{{"pattern": "+8613900000001"}}', company=True),
+    Row("GET", "/api/consents", CHECKING, f"number=%2B{NUMBER[1:]}"),
+    Row("POST", "/api/consents", LEADING, body=f'{{{{"number": "{NUMBER}", "source": "form"}}}}'),
+    Row("POST", "/api/consents/withdraw", LEADING, body=f'{{{{"number": "{NUMBER}"}}}}'),
+    Row("GET", "/api/evidence", CHECKING, "campaign={campaign}&from=2026-01-01&to=2026-01-02", scoped=True),
+    Row("GET", "/api/person", frozenset((ADMIN,)), "customer=nobody", company=True),
+)  # fmt: skip
+
+PAST_THE_DOOR = frozenset(
+    (200, 201, 303, 404, 409, 422)
+)  # the route itself answered, whatever it said of the matter
+
+
+@dataclass(slots=True)
+class Company:
+    """A running door over a company of two branches, with one of each role in the first."""
+
+    url: str
+    users: UserStore
+    db: Engine
+    ids: dict[Role, int]
+    root: int
+    lists: dict[str, int]
+
+    def session(self, user_id: int) -> dict[str, str]:
+        """Headers of a new session: a route may well end it."""
+        return {"Cookie": f"zd_session={self.users.open_session(user_id, 'test')}"}
+
+    def expired(self, user_id: int) -> dict[str, str]:
+        headers = self.session(user_id)
+        with self.db.begin() as connection:
+            connection.execute(text("UPDATE session SET seen_at = now() - interval '13 hours'"))
+        return headers
+
+
+@pytest.fixture
+async def company(db: Engine, tmp_path: Path) -> AsyncIterator[Company]:
+    people = People(db)
+    for unit, campaign in ((MINE, "mine"), (OTHER, "theirs")):
+        Units(db).add(unit)
+        Campaign(db, leads=1, name=campaign, more=f'unit = "{unit}"\n')
+    with db.connect() as connection:
+        rows = connection.execute(
+            text("SELECT c.name, l.id FROM list l JOIN campaign c ON c.id = l.campaign_id")
+        ).all()
+    lists = dict(list(rows))
+    for list_id in lists.values():
+        for kind in (REPORT, REJECTS):
+            (tmp_path / f"{list_id}.{kind}").write_text("{}")
+    # Who leads or calls is given the campaigns they serve; who manages or looks on sees those of their unit.
+    served = {AGENT: ["mine"], SUPERVISOR: ["mine"]}
+    ids = {
+        role: people.add("兰州分公司", role, role, role, "", "seat1", served.get(role, ())) for role in Role
+    }
+    root = people.add("", "root", "Root", ADMIN, "", "seat2")
+    bus, users = Bus(), UserStore(db)
+    ScriptedEngine(bus)
+    accounts = StoredAccounts(users)
+    app = create_app(bus, accounts, stored=Stored(db, tmp_path, tmp_path))
+    async with AsyncExitStack() as stack:
+        stack.callback(accounts.close)
+        port = await stack.enter_async_context(serving(app))
+        yield Company(f"127.0.0.1:{port}", users, db, ids, root, lists)
+
+
+async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str = "mine") -> int:
+    """Ask the route about a campaign; its status, for a socket the code it is closed with, 101 when it stays open."""
+    path = row.path.replace("{list_id:int}", str(company.lists[campaign]))
+    if row.method == "WS":
+        try:
+            async with connect(
+                f"ws://{company.url}{path}", additional_headers=headers, compression=None
+            ) as socket:
+                hello = (
+                    '{"type":"hello","epoch":"","resume":0}'
+                    if row.path == "/ws"
+                    else '{"type":"ping","at":1}'
+                )
+                try:
+                    await socket.send(hello)
+                    await socket.recv()
+                except ConnectionClosed:
+                    return socket.close_code or 0
+                return 101
+        except InvalidStatus as refused:
+            return refused.response.status_code
+    words = {"campaign": campaign, "fresh": secrets.token_hex(4)}
+    url = f"http://{company.url}{path}?{row.asked.format(**words)}"
+    kind = "application/x-www-form-urlencoded" if row.body.startswith(("login", "language")) else "text/csv"
+    async with httpx2.AsyncClient(timeout=DEADLINE_S * 6) as client:
+        response = await client.request(
+            row.method, url, headers=headers | {"Content-Type": kind}, content=row.body.format(**words)
+        )
+    if response.status_code == 303 and response.headers["location"] == "/login" and row.path != "/logout":
+        return 401  # a page sends who is not signed in to the log-in
+    return response.status_code
+
+
+def let_in(row: Row, status: int) -> bool:
+    if row.answers is not None:
+        return status == row.answers
+    return status == 101 if row.method == "WS" else status in PAST_THE_DOOR
+
+
+def kept_out(row: Row, status: int, code: int) -> bool:
+    return status == ({401: wire.NO_SESSION, 403: wire.NOT_ALLOWED}[code] if row.method == "WS" else code)
+
+
+def test_every_route_has_a_row(db: Engine, tmp_path: Path) -> None:
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    found = set()
+    for route in app.routes:
+        if isinstance(route, WebSocketRoute):
+            found.add(("WS", route.path))
+        elif isinstance(route, Route):
+            found |= {(method, route.path) for method in (route.methods or ()) if method != "HEAD"}
+        else:
+            assert isinstance(route, Mount) and route.path == "/static", route
+    assert found == {(row.method, row.path) for row in ROWS}
+
+
+def test_every_route_says_the_right_it_needs(db: Engine, tmp_path: Path) -> None:
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    rows = {(row.method, row.path): row for row in ROWS}
+    for route in app.routes:
+        if isinstance(route, Mount):
+            continue
+        assert isinstance(route, Way | SocketWay), route
+        for method in getattr(route, "methods", None) or ("WS",):
+            if method != "HEAD":
+                assert (route.needs is None) == (rows[method, route.path].who is OPEN), route
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.path}")
+async def test_who_may(company: Company, row: Row) -> None:
+    for role in Role:
+        for campaign in ("mine", "theirs"):
+            status = await ask(company, row, company.session(company.ids[role]), campaign)
+            about = f"{role} of the branch about {campaign}: {status}"
+            if row.who is not None and role not in row.who:
+                assert kept_out(row, status, 403), about
+            elif row.company:
+                assert status == 403, about
+            elif row.scoped and campaign == "theirs":
+                assert status == 404, about
+            else:
+                assert let_in(row, status), about
+                if row.scoped and "undo" not in row.path and row.method == "GET":
+                    assert status == 200, about
+    for campaign in ("mine", "theirs"):
+        status = await ask(company, row, company.session(company.root), campaign)
+        assert let_in(row, status), f"the company's administrator about {campaign}: {status}"
+    nobody = await ask(company, row, {})
+    too_late = await ask(company, row, company.expired(company.root))
+    made_up = await ask(company, row, {"Cookie": "zd_session=" + "x" * 43})
+    if row.who is OPEN:
+        assert all(let_in(row, status) for status in (nobody, too_late, made_up))
+    elif row.path == "/logout":
+        assert (nobody, too_late, made_up) == (303, 303, 303)  # to the log-in, with nothing to end
+    else:
+        assert all(kept_out(row, status, 401) for status in (nobody, too_late, made_up))
+
+
+@pytest.mark.timeout(120)
+async def test_a_person_who_is_shut_out_or_moved_is_out_at_once(company: Company) -> None:
+    why = next(row for row in ROWS if row.path == "/api/why")
+    people = People(company.db)
+    headers = company.session(company.ids[MANAGER])
+    assert await ask(company, why, headers) == 200
+    people.change(MANAGER, unit=OTHER)
+    assert await ask(company, why, headers) == 401  # signed out, as their rights have changed
+    headers = company.session(company.ids[MANAGER])
+    assert (await ask(company, why, headers), await ask(company, why, headers, "theirs")) == (404, 200)
+    people.change(MANAGER, enabled=False)
+    assert await ask(company, why, headers, "theirs") == 401
