@@ -46,7 +46,7 @@ class OpenAccounts:
     async def verify(self, login: str, password: str) -> User | None:
         return None
 
-    async def open_session(self, user: User, source: str) -> str:
+    async def open_session(self, user: User, source: str, browser: str = "") -> str:
         return str(user.user_id)
 
     async def session(self, token: str) -> User | None:

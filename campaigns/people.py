@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.config import CampaignsError
+from campaigns.passwords import hashed
 from campaigns.rights import Role
 from campaigns.units import BELOW, PATHS, unit_of
-from campaigns.users import COLUMNS, HASHER, User, user_in
+from campaigns.users import COLUMNS, User, user_in
 
 LIST = text(f"""
 {PATHS}
@@ -83,7 +84,8 @@ class People:
     ) -> int:
         """Add somebody to the unit of this path, and return their id. An empty password admits nobody.
 
-        Raises :class:`LoginTaken`, :class:`BadUser` and :class:`campaigns.units.NoSuchUnit`.
+        Raises :class:`LoginTaken`, :class:`BadUser`, :class:`campaigns.passwords.WeakPassword`,
+        :class:`campaigns.units.NoSuchUnit`.
         """
         if not login or login != login.strip() or not login.isprintable():
             raise BadUser(f"{login!r} is no login")
@@ -91,7 +93,7 @@ class People:
             "login": login,
             "name": name,
             "role": _role(role),
-            "hash": HASHER.hash(password) if password else "",
+            "hash": hashed(password, login, name) if password else "",
             "phone": phone,
             "language": language,
             "campaigns": list(campaigns),
@@ -121,11 +123,14 @@ class People:
         return was
 
     def set_password(self, login: str, password: str) -> None:
-        """Give somebody a new password, and sign them out everywhere. Raises :class:`NoSuchUser`."""
-        hashed = HASHER.hash(password)
+        """Give somebody a new password, and sign them out everywhere.
+
+        Raises :class:`NoSuchUser` and :class:`campaigns.passwords.WeakPassword`.
+        """
         with self._engine.begin() as connection:
             was = _one(connection, login)
-            connection.execute(PASSWORD, {"hash": hashed, "user": was.user.user_id})
+            kept = hashed(password, login, was.user.name)
+            connection.execute(PASSWORD, {"hash": kept, "user": was.user.user_id})
             connection.execute(SIGN_OUT, {"user": was.user.user_id})
 
 

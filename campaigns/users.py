@@ -1,4 +1,4 @@
-"""Users and their log-ins: passwords by argon2, sessions that can be listed and revoked, kept as hashes."""
+"""Users and their log-ins: sessions that can be listed and revoked, kept as hashes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
+from campaigns.passwords import HASHER, hashed, matches
 from campaigns.rights import REACHING, RIGHTS, Right, Role
 from campaigns.units import BELOW
 
 TOKEN_BYTES = 32
 IDLE_LIMIT = timedelta(hours=12)
 TOTAL_LIMIT = timedelta(days=7)
+BROWSER = 200  # characters of what a browser says of itself
 SEEN_STEP = timedelta(minutes=1)  # how finely use is noted: a page asks often
-
-HASHER = PasswordHasher()
-# What a log-in with an unknown name is checked against, so that it takes as long as a known one.
-NOBODY = HASHER.hash(secrets.token_hex(16))
 
 # `of_unit`: the campaigns of their unit and all below it, for the roles that see them; NULL at the root, for all.
 COLUMNS = f"""
@@ -39,11 +35,19 @@ SELECT {COLUMNS}, s.seen_at FROM session s JOIN app_user u ON u.id = s.user_id
 WHERE s.token_hash = :hash AND u.enabled AND s.seen_at > :idle AND s.opened_at > :total
 """)
 OPEN = text("""
-INSERT INTO session (token_hash, user_id, source, opened_at, seen_at) VALUES (:hash, :user, :source, :now, :now)
+INSERT INTO session (token_hash, user_id, source, browser, opened_at, seen_at)
+VALUES (:hash, :user, :source, :browser, :now, :now)
 """)
+OF_USER = text("""
+SELECT id, source, browser, opened_at, seen_at, token_hash = :hash AS this FROM session
+WHERE user_id = :user AND seen_at > :idle AND opened_at > :total ORDER BY seen_at DESC
+""")
+REVOKE = text("DELETE FROM session WHERE user_id = :user AND id = :id RETURNING token_hash")
+CLOSE_ALL = text("DELETE FROM session WHERE user_id = :user")
 SEEN = text("UPDATE session SET seen_at = :now WHERE token_hash = :hash")
 CLOSE = text("DELETE FROM session WHERE token_hash = :hash")
 EXPIRED = text("DELETE FROM session WHERE seen_at <= :idle OR opened_at <= :total")
+SECRET = text("SELECT login, name, password_hash FROM app_user WHERE id = :user FOR UPDATE")
 REHASH = text("UPDATE app_user SET password_hash = :hash WHERE id = :user")
 
 
@@ -83,6 +87,18 @@ class User:
         return self.of_unit is None or campaign in self.campaigns or campaign in self.of_unit
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One of a user's sessions; `this` is the one that asks."""
+
+    session_id: int
+    source: str
+    browser: str
+    opened_at: datetime
+    seen_at: datetime
+    this: bool
+
+
 class UserStore:
     """The users of one database. Every method blocks; :meth:`verify` takes about 0.1 s of a core."""
 
@@ -93,24 +109,21 @@ class UserStore:
         """The user with this login and password, or None. A known and an unknown login take as long."""
         with self._engine.connect() as connection:
             row = connection.execute(BY_LOGIN, {"login": login}).one_or_none()
-        try:
-            HASHER.verify(row.password_hash if row is not None else NOBODY, password)
-        except (VerificationError, InvalidHashError):
-            return None
-        if row is None:
+        if not matches(row.password_hash if row is not None else None, password) or row is None:
             return None
         if HASHER.check_needs_rehash(row.password_hash):
             with self._engine.begin() as connection:
                 connection.execute(REHASH, {"hash": HASHER.hash(password), "user": row.id})
         return user_in(row)
 
-    def open_session(self, user_id: int, source: str) -> str:
-        """A new session's token, of which only the hash is kept. Sessions that have run out are swept."""
+    def open_session(self, user_id: int, source: str, browser: str = "") -> str:
+        """A new session's token, of which only the hash is kept. Sessions that have run out are swept.
+
+        `source` is the address it is opened from, `browser` what the browser says it is.
+        """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        now = datetime.now(UTC)
         with self._engine.begin() as connection:
-            connection.execute(EXPIRED, {"idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT})
-            connection.execute(OPEN, {"hash": _hash(token), "user": user_id, "source": source, "now": now})
+            _open(connection, token, user_id, source, browser)
         return token
 
     def session(self, token: str) -> User | None:
@@ -129,10 +142,50 @@ class UserStore:
         with self._engine.begin() as connection:
             connection.execute(CLOSE, {"hash": _hash(token)})
 
+    def sessions(self, user_id: int, token: str) -> Sequence[Session]:
+        """A user's live sessions, the last used first; `token` says which one is asking."""
+        now = datetime.now(UTC)
+        values = {"user": user_id, "hash": _hash(token), "idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT}
+        with self._engine.connect() as connection:
+            return [Session(*row) for row in connection.execute(OF_USER, values)]
+
+    def revoke(self, user_id: int, session_id: int) -> bool:
+        """End one of a user's sessions; whether there was one."""
+        with self._engine.begin() as connection:
+            return bool(connection.execute(REVOKE, {"user": user_id, "id": session_id}).rowcount)
+
+    def change_password(self, user_id: int, old: str, new: str, source: str, browser: str = "") -> str | None:
+        """Change a user's own password: all their sessions end, the new one's token is returned; None: `old` is wrong.
+
+        Raises :class:`campaigns.passwords.WeakPassword`.
+        """
+        with self._engine.begin() as connection:
+            row = connection.execute(SECRET, {"user": user_id}).one()
+            if not matches(row.password_hash, old):
+                return None
+            connection.execute(REHASH, {"hash": hashed(new, row.login, row.name), "user": user_id})
+            connection.execute(CLOSE_ALL, {"user": user_id})
+            token = secrets.token_urlsafe(TOKEN_BYTES)
+            _open(connection, token, user_id, source, browser)
+        return token
+
     def all(self) -> Sequence[User]:
         """Every enabled user."""
         with self._engine.connect() as connection:
             return [user_in(row) for row in connection.execute(ALL)]
+
+
+def _open(connection: Connection, token: str, user_id: int, source: str, browser: str) -> None:
+    now = datetime.now(UTC)
+    connection.execute(EXPIRED, {"idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT})
+    values = {
+        "hash": _hash(token),
+        "user": user_id,
+        "source": source,
+        "browser": browser[:BROWSER],
+        "now": now,
+    }
+    connection.execute(OPEN, values)
 
 
 def _hash(token: str) -> bytes:

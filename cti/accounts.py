@@ -36,8 +36,8 @@ class StoredAccounts:
         finally:
             self._waiting -= 1
 
-    async def open_session(self, user: User, source: str) -> str:
-        return await self._run(self._readers, lambda: self._users.open_session(user.user_id, source))
+    async def open_session(self, user: User, source: str, browser: str = "") -> str:
+        return await self._run(self._readers, lambda: self._users.open_session(user.user_id, source, browser))
 
     async def session(self, token: str) -> User | None:
         return await self._run(self._readers, lambda: self._users.session(token))

@@ -15,14 +15,17 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from campaigns.rights import Right
+from cti.account import AccountDesk
 from cti.bus import Bus
 from cti.compliance import ComplianceDesk
 from cti.desk import Desk, Refusal, Stored
 from cti.entry import POST, Entry
+from cti.front import Front
 from cti.gateway import Gateway
 from cti.guard import Guard
 from cti.identity import Accounts
 from cti.lists import ListDesk
+from cti.log_in import LogIn
 from cti.pages import Pages
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
@@ -52,12 +55,15 @@ def create_app(
     settings = settings or WebSettings()
     gateway = Gateway(bus, accounts, settings)
     board = StatusBoard(bus, accounts, settings)
-    pages = Pages(bus, accounts, settings, gateway, board)
-    entry = Entry(pages)
-    routes: list[BaseRoute] = _page_routes(entry, pages)
+    front = Front(accounts, settings)
+    pages = Pages(front, bus, settings, gateway, board)
+    entry = Entry(front)
+    routes = _log_in_routes(entry, LogIn(front, accounts, gateway, board)) + _page_routes(entry, pages)
     desks: list[Desk] = []
     if stored is not None:
-        routes += _api_routes(entry, pages, stored, desks)
+        account = AccountDesk(front, stored)
+        desks.append(account)
+        routes += _account_routes(entry, account) + _api_routes(entry, front, stored, desks)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -85,13 +91,26 @@ def create_app(
     return app
 
 
+def _log_in_routes(entry: Entry, log_in: LogIn) -> list[BaseRoute]:
+    return [
+        entry.anybody("/login", log_in.form),
+        entry.anybody("/login", log_in.log_in, POST),
+        entry.page("/logout", Right.ACCOUNT, log_in.log_out, POST),
+    ]
+
+
+def _account_routes(entry: Entry, account: AccountDesk) -> list[BaseRoute]:
+    return [
+        entry.page("/account", Right.ACCOUNT, account.page),
+        entry.page("/account/password", Right.ACCOUNT, account.password, POST),
+        entry.page("/account/sessions", Right.ACCOUNT, account.end_session, POST),
+    ]
+
+
 def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
     return [
-        entry.anybody("/login", pages.log_in_form),
-        entry.anybody("/login", pages.log_in, POST),
         entry.anybody("/language", pages.choose_language, POST),
         entry.anybody("/healthz", pages.health),
-        entry.page("/logout", Right.ACCOUNT, pages.log_out, POST),
         entry.page("/", Right.SEAT, pages.agent),
         entry.page("/status", Right.WATCH, pages.status),
         entry.socket("/ws", Right.SEAT, pages.seat_socket),
@@ -99,8 +118,8 @@ def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
     ]
 
 
-def _api_routes(entry: Entry, pages: Pages, stored: Stored, desks: list[Desk]) -> list[BaseRoute]:
-    why, reports, requeue = WhyDesk(pages, stored), ReportDesk(stored), RequeueDesk(stored)
+def _api_routes(entry: Entry, front: Front, stored: Stored, desks: list[Desk]) -> list[BaseRoute]:
+    why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
     lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
     desks += [why, reports, requeue, lists, compliance]
     return [

@@ -18,8 +18,8 @@ from campaigns.rights import Right
 from campaigns.users import User
 from cti import wire
 from cti.desk import Refusal
+from cti.front import Front
 from cti.page import refuse
-from cti.pages import Pages
 
 Endpoint = Callable[[Request, User], Awaitable[Response]]
 GET, POST = ("GET",), ("POST",)
@@ -40,8 +40,8 @@ class SocketWay(WebSocketRoute):
 class Entry:
     """Makes the routes of an app."""
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
+    def __init__(self, front: Front) -> None:
+        self._front = front
 
     def anybody(
         self, path: str, endpoint: Callable[[Request], Awaitable[Response]], methods: Sequence[str] = GET
@@ -53,11 +53,11 @@ class Entry:
         """A page, or a form of one."""
 
         async def asked(request: Request) -> Response:
-            user = await self._pages.user(request)
+            user = await self._front.user(request)
             if user is None:
                 return RedirectResponse("/login", 303)
             if not user.may(needs):
-                return self._pages.not_allowed(request, user)
+                return self._front.not_allowed(request, user)
             return await endpoint(request, user)
 
         way = Way(path, asked, methods=list(methods))
@@ -68,7 +68,7 @@ class Entry:
         """An endpoint for programs."""
 
         async def asked(request: Request) -> Response:
-            user = await self._pages.user(request)
+            user = await self._front.user(request)
             if user is None:
                 raise Refusal(401, "no_session")
             if not user.may(needs):
@@ -85,7 +85,7 @@ class Entry:
         """A socket."""
 
         async def asked(ws: WebSocket) -> None:
-            user = await self._pages.user(ws)
+            user = await self._front.user(ws)
             if user is None:
                 await refuse(ws, wire.NO_SESSION)
             elif not user.may(needs):

@@ -21,8 +21,11 @@ class Accounts(Protocol):
         """
         ...
 
-    async def open_session(self, user: User, source: str) -> str:
-        """A new session's token: a secret for the cookie, never stored as such. `source` is the caller's address."""
+    async def open_session(self, user: User, source: str, browser: str = "") -> str:
+        """A new session's token: a secret for the cookie, never stored as such.
+
+        `source` is the caller's address, `browser` what theirs says it is.
+        """
         ...
 
     async def session(self, token: str) -> User | None:

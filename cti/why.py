@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from campaigns.users import User
 from campaigns.why import Explainer, NoSuchLead
 from cti.desk import Desk, Refusal, Stored, instant_in, number_in
-from cti.pages import Pages
+from cti.front import Front
 
 READERS = 1  # a campaign's sample takes a core for a second: one at a time, so that calls go on beside it
 LONGEST_LEAD = 18  # digits of the largest id
@@ -22,9 +22,9 @@ LONGEST_LEAD = 18  # digits of the largest id
 class WhyDesk(Desk):
     """The endpoint over what explains the rules' decisions."""
 
-    def __init__(self, pages: Pages, stored: Stored) -> None:
+    def __init__(self, front: Front, stored: Stored) -> None:
         super().__init__(stored, "why", READERS)
-        self._pages = pages
+        self._front = front
         self._explainer = Explainer(stored.engine)
 
     async def why(self, request: Request, asker: User) -> Response:
@@ -42,7 +42,7 @@ class WhyDesk(Desk):
                 raise Refusal(404, "not_found", str(fault)) from fault
 
         answer = msgspec.to_builtins(await self.run(asking))
-        texts = self._pages.texts(request, asker)
+        texts = self._front.texts(request, asker)
         answers = answer if isinstance(answer, list) else [answer]
         for each in answers:
             for reason in each.get("reasons", ()):

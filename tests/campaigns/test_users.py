@@ -8,18 +8,20 @@ from sqlalchemy import Engine, text
 from campaigns.people import LoginTaken, People
 from campaigns.users import UserStore
 
+RIGHT = "correct horse"
+
 
 @pytest.fixture
 def users(db: Engine) -> UserStore:
-    People(db).add("", "lina", "李娜", "agent", "right", "seat001", ["spring"], "zh")
+    People(db).add("", "lina", "李娜", "agent", RIGHT, "seat001", ["spring"], "zh")
     return UserStore(db)
 
 
 def test_only_the_right_password_is_taken(users: UserStore) -> None:
-    user = users.verify("lina", "right")
+    user = users.verify("lina", RIGHT)
     assert user is not None and (user.name, user.phone, user.campaigns) == ("李娜", "seat001", ("spring",))
     assert users.verify("lina", "wrong") is None
-    assert users.verify("nobody", "right") is None
+    assert users.verify("nobody", RIGHT) is None
 
 
 def test_a_user_without_a_password_can_not_log_in(users: UserStore, db: Engine) -> None:
@@ -28,7 +30,7 @@ def test_a_user_without_a_password_can_not_log_in(users: UserStore, db: Engine) 
 
 
 def test_a_session_lives_until_it_is_closed_and_only_its_hash_is_kept(users: UserStore, db: Engine) -> None:
-    user = users.verify("lina", "right")
+    user = users.verify("lina", RIGHT)
     assert user is not None
     token = users.open_session(user.user_id, "127.0.0.1")
     assert users.session(token) == user
@@ -49,4 +51,4 @@ def test_a_session_runs_out(users: UserStore, db: Engine, column: str) -> None:
 
 def test_a_login_is_taken_once(users: UserStore, db: Engine) -> None:
     with pytest.raises(LoginTaken):
-        People(db).add("", "lina", "Other", "agent", "x")
+        People(db).add("", "lina", "Other", "agent", RIGHT)

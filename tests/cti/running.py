@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 
+from campaigns.users import UserStore
+from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
 from cti.desk import Stored
@@ -58,6 +62,21 @@ async def open_door(
     app = create_app(bus, accounts, settings, stored)
     async with serving(app) as port:
         yield Door(app, bus, engine, accounts, port)
+
+
+@asynccontextmanager
+async def open_stored(
+    db: Engine, folder: Path, settings: WebSettings | None = None
+) -> AsyncIterator[tuple[str, UserStore]]:
+    """Run the app over the accounts of a real database; its URL, and these."""
+    bus, users = Bus(), UserStore(db)
+    ScriptedEngine(bus)
+    accounts = StoredAccounts(users)
+    try:
+        async with serving(create_app(bus, accounts, settings, Stored(db, folder, folder))) as port:
+            yield f"http://127.0.0.1:{port}", users
+    finally:
+        accounts.close()
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +30,7 @@ from cti.bus import Bus
 from cti.desk import Stored
 from cti.entry import SocketWay, Way
 from tests.campaigns.world import Campaign
-from tests.cti.fakes import ScriptedEngine
-from tests.cti.running import DEADLINE_S, serving
+from tests.cti.running import DEADLINE_S, open_stored
 
 MINE, OTHER = "兰州分公司/一组", "天水分公司"  # the asked-about campaign is of the first, or of the second
 AGENT, SUPERVISOR, MANAGER, ANALYST, ADMIN, AUDITOR = Role
@@ -66,6 +64,9 @@ ROWS = (
     Row("POST", "/language", OPEN, body="language=en"),
     Row("GET", "/healthz", OPEN),
     Row("POST", "/logout", EVERYONE),
+    Row("GET", "/account", EVERYONE),
+    Row("POST", "/account/password", EVERYONE, body="old=a&new=b&again=b", answers=400),
+    Row("POST", "/account/sessions", EVERYONE, body="session=0"),
     Row("GET", "/", FLOOR),
     Row("GET", "/status", LOOKING),
     Row("WS", "/ws", FLOOR),
@@ -137,14 +138,8 @@ async def company(db: Engine, tmp_path: Path) -> AsyncIterator[Company]:
         role: people.add("兰州分公司", role, role, role, "", "seat1", served.get(role, ())) for role in Role
     }
     root = people.add("", "root", "Root", ADMIN, "", "seat2")
-    bus, users = Bus(), UserStore(db)
-    ScriptedEngine(bus)
-    accounts = StoredAccounts(users)
-    app = create_app(bus, accounts, stored=Stored(db, tmp_path, tmp_path))
-    async with AsyncExitStack() as stack:
-        stack.callback(accounts.close)
-        port = await stack.enter_async_context(serving(app))
-        yield Company(f"127.0.0.1:{port}", users, db, ids, root, lists)
+    async with open_stored(db, tmp_path) as (url, users):
+        yield Company(url.removeprefix("http://"), users, db, ids, root, lists)
 
 
 async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str = "mine") -> int:
@@ -170,7 +165,7 @@ async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str
             return refused.response.status_code
     words = {"campaign": campaign, "fresh": secrets.token_hex(4)}
     url = f"http://{company.url}{path}?{row.asked.format(**words)}"
-    kind = "application/x-www-form-urlencoded" if row.body.startswith(("login", "language")) else "text/csv"
+    kind = "text/csv" if path.startswith("/api") else "application/x-www-form-urlencoded"
     async with httpx2.AsyncClient(timeout=DEADLINE_S * 6) as client:
         response = await client.request(
             row.method, url, headers=headers | {"Content-Type": kind}, content=row.body.format(**words)

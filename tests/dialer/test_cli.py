@@ -114,7 +114,7 @@ def test_a_command_that_needs_the_config_says_so(command: str) -> None:
     refused(dialer(command), "--config FILE is needed", "deploy/dialer.toml")
 
 
-PERSON = ("add", "lina", "--name", "李娜", "--password", "x")
+PERSON = ("add", "lina", "--name", "李娜", "--password", "correct horse")
 NEED_CONFIG = {"run": (), "check": (), "apply": ("x.toml",), "import": ("x.csv",), "user": PERSON}
 
 

@@ -1,0 +1,52 @@
+"""One's own account in a real browser: readable, reachable by keyboard, in both languages, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+from sqlalchemy import Engine
+
+from campaigns.people import People
+from tests.browser.test_accessibility import clean
+from tests.cti.running import open_stored
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PASSWORD = "correct horse"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def url(db: Engine, tmp_path: Path) -> AsyncIterator[str]:
+    People(db).add("", "lina", "李娜", "supervisor", PASSWORD, "seat001", ["spring"])
+    async with open_stored(db, tmp_path) as (at, _):
+        yield at
+
+
+async def log_in(page: Page, url: str, login: str = "lina", password: str = PASSWORD) -> None:
+    await page.goto(f"{url}/login")
+    await page.fill("[name=login]", login)
+    await page.fill("[name=password]", password)
+    await page.press("[name=password]", "Enter")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_my_account(browser: Browser, url: str, scheme: str, locale: str) -> None:
+    context = await browser.new_context(color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+    page = await context.new_page()
+    await log_in(page, url)
+    await page.goto(f"{url}/account")
+    await clean(page, "account")
+    await page.focus("[name=old]")
+    await page.keyboard.type("wrong")
+    for _ in range(2):
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("battery staple 7")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#problem")).to_be_visible()
+    await clean(page, "a wrong password")
+    await context.close()
