@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 CHANGES = """
 ALTER TABLE session ADD id bigint GENERATED ALWAYS AS IDENTITY, ADD browser text NOT NULL DEFAULT '';
