@@ -113,7 +113,8 @@ class CampaignConfig(Part, frozen=True):
     `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
     the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
     lets nobody hang up earlier). `trunk` overrides the switch's own dial string. `caller_ids` are shown to customers
-    whom no pool is for. `record`: what customer and seat say is recorded on the switch.
+    whom no pool is for. Wrap-up lasts `wrap_up_s`, and as long again when its agent asks, `wrap_up_extensions` times at
+    most. `record`: what customer and seat say is recorded on the switch.
     `transfer_campaigns` are those to whose seats customers may be sent beside this one's own; `transfer_numbers`
     patterns of outside numbers, in which `?` is a digit and `*` at the end any digits.
     """
@@ -138,6 +139,7 @@ class CampaignConfig(Part, frozen=True):
     transfer_campaigns: tuple[str, ...] = ()
     transfer_numbers: tuple[str, ...] = ()
     wrap_up_s: float = 30.0
+    wrap_up_extensions: int = 0
     safe_harbour: SafeHarbour = SafeHarbour()
     abandon: Abandon = Abandon()
     shadow: Shadow | None = None
@@ -256,6 +258,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "must be above 0 and at most 2 (the legal limit)",
     )
     check(0.0 <= config.wrap_up_s <= 3600.0, "wrap_up_s", "must be between 0 and 3600")
+    check(0 <= config.wrap_up_extensions <= 10, "wrap_up_extensions", "must be between 0 and 10")
     check_caller_ids(config.caller_ids, config.caller_id_pools, config.caller_id, check)
     for index, name in enumerate(config.transfer_campaigns):
         check(bool(NAME.fullmatch(name)), f"transfer_campaigns[{index}]", f"{name!r} is no campaign's name")

@@ -80,7 +80,12 @@ def create_app(
     app = Starlette(
         routes=[*routes, Mount("/static", _Static(directory=STATIC))],
         middleware=[
-            Middleware(Guard, allowed_origins=settings.allowed_origins, softphones=settings.softphones)
+            Middleware(
+                Guard,
+                allowed_origins=settings.allowed_origins,
+                softphones=settings.softphones,
+                frames=settings.frames,
+            )
         ],
         exception_handlers={404: pages.not_found, 405: pages.not_found, Refusal: _refused},
         lifespan=lifespan,

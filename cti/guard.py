@@ -17,7 +17,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PERMISSIONS = "camera=(), geolocation=(), microphone={voice}, payment=(), speaker-selection={voice}, usb=()"
 
@@ -31,11 +31,16 @@ HEADERS = {
 }
 
 
-def headers_of(softphones: tuple[str, ...] = ()) -> dict[str, str]:
-    """The security headers; the voice, and sockets to other hosts, are for phones in the page alone."""
+def headers_of(softphones: tuple[str, ...] = (), frames: tuple[str, ...] = ()) -> dict[str, str]:
+    """The security headers; the voice, and sockets to other hosts, are for phones in the page alone.
+
+    `frames` are the origins that a page may show within itself.
+    """
     hosts = sorted({f"wss://{urlsplit(url).netloc}" for url in softphones})
     return HEADERS | {
-        "Content-Security-Policy": CSP.format(connect=" ".join(["'self'", *hosts])),
+        "Content-Security-Policy": CSP.format(
+            connect=" ".join(["'self'", *hosts]), frames=" ".join(frames) or "'none'"
+        ),
         "Permissions-Policy": PERMISSIONS.format(voice="(self)" if softphones else "()"),
     }
 
@@ -55,10 +60,14 @@ class Guard:
     """ASGI middleware. `refused` counts what was turned away."""
 
     def __init__(
-        self, app: ASGIApp, allowed_origins: tuple[str, ...] = (), softphones: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        allowed_origins: tuple[str, ...] = (),
+        softphones: tuple[str, ...] = (),
+        frames: tuple[str, ...] = (),
     ) -> None:
         self._app = app
-        self._headers = headers_of(softphones)
+        self._headers = headers_of(softphones, frames)
         self._allowed = frozenset(allowed_origins)
         self.refused = 0
 

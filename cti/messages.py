@@ -54,6 +54,12 @@ class Pause(Message, frozen=True, tag="pause"):
     reason: str = ""
 
 
+class MoreTime(Message, frozen=True, tag="more_time"):
+    """Wrap-up shall last longer, once more as long as the campaign gives."""
+
+    user_id: int
+
+
 class PageLost(Message, frozen=True, tag="page_lost"):
     """The seat's page is gone, its phone may be there. Until :class:`PageBack` the seat is offered no customer.
 
@@ -209,6 +215,7 @@ SeatCommand = (
     | LogOut
     | Ready
     | Pause
+    | MoreTime
     | Dispose
     | SaveNotes
     | ReadScript
@@ -304,7 +311,8 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
     """The seat's state: offline, phone (being rung), no_phone, paused, ready, preview, connecting, talking,
     asked (by a colleague, about that one's customer), wrap_up.
 
-    `until` is when wrap-up ends by itself; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
+    `until` is when wrap-up ends by itself, or a pause should be over; `more` how often wrap-up may still be made
+    longer; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
     """
 
     user_id: int
@@ -313,6 +321,7 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
     reason: str = ""
     call_id: str = ""
     until: float | None = None
+    more: int = 0
 
 
 class CallStatus(Message, frozen=True, tag="call_status"):

@@ -51,7 +51,14 @@ class Pages:
         typed = typed if wire.PHONE.fullmatch(typed) else ""
         softphone = bool(self._settings.softphones and user.phone)
         return self._front.page(
-            request, "agent.html", user=user, phone=typed or user.phone, typed=typed, softphone=softphone
+            request,
+            "agent.html",
+            user=user,
+            phone=typed or user.phone,
+            typed=typed,
+            softphone=softphone,
+            pauses=self._settings.pauses,
+            frames=self._settings.frames,
         )
 
     async def status(self, request: Request, user: User) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cti.pauses import DEFAULT_PAUSES, PauseReason
+
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
@@ -33,4 +35,6 @@ class WebSettings:
     allowed_origins: tuple[str, ...] = ()  # further origins, e.g. behind a proxy that rewrites Host
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
     default_language: str = "zh"
+    pauses: tuple[PauseReason, ...] = DEFAULT_PAUSES
+    frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
     softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register

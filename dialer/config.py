@@ -14,12 +14,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
+from cti import pauses
+from cti.pauses import DEFAULT_PAUSES, PauseReason
 from cti.wire import PHONE
 
 WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a word there
     r"wss://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
     r"agi://[A-Za-z0-9._:\[\]-]+"
@@ -54,6 +57,7 @@ class WebSection(_Section, frozen=True):
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     default_language: str = "zh"
+    frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
 
 
 class MetricsSection(_Section, frozen=True):
@@ -119,6 +123,7 @@ class Config(_Section, frozen=True):
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
+    pause: tuple[PauseReason, ...] = DEFAULT_PAUSES
 
 
 def default_data_folder() -> Path:
@@ -179,6 +184,10 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "agi.advertise", "must begin with agi:// and name an address, as in agi://10.0.0.4:4573"
     if config.web.default_language not in ("zh", "en"):
         yield "web.default_language", "must be zh or en"
+    for index, origin in enumerate(config.web.frames):
+        if not ORIGIN.fullmatch(origin):
+            yield f"web.frames[{index}]", f"{origin!r} must be an origin, as in https://crm.example"
+    yield from pauses.faults(config.pause)
     if not 2 <= config.history.live_months <= 120:
         yield "history.live_months", "must be between 2 and 120"
     seen: set[str] = set()

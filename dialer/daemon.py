@@ -173,6 +173,7 @@ class Daemon:
             {section.name: _lines(section) for section in config.switch},
             wall_offset=time() - monotonic(),
             agi_url=config.agi.advertise or f"agi://{config.agi.host}:{agi.port}",
+            pauses=config.pause,
         )
         switches = {section.name: _switch(section) for section in config.switch}
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
@@ -407,5 +408,7 @@ def _web_settings(config: Config) -> WebSettings:
         allowed_origins=web.allowed_origins,
         trusted_proxies=web.trusted_proxies,
         default_language=web.default_language,
+        frames=web.frames,
+        pauses=config.pause,
         softphones=tuple(section.softphone for section in config.switch if section.softphone),
     )

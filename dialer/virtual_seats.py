@@ -88,7 +88,9 @@ class VirtualSeats:
             self._soon(REDIAL_S, RedialPhone(user_id=user))
         elif status.state == "wrap_up":
             pop = self._pops.get(user)
-            codes = [choice.code for choice in pop.dispositions] if pop is not None else []
+            choices = pop.dispositions if pop is not None else ()
+            headings = {choice.within for choice in choices}
+            codes = [c.code for c in choices if c.code not in headings and not c.required]
             wrap = self.wrap_s(pop, chance)
             if pop is not None and codes:
                 self._soon(wrap, Dispose(user_id=user, call_id=pop.call_id, code=chance.choice(codes)))

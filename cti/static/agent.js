@@ -345,11 +345,16 @@ function draw() {
   drawClock();
 }
 
+// Of a pause: as the site calls it, else as the page calls one of the engine's own.
+const reasonText = (code) =>
+  [...document.querySelectorAll("[data-reason]")].find(({ dataset }) => dataset.reason === code)?.dataset.label ??
+  (code && has(`reason.${code}`) ? t(`reason.${code}`) : "");
+
 const partyOf = () => model.call?.party ?? "";
 
 function stateName(state) {
-  const reason = model.seat?.reason;
-  if (state === "paused" && reason && has(`reason.${reason}`)) return t("state.paused_for", { reason: t(`reason.${reason}`) });
+  const reason = state === "paused" ? reasonText(model.seat?.reason) : "";
+  if (reason) return t("state.paused_for", { reason });
   return t(`state.${state}`, { party: partyOf() });
 }
 

@@ -28,7 +28,7 @@ def pacing_config(config: CampaignConfig) -> PacingConfig:
         max_lines=config.max_lines,
         connect_limit_s=config.connect_limit_s,
         ring_limit_s=config.ring_limit_s,
-        wrap_limit_s=config.wrap_up_s or None,
+        wrap_limit_s=config.wrap_up_s * (1 + config.wrap_up_extensions) or None,
         rule=abandon_rule(config.abandon),
     )
 

@@ -20,6 +20,7 @@ from cti.messages import (
     Hold,
     LogIn,
     LogOut,
+    MoreTime,
     Mute,
     OpenPhone,
     PageBack,
@@ -67,6 +68,7 @@ class Commands:
             LogOut: self._log_out,
             Ready: self._ready,
             Pause: self._pause,
+            MoreTime: self._more_time,
             PageLost: self._page_lost,
             PageBack: self._page_back,
             Dispose: self._dispose,
@@ -147,10 +149,15 @@ class Commands:
         return OK
 
     def _pause(self, command: Pause, seat: Seat, now: float) -> Reply:
+        if command.reason and command.reason not in self.core.pauses:
+            return refuse("unknown_reason", command.reason)
         seat.pause_reason = command.reason
         seat.was = None
         self.core.seats.step(seat, SeatEvent.PAUSE, now, command.reason)
         return OK
+
+    def _more_time(self, command: MoreTime, seat: Seat, now: float) -> Reply:
+        return OK if self.core.seats.more_time(seat) else refuse("no_more_time")
 
     def _page_lost(self, command: PageLost, seat: Seat, now: float) -> Reply:
         seat.absent = True

@@ -20,6 +20,7 @@ from campaigns.config import CampaignConfig, crm_url
 from campaigns.records import AnyRecord
 from campaigns.values import InFlight, Lead, Outcome
 from cti.messages import Command, Crm, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
+from cti.pauses import DEFAULT_PAUSES, PauseReason
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.callbacks import Callbacks
 from dialer.core.calls import Calls
@@ -48,7 +49,14 @@ class EngineCore:
     `wall_offset` is POSIX seconds minus monotonic seconds; records and messages carry wall time.
     """
 
-    def __init__(self, lines: Mapping[str, SwitchLines], wall_offset: float, agi_url: str = "") -> None:
+    def __init__(
+        self,
+        lines: Mapping[str, SwitchLines],
+        wall_offset: float,
+        agi_url: str = "",
+        pauses: Iterable[PauseReason] = DEFAULT_PAUSES,
+    ) -> None:
+        self.pauses = {each.code: each for each in pauses}
         self.wall_offset = wall_offset
         self.agi_url = agi_url
         self.switches = dict(lines)

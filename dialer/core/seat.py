@@ -165,7 +165,8 @@ class Seat:
         str, ...
     ] = ()  # the campaigns whose pacing counts on this seat, the first of which it is there for
     timer: int = 0
-    until: float | None = None  # when wrap-up ends by itself
+    until: float | None = None  # when wrap-up ends by itself, or a pause should be over
+    more: int = 0  # how often wrap-up may still be made longer
     idle_s: float = 0.0
     busy_s: float = 0.0
     calls: int = 0

@@ -110,9 +110,12 @@ class Seats:
         if following is not seat.state:
             self._account(seat, now)
             seat.state, seat.since, seat.reason = following, now, reason
-            seat.timer, seat.until = 0, None
+            seat.timer, seat.until, seat.more = 0, None, 0
             if following is SeatState.WRAP_UP:
                 self._start_wrap(seat, now)
+            elif following is SeatState.PAUSED and reason in self.core.pauses:
+                limit_s = self.core.pauses[reason].limit_s
+                seat.until = now + limit_s if limit_s else None
             self._changed(seat, now)
         for action in actions:
             self._actions[action](seat, now)
@@ -194,6 +197,7 @@ class Seats:
                 reason=seat.reason,
                 call_id=seat.call or (seat.last_call if seat.state is SeatState.WRAP_UP else ""),
                 until=None if seat.until is None else core.wall_s(seat.until),
+                more=seat.more,
             )
         )
 
@@ -260,6 +264,17 @@ class Seats:
         seat.leg = leg_uid(seat.user_id)
         self.by_leg[seat.leg] = seat
         self._originate_leg(seat, "zhudong-ring", RING_LIMIT_S)
+
+    def more_time(self, seat: Seat) -> bool:
+        """Let wrap-up last once more as long; False where it may not."""
+        campaign = self.core.campaigns.get(seat.serving)
+        if seat.state is not SeatState.WRAP_UP or not seat.more or seat.until is None or campaign is None:
+            return False
+        seat.more -= 1
+        seat.until += campaign.config.wrap_up_s
+        seat.timer = self.core.timers.start(seat.until, "seat", seat.user_id)
+        self.tell_status(seat)
+        return True
 
     def wrap_over(self, user_id: int, generation: int, now: float) -> None:
         """A wrap-up clock is due."""
@@ -343,6 +358,7 @@ class Seats:
     def _start_wrap(self, seat: Seat, now: float) -> None:
         campaign = self.core.campaigns.get(seat.serving)
         seat.until = now + (campaign.config.wrap_up_s if campaign is not None else 0.0)
+        seat.more = campaign.config.wrap_up_extensions if campaign is not None else 0
         seat.timer = self.core.timers.start(seat.until, "seat", seat.user_id)
 
     def _account(self, seat: Seat, now: float) -> None:
