@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0014"
+down_revision = "0013"
 
 # A JSON object as text, so that an archived month has it to the letter.
 CHANGES = "ALTER TABLE attempt ADD answers text"
