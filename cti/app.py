@@ -14,11 +14,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
+from campaigns.drafts import DraftStore
 from campaigns.rights import Right
 from cti.account import AccountDesk
 from cti.bus import Bus
 from cti.compliance import ComplianceDesk
 from cti.desk import Desk, Refusal, Stored
+from cti.drafts import Drafts
 from cti.entry import POST, Entry
 from cti.front import Front
 from cti.gateway import Gateway
@@ -53,7 +55,8 @@ def create_app(
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
     settings = settings or WebSettings()
-    gateway = Gateway(bus, accounts, settings)
+    drafts = Drafts(DraftStore(stored.engine) if stored is not None else None)
+    gateway = Gateway(bus, accounts, settings, drafts)
     board = StatusBoard(bus, accounts, settings)
     front = Front(accounts, settings)
     pages = Pages(front, bus, settings, gateway, board)
@@ -67,6 +70,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await drafts.load()
         background = [asyncio.create_task(gateway.run()), asyncio.create_task(board.run())]
         try:
             yield
@@ -118,6 +122,7 @@ def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
         entry.anybody("/healthz", pages.health),
         entry.page("/", Right.SEAT, pages.agent),
         entry.page("/status", Right.WATCH, pages.status),
+        entry.api("/api/seat/draft", Right.SEAT, pages.draft, POST),
         entry.socket("/ws", Right.SEAT, pages.seat_socket),
         entry.socket("/ws/status", Right.WATCH, pages.status_socket),
     ]

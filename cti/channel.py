@@ -14,7 +14,7 @@ from cti.messages import (
     SeatStatus,
     encode,
 )
-from cti.wire import FullState
+from cti.wire import Draft, FullState
 
 IN_CALL = frozenset({"connecting", "talking", "asked"})
 
@@ -59,8 +59,8 @@ class SeatChannel:
             return None
         return [text for number, text in self._ring if number > seq]
 
-    def state(self, now: float) -> FullState:
-        """All of it. `now` is the server's clock, POSIX seconds."""
+    def state(self, now: float, draft: Draft | None = None) -> FullState:
+        """All of it. `now` is the server's clock, POSIX seconds; `draft` the seat's last one, for whatever call."""
         return FullState(
             epoch=self.epoch,
             seq=self.seq,
@@ -71,6 +71,9 @@ class SeatChannel:
             notes=self.notes,
             answers=self.answers,
             disposed=self.disposed,
+            draft=draft
+            if draft is not None and self.pop is not None and draft.call_id == self.pop.call_id
+            else None,
         )
 
     def accepted(self, command: SeatCommand) -> None:

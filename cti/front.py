@@ -43,12 +43,7 @@ class Front:
 
     async def form(self, request: Request) -> dict[str, str]:
         """The fields of a form, the first of each name. Raises HTTP 413 or 400 for what no page of ours sends."""
-        body = bytearray()
-        async with asyncio.timeout(self._settings.hello_limit_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > self._settings.max_form_bytes:
-                    raise HTTPException(413)
+        body = await self.body(request, self._settings.max_form_bytes)
         try:
             fields = parse_qs(
                 body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=10
@@ -56,6 +51,16 @@ class Front:
         except ValueError as fault:
             raise HTTPException(400) from fault
         return {name: values[0] for name, values in fields.items()}
+
+    async def body(self, request: Request, most: int) -> bytearray:
+        """A body of so many bytes at most. Raises HTTP 413."""
+        body = bytearray()
+        async with asyncio.timeout(self._settings.hello_limit_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise HTTPException(413)
+        return body
 
     def page(self, request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
         """A page of a template, for the `user` among its values."""

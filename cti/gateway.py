@@ -13,6 +13,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 from time import monotonic
 
 import structlog
@@ -23,8 +24,20 @@ from campaigns.users import User
 from cti import wire
 from cti.bus import Bus
 from cti.channel import SeatChannel
+from cti.drafts import Drafts
 from cti.identity import Accounts
-from cti.messages import Command, LogOut, PageBack, PageLost, Reply, SeatMessage
+from cti.messages import (
+    Command,
+    Dispose,
+    LogOut,
+    PageBack,
+    PageLost,
+    Reply,
+    ScreenPop,
+    SeatCommand,
+    SeatMessage,
+)
+from cti.once import Once
 from cti.outbox import Delivered
 from cti.page import Page
 from cti.settings import WebSettings
@@ -38,13 +51,16 @@ class Gateway:
     """All seats' channels. `counters` are plain numbers for an exporter; `on_delivered` hears of each event sent.
 
     Counter names: sessions_refused, pages_opened, pages_closed, pages_taken_over, pages_lagging, resumed,
-    full_states, events, requests, refused_requests, malformed, too_frequent, engine_slow, absent_log_outs, faults.
+    full_states, events, requests, refused_requests, malformed, too_frequent, engine_slow, absent_log_outs, faults,
+    pages_elsewhere, pages_silent. `on_health` hears how pages have fared.
     """
 
-    def __init__(self, bus: Bus, accounts: Accounts, settings: WebSettings) -> None:
+    def __init__(self, bus: Bus, accounts: Accounts, settings: WebSettings, drafts: Drafts) -> None:
         self._bus = bus
         self._accounts = accounts
         self._settings = settings
+        self.drafts = drafts
+        self._once = Once()
         self._epoch = secrets.token_hex(8)
         self._channels: dict[int, SeatChannel] = {}
         self._pages: dict[int, Page] = {}
@@ -53,6 +69,7 @@ class Gateway:
         self._errand = asyncio.Event()
         self.counters: Counter[str] = Counter()
         self.on_delivered: Delivered | None = None
+        self.on_health: Callable[[wire.Health], None] | None = None
         bus.on_seat(self._from_engine)
 
     @property
@@ -74,6 +91,8 @@ class Gateway:
             log.exception("an event could not be encoded", user_id=user_id, kind=type(message).__name__)
             return
         self.counters["events"] += 1
+        if isinstance(message, ScreenPop):
+            self.drafts.drop(user_id, unless=message.call_id)
         page = self._pages.get(user_id)
         if page is not None:
             if not page.outbox.put(text, message, at):
@@ -114,7 +133,8 @@ class Gateway:
             self.counters["malformed"] += 1
             page.end(wire.POLICY)
             return
-        self._attach(page, hello)
+        if not self._attach(page, hello):
+            return
         while True:
             try:
                 await self._frame(page, await page.ws.receive_text())
@@ -127,9 +147,15 @@ class Gateway:
             return
         frame = wire.read_frame(data)
         if isinstance(frame, wire.Ping):
+            page.pinged_at = monotonic()
             self._answer(page, wire.Pong(frame.at, time.time()))
         elif isinstance(frame, wire.Request):
             self._answer(page, await self._request(page.user, frame))
+        elif isinstance(frame, wire.Draft):
+            self.drafts.keep(page.user.user_id, frame)
+        elif isinstance(frame, wire.Health):
+            if self.on_health is not None:
+                self.on_health(frame)
         else:
             raise wire.BadFrame("hello is said once")
 
@@ -140,12 +166,24 @@ class Gateway:
         except wire.BadFrame as fault:
             self.counters["malformed"] += 1
             return wire.ReplyFrame(request.id, False, fault.code, str(fault))
+        reply = await self.do(command, request.key)
+        return wire.ReplyFrame(request.id, reply.ok, reply.code, reply.detail, reply.phone)
+
+    async def do(self, command: SeatCommand, key: str) -> Reply:
+        """Have the engine carry a seat's command out; one that comes again under its key is done once."""
+        return await self._once.do(key, command, lambda: self._do(command))
+
+    async def _do(self, command: SeatCommand) -> Reply:
         reply = await self._command(command)
         if reply.ok:
-            self._channels[user.user_id].accepted(command)
+            channel = self._channels.get(command.user_id) or self._channel(command.user_id)
+            channel.accepted(command)
+            draft = self.drafts.of(command.user_id)
+            if isinstance(command, Dispose) and draft is not None and draft.call_id == command.call_id:
+                self.drafts.drop(command.user_id)
         else:
             self.counters["refused_requests"] += 1
-        return wire.ReplyFrame(request.id, reply.ok, reply.code, reply.detail, reply.phone)
+        return reply
 
     async def _command(self, command: Command) -> Reply:
         try:
@@ -159,18 +197,27 @@ class Gateway:
             log.exception("a command failed", command=type(command).__name__, user_id=command.user_id)
             return Reply(ok=False, code="failed")
 
-    def _attach(self, page: Page, hello: wire.Hello) -> None:
-        """Make this page the seat's own: send what it missed, and tell an older one that it was taken over."""
+    def _attach(self, page: Page, hello: wire.Hello) -> bool:
+        """Make this page the seat's own: send what it missed, and tell an older one that it was taken over.
+
+        False: the seat is open in another window that answers, and this one did not ask to take it.
+        """
         user_id = page.user.user_id
+        page.window = hello.window
         older = self._pages.get(user_id)
         if older is not None:
+            same = bool(hello.window) and older.window == hello.window
+            if not (hello.take or same or older.silent_s(monotonic()) > self._settings.quiet_s):
+                self.counters["pages_elsewhere"] += 1
+                page.end(wire.ELSEWHERE, "elsewhere")
+                return False
             self.counters["pages_taken_over"] += 1
             older.end(wire.TAKEN_OVER, "taken_over")
         channel = self._channels.get(user_id) or self._channel(user_id)
         missed = channel.since(hello.epoch, hello.resume)
         if missed is None or len(missed) >= self._settings.outbox_limit:
             self.counters["full_states"] += 1
-            self._answer(page, channel.state(time.time()))
+            self._answer(page, channel.state(time.time(), self.drafts.of(user_id)))
         else:
             self.counters["resumed"] += 1
             self._answer(page, wire.Welcome(channel.epoch, time.time(), len(missed)))
@@ -179,6 +226,7 @@ class Gateway:
         self._pages[user_id] = page
         if self._absent.pop(user_id, None) is not None:
             self._tell(PageBack(user_id=user_id))
+        return True
 
     def _detach(self, page: Page) -> None:
         user_id = page.user.user_id
@@ -226,6 +274,7 @@ class Gateway:
     async def run(self) -> None:
         """Look after absent seats, stuck sockets and ended sessions, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.drafts.run())
             tasks.create_task(self._run_errands())
             tasks.create_task(self._sweep())
             tasks.create_task(self._check_sessions())
@@ -250,6 +299,9 @@ class Gateway:
             for page in list(self._pages.values()):
                 if page.outbox.stuck_s(now) > self._settings.lag_limit_s:
                     self._lagging(page)
+                elif page.silent_s(now) > self._settings.silence_limit_s and not page.ending:
+                    self.counters["pages_silent"] += 1
+                    page.end(wire.SILENT, flush=False)
             for user_id in [user for user, ends in self._absent.items() if ends <= now]:
                 channel = self._channels[user_id]
                 if channel.in_call:

@@ -51,7 +51,13 @@ class Page:
             settings.message_rate, settings.message_burst, settings.message_burst, monotonic()
         )
         self.faults = 0
+        self.window = ""  # of the browser, over reloads
+        self.pinged_at: float | None = None  # one that pings goes on pinging, or is gone
         self._ended: asyncio.Future[tuple[int, bool]] = asyncio.get_running_loop().create_future()
+
+    def silent_s(self, now: float) -> float:
+        """For how long a page that pings has said nothing."""
+        return 0.0 if self.pinged_at is None else now - self.pinged_at
 
     @property
     def ending(self) -> bool:

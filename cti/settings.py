@@ -21,13 +21,15 @@ class WebSettings:
     lag_limit_s: float = 5.0  # a write that waits this long means the same
     hello_limit_s: float = 10.0  # a socket that says nothing is closed
     command_limit_s: float = 5.0  # how long a page waits for the engine
-    max_message_bytes: int = 16_384  # a page's longest message: notes, mostly
+    max_message_bytes: int = 32_768  # a page's longest message: a draft with notes, mostly
     max_form_bytes: int = 4_096
     message_rate: float = 20.0  # messages per second a page may send for long …
     message_burst: int = 60  # … and at once
     fault_limit: int = 50  # malformed or too frequent messages before the socket is closed
     status_interval_s: float = 0.5  # how often watchers get snapshots
     session_check_s: float = 60.0  # how often an open socket's session is looked up again
+    silence_limit_s: float = 10.0  # a page that pings, and then says nothing for this long, is gone or asleep
+    quiet_s: float = 4.5  # one that says nothing for this long may be taken over without being asked
     ping_interval_s: float = 10.0  # a lost cable is noticed within interval + time-out
     ping_timeout_s: float = 10.0
     max_connections: int = 5_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,7 +22,9 @@ from cti.messages import (
 
 # Close codes of ours (RFC 6455, 7.4.2: 4000-4999 are private use).
 TAKEN_OVER = 4001  # the seat was opened elsewhere
+ELSEWHERE = 4002  # the seat is open in another window; say hello with `take` to have it
 LAGGING = 4008  # the reader stopped
+SILENT = 4009  # the page pinged, and then said nothing for too long
 NO_SESSION = 4401  # log in first
 NOT_ALLOWED = 4403  # this account may not
 POLICY = 1008  # too many faulty messages
@@ -33,6 +35,11 @@ MODES = ("nailed", "ring")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # all but tab and line ends
 
 
+Duration = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+Durations = Annotated[tuple[Duration, ...], msgspec.Meta(max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+
+
 class Frame(msgspec.Struct, frozen=True, tag_field="type"):
     """Base of what passes."""
 
@@ -41,10 +48,15 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Hello(Frame, frozen=True, tag="hello"):
-    """The first frame. `resume` is the number of the last event seen, of the numbering `epoch`; 0 means none."""
+    """The first frame. `resume` is the number of the last event seen, of the numbering `epoch`; 0 means none.
+
+    `window` names the browser's window over reloads. Another window's seat is taken over with `take` only.
+    """
 
     epoch: str = ""
     resume: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    window: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    take: bool = False
 
 
 class Ping(Frame, frozen=True, tag="ping"):
@@ -54,10 +66,35 @@ class Ping(Frame, frozen=True, tag="ping"):
 
 
 class Request(Frame, frozen=True, tag="request"):
-    """A command (of `cti.messages`, without `user_id`) and the number its reply shall carry."""
+    """A command (of `cti.messages`, without `user_id`) and the number its reply shall carry.
+
+    Sent again with the same `key` it is done once, and its reply is the first one.
+    """
 
     id: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     command: msgspec.Raw
+    key: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Draft(Frame, frozen=True, tag="draft"):
+    """What was typed or chosen for a call and is not on record yet. `at` says which of two is the newer one."""
+
+    call_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+    at: float
+    fields: dict[str, Any]
+
+
+class Health(Frame, frozen=True, tag="health"):
+    """How the page has fared since it last said so. Durations are seconds.
+
+    `trips` are round trips of its pings, `painted` from a pop's arrival to its picture, `stalls` how long the page did
+    nothing at all; `drops` are connections lost, by how that was seen.
+    """
+
+    trips: Durations = ()
+    painted: Durations = ()
+    stalls: Durations = ()
+    drops: Annotated[dict[Literal["closed", "silent", "offline"], Count], msgspec.Meta(max_length=3)] = {}
 
 
 # --- to the page --------------------------------------------------------------------------------------------
@@ -83,6 +120,7 @@ class FullState(Frame, frozen=True, tag="state"):
     notes: str
     answers: dict[str, str]
     disposed: bool
+    draft: Draft | None = None  # of the call on the screen
 
 
 class ReplyFrame(Frame, frozen=True, tag="reply"):
@@ -106,7 +144,7 @@ class Error(Frame, frozen=True, tag="error"):
 
 
 class Notice(Frame, frozen=True, tag="notice"):
-    """Something the page must know before its socket is closed: `taken_over`, `signed_out`."""
+    """Something the page must know before its socket is closed: `taken_over`, `elsewhere`, `signed_out`."""
 
     code: str
 
@@ -123,7 +161,9 @@ class UnsavableText(BadFrame):
     code = "unsavable_text"
 
 
-_decode_frame = msgspec.json.Decoder(Hello | Ping | Request).decode
+FromPage = Hello | Ping | Request | Draft | Health
+
+_decode_frame = msgspec.json.Decoder(FromPage).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -133,7 +173,7 @@ def text(frame: Frame) -> str:
     return encode(frame).decode()
 
 
-def read_frame(data: str) -> Hello | Ping | Request:
+def read_frame(data: str) -> FromPage:
     """Understand a frame, or raise :class:`BadFrame`."""
     try:
         return _decode_frame(data)

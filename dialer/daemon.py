@@ -186,6 +186,7 @@ class Daemon:
             _web_settings(config),
             Stored(stored, self.data / "imports", archive),
         )
+        app.state.gateway.on_health = self.metrics.page_fared
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
         )

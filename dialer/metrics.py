@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from campaigns.caller_ids.watch import CallerId
 from campaigns.values import Outcome
 from cti.server import CannotListen
+from cti.wire import Health
 from dialer.core.call import Call, CallState
 from dialer.core.engine import EngineCore
 from dialer.core.seat import SeatState
@@ -24,6 +25,7 @@ from dialer.core.shadow import Watch
 from pacing.contract import Decision
 
 FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+STALL_S = (0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 RINGING_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 TINY_S = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05)
 KEPT = 200_000  # samples kept for the percentiles of a run's summary
@@ -130,6 +132,30 @@ class Metrics:
         )
         self._door = _Level(
             "zhudong_seat_door_events", "What happened at the seats' door.", ("event",), registry
+        )
+        self._page_trip = Histogram(
+            "zhudong_page_round_trip_seconds",
+            "From an agent's page to the door and back, as the pages measure it.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self._page_painted = Histogram(
+            "zhudong_page_paint_seconds",
+            "From a screen-pop's arrival in the page to its picture on the screen.",
+            buckets=FAST_S,
+            registry=registry,
+        )
+        self._page_stall = Histogram(
+            "zhudong_page_stall_seconds",
+            "How long pages did nothing at all: a long task, or asleep.",
+            buckets=STALL_S,
+            registry=registry,
+        )
+        self._page_drops = Counter(
+            "zhudong_page_drops",
+            "Connections that pages lost, by how they saw it.",
+            ("how",),
+            registry=registry,
         )
         self.seats = Gauge("zhudong_seats", "Seats by state.", ("state",), registry=registry)
         self.lines = Gauge("zhudong_lines", "Calls by stage.", ("campaign", "stage"), registry=registry)
@@ -302,6 +328,18 @@ class Metrics:
         """Copy what the seats' door counted."""
         for event, count in counters.items():
             self._door.set(count, event)
+
+    def page_fared(self, health: Health) -> None:
+        """Take what a page said of itself."""
+        for told, histogram in (
+            (health.trips, self._page_trip),
+            (health.painted, self._page_painted),
+            (health.stalls, self._page_stall),
+        ):
+            for seconds in told:
+                histogram.observe(seconds)
+        for how, count in health.drops.items():
+            self._page_drops.labels(how).inc(count)
 
     def caller_ids(self, found: Iterable[CallerId]) -> None:
         """Show the numbers in use, and no other."""

@@ -1,6 +1,8 @@
 // The agent's page: draws the seat, takes keys and clicks, tells the engine.
 
 import { callTools } from "./call.js";
+import { Drafts } from "./draft.js";
+import { Health } from "./health.js";
 import { Link } from "./link.js";
 import { Phone } from "./phone.js";
 import * as seat from "./seat.js";
@@ -20,22 +22,20 @@ let sending = false; // a result is on its way
 let taking = false; // a log-in is on its way
 let firstState = true;
 let lastEpoch = "";
+let toldDraft = null; // what the server kept
 let savedNotes = "";
 let notesTimer;
 let messageTimer;
 
 // --- drafts: what was typed or chosen but is not the server's yet; survives a reload ----------------------------------
 
-const draftKey = (callId) => `call:${callId}`;
-
 function loadDraft(callId) {
-  const kept = JSON.parse(sessionStorage.getItem(draftKey(callId)) ?? "null");
-  drafts = { notes: model.notes, chosen: "", dnc: false, callback: "", mine: false, dialed: false, pausing: false, ...kept };
+  drafts = { notes: model.notes, chosen: "", dnc: false, callback: "", mine: false, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
   savedNotes = model.notes;
 }
 
 function keepDraft() {
-  if (model.pop) sessionStorage.setItem(draftKey(model.pop.call_id), JSON.stringify(drafts));
+  if (model.pop) kept.keep(model.pop.call_id, drafts);
 }
 
 const phone = new Phone({ request: (command) => link.request(command), model, changed: () => draw(), say });
@@ -46,6 +46,7 @@ const link = new Link("/ws", {
   up() {
     hide($("banner"));
     draw();
+    kept.send();
     if (drafts.notes !== savedNotes) saveNotesSoon();
   },
   down() {
@@ -55,7 +56,7 @@ const link = new Link("/ws", {
   end(why) {
     if (why === "no_session") return location.assign("/login");
     phone.stop();
-    banner(t(`banner.${why}`), why === "taken_over" ? t("banner.use_here") : "");
+    banner(t(`banner.${why}`), ["taken_over", "elsewhere"].includes(why) ? t("banner.use_here") : "");
     draw();
   },
   frame(frame) {
@@ -64,12 +65,16 @@ const link = new Link("/ws", {
       Object.assign(model, { seat: status, pop, call, notes, disposed });
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
       lastEpoch = frame.epoch;
+      toldDraft = frame.draft;
+      if (shownCall && shownCall !== pop?.call_id) kept.drop(shownCall);
+      shownCall = null; // drawn anew: another window may have typed since
       changed();
       // A fresh page takes its seat by itself, and so does one whose daemon was restarted under it.
       if ((firstState || restarted) && seat.stateOf(model) === "offline" && phone.chosen) setTimeout(takeSeat);
       firstState = false;
     } else if (frame.type === "event") {
       const before = model.pop;
+      if (frame.event.type === "screen_pop") health.pop();
       seat.apply(model, frame.event);
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
@@ -79,7 +84,12 @@ const link = new Link("/ws", {
       say(problem(frame), true);
     }
   },
+  trip: (seconds) => health.trip(seconds),
+  drop: (how) => health.drop(how),
+  slept: (seconds) => health.stall(seconds),
 });
+const kept = new Drafts(link);
+const health = new Health((frame) => link.send(frame));
 
 async function ask(command) {
   const reply = await link.request(command);
@@ -185,7 +195,7 @@ async function save(hang_up) {
     const pop = model.pop;
     if (pop?.call_id === call_id) noteLast(pop, chosen);
     savedNotes = notes;
-    sessionStorage.removeItem(draftKey(call_id));
+    kept.drop(call_id);
     seat.disposed(model, call_id);
   } else if (link.up) {
     drafts.chosen = ""; // said why; let the agent choose again
@@ -232,7 +242,7 @@ const setText = (element, text) => element.textContent !== text && (element.text
 function changed() {
   const callId = model.pop?.call_id ?? "";
   if (callId !== shownCall) {
-    if (shownCall && !callId) sessionStorage.removeItem(draftKey(shownCall));
+    if (shownCall && !callId) kept.drop(shownCall);
     shownCall = callId;
     armed = { key: "", until: 0 };
     clearTimeout(notesTimer);
@@ -289,7 +299,7 @@ function drawCustomer() {
 }
 
 function draw() {
-  const state = link.up || link.over || !firstState ? seat.shownState(model) : "starting";
+  const state = link.over ? "elsewhere" : link.up || !firstState ? seat.shownState(model) : "starting";
   const inCall = seat.inCall(model);
   const owes = seat.owesResult(model);
   const usable = link.up;
@@ -307,7 +317,7 @@ function draw() {
   if ($("pause").hidden) closeReasons();
   phone.draw();
 
-  const customer = Boolean(model.pop);
+  const customer = Boolean(model.pop) && !link.over;
   $("customer").hidden = $("work").hidden = !customer;
   $("nobody").hidden = customer;
   $("seat-form").hidden = (state !== "offline" && !phone.choosing) || taking;
@@ -359,7 +369,7 @@ function stateName(state) {
 }
 
 function whatNext(state, owes) {
-  if (!link.up && state !== "starting") return t("next.lost");
+  if (!link.up && !["starting", "elsewhere"].includes(state)) return t("next.lost");
   const ofPhone = phone.next(state);
   if (ofPhone) return ofPhone;
   if (taking) return t("next.taking");

@@ -173,12 +173,17 @@ class Recovery:
     def _seat(self, leg: str, call: Call, event: port.LinkUp) -> Seat | None:
         """The seat this leg belongs to, as it was before the engine stopped."""
         user = self._users.get(leg_user(leg))
-        if user is None or user.user_id in self.core.seats.by_user:
+        if user is None:
             return None
+        here = self.core.seats.by_user.get(user.user_id)  # whose page was back before the switch was
+        if here is not None:
+            if here.call:
+                return None
+            self.core.seats.step(here, SeatEvent.LOG_OUT, event.at)
         return Seat(
             user_id=user.user_id,
             name=user.name,
-            phone=user.phone,
+            phone=user.phone if here is None else here.phone,
             campaigns=user.campaigns,
             session_id=leg[-16:],
             mode=user.mode,
@@ -187,8 +192,8 @@ class Recovery:
             state=SeatState.TALKING,
             call=call.id,
             serving=call.campaign,
-            reason="page_lost",
-            absent=True,
+            reason="page_lost" if here is None else "",
+            absent=here is None,
         )
 
     def _lost(self, flight: InFlight, switch: str, at: float) -> None:

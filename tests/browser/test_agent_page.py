@@ -264,12 +264,21 @@ async def test_another_computer_shows_the_same_call_with_the_saved_note(browser:
     second = await browser.new_context(locale="en-GB")
     other = await second.new_page()
     await log_in(other, door)
+    await state(other, "elsewhere")
+    await expect(other.locator("#customer")).to_be_hidden()
+    await state(page, "talking")
+    await other.click("#banner-button")
     await state(other, "talking")
     await expect(other.locator("#notes")).to_have_value("Saved")
-    await expect(page.locator("#banner")).to_contain_text("another window")
+    await expect(page.locator("#banner")).to_contain_text("taken over by another window")
+    await other.keyboard.press("n")
+    await other.keyboard.press("End")
+    await other.keyboard.type(" and more")
+    await expect(other.locator("#notes-state")).to_have_text("Saved")
     await page.click("#banner-button")
     await expect(page.locator("#banner")).to_be_hidden()
-    await expect(other.locator("#banner")).to_contain_text("another window")
+    await expect(page.locator("#notes")).to_have_value("Saved and more")
+    await expect(other.locator("#banner")).to_contain_text("taken over by another window")
 
 
 async def test_a_lost_connection_is_said_and_nothing_that_happened_meanwhile_is_missing(

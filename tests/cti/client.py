@@ -38,7 +38,8 @@ class SeatClient:
         return frame
 
     async def hello(self, epoch: str = "", resume: int = 0) -> dict[str, Any]:
-        await self.send(type="hello", epoch=epoch, resume=resume)
+        """Say hello as the one window that a user has, over reloads."""
+        await self.send(type="hello", epoch=epoch, resume=resume, window="the one")
         return await self.next()
 
     async def command(self, **command: Any) -> dict[str, Any]:

@@ -219,7 +219,7 @@ async def test_a_page_that_never_says_hello_is_closed() -> None:
 async def test_a_message_too_long_closes_the_socket(door: Door) -> None:
     async with page(door, AGENT) as client:
         await client.hello()
-        await client.socket.send(json.dumps({"type": "ping", "at": 1, "more": "x" * 20_000}))
+        await client.socket.send(json.dumps({"type": "ping", "at": 1, "more": "x" * 40_000}))
         assert await client.closed() == 1009
 
 
@@ -296,7 +296,8 @@ async def test_a_second_window_takes_the_seat_over_and_the_first_is_told(door: D
     async with page(door, AGENT, headers) as first, page(door, AGENT, headers) as second:
         await first.hello()
         await take_seat(first)
-        await second.hello()
+        await second.send(type="hello", window="second", take=True)
+        await second.next()
         assert (await first.next_of("notice"))["code"] == "taken_over"
         assert await first.closed() == 4001
         door.engine.pop(AGENT.user_id)

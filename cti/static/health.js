@@ -1,0 +1,60 @@
+// How the page itself fares, told to the server now and then: round trips, lost connections, pictures that came late,
+// and times in which it did nothing at all. Bounded: what can't be told is thrown away, oldest first.
+
+const TELL_EVERY_MS = 10000;
+const MOST = 64; // of each kind
+const STALL_S = 0.05; // of a task: the browser's own bound of "long"
+
+export class Health {
+  constructor(send) {
+    this.send = send;
+    this.clear();
+    if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) this.stall(duration / 1000);
+      }).observe({ entryTypes: ["longtask"] });
+    }
+    setInterval(() => this.tell(), TELL_EVERY_MS);
+  }
+
+  clear() {
+    this.trips = [];
+    this.painted = [];
+    this.stalls = [];
+    this.drops = {};
+  }
+
+  add(list, seconds) {
+    list.push(Math.min(Math.max(seconds, 0), 86400));
+    if (list.length > MOST) list.shift();
+  }
+
+  trip(seconds) {
+    this.add(this.trips, seconds);
+  }
+
+  stall(seconds) {
+    if (seconds >= STALL_S) this.add(this.stalls, seconds);
+  }
+
+  drop(how) {
+    this.drops[how] = Math.min((this.drops[how] ?? 0) + 1, 1000);
+  }
+
+  // A pop has come, and the page is drawn with it: the frame after the next is on the screen.
+  pop() {
+    const came = performance.now();
+    if (document.hidden) return; // nothing is painted
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => this.add(this.painted, (performance.now() - came) / 1000);
+      port2.postMessage(0);
+    });
+  }
+
+  tell() {
+    const { trips, painted, stalls, drops } = this;
+    if (!trips.length && !painted.length && !stalls.length && !Object.keys(drops).length) return;
+    if (this.send({ type: "health", trips, painted, stalls, drops })) this.clear();
+  }
+}
