@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks import report
 from benchmarks.report import Result, percentile
@@ -36,6 +36,7 @@ WATCHERS = 200
 POPS_PER_S = 100
 SNAPSHOTS_PER_S = 10
 PHASE_S = 10.0
+PING_EVERY_S = 3.0  # cti/static/link.js
 BUDGET_MS = 20.0  # answer to pop, p99; the door is a part of that way
 LIMIT_S = 120.0
 
@@ -111,7 +112,15 @@ async def read_all(port: int, seats: int, watchers: int, out: Connection) -> Non
     """Hold all sockets; note for each pop when it was read. Ends when told to."""
     read: dict[str, float] = {}
     opened = 0
+    pings: list[asyncio.Task[None]] = []
     gate = asyncio.Semaphore(50)
+
+    async def ping(socket: ClientConnection) -> None:
+        """As a page does; not all in the same instant."""
+        await asyncio.sleep(random.uniform(0, PING_EVERY_S))
+        while True:
+            await socket.send(f'{{"type":"ping","at":{time.time()}}}')
+            await asyncio.sleep(PING_EVERY_S)
 
     async def one(user_id: int, path: str) -> None:
         nonlocal opened
@@ -126,6 +135,8 @@ async def read_all(port: int, seats: int, watchers: int, out: Connection) -> Non
                 await socket.send('{"type":"hello"}')
                 await socket.recv()
             opened += 1
+            if path == "/ws":
+                pings.append(asyncio.create_task(ping(socket)))
         async for message in socket:
             if isinstance(message, bytes):
                 continue
@@ -142,9 +153,9 @@ async def read_all(port: int, seats: int, watchers: int, out: Connection) -> Non
     while not out.poll():
         await asyncio.sleep(0.02)
     out.send(read)
-    for task in tasks:
+    for task in [*tasks, *pings]:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*tasks, *pings, return_exceptions=True)
 
 
 def pages(port: int, seats: int, watchers: int, out: Connection) -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
 
 from campaigns.drafts import DraftStore
 from campaigns.rights import Right
 from cti.account import AccountDesk
+from cti.assets import Assets
 from cti.bus import Bus
 from cti.compliance import ComplianceDesk
 from cti.desk import Desk, Refusal, Stored
@@ -36,15 +37,6 @@ from cti.status import StatusBoard
 from cti.why import WhyDesk
 
 STATIC = Path(__file__).parent / "static"
-
-
-class _Static(StaticFiles):
-    """Static files that a browser keeps but asks about each time, so that an upgrade shows at once."""
-
-    def file_response(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
-        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "no-cache"
-        return response
 
 
 def create_app(
@@ -82,7 +74,7 @@ def create_app(
                 desk.close()
 
     app = Starlette(
-        routes=[*routes, Mount("/static", _Static(directory=STATIC))],
+        routes=[*routes, Mount("/static", Assets(STATIC))],
         middleware=[
             Middleware(
                 Guard,
@@ -90,6 +82,7 @@ def create_app(
                 softphones=settings.softphones,
                 frames=settings.frames,
             )
+            Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
         ],
         exception_handlers={404: pages.not_found, 405: pages.not_found, Refusal: _refused},
         lifespan=lifespan,
