@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.drafts import DraftStore, StoredDraft
-from campaigns.users import UserStore
+from campaigns.people import People
 from cti.desk import Stored
 from cti.messages import Command, HangUp, LogIn, Mute, PageLost, Reply
 from cti.settings import WebSettings
@@ -215,7 +215,9 @@ async def test_a_pages_last_word_comes_by_http(door: Door) -> None:
         draft = {"type": "draft", "call_id": CALL, "at": 1.0, "fields": {"notes": "last"}}
         assert (await browser.post("/api/seat/draft", json=draft)).status_code == 401
         assert (await browser.post("/api/seat/draft", json=draft, headers=headers)).status_code == 204
-        assert (await browser.post("/api/seat/draft", json={"type": "hello"}, headers=headers)).status_code == 400
+        assert (
+            await browser.post("/api/seat/draft", json={"type": "hello"}, headers=headers)
+        ).status_code == 400
         assert (await browser.post("/api/seat/draft", content=b"\xff", headers=headers)).status_code == 400
         long = {"fields": {"notes": "x" * 40_000}}
         assert (await browser.post("/api/seat/draft", json=draft | long, headers=headers)).status_code == 413
@@ -225,8 +227,7 @@ async def test_a_pages_last_word_comes_by_http(door: Door) -> None:
 
 
 async def test_a_draft_outlives_the_process(db: Engine, tmp_path: Path) -> None:
-    users = UserStore(db)
-    user_id = users.create(users.branch("o", "b"), "lina", "李娜", "agent", "")
+    user_id = People(db).add("", "lina", "李娜", "agent", "")
     stored = Stored(db, tmp_path, tmp_path)
     draft = {
         "type": "draft",
@@ -250,8 +251,7 @@ async def test_a_draft_outlives_the_process(db: Engine, tmp_path: Path) -> None:
 
 
 def test_a_draft_lives_a_day_and_a_user_who_is_gone_has_none(db: Engine) -> None:
-    users = UserStore(db)
-    user_id = users.create(users.branch("o", "b"), "lina", "李娜", "agent", "")
+    user_id = People(db).add("", "lina", "李娜", "agent", "")
     store, now = DraftStore(db), datetime.now(UTC)
     store.write([StoredDraft(user_id, CALL, now.timestamp(), "{}"), StoredDraft(10**9, CALL, 1.0, "{}")], [])
     assert [draft.user_id for draft in store.all(now)] == [user_id]
