@@ -81,7 +81,7 @@ def create_app(
                 allowed_origins=settings.allowed_origins,
                 softphones=settings.softphones,
                 frames=settings.frames,
-            )
+            ),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
         ],
         exception_handlers={404: pages.not_found, 405: pages.not_found, Refusal: _refused},
