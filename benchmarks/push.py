@@ -44,7 +44,7 @@ LIMIT_S = 120.0
 class OpenAccounts:
     """Accounts whose cookie is the user's id: the benchmark is about sockets, not passwords."""
 
-    async def verify(self, login: str, password: str) -> User | None:
+    async def verify(self, login: str, password: str, source: str = "") -> User | None:
         return None
 
     async def open_session(self, user: User, source: str, browser: str = "") -> str:
@@ -54,7 +54,7 @@ class OpenAccounts:
         role = "supervisor" if int(token) > SEATS * 100 else "agent"
         return User(int(token), token, token, role, f"seat{token}", ("demo",))
 
-    async def close_session(self, token: str) -> None:
+    async def close_session(self, token: str, source: str = "") -> None:
         return None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+from campaigns.audit import masked, write
 from campaigns.config import CampaignsError
 from campaigns.numbers import NotANumber, number_of
 from campaigns.rules.held import let_numbers_go
@@ -62,7 +63,9 @@ class ConsentStore:
     def withdraw(self, number: str, at: datetime) -> int:
         """End every consent of a number that holds at `at` or would begin later; returns how many."""
         with self._engine.begin() as connection:
-            return connection.execute(WITHDRAW, {"number": number, "at": at}).rowcount
+            ended = connection.execute(WITHDRAW, {"number": number, "at": at}).rowcount
+            write(connection, "consents withdrawn", masked(number), after={"at": at, "ended": ended})
+            return ended
 
     def of(self, number: str) -> Sequence[ConsentRecord]:
         """All consents of a number, those that have ended too."""
@@ -92,6 +95,14 @@ class ConsentStore:
         with self._engine.begin() as connection:
             new = connection.execute(GIVE, values).scalars().all()
             let_numbers_go(connection, numbers)
+            if len(rows) == 1:
+                subject, told = (
+                    masked(numbers[0]),
+                    {"source": sources[0], "given": given[0], "ids": list(new)},
+                )
+            else:
+                subject, told = f"{len(rows)} numbers", {"source": sources[0], "new": len(new)}
+            write(connection, "consent given", subject, after=told)
             return new
 
 

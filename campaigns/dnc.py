@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from campaigns.audit import masked, write
 from campaigns.config import CampaignsError
 from campaigns.numbers import NotANumber, patterns_of
 from campaigns.rules.held import let_numbers_go, let_prefix_go
@@ -127,6 +128,8 @@ class DncStore:
                     "reason": reason, "at": at, "expires": expires_at,
                 }  # fmt: skip
                 connection.execute(ADD[prefix], values)
+                told = {"source": layer.source, "reason": reason, "expires": expires_at}
+                write(connection, "dnc added", _told(layer.name, layer.campaign_id, each, prefix), after=told)
         return [each + "*" * prefix for each in found]
 
     def remove(self, pattern: str, layer: str = "", campaign_id: int = 0, region: str = "CN") -> int:
@@ -142,6 +145,9 @@ class DncStore:
                 let_numbers_go(connection, found)
             for each in found if prefix else ():
                 let_prefix_go(connection, each)
+            for each in found if gone else ():
+                subject = _told(layer or "all layers", campaign_id, each, prefix)
+                write(connection, "dnc removed", subject, before={"entries": gone})
             return gone
 
     def check(self, number: str) -> Sequence[Entry]:
@@ -191,6 +197,8 @@ class DncStore:
             connection.execute(
                 END_LOAD, {"entries": loaded.entries, "at": datetime.now(UTC), "load": values["load"]}
             )
+            told = {"source": layer.source, "entries": loaded.entries, "outdated": loaded.outdated}
+            write(connection, "dnc imported", f"{layer.name}, load {values['load']}", after=told, who=by)
         if replace and not sound:
             line, why = loaded.rejects[0] if loaded.rejects else (0, "there is none")
             raise DncError(
@@ -231,6 +239,12 @@ def _rows(file: Iterable[str], region: str, loaded: Loaded) -> Iterator[tuple[st
             continue
         for each in found:
             yield each, prefix, reason, expires
+
+
+def _told(layer: str, campaign_id: int, pattern: str, prefix: bool) -> str:
+    """An entry as the audit log names it."""
+    where = f"{layer} of campaign {campaign_id}" if campaign_id else layer
+    return f"{where}: {pattern + '*' if prefix else masked(pattern)}"
 
 
 def _end(cell: str) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from campaigns import database
+from campaigns.audit import By, acting, masked, write
 from campaigns.config import CampaignsError
 from campaigns.evidence import write_evidence
 from campaigns.history import person as persons
@@ -119,6 +120,9 @@ class EvidenceJob(msgspec.Struct, frozen=True, tag="evidence"):
                 yield from history.calls(at, after, person, self.campaign_id)
                 at = after
 
+        with engine.begin() as connection:
+            about = f"campaign {self.campaign_id}" if self.number is None else masked(self.number)
+            write(connection, "evidence written", about, f"{self.since:%F} to {self.until:%F}")
         with open(self.file, "w", encoding="utf-8-sig", newline="") as out:
             return {"calls": write_evidence(engine, calls(), out)}
 
@@ -129,14 +133,13 @@ class PersonJob(msgspec.Struct, frozen=True, tag="person"):
     archive: str
     number: str
     customer: str
-    by: str
     file: str
 
     def run(self, engine: Engine) -> dict[str, Any]:
         """Its answer has the count of calls."""
         found = persons.find(engine, self.number, self.customer)
         history = History(engine, Files(Path(self.archive)))
-        told = persons.export(engine, history, found, self.by, datetime.now(UTC))
+        told = persons.export(engine, history, found, "", datetime.now(UTC))
         Path(self.file).write_bytes(msgspec.json.encode(told))
         return {"calls": len(told["calls"])}
 
@@ -145,10 +148,11 @@ Job = ImportJob | UndoJob | EvidenceJob | PersonJob
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A job and the database that it is about."""
+    """A job, the database that it is about, and for whom it is done."""
 
     url: str
     job: Job
+    by: By
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -174,7 +178,7 @@ def _as_lines(path: Path) -> None:
 def _main() -> None:
     step_back()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    engine = database.connect(order.url, pool_size=2)
+    engine = acting(database.connect(order.url, pool_size=2), order.by)
     try:
         answer = Answer(done=order.job.run(engine))
     except CampaignsError as fault:

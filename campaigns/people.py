@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.audit import write
 from campaigns.config import CampaignsError
 from campaigns.passwords import hashed
 from campaigns.rights import Role
@@ -101,7 +102,9 @@ class People:
         with self._engine.begin() as connection:
             if connection.execute(TAKEN, {"login": login}).one_or_none() is not None:
                 raise LoginTaken(f"there is a user with the login {login!r} already")
-            return connection.execute(ADD, values | {"unit": unit_of(connection, unit)}).scalar_one()
+            user_id = connection.execute(ADD, values | {"unit": unit_of(connection, unit)}).scalar_one()
+            write(connection, "user added", login, after=_as_told(_one(connection, login)))
+            return user_id
 
     def change(self, login: str, **changes: object) -> Person:
         """Change `name`, `role`, `unit`, `phone`, `language`, `campaigns` or `enabled`; who they were.
@@ -118,8 +121,12 @@ class People:
                 "unit": unit_of(connection, str(now["unit"])),
             }
             connection.execute(CHANGE, values)
-            if any(now[key] != _as_told(was)[key] for key in RIGHTS_GIVEN):
+            old = _as_told(was)
+            changed = [key for key in old if now[key] != old[key]]
+            if any(key in RIGHTS_GIVEN for key in changed):
                 connection.execute(SIGN_OUT, {"user": was.user.user_id})
+            before, after = ({key: each[key] for key in changed} for each in (old, now))
+            write(connection, "user changed", login, before=before, after=after)
         return was
 
     def set_password(self, login: str, password: str) -> None:
@@ -132,6 +139,7 @@ class People:
             kept = hashed(password, login, was.user.name)
             connection.execute(PASSWORD, {"hash": kept, "user": was.user.user_id})
             connection.execute(SIGN_OUT, {"user": was.user.user_id})
+            write(connection, "password set", login)
 
 
 def _one(connection: Connection, login: str) -> Person:

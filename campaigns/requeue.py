@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
+from campaigns.audit import write
 from campaigns.config import CampaignsError
 from campaigns.ids import LAST_LEASED_AT
 from campaigns.values import Outcome
@@ -30,9 +31,6 @@ ORDER BY l.id LIMIT :limit FOR UPDATE
 """)
 AGAIN = text("UPDATE lead SET open = true, next_at = :at, ready_at = NULL WHERE id = ANY(:leads)")
 NUMBERS_AGAIN = text("UPDATE number SET done = false WHERE lead_id = ANY(:leads) AND done")
-AUDIT = text("""
-INSERT INTO audit (at, actor, action, subject, detail) VALUES (:at, :who, 'requeue', :subject, :detail)
-""")
 
 
 class NothingToRequeue(CampaignsError):
@@ -88,6 +86,5 @@ def requeue(engine: Engine, which: Which, who: str, at: datetime) -> int:
             if len(leads) < CHUNK:
                 told = {"numbers": len(which.numbers), "list": which.list_name, "outcome": which.outcome}
                 detail = ", ".join(f"{name} {value}" for name, value in told.items() if value)
-                about = {"subject": which.campaign, "detail": f"{count} leads: {detail}"}
-                connection.execute(AUDIT, {"at": at, "who": who} | about)
+                write(connection, "requeue", which.campaign, f"{count} leads: {detail}", at=at, who=who)
                 return count

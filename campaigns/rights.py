@@ -22,6 +22,7 @@ class Right(StrEnum):
     REQUEUE = "requeue"  # have leads called again
     EVIDENCE = "evidence"  # what allowed the calls
     PERSON = "person"  # all that is known of one person
+    AUDIT = "audit"  # read who did what
     UNIT_CAMPAIGNS = "unit_campaigns"  # see all campaigns of one's unit, beside those one serves
 
 
@@ -51,7 +52,8 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
     # Everything that a law asks for, and nothing that changes anything.
     Role.AUDITOR: frozenset(
-        (_R.ACCOUNT, _R.WATCH, _R.WHY, _R.REPORTS, _R.LISTS, _R.DNC, _R.CONSENTS, _R.EVIDENCE, _R.UNIT_CAMPAIGNS)
+        (_R.ACCOUNT, _R.WATCH, _R.WHY, _R.REPORTS, _R.LISTS, _R.DNC, _R.CONSENTS, _R.EVIDENCE, _R.AUDIT,
+         _R.UNIT_CAMPAIGNS)
     ),
 }  # fmt: skip
 

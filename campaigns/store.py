@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
+from campaigns.audit import write
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
 from campaigns.rules.held import let_campaign_go
 from campaigns.units import BadUnit, NoSuchUnit, unit_of
@@ -100,6 +101,9 @@ class CampaignStore:
             row = connection.execute(ADD, {"name": config.name, "unit": unit}).one()
             values = {"campaign": row.id, "version": row.version, "text": source, "who": who, "at": at}
             change = connection.execute(VERSION, values).scalar_one()
+            before = {"version": row.version - 1} if row.version > 1 else None
+            after = {"version": row.version, "running": config.running, "from": where}
+            write(connection, "campaign applied", config.name, before=before, after=after, at=at, who=who)
         if row.version > 1:  # what the last version's rules held back may be let go by these
             let_campaign_go(self._engine, row.id)
         return Applied(row.id, row.version, change, config)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.audit import write
 from campaigns.config import CampaignsError
 
 LONGEST = 100  # characters of a name
@@ -76,8 +77,12 @@ class Units:
         names = _names(path)
         with self._engine.begin() as connection:
             unit = connection.execute(ROOT).scalar_one()
-            for name in names:
-                unit = connection.execute(ADD, {"parent": unit, "name": name}).scalar_one()
+            for place, name in enumerate(names, 1):
+                found = connection.execute(CHILD, {"parent": unit, "name": name}).scalar_one_or_none()
+                if found is None:
+                    found = connection.execute(ADD, {"parent": unit, "name": name}).scalar_one()
+                    write(connection, "unit added", "/".join(names[:place]))
+                unit = found
         return unit
 
 

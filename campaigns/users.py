@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.audit import By, acting, write
 from campaigns.passwords import HASHER, hashed, matches
 from campaigns.rights import REACHING, RIGHTS, Right, Role
 from campaigns.units import BELOW
@@ -42,10 +43,13 @@ OF_USER = text("""
 SELECT id, source, browser, opened_at, seen_at, token_hash = :hash AS this FROM session
 WHERE user_id = :user AND seen_at > :idle AND opened_at > :total ORDER BY seen_at DESC
 """)
-REVOKE = text("DELETE FROM session WHERE user_id = :user AND id = :id RETURNING token_hash")
+REVOKE = text("DELETE FROM session WHERE user_id = :user AND id = :id")
 CLOSE_ALL = text("DELETE FROM session WHERE user_id = :user")
 SEEN = text("UPDATE session SET seen_at = :now WHERE token_hash = :hash")
-CLOSE = text("DELETE FROM session WHERE token_hash = :hash")
+LOGIN = text("SELECT login FROM app_user WHERE id = :user")
+CLOSE = text(
+    "DELETE FROM session s USING app_user u WHERE s.token_hash = :hash AND u.id = s.user_id RETURNING u.login"
+)
 EXPIRED = text("DELETE FROM session WHERE seen_at <= :idle OR opened_at <= :total")
 SECRET = text("SELECT login, name, password_hash FROM app_user WHERE id = :user FOR UPDATE")
 REHASH = text("UPDATE app_user SET password_hash = :hash WHERE id = :user")
@@ -105,11 +109,13 @@ class UserStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def verify(self, login: str, password: str) -> User | None:
+    def verify(self, login: str, password: str, source: str = "") -> User | None:
         """The user with this login and password, or None. A known and an unknown login take as long."""
         with self._engine.connect() as connection:
             row = connection.execute(BY_LOGIN, {"login": login}).one_or_none()
         if not matches(row.password_hash if row is not None else None, password) or row is None:
+            with acting(self._engine, By(login, source)).begin() as connection:
+                write(connection, "sign-in refused", login)
             return None
         if HASHER.check_needs_rehash(row.password_hash):
             with self._engine.begin() as connection:
@@ -122,8 +128,10 @@ class UserStore:
         `source` is the address it is opened from, `browser` what the browser says it is.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        with self._engine.begin() as connection:
+        with acting(self._engine, By("", source)).begin() as connection:
             _open(connection, token, user_id, source, browser)
+            login = connection.execute(LOGIN, {"user": user_id}).scalar_one()
+            write(connection, "signed in", login, after={"browser": browser[:BROWSER]}, who=login)
         return token
 
     def session(self, token: str) -> User | None:
@@ -137,10 +145,12 @@ class UserStore:
                 connection.commit()
         return user_in(row) if row is not None else None
 
-    def close_session(self, token: str) -> None:
+    def close_session(self, token: str, source: str = "") -> None:
         """End a session; an unknown one is no error."""
-        with self._engine.begin() as connection:
-            connection.execute(CLOSE, {"hash": _hash(token)})
+        with acting(self._engine, By("", source)).begin() as connection:
+            login = connection.execute(CLOSE, {"hash": _hash(token)}).scalar_one_or_none()
+            if login is not None:
+                write(connection, "signed out", login, who=login)
 
     def sessions(self, user_id: int, token: str) -> Sequence[Session]:
         """A user's live sessions, the last used first; `token` says which one is asking."""
@@ -152,7 +162,10 @@ class UserStore:
     def revoke(self, user_id: int, session_id: int) -> bool:
         """End one of a user's sessions; whether there was one."""
         with self._engine.begin() as connection:
-            return bool(connection.execute(REVOKE, {"user": user_id, "id": session_id}).rowcount)
+            ended = bool(connection.execute(REVOKE, {"user": user_id, "id": session_id}).rowcount)
+            if ended:
+                write(connection, "session ended", f"session {session_id}")
+            return ended
 
     def change_password(self, user_id: int, old: str, new: str, source: str, browser: str = "") -> str | None:
         """Change a user's own password: all their sessions end, the new one's token is returned; None: `old` is wrong.
@@ -167,6 +180,7 @@ class UserStore:
             connection.execute(CLOSE_ALL, {"user": user_id})
             token = secrets.token_urlsafe(TOKEN_BYTES)
             _open(connection, token, user_id, source, browser)
+            write(connection, "password changed", row.login)
         return token
 
     def all(self) -> Sequence[User]:

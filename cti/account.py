@@ -39,9 +39,11 @@ class AccountDesk(Desk):
         if new != form.get("again", ""):
             return await self._shown(request, user, "account.differ")
 
+        users = UserStore(self.acting(request, user))
+
         def change() -> str | None:
             try:
-                return self._users.change_password(user.user_id, old, new, source, browser_of(request))
+                return users.change_password(user.user_id, old, new, source, browser_of(request))
             except WeakPassword as fault:
                 raise Refusal(400, fault.code) from fault
 
@@ -61,7 +63,8 @@ class AccountDesk(Desk):
         number = (await self._front.form(request)).get("session", "")
         if not number.isascii() or not number.isdigit() or len(number) > 18:
             raise Refusal(400, "malformed", "session: is a number")
-        await self.run(lambda: self._users.revoke(user.user_id, int(number)))
+        users = UserStore(self.acting(request, user))
+        await self.run(lambda: users.revoke(user.user_id, int(number)))
         return RedirectResponse("/account?done=session", 303)
 
     async def _shown(self, request: Request, user: User, problem: str = "") -> Response:

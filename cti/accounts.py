@@ -27,12 +27,12 @@ class StoredAccounts:
         self._readers = ThreadPoolExecutor(READERS, "session")
         self._waiting = 0
 
-    async def verify(self, login: str, password: str) -> User | None:
+    async def verify(self, login: str, password: str, source: str = "") -> User | None:
         if self._waiting >= WAITING_LIMIT:
             raise AccountsBusy(f"{self._waiting} log-ins are waiting to be checked")
         self._waiting += 1
         try:
-            return await self._run(self._hashers, lambda: self._users.verify(login, password))
+            return await self._run(self._hashers, lambda: self._users.verify(login, password, source))
         finally:
             self._waiting -= 1
 
@@ -42,8 +42,8 @@ class StoredAccounts:
     async def session(self, token: str) -> User | None:
         return await self._run(self._readers, lambda: self._users.session(token))
 
-    async def close_session(self, token: str) -> None:
-        await self._run(self._readers, lambda: self._users.close_session(token))
+    async def close_session(self, token: str, source: str = "") -> None:
+        await self._run(self._readers, lambda: self._users.close_session(token, source))
 
     def close(self) -> None:
         """Let the executors' threads end."""

@@ -18,6 +18,7 @@ from campaigns.drafts import DraftStore
 from campaigns.rights import Right
 from cti.account import AccountDesk
 from cti.assets import Assets
+from cti.audit import AuditDesk
 from cti.bus import Bus
 from cti.compliance import ComplianceDesk
 from cti.desk import Desk, Refusal, Stored
@@ -124,8 +125,10 @@ def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
 def _api_routes(entry: Entry, front: Front, stored: Stored, desks: list[Desk]) -> list[BaseRoute]:
     why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
     lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
-    desks += [why, reports, requeue, lists, compliance]
+    audit = AuditDesk(stored)
+    desks += [audit, why, reports, requeue, lists, compliance]
     return [
+        entry.api("/api/audit", Right.AUDIT, audit.lines),
         entry.api("/api/why", Right.WHY, why.why),
         entry.api("/api/caller-ids", Right.REPORTS, reports.caller_ids),
         entry.api("/api/best-time", Right.REPORTS, reports.best_time),

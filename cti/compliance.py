@@ -22,7 +22,7 @@ from campaigns.consents import ConsentStore
 from campaigns.dnc import DncStore, Layer
 from campaigns.jobs import EvidenceJob, Job, PersonJob
 from campaigns.users import User
-from cti.desk import Desk, Refusal, Stored, instant_in, number_in
+from cti.desk import Desk, Refusal, instant_in, number_in
 
 LONGEST = 366  # days of evidence at a time
 
@@ -69,15 +69,12 @@ class Withdrawn(msgspec.Struct, forbid_unknown_fields=True):
 class ComplianceDesk(Desk):
     """The endpoints about who may be called, and what was done."""
 
-    def __init__(self, stored: Stored, name: str) -> None:
-        super().__init__(stored, name)
-        self._dnc = DncStore(stored.engine)
-        self._consents = ConsentStore(stored.engine)
-
     async def check(self, request: Request, asker: User) -> Response:
         """GET /api/dnc: every entry that a `number` falls under."""
         number = _number(request)
-        return _told([asdict(each) for each in await self.run(lambda: self._dnc.check(number))])
+        return _told(
+            [asdict(each) for each in await self.run(lambda: DncStore(self._stored.engine).check(number))]
+        )
 
     async def bar(self, request: Request, asker: User) -> Response:
         """POST /api/dnc: add a number, a prefix or a range to a layer."""
@@ -88,7 +85,9 @@ class ComplianceDesk(Desk):
         def add() -> Any:
             where = Layer(wanted.layer, wanted.source or wanted.layer, campaign)
             at = datetime.now(UTC)
-            return self._dnc.add(wanted.pattern, where, at, wanted.reason, expires, wanted.country)
+            return DncStore(self.acting(request, asker)).add(
+                wanted.pattern, where, at, wanted.reason, expires, wanted.country
+            )
 
         return _told({"added": await self.run(add)})
 
@@ -98,9 +97,8 @@ class ComplianceDesk(Desk):
         campaign = await self._of(asker, wanted.campaign)
         if not campaign and not asker.sees_all:
             raise Refusal(403, "not_allowed", "a layer for all campaigns is for who sees them all")
-        gone = await self.run(
-            lambda: self._dnc.remove(wanted.pattern, wanted.layer, campaign, wanted.country)
-        )
+        dnc = DncStore(self.acting(request, asker))
+        gone = await self.run(lambda: dnc.remove(wanted.pattern, wanted.layer, campaign, wanted.country))
         if not gone:
             raise Refusal(404, "not_found", f"{wanted.pattern} is not there as such")
         return _told({"removed": gone})
@@ -108,7 +106,9 @@ class ComplianceDesk(Desk):
     async def consents(self, request: Request, asker: User) -> Response:
         """GET /api/consents: those of a `number`, ended ones too."""
         number = _number(request)
-        return _told([asdict(each) for each in await self.run(lambda: self._consents.of(number))])
+        return _told(
+            [asdict(each) for each in await self.run(lambda: ConsentStore(self._stored.engine).of(number))]
+        )
 
     async def give(self, request: Request, asker: User) -> Response:
         """POST /api/consents: put one on record; the same one again changes nothing."""
@@ -117,16 +117,16 @@ class ComplianceDesk(Desk):
         given, expires = instant_in(wanted.given) or datetime.now(UTC), instant_in(wanted.expires)
         if not wanted.source.strip():
             raise Refusal(400, "malformed", "source: says how the consent was given")
-        return _told(
-            {"ids": await self.run(lambda: self._consents.give(number, wanted.source, given, expires))}
-        )
+        consents = ConsentStore(self.acting(request, asker))
+        return _told({"ids": await self.run(lambda: consents.give(number, wanted.source, given, expires))})
 
     async def withdraw(self, request: Request, asker: User) -> Response:
         """POST /api/consents/withdraw: end all of a number's consents."""
         wanted = await self.fields(request, Withdrawn)
         number = number_in(wanted.number, wanted.country)
         at = instant_in(wanted.at) or datetime.now(UTC)
-        return _told({"withdrawn": await self.run(lambda: self._consents.withdraw(number, at))})
+        consents = ConsentStore(self.acting(request, asker))
+        return _told({"withdrawn": await self.run(lambda: consents.withdraw(number, at))})
 
     async def evidence(self, request: Request, asker: User) -> Response:
         """GET /api/evidence: a CSV of what allowed the calls of a `campaign` or to a `number`, `from` … `to`."""
@@ -141,7 +141,7 @@ class ComplianceDesk(Desk):
         job = EvidenceJob(
             str(self._stored.archive.absolute()), campaign, number, since, until, "evidence.csv"
         )
-        return await self._file(job, job.file, "text/csv")
+        return await self._file(request, asker, job, job.file, "text/csv")
 
     async def person(self, request: Request, asker: User) -> Response:
         """GET /api/person: all that is known of a person by `number` or `customer`, in all campaigns."""
@@ -151,15 +151,15 @@ class ComplianceDesk(Desk):
         if bool(customer) == ("number" in request.query_params):
             raise Refusal(400, "malformed", "name a number or a customer")
         number = "" if customer else _number(request)
-        job = PersonJob(str(self._stored.archive.absolute()), number, customer, asker.login, "person.json")
-        return await self._file(job, job.file, "application/json")
+        job = PersonJob(str(self._stored.archive.absolute()), number, customer, "person.json")
+        return await self._file(request, asker, job, job.file, "application/json")
 
     # --- within -----------------------------------------------------------------------------------------------
 
     async def _of(self, asker: User, campaign: str) -> int:
         return await self.campaign_id(asker, campaign) if campaign else 0
 
-    async def _file(self, job: Job, name: str, kind: str) -> Response:
+    async def _file(self, request: Request, asker: User, job: Job, name: str, kind: str) -> Response:
         """The file that a job makes, gone when it is sent."""
         folder = Path(tempfile.mkdtemp(prefix="zhudong-api-"))
 
@@ -167,7 +167,7 @@ class ComplianceDesk(Desk):
             shutil.rmtree(folder, ignore_errors=True)
 
         try:
-            await self.job(job, folder)
+            await self.job(request, asker, job, folder)
         except BaseException:
             gone()
             raise

@@ -21,12 +21,14 @@ from sqlalchemy import Engine
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from campaigns.audit import By, acting
 from campaigns.config import CampaignsError
 from campaigns.jobs import Answer, Job, Order
 from campaigns.numbers import NotANumber, number_of
 from campaigns.store import CampaignStore
 from campaigns.users import User
 from campaigns.why import asked_about
+from cti.front import source_of
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -76,6 +78,10 @@ class Desk:
         """Let the threads end."""
         self._clerks.shutdown(wait=False, cancel_futures=True)
 
+    def acting(self, request: Request, asker: User) -> Engine:
+        """The database, on whose record the asker stands as the one who acts."""
+        return acting(self._stored.engine, By(asker.login, source_of(request)))
+
     async def campaign_id(self, asker: User, name: str) -> int:
         """The id of a campaign that the asker may see. Raises :class:`Refusal`."""
         found = await self.run(lambda: self._store.id_of(name)) if asker.sees(name) else None
@@ -95,32 +101,35 @@ class Desk:
         finally:
             self._waiting -= 1
 
-    async def job(self, job: Job, folder: Path) -> dict[str, Any]:
-        """Have a job done, in this folder, when it is its turn. Raises :class:`Refusal`."""
+    async def job(self, request: Request, asker: User, job: Job, folder: Path) -> dict[str, Any]:
+        """Have a job done for the asker, in this folder, when it is its turn. Raises :class:`Refusal`."""
         if self._jobs >= WAITING:
             raise Refusal(503, "busy")
         self._jobs += 1
         try:
+            url = self._stored.engine.url.render_as_string(hide_password=False)
             async with self._turn:
-                return await self._done(job, folder)
+                return await self._done(Order(url, job, By(asker.login, source_of(request))), folder)
         finally:
             self._jobs -= 1
 
-    async def _done(self, job: Job, folder: Path) -> dict[str, Any]:
-        url = self._stored.engine.url.render_as_string(hide_password=False)
+    async def _done(self, order: Order, folder: Path) -> dict[str, Any]:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "campaigns.jobs", cwd=folder,  # -P: a list may be called json.py
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            said, fault = await child.communicate(msgspec.json.encode(Order(url, job)))
+            said, fault = await child.communicate(msgspec.json.encode(order))
         finally:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
         if child.returncode != 0:
             log.error(
-                "a job failed", job=type(job).__name__, code=child.returncode, said=fault[-2_000:].decode()
+                "a job failed",
+                job=type(order.job).__name__,
+                code=child.returncode,
+                said=fault[-2_000:].decode(),
             )
             raise Refusal(500, "failed", "the log says why")
         answer = msgspec.json.decode(said, type=Answer)

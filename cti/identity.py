@@ -14,8 +14,8 @@ class AccountsBusy(Exception):
 class Accounts(Protocol):
     """The port to users and sessions. No method blocks the event loop."""
 
-    async def verify(self, login: str, password: str) -> User | None:
-        """The user, or None for a wrong name or password.
+    async def verify(self, login: str, password: str, source: str = "") -> User | None:
+        """The user, or None for a wrong name or password; `source` is the caller's address.
 
         Raises :class:`AccountsBusy` without looking at the password.
         """
@@ -32,4 +32,4 @@ class Accounts(Protocol):
         """The user of a live session; looking it up counts as use."""
         ...
 
-    async def close_session(self, token: str) -> None: ...
+    async def close_session(self, token: str, source: str = "") -> None: ...

@@ -60,7 +60,7 @@ class ListDesk(Desk):
         try:
             await self.to_file(request, folder / job.file, MOST_ROWS if job.array else MOST_FILE)
             try:
-                done = await self.job(job, folder)
+                done = await self.job(request, asker, job, folder)
             except Refusal as refusal:
                 if refusal.status != 422 or not (folder / REPORT).exists():
                     raise
@@ -94,7 +94,8 @@ class ListDesk(Desk):
         wanted = await self.fields(request, UndoWanted)
         campaign_id = await self.campaign_id(asker, wanted.campaign)
         self._stored.imports.mkdir(parents=True, exist_ok=True)
-        return JSONResponse(await self.job(UndoJob(campaign_id, wanted.list), self._stored.imports))
+        job = UndoJob(campaign_id, wanted.list)
+        return JSONResponse(await self.job(request, asker, job, self._stored.imports))
 
     # --- within -----------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class LogIn:
         if phone and not wire.PHONE.fullmatch(phone):
             return refused("login.bad_phone", 400)
         try:
-            user = await self._accounts.verify(login, password)
+            user = await self._accounts.verify(login, password, source)
         except AccountsBusy:
             return refused("login.busy", 503, 5.0)
         if user is None:
@@ -68,7 +68,7 @@ class LogIn:
     async def _let_in(self, request: Request, user: User, phone: str) -> Response:
         older = request.cookies.get(SESSION_COOKIE)
         if older:
-            await self._accounts.close_session(older)
+            await self._accounts.close_session(older, source_of(request))
         token = await self._accounts.open_session(user, source_of(request), browser_of(request))
         response = RedirectResponse(home_of(user) if not phone else "/", 303)
         self._front.set(request, response, SESSION_COOKIE, token)
@@ -89,7 +89,7 @@ class LogIn:
     async def log_out(self, request: Request, user: User) -> Response:
         """POST /logout: end the session and free the seat."""
         token = request.cookies[SESSION_COOKIE]
-        await self._accounts.close_session(token)
+        await self._accounts.close_session(token, source_of(request))
         await self._gateway.sign_out(user, token)
         self._board.sign_out(token)
         response = RedirectResponse("/login", 303)

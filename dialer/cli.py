@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dialer import __version__
+from dialer.audit_commands import audit
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, history
 from dialer.learning_commands import best_time, caller_ids
@@ -41,7 +42,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit,
+    user, unit, audit,
 ):  # fmt: skip
     main.add_command(command)
 

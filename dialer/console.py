@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -64,11 +65,15 @@ def as_json(command: Any) -> Any:
     return click.option("--json", "json_out", is_flag=True, help="Print the result as JSON.")(command)
 
 
-def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
-    """The database of the daemon, as a context: of its config's URL, or embedded in the data folder."""
+def opened_database(settings: Settings, by: str = ""):  # type: ignore[no-untyped-def]
+    """The database of the daemon, as a context: of its config's URL, or embedded in the data folder.
+
+    What is done in it is on record as done by `by`, or else by the system's user.
+    """
     from contextlib import contextmanager
 
     from campaigns import database
+    from campaigns.audit import By, acting
     from campaigns.config import CampaignsError
 
     @contextmanager
@@ -82,7 +87,7 @@ def opened_database(settings: Settings):  # type: ignore[no-untyped-def]
         except CampaignsError as fault:
             fail(str(fault), 1)
         try:
-            yield engine
+            yield acting(engine, By(by or getpass.getuser(), "command line"))
         finally:
             engine.dispose()
 

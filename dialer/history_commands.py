@@ -158,14 +158,14 @@ def verify(months: tuple[date, ...], config_file: Path | None, data: Path | None
 @common
 def restore(month: date, days: int, by: str, config_file: Path | None, data: Path | None) -> None:
     """Bring a month, such as 2026-06, back into the live tables."""
-    from campaigns.history.holds import audit
+    from campaigns.audit import write
 
     now = datetime.now(UTC)
     until = (now + timedelta(days=days)).date()
     with holding_archive(Settings(config_file, data)) as (_, job):
         manifests = job.restore(month, until, now)
         with job.work.begin():
-            audit(job.work, now, by or getpass.getuser(), "restored", f"{month:%Y-%m}", f"live until {until}")
+            write(job.work, "restored", f"{month:%Y-%m}", f"live until {until}", who=by)
     for manifest in manifests:
         click.echo(f"{manifest.kind}: {manifest.rows:,} rows are live again until {until}")
 

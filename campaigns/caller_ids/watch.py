@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
+from campaigns.audit import write
 from campaigns.caller_ids.choosing import BUCKET_S, DAY_BUCKET_S, IN_DAY, IN_HOUR, Pools, pools_of
 from campaigns.caller_ids.watching import FLAGGED_AT, Answers, added, look, others_rate
 from campaigns.config import CampaignsError
@@ -148,6 +149,7 @@ class CallerIdWatch:
                     f"{number} is neither flagged nor taken out; `dialer caller-ids` lists those in use"
                 )
             connection.execute(ANEW, {"number": number})
+            write(connection, "caller-ID put back", number)
 
     # --- within -----------------------------------------------------------------------------------------------
 
@@ -188,6 +190,7 @@ class CallerIdWatch:
                 since = now
                 if _may_go_out(number, campaigns, out):
                     out.add(number)
+                    write(connection, "caller-ID taken out", number, f"evidence {evidence:.2f}", at=now)
             elif evidence == 0.0 and number not in out:
                 since = None
             taken_out = (row.out_at if row is not None else None) or (now if number in out else None)

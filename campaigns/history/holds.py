@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.audit import write
 from campaigns.config import CampaignsError
 
 PLACE = text("""
@@ -21,9 +22,6 @@ SELECT h.id, h.campaign_id, c.name AS campaign, h.e164, h.customer_id, h.why, h.
 FROM legal_hold h LEFT JOIN campaign c ON c.id = h.campaign_id
 WHERE h.lifted_at IS NULL OR :lifted ORDER BY h.id
 """)
-AUDIT = text(
-    "INSERT INTO audit (at, actor, action, subject, detail) VALUES (:at, :who, :action, :subject, :detail)"
-)
 
 
 class NoSuchHold(CampaignsError):
@@ -68,7 +66,7 @@ class Holds:
         subject = {"campaign_id": campaign_id, "e164": e164, "customer_id": customer_id}
         with self._engine.begin() as connection:
             hold = connection.execute(PLACE, {**subject, "why": why, "who": who, "at": at}).scalar_one()
-            audit(connection, at, who, "hold placed", f"hold {hold}", why)
+            write(connection, "hold placed", f"hold {hold}", why, at=at, who=who)
         return hold
 
     def lift(self, hold: int, who: str, why: str, at: datetime) -> None:
@@ -76,7 +74,7 @@ class Holds:
         with self._engine.begin() as connection:
             if not connection.execute(LIFT, {"id": hold, "who": who, "at": at}).rowcount:
                 raise NoSuchHold(f"there is no hold {hold}, or it was lifted before")
-            audit(connection, at, who, "hold lifted", f"hold {hold}", why)
+            write(connection, "hold lifted", f"hold {hold}", why, at=at, who=who)
 
     def all(self, lifted: bool = False) -> Sequence[Hold]:
         """Those in force, and with `lifted` those that were."""
@@ -87,9 +85,3 @@ class Holds:
 def in_force(connection: Connection, lifted: bool = False) -> Sequence[Hold]:
     """The holds as this connection sees them."""
     return [Hold(*row) for row in connection.execute(FOUND, {"lifted": lifted})]
-
-
-def audit(connection: Connection, at: datetime, who: str, action: str, subject: str, detail: str) -> None:
-    """Put on record who did what; never whom it was about."""
-    values = {"at": at, "who": who, "action": action, "subject": subject, "detail": detail}
-    connection.execute(AUDIT, values)

@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.audit import write
 from campaigns.config import CampaignsError
 from campaigns.history import months
 from campaigns.history.archive import Job
 from campaigns.history.files import ArchiveError, quoted, summed
-from campaigns.history.holds import audit, in_force
+from campaigns.history.holds import in_force
 from campaigns.history.kinds import ATTEMPT, DISPOSITION
 from campaigns.history.months import Month
 from campaigns.history.query import History, Person
@@ -140,7 +141,7 @@ def export(engine: Engine, history: History, person: Person, who: str, at: datet
             for name, sql in TOLD.items()
         }
         counts = {name: len(rows) for name, rows in {**told, "calls": calls}.items()}
-        audit(connection, at, who, "person exported", "a person", _in_words(counts))
+        write(connection, "person exported", "a person", _in_words(counts), at=at, who=who)
     return {"asked_at": at, "person": asdict(person), **told, "calls": calls}
 
 
@@ -222,7 +223,7 @@ def _carry_out(job: Job, erasure: int, person: Person, who: str, at: datetime) -
     with job.work.begin():
         job.work.execute(DONE, {"id": erasure, "at": at})
         detail = _in_words({**live, "archived attempts": archived})
-        audit(job.work, at, who, "person erased", f"erasure {erasure}", detail)
+        write(job.work, "person erased", f"erasure {erasure}", detail, at=at, who=who)
     return Erased(erasure, live, archived)
 
 

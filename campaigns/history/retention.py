@@ -9,10 +9,11 @@ from datetime import date, datetime, timedelta
 import structlog
 from sqlalchemy import text
 
+from campaigns.audit import let_go, write
 from campaigns.history import months
 from campaigns.history.archive import Job
 from campaigns.history.files import Manifest, listed, quoted
-from campaigns.history.holds import Hold, audit, in_force
+from campaigns.history.holds import Hold, in_force
 from campaigns.history.kinds import ATTEMPT, KINDS, SEAT_LOG, Kind
 from campaigns.history.months import Month
 from campaigns.history.person import LONGEST_CAP, UNCAPPED, resume
@@ -52,7 +53,6 @@ FORGET = (
     text("DELETE FROM lead WHERE id = ANY(:leads)"),
 )
 OLD = {
-    "audit": text("DELETE FROM audit WHERE at < :audit"),
     "lock-outs": text("DELETE FROM lock_out WHERE until < :now"),
     "known numbers": text("""
         DELETE FROM archived_number k WHERE last_at < :calls AND NOT EXISTS (
@@ -108,19 +108,19 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
                 done.archived.append(manifest)
                 with job.work.begin():
                     rows = f"{manifest.rows} rows"
-                    audit(job.work, at, who, "archived", f"{kind.table} {month:%Y-%m}", rows)
+                    write(job.work, "archived", f"{kind.table} {month:%Y-%m}", rows, at=at, who=who)
     for kind in reversed(KINDS.values()):  # what is held is found by a month's attempts: they go last
         for month in job.months():
             over = bounds(month.month)[1] + policy.kept(kind.keep) <= at
             if month.kind == kind.table and month.state == "archived" and over:
                 _expire(job, kind, month, who, at, done)
     done.leads = _forget_leads(job, at - policy.kept("leads"))
-    times = {key: at - policy.kept(key) for key in ("audit", "calls")}
-    for what, statement in OLD.items():
+    for statement in OLD.values():
         with job.work.begin():
-            gone = job.work.execute(statement, {**times, "caps": at - LONGEST_CAP, "now": at}).rowcount
-        if what == "audit":
-            done.audit = gone
+            values = {"calls": at - policy.kept("calls"), "caps": at - LONGEST_CAP, "now": at}
+            job.work.execute(statement, values)
+    with job.work.begin():
+        done.audit = let_go(job.work, at - policy.kept("audit"))
     return done
 
 
@@ -147,7 +147,8 @@ def _expire(job: Job, kind: Kind, month: Month, who: str, at: datetime, done: Do
         manifest = job.files.write(job.duck, manifest.layout, month.month, manifest.generation + 1, keep, at)
     with job.work.begin():
         months.set_state(job.work, manifest, "archived" if rows else "expired", at)
-        audit(job.work, at, who, "expired", f"{kind.table} {month.month:%Y-%m}", f"{rows} rows are held")
+        subject = f"{kind.table} {month.month:%Y-%m}"
+        write(job.work, "expired", subject, f"{rows} rows are held", at=at, who=who)
     (done.held if rows else done.expired).append(manifest)
     job.sweep()
     log.info("a month's time is over", kind=kind.table, month=f"{month.month:%Y-%m}", held=rows)

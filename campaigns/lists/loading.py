@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, text
 
+from campaigns.audit import write_through
 from campaigns.config import CampaignsError, parse
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
@@ -330,6 +331,9 @@ class Loading:
         }
         self._cursor.execute(ZONES, self._values | {"zones": sorted(self.counts.zones)})
         self._cursor.execute(COUNTED, self._values | counted)
+        told = {key: counted[key] for key in ("accepted", "duplicates", "rejected")}
+        subject = f"list {self.counts.list_id}: {self._values['name']}"
+        write_through(self._cursor, self._engine, "list imported", subject, told)
         self._connection.commit()
         self._connection.close()
         self._open = False

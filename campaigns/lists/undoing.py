@@ -12,6 +12,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine, Row, text
 
+from campaigns.audit import write
+
 BATCH = 1_000  # leads in one transaction: whoever calls them waits no longer than that takes
 
 IMPORTS = text("""
@@ -89,6 +91,8 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
         closed += kept
         with engine.begin() as connection:
             connection.execute(UNDONE, {"list": each.id, "at": at})
+            told = {"removed": gone, "closed": kept}
+            write(connection, "list undone", f"list {each.id}: {name}", after=told, at=at)
     return Undone(len(found), removed, closed, restored)
 
 

@@ -55,7 +55,7 @@ class MemoryAccounts:
         self.users = {user.login: (user, password) for user, password in users}
         self.sessions: dict[str, User] = {}
 
-    async def verify(self, login: str, password: str) -> User | None:
+    async def verify(self, login: str, password: str, source: str = "") -> User | None:
         user, right = self.users.get(login, (None, ""))
         return user if user is not None and password == right else None
 
@@ -67,7 +67,7 @@ class MemoryAccounts:
     async def session(self, token: str) -> User | None:
         return self.sessions.get(token)
 
-    async def close_session(self, token: str) -> None:
+    async def close_session(self, token: str, source: str = "") -> None:
         self.sessions.pop(token, None)
 
 

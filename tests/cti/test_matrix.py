@@ -73,6 +73,7 @@ ROWS = (
     Row("WS", "/ws/status", LOOKING),
     Row("POST", "/api/seat/draft", FLOOR,
         body=f'{{{{"type": "draft", "call_id": "{"c0" * 16}", "at": 1, "fields": {{{{}}}}}}}}', answers=204),
+    Row("GET", "/api/audit", frozenset((ADMIN, AUDITOR))),
     Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),

@@ -1,0 +1,140 @@
+"""Everything that changes something over HTTP is in the audit log: who, from where, what, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import Engine
+from starlette.routing import Route
+
+from campaigns.audit import lines, verify
+from campaigns.people import People
+from campaigns.units import Units
+from campaigns.users import UserStore
+from cti.accounts import StoredAccounts
+from cti.app import create_app
+from cti.bus import Bus
+from cti.desk import Stored
+from cti.guard import SAFE_METHODS
+from tests.campaigns.world import Campaign
+from tests.cti.running import open_stored
+
+PASSWORD, NEW = "correct horse", "battery staple 7"
+NUMBER = "+8613912345678"
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+# Of every changing route a request that changes something, and the line it leaves: action, and what is in its subject.
+CHANGES = {
+    ("POST", "/login"): ("/login", FORM, f"login=root&password={PASSWORD}", "signed in", "root"),
+    ("POST", "/logout"): ("/logout", FORM, "", "signed out", "root"),
+    ("POST", "/account/password"): (
+        "/account/password", FORM, f"old={PASSWORD}&new={NEW}&again={NEW}", "password changed", "root",
+    ),
+    ("POST", "/account/sessions"): ("/account/sessions", FORM, "session={session}", "session ended", "{session}"),
+    ("POST", "/api/lists"): ("/api/lists?campaign=demo&list=autumn&country=CN", {}, f"phone\n{NUMBER}\n",
+                             "list imported", "autumn"),
+    ("POST", "/api/lists/undo"): (
+        "/api/lists/undo", JSON, '{"campaign": "demo", "list": "list"}', "list undone", "list",
+    ),
+    ("POST", "/api/requeue"): ("/api/requeue", JSON, '{"campaign": "demo", "list": "list"}', "requeue", "demo"),
+    ("POST", "/api/dnc"): ("/api/dnc", JSON, f'{{"pattern": "{NUMBER}"}}', "dnc added", "company: +86139****5678"),
+    ("DELETE", "/api/dnc"): ("/api/dnc", JSON, '{"pattern": "+86177*"}', "dnc removed", "+86177*"),
+    ("POST", "/api/consents"): (
+        "/api/consents", JSON, f'{{"number": "{NUMBER}", "source": "form"}}', "consent given", "+86139****5678",
+    ),
+    ("POST", "/api/consents/withdraw"): (
+        "/api/consents/withdraw", JSON, f'{{"number": "{NUMBER}"}}', "consents withdrawn", "+86139****5678",
+    ),
+}  # fmt: skip
+# What a browser is told to remember changes nothing of ours; a half-typed note is its writer's own until it is given.
+NOTHING = {("POST", "/language"), ("POST", "/api/seat/draft")}
+
+
+@pytest.fixture
+async def url(db: Engine, tmp_path: Path) -> AsyncIterator[str]:
+    Campaign(db, leads=2, name="demo")
+    People(db).add("", "root", "Root", "administrator", PASSWORD)
+    async with open_stored(db, tmp_path) as (at, _):
+        yield at
+
+
+def test_every_changing_route_is_asked(db: Engine, tmp_path: Path) -> None:
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    changing = {
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, Route)
+        for method in route.methods or ()
+        if method not in SAFE_METHODS
+    }
+    assert changing - NOTHING == set(CHANGES)
+
+
+@pytest.mark.parametrize("route", CHANGES, ids=" ".join)
+async def test_a_change_leaves_a_line_that_names_who_and_from_where(
+    url: str, db: Engine, route: tuple[str, str]
+) -> None:
+    path, headers, body, action, subject = CHANGES[route]
+    users = UserStore(db)
+    token, other = (users.open_session(1, "test") for _ in range(2))
+    session = next(each.session_id for each in users.sessions(1, other) if each.this)
+    async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": token}, timeout=30) as client:
+        if action == "dnc removed":
+            await client.post("/api/dnc", json={"pattern": "+86177*"})
+        before = lines(db)[0].id
+        response = await client.request(
+            route[0], path, headers=headers, content=body.replace("{session}", str(session))
+        )
+        assert response.status_code in (200, 303), response.text
+    new = [line for line in lines(db) if line.id > before]
+    [line] = [line for line in new if line.action == action]
+    assert (line.who, line.source) == ("root", "127.0.0.1")
+    assert subject.replace("{session}", str(session)) in line.subject
+    assert PASSWORD not in str(new) and NEW not in str(new) and NUMBER not in str(new)
+    assert verify(db).fault == ""
+
+
+async def test_a_refused_log_in_and_what_is_taken_away_are_on_record_too(url: str, db: Engine) -> None:
+    async with httpx2.AsyncClient(base_url=url) as client:
+        await client.post("/login", data={"login": "root", "password": "guess"})
+        await client.post("/login", data={"login": "root", "password": PASSWORD})
+        span = {"campaign": "demo", "from": "2026-01-01", "to": "2026-01-02"}
+        assert (await client.get("/api/evidence", params=span, timeout=30)).status_code == 200
+        assert (await client.get("/api/person", params={"customer": "x"}, timeout=30)).status_code == 200
+        told = (await client.get("/api/audit")).json()
+        assert [(each["action"], each["who"], each["source"]) for each in told[:4]] == [
+            ("person exported", "root", "127.0.0.1"),
+            ("evidence written", "root", "127.0.0.1"),
+            ("signed in", "root", "127.0.0.1"),
+            ("sign-in refused", "root", "127.0.0.1"),
+        ]
+        for odd in ({"limit": "0"}, {"limit": "x"}, {"limit": "9" * 99}, {"from": "noon"}):
+            assert (await client.get("/api/audit", params=odd)).status_code == 400
+
+
+async def test_an_auditor_of_a_branch_reads_of_its_people_alone(url: str, db: Engine) -> None:
+    Units(db).add("兰州")
+    people, users = People(db), UserStore(db)
+    ids = [
+        people.add("兰州", login, login, role, "") for login, role in (("wu", "auditor"), ("lina", "agent"))
+    ]
+    for user_id in (1, *ids):
+        users.open_session(user_id, "test")
+    token = users.open_session(ids[0], "test")
+    async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": token}) as client:
+        assert {each["who"] for each in (await client.get("/api/audit")).json()} == {"wu", "lina"}
+
+
+def test_what_changes_a_person_says_what_was_and_what_is(db: Engine) -> None:
+    people = People(db)
+    people.add("", "lina", "李娜", "agent", "")
+    people.change("lina", role="supervisor", campaigns=["spring"])
+    changed, added = lines(db)
+    assert (changed.action, changed.subject) == ("user changed", "lina")
+    assert changed.before == '{"role": "agent", "campaigns": []}'
+    assert changed.after == '{"role": "supervisor", "campaigns": ["spring"]}'
+    assert added.action == "user added" and added.after is not None and "hash" not in added.after
