@@ -18,7 +18,7 @@ from campaigns.rules import facts
 # One a person: who is busy with one customer has no use for a second one. The oldest that is due comes first.
 OF_PERSONS = Prepared(
     "callbacks_of_persons",
-    "bigint, timestamptz, bigint[]",
+    "bigint, timestamptz, bigint[], bigint",
     f"""
 WITH due AS MATERIALIZED (
     SELECT DISTINCT ON (c.user_id) c.user_id, c.lead_id, c.due_at FROM callback c JOIN lead o ON o.id = c.lead_id
@@ -29,8 +29,8 @@ WITH due AS MATERIALIZED (
     SELECT l.*, d.user_id, d.due_at FROM due d JOIN lead l ON l.id = d.lead_id
     WHERE l.open AND l.lease IS NULL FOR UPDATE OF l SKIP LOCKED
 )
-SELECT {facts.COLUMNS}, l.place, l.name, l.attributes::text, l.list_id, l.lane, l.user_id, l.due_at
-FROM (SELECT *, row_number() OVER (ORDER BY due_at, user_id) AS place FROM picked) l {facts.PARTS}
+SELECT {facts.columns("$4", "l.place")}, l.user_id, l.due_at
+FROM (SELECT *, row_number() OVER (ORDER BY due_at, user_id) AS place FROM picked) l {facts.NUMBERS}
 """,
 )
 # One that its person puts off.

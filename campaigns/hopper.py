@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, text
 
 from campaigns import callbacks
 from campaigns.caller_ids.choosing import Pools, pools_of
@@ -21,12 +20,13 @@ from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.config import parse
 from campaigns.ids import leased_at, new_call_ids
 from campaigns.order import Mixer, Order, tiers
-from campaigns.prepared import UNHURRIED, Prepared, array
+from campaigns.prepared import PLANNED, UNHURRIED, Prepared, array
 from campaigns.rules import facts
 from campaigns.rules.alike import Alike
 from campaigns.rules.basis import Basis, bases_on_record, basis_of
 from campaigns.rules.decision import DAYS_30, Facts, consent_of, may_call
 from campaigns.rules.held import ANYONE_AT, HOLD_BACK
+from campaigns.rules.known import on_record, parties
 from campaigns.rules.terms import Terms, terms_of
 from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
 
@@ -34,12 +34,12 @@ LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
 )
 
-# Ready leads in zones that are open now: of each of these lanes so many at most, by rank and by the time at which they
-# became callable; with what the rules want to know of each of their numbers. The partial index lead_ready serves filter
-# and order: it is looked into once for each rank of a lane. SKIP LOCKED lets engines lease side by side.
+# Ready leads in zones that are open now, with all of their numbers: of each of these lanes so many at most, by rank and
+# by the time at which they became callable. The partial index lead_ready serves filter and order: it is looked into
+# once for each rank of a lane. SKIP LOCKED lets engines lease side by side.
 PICK = Prepared(
     "pick",
-    "bigint, timestamptz, text[], smallint[], int[], int",
+    "bigint, timestamptz, text[], smallint[], int[], int, bigint",
     f"""
 WITH picked AS MATERIALIZED (
     SELECT r.* FROM unnest($4, $5) AS q (lane, quota) CROSS JOIN LATERAL (
@@ -52,8 +52,7 @@ WITH picked AS MATERIALIZED (
     ) r
     LIMIT $6
 )
-SELECT {facts.COLUMNS}, l.place, l.name, l.attributes::text, l.list_id, l.lane
-FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.PARTS}
+SELECT {facts.columns("$7", "l.place")} FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.NUMBERS}
 """,
 )
 LEASE = Prepared(
@@ -170,7 +169,7 @@ class Hopper:
             for weights in (CALLBACKS_FIRST, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
-                        connection, campaign_id, weights, limit - len(leads), terms, open_now, now
+                        connection, campaign_id, change, weights, limit - len(leads), open_now, now
                     )
         return leads
 
@@ -186,13 +185,13 @@ class Hopper:
             if not terms.running:
                 return []
             connection.exec_driver_sql(UNHURRIED)
-            found = callbacks.OF_PERSONS.run(connection, campaign_id, now, list(users))
+            found = callbacks.OF_PERSONS.run(connection, campaign_id, now, list(users), change)
             width = len(facts.LeadRow._fields)
             persons = {row[0]: row[width] for row in found}
             # For its person the lead is ready since the callback is due.
             rows = [facts.LeadRow._make(row[:width])._replace(next_at=row[width + 1]) for row in found]
             rows = _mixed(rows, {0: len(rows)})
-            leads = self._lease_permitted(connection, rows, len(rows), terms, now, put_off=False)
+            leads = self._lease_permitted(connection, rows, len(rows), change, now, put_off=False)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
 
     def coming_callbacks(
@@ -230,14 +229,18 @@ class Hopper:
             call_id: Refusal(call_id, RefusalReason.LEASE_LOST, "the lease is gone") for call_id in ids
         }
         with self._engine.begin() as connection:
+            connection.exec_driver_sql(PLANNED)
             held = connection.execute(facts.HOLD, {"ids": ids}).all()
-            parties = sorted({p for row in held for p in facts.parties(row.e164, row.customer_id)})
-            connection.execute(facts.HOLD_PARTIES, {"parties": parties})
-            rows = connection.execute(facts.OF_LEASES, {"ids": ids}).all()
+            names = sorted({p for row in held for p in parties(row.e164, row.customer_id)})
+            connection.execute(facts.HOLD_PARTIES, {"parties": names})
+            place = {
+                call_id: at for at, call_id in enumerate(ids)
+            }  # what is left goes to whoever asked first
+            rows = sorted(facts.of_leases(connection, ids), key=lambda row: place[row.call_id])
             known = self._known.of(connection, [row.change for row in rows])
-            attempts = facts.attempts_of(rows)
+            attempts, record = facts.attempts_of(rows), on_record(connection, rows)
             parties_of = {
-                row.lease.hex: Party(self._known.pools(row.change), row.region, row.e164, row.customer_id)
+                row.call_id: Party(self._known.pools(row.change), row.region, row.e164, row.customer_id)
                 for row in rows
                 if row.lease_number in (None, row.number_id)
             }
@@ -249,7 +252,7 @@ class Hopper:
                 if row.lease_number not in (None, row.number_id):
                     continue  # another number of the lead's
                 ours = row.lease_owner == self._owner
-                about = facts.facts_of(row, attempts[row.lead_id], row.lease.hex, ours, just)
+                about = facts.facts_of(row, record.of(row), attempts[row.lead_id], row.call_id, ours, just)
                 answer = may_call(about, known[row.change], now)
                 if isinstance(answer, Permit):
                     answer = _shown(answer, turn.take(parties_of[about.call_id], now))
@@ -257,7 +260,7 @@ class Hopper:
                 if isinstance(answer, Permit):
                     shown[about.call_id] = answer.caller_id
                     permitted.append((row, about, known[row.change]))
-                    for party in facts.parties(row.e164, row.customer_id):
+                    for party in parties(row.e164, row.customer_id):
                         just.setdefault(party, []).append((now, row.campaign_id))
                 elif answer.reason is not RefusalReason.LEASE_LOST:
                     refused.append((row.lead_id, answer))
@@ -321,9 +324,9 @@ class Hopper:
         self,
         connection: Connection,
         campaign_id: int,
+        change: int,
         weights: Mapping[int, float],
         limit: int,
-        terms: Terms,
         zones: Sequence[str],
         now: datetime,
     ) -> list[Lead]:
@@ -335,11 +338,10 @@ class Hopper:
             if len(leads) >= limit or not full:
                 break
             quotas = mixer.shares(full, wanted)
-            picked = PICK.run(
-                connection, campaign_id, now, list(zones), array(quotas), array(quotas.values()), wanted
-            )
+            lanes, most = array(quotas), array(quotas.values())
+            picked = PICK.run(connection, campaign_id, now, list(zones), lanes, most, wanted, change)
             rows = _mixed([facts.LeadRow._make(row) for row in picked], quotas)
-            permitted = self._lease_permitted(connection, rows, limit - len(leads), terms, now)
+            permitted = self._lease_permitted(connection, rows, limit - len(leads), change, now)
             leads += permitted
             found = Counter({row.lead_id: row.lane for row in rows}.values())
             full = {lane: weight for lane, weight in full.items() if found[lane] >= quotas[lane]}
@@ -352,12 +354,13 @@ class Hopper:
         connection: Connection,
         rows: list[facts.LeadRow],
         limit: int,
-        terms: Terms,
+        change: int,
         now: datetime,
         put_off: bool = True,
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
-        rules, attempts = Alike(terms, now), facts.attempts_of(rows)
+        rules, attempts = Alike(self._known.terms(change), now), facts.attempts_of(rows)
+        record = on_record(connection, rows)
         permitted: dict[int, facts.LeadRow] = {}
         refused = []
         for row in rows:
@@ -365,7 +368,7 @@ class Hopper:
                 break
             if row.lead_id in permitted:
                 continue
-            answer = rules.ask(row, attempts[row.lead_id])
+            answer = rules.ask(row, record.of(row), attempts[row.lead_id])
             if isinstance(answer, Permit):
                 permitted[row.lead_id] = row
             else:
@@ -423,14 +426,14 @@ class Hopper:
     def _record(
         self,
         connection: Connection,
-        permitted: Sequence[tuple[Row[Any], Facts, Terms]],
+        permitted: Sequence[tuple[facts.LeadRow, Facts, Terms]],
         asked: Mapping[str, Ask],
         shown: Mapping[str, str],
         bases: Mapping[Basis, int],
         now: datetime,
     ) -> None:
         rows = [row for row, _, _ in permitted]
-        ids = [r.lease.hex for r in rows]
+        ids = [r.call_id for r in rows]
         connection.execute(
             DIALED,
             {
@@ -448,7 +451,7 @@ class Hopper:
             },
         )
         connection.execute(COUNTED, {"numbers": [r.number_id for r in rows]})
-        counted = [(p, r.campaign_id) for r in rows for p in facts.parties(r.e164, r.customer_id)]
+        counted = [(p, r.campaign_id) for r in rows for p in parties(r.e164, r.customer_id)]
         values = {
             "parties": [party for party, _ in counted],
             "campaigns": [campaign for _, campaign in counted],
@@ -491,6 +494,10 @@ class KnownTerms:
         self._terms: dict[int, Terms] = {}
         self._orders: dict[int, Order] = {}
         self._pools: dict[int, Pools] = {}
+
+    def terms(self, change: int) -> Terms:
+        """The terms of a version that were asked for."""
+        return self._terms[change]
 
     def order(self, change: int) -> Order:
         """In which order leads are called, of a version whose terms were asked for."""

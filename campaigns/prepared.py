@@ -45,3 +45,9 @@ class Prepared:
 def array(values: Iterable[object]) -> str:
     """Numbers or ids as PostgreSQL reads an array: one constant, where a list would be an expression for each."""
     return "{" + ",".join(map(str, values)) + "}"
+
+
+def text_array(values: Iterable[str]) -> str:
+    """The same of texts, whatever is in them."""
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return "{" + ",".join([f'"{value}"' for value in quoted]) + "}"

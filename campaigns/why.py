@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, text
 
 from campaigns.config import CampaignsError
 from campaigns.dnc import DncStore, Entry
 from campaigns.hopper import KnownTerms
+from campaigns.prepared import PLANNED
 from campaigns.rules import calendar, facts
 from campaigns.rules.decision import Facts, hours_spoken, next_permit, refusals
+from campaigns.rules.facts import LeadRow
+from campaigns.rules.known import on_record
 from campaigns.rules.terms import Terms
 from campaigns.values import RefusalReason
 
@@ -117,13 +119,13 @@ class _Tally:
     alone: Counter[str] = field(default_factory=Counter)
     asked: list[datetime | None] = field(default_factory=list)
 
-    def take(self, numbers: Sequence[tuple[Row[Any], Facts]], terms: Terms, at: datetime) -> None:
+    def take(self, numbers: Sequence[tuple[LeadRow, Facts]], terms: Terms, at: datetime) -> None:
         """Count a lead, all of whose numbers these are: what holds it back is what does so for its best number."""
         row, about = numbers[0]
         if not row.open:
             self.done += 1
             return
-        if row.lease is not None:
+        if row.call_id:
             self.in_hand += 1
             return
         found = {refusal.reason.value for refusal in refusals(about, terms, at)}
@@ -228,26 +230,29 @@ class Explainer:
 
     def _facts(
         self, connection: Connection, leads: Sequence[int]
-    ) -> Iterator[Sequence[tuple[Row[Any], Facts]]]:
+    ) -> Iterator[Sequence[tuple[LeadRow, Facts]]]:
         """The rows and facts of each lead, one for each of its numbers, in the order in which they are called."""
+        connection.exec_driver_sql(PLANNED)
         for start in range(0, len(leads), CHUNK):
             rows = facts.of_leads(connection, leads[start : start + CHUNK])
-            attempts = facts.attempts_of(rows)
-            of_lead: dict[int, list[tuple[Row[Any], Facts]]] = {}
+            attempts, record = facts.attempts_of(rows), on_record(connection, rows)
+            of_lead: dict[int, list[tuple[LeadRow, Facts]]] = {}
             for row in sorted(rows, key=lambda r: (r.lead_id, r.attempts, r.ordinal, r.number_id)):
-                about = facts.facts_of(row, attempts[row.lead_id], "", leased=True)
+                about = facts.facts_of(row, record.of(row), attempts[row.lead_id], "", leased=True)
                 of_lead.setdefault(row.lead_id, []).append((row, about))
             yield from of_lead.values()
 
     def _leads(self, connection: Connection, leads: Sequence[int], at: datetime) -> list[LeadWhy]:
+        connection.exec_driver_sql(PLANNED)
         rows = facts.of_leads(connection, leads)
         known = self._known.of(connection, [row.change for row in rows])
-        attempts = facts.attempts_of(rows)
+        attempts, record = facts.attempts_of(rows), on_record(connection, rows)
         ids = [row.campaign_id for row in rows]
         names = {row.id: row.name for row in connection.execute(NAMES, {"ids": ids})}
         found = []
         for row in sorted(rows, key=lambda r: (r.campaign_id, r.lead_id, r.number_id)):
-            about, terms = facts.facts_of(row, attempts[row.lead_id], "", leased=True), known[row.change]
+            about = facts.facts_of(row, record.of(row), attempts[row.lead_id], "", leased=True)
+            terms = known[row.change]
             reasons = tuple(Reason(r.reason.value, r.detail, r.until) for r in refusals(about, terms, at))
             zoned = not any(reason.reason == RefusalReason.NO_ZONE for reason in reasons)
             found.append(

@@ -24,7 +24,7 @@ from campaigns.history.holds import in_force
 from campaigns.history.kinds import ATTEMPT, DISPOSITION
 from campaigns.history.months import Month
 from campaigns.history.query import History, Person
-from campaigns.rules.facts import party_of
+from campaigns.rules.known import party_of
 
 log = structlog.get_logger(__name__)
 

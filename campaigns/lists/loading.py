@@ -22,7 +22,7 @@ from campaigns.config import CampaignsError, parse
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
 from campaigns.order import MOST_RANK, spread
-from campaigns.rules.facts import BEGINNINGS
+from campaigns.rules.known import LENGTHS
 
 CHUNK = 10_000  # rows judged at a time
 BATCH = 500  # leads changed in one transaction
@@ -76,11 +76,12 @@ CUSTOMER = {
 }
 # The do-not-call lists, which campaigns/rules asks again at every call. An entry that ends soon keeps nobody out: the
 # list may still be called then.
+BEGINNINGS = ", ".join(f"left(e.e164, {length})" for length in LENGTHS)
 BARRED = f"""
 EXISTS (SELECT FROM dnc d WHERE d.e164 = e.e164 AND d.campaign_id IN (0, %(campaign)s)
     AND (d.expires_at IS NULL OR d.expires_at > %(soon)s))
 OR (%(prefixes)s AND EXISTS (SELECT FROM dnc_prefix p
-    WHERE p.prefix = ANY(ARRAY[{BEGINNINGS.replace("n.e164", "e.e164")}]) AND p.campaign_id IN (0, %(campaign)s)
+    WHERE p.prefix = ANY(ARRAY[{BEGINNINGS}]) AND p.campaign_id IN (0, %(campaign)s)
     AND (p.expires_at IS NULL OR p.expires_at > %(soon)s)))
 """
 PREFIXES = "SELECT EXISTS (SELECT FROM dnc_prefix)"

@@ -1,60 +1,43 @@
-"""What the decision wants to know of leads, read in one query: whoever asks the rules asks with these facts."""
+"""What the decision wants to know of leads: whoever asks the rules asks with these facts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
-from campaigns.rules.decision import NEVER_CALLED, Barred, Called, Consent, Facts
+from campaigns.prepared import Prepared, array
+from campaigns.rules.decision import Called, Facts
+from campaigns.rules.known import Known, party_of
 
 ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 
-# A lead and its number, and what bars it, of leads `l`. Each part is a probe of a primary key or of
-# `consent_of_number`: the cost does not depend on how long the do-not-call lists or the history are. OFFSET 0 keeps the
-# planner to that when its statistics are old, as after a load.
-BEGINNINGS = ", ".join(
-    f"left(n.e164, {length})" for length in range(3, 17)
-)  # two digits, to all of the longest number
-COLUMNS = """
-l.id AS lead_id, l.lease, l.lease_owner, l.lease_number, l.campaign_id, l.customer_id, l.region, l.zones, l.open,
-    COALESCE(l.ready_at, l.next_at) AS next_at, n.id AS number_id, n.e164, n.attempts, n.ordinal,
-    n.done,
-    x.until AS locked_until, x.reason AS lock, b.entries AS dnc, s.entries AS consents, k.at AS called_at,
-    k.campaigns AS called_by, k.life, c.at AS customer_at, c.campaigns AS customer_by, c.life AS customer_life
-"""
-PARTS = f"""
+# A lead `l` and its number `n`, as :class:`LeadRow` has them. OFFSET 0 keeps the planner to one look-up for each lead
+# when its statistics are old, as after a load.
+NUMBERS = """
 CROSS JOIN LATERAL (SELECT id, e164, attempts, ordinal, done FROM number WHERE lead_id = l.id OFFSET 0) n
-LEFT JOIN LATERAL (SELECT until, reason FROM lock_out WHERE e164 = n.e164 OFFSET 0) x ON true
-LEFT JOIN LATERAL (SELECT life, at, campaigns FROM called WHERE party = n.e164 OFFSET 0) k ON true
-LEFT JOIN LATERAL (
-    SELECT life, at, campaigns FROM called WHERE party = 'customer ' || l.customer_id OFFSET 0
-) c ON true
-LEFT JOIN LATERAL (
-    SELECT json_agg(json_build_array(e.layer, e.pattern, e.source, e.reason, e.expires_at)) AS entries FROM (
-        SELECT d.layer, d.e164 AS pattern, d.source, d.reason, d.expires_at FROM dnc d
-        WHERE d.e164 = n.e164 AND d.campaign_id IN (0, l.campaign_id)
-        UNION ALL
-        SELECT p.layer, p.prefix || '…', p.source, p.reason, p.expires_at FROM dnc_prefix p
-        WHERE p.prefix = ANY(ARRAY[{BEGINNINGS}]) AND p.campaign_id IN (0, l.campaign_id)
-    ) e
-) b ON true
-LEFT JOIN LATERAL (
-    SELECT json_agg(json_build_array(o.id, o.given_at, LEAST(o.expires_at, o.withdrawn_at))) AS entries
-    FROM consent o WHERE o.e164 = n.e164
-) s ON true
 """
+
+
+def columns(change: str, place: str) -> str:
+    """The columns of :class:`LeadRow`, two of which are not the lead's."""
+    return f"""
+l.id, COALESCE(replace(l.lease::text, '-', ''), ''), l.lease_owner, l.lease_number, l.campaign_id, l.customer_id,
+    l.region, l.zones, l.open, COALESCE(l.ready_at, l.next_at), n.id, n.e164, n.attempts, n.ordinal, n.done, {change},
+    {place}, l.name, l.attributes::text, l.list_id, l.lane
+"""
+
+
 FACTS = f"""
-SELECT {COLUMNS}, v.change FROM lead l {PARTS}
+SELECT {columns("v.change", "0")} FROM lead l {NUMBERS}
 JOIN campaign g ON g.id = l.campaign_id
 JOIN campaign_version v ON v.campaign_id = g.id AND v.version = g.version
 """
-OF_LEADS = text(FACTS + "WHERE l.id = ANY(:leads)")
-OF_LEASES = text(FACTS + "WHERE l.lease = ANY(CAST(:ids AS uuid[]))")
+OF_LEADS = Prepared("facts_of_leads", "bigint[]", f"{FACTS} WHERE l.id = ANY($1)")
+OF_LEASES = Prepared("facts_of_leases", "uuid[]", f"{FACTS} WHERE l.lease = ANY($1)")
 
 # The leads, and then the calls to their numbers and customers, locked until the attempts are on record: what is read
 # after that no other engine changes before we do. A party that was never called gets its row here.
@@ -81,21 +64,11 @@ UPDATE called k SET life = k.life + c.calls, (at, campaigns) = (
 """)
 
 
-def party_of(customer_id: str) -> str:
-    """The key under which the calls to a customer are kept; a number's is the number itself."""
-    return f"customer {customer_id}"
-
-
-def parties(number: str, customer_id: str | None) -> tuple[str, ...]:
-    """Whom a call is counted for."""
-    return (number, party_of(customer_id)) if customer_id else (number,)
-
-
 class LeadRow(NamedTuple):
-    """A row of :data:`COLUMNS` as the driver gives it, and what a lead that is picked has more."""
+    """A lead with one of its numbers: a row for each."""
 
     lead_id: int
-    lease: UUID | None
+    call_id: str  # its lease; empty when nobody has it
     lease_owner: str | None
     lease_number: int | None
     campaign_id: int
@@ -103,22 +76,13 @@ class LeadRow(NamedTuple):
     region: str
     zones: list[str]
     open: bool
-    next_at: datetime
+    next_at: datetime  # or since when it was ready, before the rules put it off
     number_id: int
     e164: str
     attempts: int
     ordinal: int
     done: bool
-    locked_until: datetime | None
-    lock: str | None
-    dnc: list[Any] | None
-    consents: list[Any] | None
-    called_at: list[datetime] | None
-    called_by: list[int] | None
-    life: int | None
-    customer_at: list[datetime] | None
-    customer_by: list[int] | None
-    customer_life: int | None
+    change: int  # of the campaign's version
     place: int  # in the order of calling
     name: str
     attributes: str  # JSON
@@ -127,25 +91,22 @@ class LeadRow(NamedTuple):
 
 
 def facts_of(
-    row: Row[Any] | LeadRow,
+    row: LeadRow,
+    known: Known,
     lead_attempts: int,
     call_id: str,
     leased: bool,
     just: Mapping[str, Sequence[tuple[datetime, int]]] | None = None,
 ) -> Facts:
-    """A row of :data:`FACTS` as the decision takes it.
+    """A row, and what is on record of its number and customer, as the decision takes it.
 
     `lead_attempts` are those of :func:`attempts_of`; `just` are calls by party, as (instant, campaign), that are
     permitted already in this transaction.
     """
 
-    def called(
-        party: str, at: Sequence[datetime] | None, by: Sequence[int] | None, life: int | None
-    ) -> Called:
+    def called(party: str, before: Called) -> Called:
         now = tuple(just.get(party, ())) if just else ()
-        if life is None and not now:
-            return NEVER_CALLED
-        return Called(tuple(zip(at or (), by or (), strict=True)) + now, (life or 0) + len(now))
+        return Called(before.recent + now, before.life + len(now)) if now else before
 
     return Facts(
         call_id=call_id,
@@ -155,16 +116,12 @@ def facts_of(
         region=row.region if row.region and ISO_3166_2.fullmatch(row.region) else "",
         campaign_id=row.campaign_id,
         next_at=row.next_at,
-        locked_until=row.locked_until,
-        lock=row.lock or "",
-        dnc=tuple(Barred(*each[:4], until=_time(each[4])) for each in row.dnc or ()),
-        consents=tuple(
-            Consent(each[0], datetime.fromisoformat(each[1]), _time(each[2])) for each in row.consents or ()
-        ),
-        called=called(row.e164, row.called_at, row.called_by, row.life),
-        customer=called(party_of(row.customer_id), row.customer_at, row.customer_by, row.customer_life)
-        if row.customer_id
-        else None,
+        locked_until=known.locked_until,
+        lock=known.lock,
+        dnc=known.dnc,
+        consents=known.consents,
+        called=called(row.e164, known.called),
+        customer=called(party_of(row.customer_id), known.customer) if row.customer_id else None,
         customer_attempts=lead_attempts,
         leased=leased,
         open=row.open,
@@ -172,7 +129,7 @@ def facts_of(
     )
 
 
-def attempts_of(rows: Iterable[Row[Any] | LeadRow]) -> Mapping[int, int]:
+def attempts_of(rows: Iterable[LeadRow]) -> Mapping[int, int]:
     """The attempts on all numbers of each lead, by lead; a lead's numbers are all among the rows."""
     found: dict[int, int] = {}
     for row in rows:
@@ -180,10 +137,11 @@ def attempts_of(rows: Iterable[Row[Any] | LeadRow]) -> Mapping[int, int]:
     return found
 
 
-def of_leads(connection: Connection, leads: Sequence[int]) -> Sequence[Row[Any]]:
-    """The facts of leads, in no order; of one with several numbers a row for each."""
-    return connection.execute(OF_LEADS, {"leads": list(leads)}).all()
+def of_leads(connection: Connection, leads: Sequence[int]) -> list[LeadRow]:
+    """Leads by id, in no order. The transaction must have run :data:`campaigns.prepared.PLANNED`."""
+    return [LeadRow._make(row) for row in OF_LEADS.run(connection, array(leads))]
 
 
-def _time(told: str | None) -> datetime | None:
-    return None if told is None else datetime.fromisoformat(told)
+def of_leases(connection: Connection, call_ids: Sequence[str]) -> list[LeadRow]:
+    """Leads by their leases, in no order. The transaction must have run :data:`campaigns.prepared.PLANNED`."""
+    return [LeadRow._make(row) for row in OF_LEASES.run(connection, array(call_ids))]

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.rules.alike import Alike
-from campaigns.rules.decision import may_call
+from campaigns.rules.decision import NEVER_CALLED, Barred, Called, Consent, may_call
 from campaigns.rules.facts import LeadRow, facts_of
 from campaigns.rules.keys import Rules
+from campaigns.rules.known import NOTHING, Known
 from campaigns.rules.terms import terms_of
 from tests.campaigns.test_rules import INSTANTS, NUMBERS, RULES, UNHURRIED, ZONES
 
@@ -18,17 +19,21 @@ SELDOM = st.sampled_from([False] * 5 + [True])
 
 
 @st.composite
-def many(draw: st.DrawFn) -> tuple[datetime, list[LeadRow]]:
+def many(draw: st.DrawFn) -> tuple[datetime, list[tuple[LeadRow, Known]]]:
     now = draw(INSTANTS)
     near = st.builds(lambda s: now + timedelta(seconds=s), st.integers(-90_000, 90_000))
+    long_ago = st.builds(lambda h: now - timedelta(hours=h), st.integers(24, 24 * 32))
+    calls = st.builds(
+        lambda at, older: Called(tuple((each, 1) for each in at), len(at) + older),
+        st.lists(near | long_ago, max_size=4),
+        st.integers(0, 3),
+    )
 
-    def row(at: int) -> LeadRow:
-        called = sorted(draw(st.lists(near, min_size=1, max_size=4))) if draw(SELDOM) else None
+    def row(at: int) -> tuple[LeadRow, Known]:
         customer = draw(st.sampled_from([None, "K7"]))
-        barred = draw(near).isoformat() if draw(SELDOM) else None
-        return LeadRow(
+        lead = LeadRow(
             lead_id=at,
-            lease=None,
+            call_id="",
             lease_owner=None,
             lease_number=None,
             campaign_id=1,
@@ -42,21 +47,22 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[LeadRow]]:
             attempts=draw(st.integers(1, 4)) if draw(SELDOM) else 0,
             ordinal=1,
             done=draw(SELDOM),
-            locked_until=draw(near) if draw(SELDOM) else None,
-            lock="abandoned",
-            dnc=[["national", "+1", "x", "", barred]] if barred else None,
-            consents=[[1, draw(near).isoformat(), None]] if draw(SELDOM) else None,
-            called_at=called,
-            called_by=[1] * len(called) if called else None,
-            life=len(called) if called else None,
-            customer_at=called if customer else None,
-            customer_by=[1] * len(called) if called and customer else None,
-            customer_life=len(called) if called and customer else None,
+            change=1,
             place=at,
             name="",
             attributes="{}",
             list_id=1,
             lane=1,
+        )
+        if draw(SELDOM):
+            return lead, NOTHING
+        return lead, Known(
+            locked_until=draw(near) if draw(SELDOM) else None,
+            lock="abandoned",
+            dnc=(Barred("national", "+1", "x", "", draw(near)),) if draw(SELDOM) else (),
+            consents=(Consent(1, draw(near)),) if draw(SELDOM) else (),
+            called=draw(calls),
+            customer=draw(calls) if customer else NEVER_CALLED,
         )
 
     return now, [row(at) for at in range(draw(st.integers(1, 12)))]
@@ -65,11 +71,12 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[LeadRow]]:
 @UNHURRIED
 @given(asked=many(), rules=RULES, others=st.integers(0, 2))
 def test_each_is_answered_as_if_it_were_the_only_one(
-    asked: tuple[datetime, list[LeadRow]], rules: Rules, others: int
+    asked: tuple[datetime, list[tuple[LeadRow, Known]]], rules: Rules, others: int
 ) -> None:
     now, rows = asked
     terms = terms_of(rules)
     alike = Alike(terms, now)
-    for row in rows:
+    for row, known in rows:
         attempts = row.attempts + others
-        assert alike.ask(row, attempts) == may_call(facts_of(row, attempts, "", leased=True), terms, now)
+        alone = may_call(facts_of(row, known, attempts, "", leased=True), terms, now)
+        assert alike.ask(row, known, attempts) == alone

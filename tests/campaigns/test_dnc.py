@@ -11,8 +11,10 @@ from sqlalchemy import Engine, text
 
 from campaigns.dnc import DncError, DncStore, Layer
 from campaigns.numbers import NotANumber, number_of, patterns_of
+from campaigns.prepared import PLANNED
 from campaigns.records import OptedOut
 from campaigns.rules import facts
+from campaigns.rules.known import on_record
 from campaigns.values import Ask, Refusal, RefusalReason
 from tests.campaigns.world import NOON, Campaign, later
 
@@ -154,13 +156,18 @@ def test_the_facts_are_read_by_key_whatever_the_statistics_say(db: Engine) -> No
             text("""INSERT INTO dnc (e164, layer, source, at) SELECT '+8615' || lpad(n::text, 9, '0'), 'national', 'x',
             now() FROM generate_series(1, 100000) n""")
         )
-    leads = [lead.lead_id for lead in campaign.lease(500)]
+    campaign.lease(500)  # planned with the statistics of empty tables
     with db.connect() as connection:
+        connection.exec_driver_sql(PLANNED)
+        on_record(connection, facts.of_leads(connection, [1, 2, 3]))
         plan = "\n".join(
-            r[0] for r in connection.execute(text("EXPLAIN " + facts.OF_LEADS.text), {"leads": leads})
+            row[0]
+            for asked in ("facts_of_leads('{1,2,3}')", "on_record('{+8613800000001}', '{}', '{0,1}')")
+            for row in connection.exec_driver_sql(f"EXPLAIN EXECUTE {asked}")
         )
-    for table in ("dnc d", "called k", "lock_out x", "number n", "consent o"):
-        assert f"Seq Scan on {table}" not in plan and f"Seq Scan on {table.split()[0]} " not in plan, plan
+    for table in ("dnc", "dnc_prefix", "called", "lock_out", "number", "consent"):
+        assert f"Scan using {table}_" in plan, plan
+    assert "Seq Scan" not in plan, plan
 
 
 def test_a_layer_that_there_is_not_is_refused() -> None:

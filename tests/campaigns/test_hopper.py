@@ -267,9 +267,9 @@ def test_leasing_reads_indexes_only_and_in_order(db: Engine) -> None:
     campaign = Campaign(db, leads=20_000)
     with db.connect() as connection:
         connection.exec_driver_sql(PLANNED)
-        PICK.run(connection, campaign.id, NOON, ["Asia/Shanghai"], "{1}", "{100}", 100)
+        PICK.run(connection, campaign.id, NOON, ["Asia/Shanghai"], "{1}", "{100}", 100, 1)
         explained = connection.exec_driver_sql(
-            f"EXPLAIN EXECUTE {PICK.name} ({campaign.id}, '{NOON}', '{{Asia/Shanghai}}', '{{1}}', '{{100}}', 100)"
+            f"EXPLAIN EXECUTE {PICK.name} ({campaign.id}, '{NOON}', '{{Asia/Shanghai}}', '{{1}}', '{{100}}', 100, 1)"
         )
         plan = "\n".join(row[0] for row in explained)
     assert "lead_ready" in plan and "Seq Scan" not in plan and "Sort" not in plan and "Hash" not in plan
