@@ -52,6 +52,25 @@ JOIN LATERAL (SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id 
 WHERE c.campaign_id = :campaign AND c.done_at IS NULL AND c.personal AND c.user_id = ANY(:users)
     AND c.due_at > :now AND c.due_at <= :until ORDER BY c.due_at
 """)
+# What leads wait for: the callback that holds each of them.
+WAITING = text("""
+SELECT DISTINCT ON (c.lead_id) c.lead_id, c.due_at, c.anyone_at, c.personal, c.user_id, u.name FROM callback c
+LEFT JOIN app_user u ON u.id = c.user_id WHERE c.lead_id = ANY(:leads) AND c.done_at IS NULL
+ORDER BY c.lead_id, c.anyone_at DESC
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A callback that is not done: when it is due, and from when on anyone may call; until then `person`, if named."""
+
+    due_at: datetime
+    anyone_at: datetime
+    person: str
+
+    def __str__(self) -> str:
+        due = f"a callback, due at {self.due_at:%F %T}Z"
+        return f"{due}: for {self.person} until {self.anyone_at:%F %T}Z" if self.person else due
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,16 @@ class Coming:
     due_at: datetime
     customer: str
     number: str
+
+
+def waiting(connection: Connection, leads: Sequence[int]) -> dict[int, Waiting]:
+    """Which of these leads wait for a callback, and for which."""
+    return {
+        row.lead_id: Waiting(
+            row.due_at, row.anyone_at, (row.name or f"user {row.user_id}") if row.personal else ""
+        )
+        for row in connection.execute(WAITING, {"leads": list(leads)})
+    }
 
 
 def coming(

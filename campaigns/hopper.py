@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from campaigns import callbacks
 from campaigns.caller_ids.choosing import Pools, pools_of
+from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.config import parse
 from campaigns.ids import leased_at, new_call_ids
@@ -116,14 +117,17 @@ SELECT v.change, v.version, v.text, c.name FROM campaign_version v JOIN campaign
 WHERE v.change = ANY(:changes)
 """)
 
-CALLBACKS_FIRST = {0: 1.0}  # their lane
+CALLBACKS_FIRST = {facts.CALLBACKS: 1.0}
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
 # As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
 MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
 MOST_BASES, MOST_VERSIONS = 10_000, 1_000  # kept in memory
 # When a lead comes again that waits for something other than time.
-RELOOK, NOT_AT_ALL = timedelta(hours=1), timedelta()
-WAITING = frozenset({RefusalReason.CONSENT, RefusalReason.WINDOW})
+RELOOK = {
+    RefusalReason.CONSENT: timedelta(hours=1),
+    RefusalReason.WINDOW: timedelta(hours=1),
+    RefusalReason.IN_CALL: timedelta(seconds=30),
+}
 # What closes a lead, where there is no instant at which it ends.
 NEVER = frozenset(
     {
@@ -163,13 +167,16 @@ class Hopper:
             open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
             if not open_now or not terms.running:
                 return []
+            numbers = free(connection, self._known.pools(change))
+            if numbers.none_is(now):
+                return []
             lanes = {r.lane: r.name for r in connection.execute(LANES, {"campaign": campaign_id})}
             connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
             connection.exec_driver_sql(UNHURRIED)
             for weights in (CALLBACKS_FIRST, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
-                        connection, campaign_id, change, weights, limit - len(leads), open_now, now
+                        connection, campaign_id, change, numbers, weights, limit - len(leads), open_now, now
                     )
         return leads
 
@@ -191,7 +198,8 @@ class Hopper:
             # For its person the lead is ready since the callback is due.
             rows = [facts.LeadRow._make(row[:width])._replace(next_at=row[width + 1]) for row in found]
             rows = _mixed(rows, {0: len(rows)})
-            leads = self._lease_permitted(connection, rows, len(rows), change, now, put_off=False)
+            numbers = free(connection, self._known.pools(change))
+            leads = self._lease_permitted(connection, rows, len(rows), change, numbers, now, put_off=False)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
 
     def coming_callbacks(
@@ -247,12 +255,19 @@ class Hopper:
             turn = self._rotation.hold(connection, parties_of.values(), now)
             permitted, refused, found = [], [], self._bases
             shown: dict[str, str] = {}  # caller-IDs by call
+            theirs: dict[int, set[str]] = {}  # all numbers, and the customer, by lead
+            for row in rows:
+                theirs.setdefault(row.lead_id, set()).update(parties(row.e164, row.customer_id))
+            in_call, ringing = record.in_call(rows), set[str]()
             just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
                 if row.lease_number not in (None, row.number_id):
                     continue  # another number of the lead's
                 ours = row.lease_owner == self._owner
-                about = facts.facts_of(row, record.of(row), attempts[row.lead_id], row.call_id, ours, just)
+                busy = row.lead_id in in_call or not ringing.isdisjoint(theirs[row.lead_id])
+                about = facts.facts_of(
+                    row, record.of(row), attempts[row.lead_id], row.call_id, ours, busy, just
+                )
                 answer = may_call(about, known[row.change], now)
                 if isinstance(answer, Permit):
                     answer = _shown(answer, turn.take(parties_of[about.call_id], now))
@@ -260,6 +275,7 @@ class Hopper:
                 if isinstance(answer, Permit):
                     shown[about.call_id] = answer.caller_id
                     permitted.append((row, about, known[row.change]))
+                    ringing |= theirs[row.lead_id]
                     for party in parties(row.e164, row.customer_id):
                         just.setdefault(party, []).append((now, row.campaign_id))
                 elif answer.reason is not RefusalReason.LEASE_LOST:
@@ -268,7 +284,7 @@ class Hopper:
             if permitted:
                 wanted = {basis_of(about, terms, row.change, now) for row, about, terms in permitted}
                 found = self._bases | bases_on_record(connection, wanted - self._bases.keys())
-                self._record(connection, permitted, asked_for, shown, found, now)
+                self._record(connection, permitted, theirs, asked_for, shown, found, now)
                 turn.keep(connection)
         self._bases = (
             found if len(found) < MOST_BASES else {}
@@ -325,6 +341,7 @@ class Hopper:
         connection: Connection,
         campaign_id: int,
         change: int,
+        numbers: Free,
         weights: Mapping[int, float],
         limit: int,
         zones: Sequence[str],
@@ -341,7 +358,7 @@ class Hopper:
             lanes, most = array(quotas), array(quotas.values())
             picked = PICK.run(connection, campaign_id, now, list(zones), lanes, most, wanted, change)
             rows = _mixed([facts.LeadRow._make(row) for row in picked], quotas)
-            permitted = self._lease_permitted(connection, rows, limit - len(leads), change, now)
+            permitted = self._lease_permitted(connection, rows, limit - len(leads), change, numbers, now)
             leads += permitted
             found = Counter({row.lead_id: row.lane for row in rows}.values())
             full = {lane: weight for lane, weight in full.items() if found[lane] >= quotas[lane]}
@@ -355,12 +372,14 @@ class Hopper:
         rows: list[facts.LeadRow],
         limit: int,
         change: int,
+        numbers: Free,
         now: datetime,
         put_off: bool = True,
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
         rules, attempts = Alike(self._known.terms(change), now), facts.attempts_of(rows)
         record = on_record(connection, rows)
+        in_call = record.in_call(rows)
         permitted: dict[int, facts.LeadRow] = {}
         refused = []
         for row in rows:
@@ -368,7 +387,10 @@ class Hopper:
                 break
             if row.lead_id in permitted:
                 continue
-            answer = rules.ask(row, record.of(row), attempts[row.lead_id])
+            answer = rules.ask(row, record.of(row), attempts[row.lead_id], row.lead_id in in_call)
+            if isinstance(answer, Permit):
+                until = numbers.until(row.region, row.e164, row.customer_id, now)
+                answer = answer if until is None else rests("", until)
             if isinstance(answer, Permit):
                 permitted[row.lead_id] = row
             else:
@@ -414,7 +436,7 @@ class Hopper:
         held: dict[int, tuple[bool, datetime]] = {}  # closed, and until when
         for lead_id, r in refused:
             closed = r.until is None and r.reason in NEVER
-            until = r.until or now + (RELOOK if r.reason in WAITING else NOT_AT_ALL)
+            until = r.until or now + RELOOK.get(r.reason, timedelta())
             held[lead_id] = min(held.get(lead_id, (closed, until)), (closed, until))
         values = {
             "leads": list(held),
@@ -427,6 +449,7 @@ class Hopper:
         self,
         connection: Connection,
         permitted: Sequence[tuple[facts.LeadRow, Facts, Terms]],
+        theirs: Mapping[int, set[str]],
         asked: Mapping[str, Ask],
         shown: Mapping[str, str],
         bases: Mapping[Basis, int],
@@ -451,10 +474,12 @@ class Hopper:
             },
         )
         connection.execute(COUNTED, {"numbers": [r.number_id for r in rows]})
-        counted = [(p, r.campaign_id) for r in rows for p in parties(r.e164, r.customer_id)]
+        called = [(party, row) for row in rows for party in theirs[row.lead_id]]
         values = {
-            "parties": [party for party, _ in counted],
-            "campaigns": [campaign for _, campaign in counted],
+            "parties": [party for party, _ in called],
+            "campaigns": [row.campaign_id for _, row in called],
+            "ids": [row.call_id for _, row in called],
+            "calls": [int(party in parties(row.e164, row.customer_id)) for party, row in called],
             "now": now,
             "oldest": now - REMEMBERED,
         }
@@ -481,10 +506,7 @@ def _mixed(rows: list[facts.LeadRow], quotas: Mapping[int, int]) -> list[facts.L
 
 def _shown(permit: Permit, found: str | datetime) -> Permit | Refusal:
     """The permit with the number that the customer is shown, or when there will be one."""
-    if isinstance(found, str):
-        return replace(permit, caller_id=found)
-    detail = "each caller-ID for this customer rests or has no calls left"
-    return Refusal(permit.call_id, RefusalReason.CALLER_ID, detail, found)
+    return replace(permit, caller_id=found) if isinstance(found, str) else rests(permit.call_id, found)
 
 
 class KnownTerms:

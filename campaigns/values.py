@@ -45,6 +45,8 @@ class RefusalReason(StrEnum):
     CAP_30D = "cap_30d"
     CAP_LIFE = "cap_life"
     GAP = "gap"
+    IN_CALL = "in_call"  # a call to this customer, by whatever lead and campaign, is not over
+    CALLBACK = "callback"  # it waits for the time that was agreed, or for the person who agreed it
     NUMBER_DONE = "number_done"  # it does not exist, or enough came of it
     NO_ZONE = "no_zone"
     CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left

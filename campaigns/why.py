@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, text
 
+from campaigns import callbacks
+from campaigns.caller_ids.free import Free, free, rests
 from campaigns.config import CampaignsError
 from campaigns.dnc import DncStore, Entry
 from campaigns.hopper import KnownTerms
@@ -18,7 +20,7 @@ from campaigns.rules.decision import Facts, hours_spoken, next_permit, refusals
 from campaigns.rules.facts import LeadRow
 from campaigns.rules.known import on_record
 from campaigns.rules.terms import Terms
-from campaigns.values import RefusalReason
+from campaigns.values import Refusal, RefusalReason
 
 # The index on (campaign_id, e164) serves, since all campaigns are named.
 LEADS_OF_NUMBER = text("""
@@ -110,6 +112,32 @@ class CampaignWhy:
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One number of a lead, and all that an engine would ask about a call to it."""
+
+    row: LeadRow
+    about: Facts
+    terms: Terms
+    numbers: Free
+
+    def refusals(self, at: datetime) -> list[Refusal]:
+        """All that holds the call back: what the rules refuse, then that there is no number to show."""
+        found = list(refusals(self.about, self.terms, at))
+        until = self._rests_until(at)
+        return found if until is None else [*found, rests("", until)]
+
+    def next_permit(self, at: datetime) -> datetime | None:
+        """The first instant from `at` on at which nothing does, all else being as it is; None: never."""
+        when = next_permit(self.about, self.terms, at)
+        while when is not None and (until := self._rests_until(when)) is not None:
+            when = next_permit(self.about, self.terms, until)
+        return when
+
+    def _rests_until(self, at: datetime) -> datetime | None:
+        return self.numbers.until(self.row.region, self.row.e164, self.row.customer_id, at)
+
+
 @dataclass(slots=True)
 class _Tally:
     done: int = 0
@@ -119,25 +147,25 @@ class _Tally:
     alone: Counter[str] = field(default_factory=Counter)
     asked: list[datetime | None] = field(default_factory=list)
 
-    def take(self, numbers: Sequence[tuple[LeadRow, Facts]], terms: Terms, at: datetime) -> None:
+    def take(self, asked: Sequence[_Asked], at: datetime) -> None:
         """Count a lead, all of whose numbers these are: what holds it back is what does so for its best number."""
-        row, about = numbers[0]
+        row = asked[0].row
         if not row.open:
             self.done += 1
             return
         if row.call_id:
             self.in_hand += 1
             return
-        found = {refusal.reason.value for refusal in refusals(about, terms, at)}
-        for _, other in numbers[1:]:
+        found = {refusal.reason.value for refusal in asked[0].refusals(at)}
+        for other in asked[1:]:
             if found:
-                found = min(found, {refusal.reason.value for refusal in refusals(other, terms, at)}, key=len)
+                found = min(found, {refusal.reason.value for refusal in other.refusals(at)}, key=len)
         self.callable += not found
         self.held.update(found)
         if len(found) == 1:
             self.alone.update(found)
         if found and len(self.asked) < ASKED_WHEN:
-            whens = [next_permit(each, terms, at) for _, each in numbers]
+            whens = [each.next_permit(at) for each in asked]
             self.asked.append(min((when for when in whens if when is not None), default=None))
 
 
@@ -204,8 +232,14 @@ class Explainer:
                 }
                 leads = connection.execute(SOME_OF, values).scalars().all()
             tally = _Tally()
-            for numbers in self._facts(connection, leads):
-                tally.take(numbers, terms, at)
+            connection.exec_driver_sql(PLANNED)
+            numbers = {row.change: free(connection, self._known.pools(row.change))}
+            for start in range(0, len(leads), CHUNK):
+                of_lead: dict[int, list[_Asked]] = {}
+                for each in self._asked(connection, leads[start : start + CHUNK], numbers):
+                    of_lead.setdefault(each.row.lead_id, []).append(each)
+                for asked in of_lead.values():
+                    tally.take(asked, at)
         scale = total / len(leads) if leads else 1.0
         whens = [when for when in tally.asked if when is not None]
         return CampaignWhy(
@@ -228,32 +262,48 @@ class Explainer:
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    def _facts(
-        self, connection: Connection, leads: Sequence[int]
-    ) -> Iterator[Sequence[tuple[LeadRow, Facts]]]:
-        """The rows and facts of each lead, one for each of its numbers, in the order in which they are called."""
-        connection.exec_driver_sql(PLANNED)
-        for start in range(0, len(leads), CHUNK):
-            rows = facts.of_leads(connection, leads[start : start + CHUNK])
-            attempts, record = facts.attempts_of(rows), on_record(connection, rows)
-            of_lead: dict[int, list[tuple[LeadRow, Facts]]] = {}
-            for row in sorted(rows, key=lambda r: (r.lead_id, r.attempts, r.ordinal, r.number_id)):
-                about = facts.facts_of(row, record.of(row), attempts[row.lead_id], "", leased=True)
-                of_lead.setdefault(row.lead_id, []).append((row, about))
-            yield from of_lead.values()
+    def _asked(self, connection: Connection, leads: Sequence[int], numbers: dict[int, Free]) -> list[_Asked]:
+        """Each number of these leads, those of a lead in the order in which they are called.
 
-    def _leads(self, connection: Connection, leads: Sequence[int], at: datetime) -> list[LeadWhy]:
-        connection.exec_driver_sql(PLANNED)
+        `numbers` are the caller-IDs of campaigns' versions; those that are not among them are looked for and put there.
+        """
         rows = facts.of_leads(connection, leads)
         known = self._known.of(connection, [row.change for row in rows])
         attempts, record = facts.attempts_of(rows), on_record(connection, rows)
-        ids = [row.campaign_id for row in rows]
+        in_call = record.in_call(rows)
+        for change in {row.change for row in rows} - numbers.keys():
+            numbers[change] = free(connection, self._known.pools(change))
+        return [
+            _Asked(
+                row,
+                facts.facts_of(
+                    row, record.of(row), attempts[row.lead_id], "", in_call=row.lead_id in in_call
+                ),
+                known[row.change],
+                numbers[row.change],
+            )
+            for row in sorted(rows, key=lambda r: (r.lead_id, r.attempts, r.ordinal, r.number_id))
+        ]
+
+    def _leads(self, connection: Connection, leads: Sequence[int], at: datetime) -> list[LeadWhy]:
+        connection.exec_driver_sql(PLANNED)
+        asked = self._asked(connection, leads, {})
+        waiting = callbacks.waiting(connection, leads)
+        ids = [each.row.campaign_id for each in asked]
         names = {row.id: row.name for row in connection.execute(NAMES, {"ids": ids})}
         found = []
-        for row in sorted(rows, key=lambda r: (r.campaign_id, r.lead_id, r.number_id)):
-            about = facts.facts_of(row, record.of(row), attempts[row.lead_id], "", leased=True)
-            terms = known[row.change]
-            reasons = tuple(Reason(r.reason.value, r.detail, r.until) for r in refusals(about, terms, at))
+        for each in sorted(asked, key=lambda a: (a.row.campaign_id, a.row.lead_id, a.row.number_id)):
+            row, terms = each.row, each.terms
+            reasons = tuple(
+                Reason(
+                    r.reason.value,
+                    str(waiting[row.lead_id])
+                    if r.reason is RefusalReason.CALLBACK and row.lead_id in waiting
+                    else r.detail,
+                    r.until,
+                )
+                for r in each.refusals(at)
+            )
             zoned = not any(reason.reason == RefusalReason.NO_ZONE for reason in reasons)
             found.append(
                 LeadWhy(
@@ -263,9 +313,9 @@ class Explainer:
                     at=at,
                     permitted=not reasons,
                     reasons=reasons,
-                    next_at=next_permit(about, terms, at),
-                    zones=about.zones,
-                    hours=hours_spoken(about, terms, at) if zoned else "",
+                    next_at=each.next_permit(at),
+                    zones=each.about.zones,
+                    hours=hours_spoken(each.about, terms, at) if zoned else "",
                     profile=terms.profile,
                     profile_version=terms.version,
                     data=calendar.versions_spoken(),

@@ -124,11 +124,33 @@ def choose(
 ) -> str | datetime:
     """The number that a customer is shown, taken and counted; or from when on there will be one.
 
-    Without any number of the campaign's it is empty: the switch chooses. A pool whose numbers all rest is helped out by
-    the fallback; not where customers keep their number: they wait for it, unless it was taken out.
+    Without any number of the campaign's it is empty: the switch chooses.
+    """
+    found = whose_turn(pools, candidates, customer, used, out, now)
+    if found is None:
+        return ""
+    if isinstance(found, datetime):
+        return found
+    best, last = found
+    best.take(pools.use, now, max(now, last + APART))
+    return best.number
+
+
+def whose_turn(
+    pools: Pools,
+    candidates: Sequence[Sequence[str]],
+    customer: str,
+    used: Mapping[str, Used],
+    out: Collection[str],
+    now: datetime,
+) -> tuple[Used, datetime] | datetime | None:
+    """The number that a customer would be shown, and when one of its pool was used last; or when there will be one.
+
+    None: the campaign has no number. A pool whose numbers all rest is helped out by the fallback; not where customers
+    keep their number: they wait for it, unless it was taken out.
     """
     if not any(candidates):
-        return ""
+        return None
     until: datetime | None = None
     for numbers in candidates:
         there = [used[number] for number in numbers if number not in out]
@@ -142,13 +164,11 @@ def choose(
             elif best is None or (each.last, each.number) < (best.last, best.number):
                 best = each
         if best is not None:
-            best.take(pools.use, now, max(now, max(each.last for each in there) + APART))
-            return best.number
+            return best, max(each.last for each in there)
         if pools.use.sticky and there:
             break
-    return (
-        until if until is not None else now + timedelta(hours=1)
-    )  # all are taken out: a person puts one back
+    # All are taken out: a person puts one back.
+    return until if until is not None else now + timedelta(hours=1)
 
 
 def _affinity(customer: str, number: str) -> bytes:

@@ -124,10 +124,11 @@ class Rotation:
         values = {"key": ROTATION_LOCK, "seen": self._seen, "owner": self._owner}
         for row in connection.execute(NEWER, values):
             self._limited[row.number] = Used(
-                row.number, _counts(row.hour_calls), _counts(row.day_calls), row.run, row.last_at
+                row.number, counts(row.hour_calls), counts(row.day_calls), row.run, row.last_at
             )
             self._seen = max(self._seen, row.change)
 
 
-def _counts(stored: Mapping[str, int]) -> dict[int, int]:
+def counts(stored: Mapping[str, int]) -> dict[int, int]:
+    """Calls by bucket, as they are stored."""
     return {int(bucket): calls for bucket, calls in stored.items()}

@@ -42,10 +42,11 @@ class Alike:
         self._counted_from = now - DAYS_30  # no cap looks further back
         self._apart_from = now - timedelta(seconds=gap_s) if gap_s else None
 
-    def ask(self, row: LeadRow, known: Known, lead_attempts: int) -> Permit | Refusal:
+    def ask(self, row: LeadRow, known: Known, lead_attempts: int, in_call: bool) -> Permit | Refusal:
         """May this number be called? The answer's `call_id` is empty."""
         if (
-            row.next_at > self._now
+            in_call
+            or row.next_at > self._now
             or not row.open
             or row.done
             or (
@@ -59,7 +60,8 @@ class Alike:
                 )
             )
         ):
-            return may_call(facts_of(row, known, lead_attempts, "", leased=True), self._terms, self._now)
+            about = facts_of(row, known, lead_attempts, "", in_call=in_call)
+            return may_call(about, self._terms, self._now)
         regions = self._terms.regions_of(row.region, row.e164) if self._terms.regions else ()
         key = (
             tuple(row.zones),
@@ -71,7 +73,7 @@ class Alike:
         )
         found = self._known.get(key)
         if found is None:
-            found = may_call(facts_of(row, known, lead_attempts, "", leased=True), self._terms, self._now)
+            found = may_call(facts_of(row, known, lead_attempts, ""), self._terms, self._now)
             self._known[key] = found
         return found
 

@@ -72,6 +72,8 @@ class Facts(msgspec.Struct, frozen=True):
     )
     customer_attempts: int | None = None  # made so far in this campaign on any number of the customer
     leased: bool = True  # the lease is still ours
+    in_call: bool = False  # another call to any number of the customer is not over
+    callback: bool = False  # the lead waits for a callback; `next_at` is when it is anyone's
     open: bool = True  # the campaign has not finished with this lead
     number_open: bool = True  # nor with this number
 
@@ -119,8 +121,11 @@ def refusals(facts: Facts, terms: Terms, now: datetime) -> Iterator[Refusal]:
         yield refuse(reason, f"locked out until {facts.locked_until:%F %T}Z", facts.locked_until)
     regions = terms.regions_of(facts.region, facts.number)
     yield from _caps_reached(facts, terms, regions, now)
+    if facts.in_call:
+        yield refuse(RefusalReason.IN_CALL, "another call to this customer is not over")
     if facts.next_at is not None and facts.next_at > now:
-        yield refuse(RefusalReason.RETRY_DELAY, f"not before {facts.next_at:%F %T}Z", facts.next_at)
+        reason = RefusalReason.CALLBACK if facts.callback else RefusalReason.RETRY_DELAY
+        yield refuse(reason, f"not before {facts.next_at:%F %T}Z", facts.next_at)
     hours = terms.opening(regions, facts.zones, now)
     if not hours.open:
         where = ", ".join(facts.zones[:3])

@@ -13,6 +13,7 @@ from campaigns.prepared import Prepared, array
 from campaigns.rules.decision import Called, Facts
 from campaigns.rules.known import Known, party_of
 
+CALLBACKS = 0  # the lane of leads that wait for a callback
 ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 
 # A lead `l` and its number `n`, as :class:`LeadRow` has them. OFFSET 0 keeps the planner to one look-up for each lead
@@ -51,16 +52,15 @@ HOLD_PARTIES = text("""
 INSERT INTO called (party) SELECT p FROM unnest(CAST(:parties AS text[])) p ORDER BY p COLLATE "C"
 ON CONFLICT (party) DO UPDATE SET life = called.life
 """)
+# The number that is called, and the customer; the lead's other numbers are theirs as well, but their calls are not.
 COUNT_CALLS = text("""
-UPDATE called k SET life = k.life + c.calls, (at, campaigns) = (
-    SELECT array_agg(t ORDER BY o), array_agg(g ORDER BY o) FROM (
+UPDATE called k SET last_call = c.call_id, life = k.life + c.calls, (at, campaigns) = (
+    SELECT COALESCE(array_agg(t ORDER BY o), '{}'), COALESCE(array_agg(g ORDER BY o), '{}') FROM (
         SELECT u.t, u.g, u.o FROM unnest(k.at, k.campaigns) WITH ORDINALITY u (t, g, o) WHERE u.t > :oldest
-        UNION ALL SELECT :now, w.g, 1000000 + w.o FROM unnest(c.campaigns) WITH ORDINALITY w (g, o)
+        UNION ALL SELECT :now, c.campaign, 1000000 WHERE c.calls > 0
     ) kept
-) FROM (
-    SELECT party, count(*) AS calls, array_agg(campaign) AS campaigns
-    FROM unnest(CAST(:parties AS text[]), CAST(:campaigns AS bigint[])) AS q (party, campaign) GROUP BY party
-) c WHERE k.party = c.party
+) FROM unnest(CAST(:parties AS text[]), CAST(:campaigns AS bigint[]), CAST(:ids AS uuid[]), CAST(:calls AS int[]))
+    AS c (party, campaign, call_id, calls) WHERE k.party = c.party
 """)
 
 
@@ -95,13 +95,14 @@ def facts_of(
     known: Known,
     lead_attempts: int,
     call_id: str,
-    leased: bool,
+    leased: bool = True,
+    in_call: bool = False,
     just: Mapping[str, Sequence[tuple[datetime, int]]] | None = None,
 ) -> Facts:
     """A row, and what is on record of its number and customer, as the decision takes it.
 
-    `lead_attempts` are those of :func:`attempts_of`; `just` are calls by party, as (instant, campaign), that are
-    permitted already in this transaction.
+    `lead_attempts` are those of :func:`attempts_of`; `in_call` tells whether another call to the customer is not over;
+    `just` are calls by party, as (instant, campaign), that are permitted already in this transaction.
     """
 
     def called(party: str, before: Called) -> Called:
@@ -124,6 +125,8 @@ def facts_of(
         customer=called(party_of(row.customer_id), known.customer) if row.customer_id else None,
         customer_attempts=lead_attempts,
         leased=leased,
+        in_call=in_call,
+        callback=row.lane == CALLBACKS,
         open=row.open,
         number_open=not row.done,
     )

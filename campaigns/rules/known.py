@@ -18,20 +18,22 @@ from campaigns.rules.decision import NEVER_CALLED, Barred, Called, Consent
 LENGTHS = range(3, 17)  # of prefixes: two digits, to all of the longest number
 CALLED, LOCKED, BARRED, BARRED_PREFIX, CONSENTED = range(5)
 # The cost does not depend on how long the lists or the history are. Of the numbers' beginnings only those are looked
-# for that are as long as some prefix is.
+# for that are as long as some prefix is. A call is not over while its lead has it for a lease.
 READ = Prepared(
     "on_record",
     "text[], text[], bigint[]",
     f"""
-SELECT {CALLED}, party, life::bigint, NULL::timestamptz, NULL::timestamptz, NULL::text[], at, campaigns FROM called
-WHERE party = ANY($1 || $2)
+SELECT {CALLED}, party, life::bigint, NULL::timestamptz, NULL::timestamptz, NULL::text[], at, campaigns,
+    (SELECT replace(l.lease::text, '-', '') FROM lead l WHERE l.lease = k.last_call)
+FROM called k WHERE party = ANY($1 || $2)
 UNION ALL
-SELECT {LOCKED}, e164, NULL, NULL, until, ARRAY[reason], NULL, NULL FROM lock_out WHERE e164 = ANY($1)
+SELECT {LOCKED}, e164, NULL, NULL, until, ARRAY[reason], NULL, NULL, NULL FROM lock_out WHERE e164 = ANY($1)
 UNION ALL
-SELECT {BARRED}, e164, campaign_id, NULL, expires_at, ARRAY[layer, e164, source, reason], NULL, NULL FROM dnc
-WHERE e164 = ANY($1) AND campaign_id = ANY($3)
+SELECT {BARRED}, e164, campaign_id, NULL, expires_at, ARRAY[layer, e164, source, reason], NULL, NULL, NULL
+FROM dnc WHERE e164 = ANY($1) AND campaign_id = ANY($3)
 UNION ALL
-SELECT {BARRED_PREFIX}, prefix, campaign_id, NULL, expires_at, ARRAY[layer, prefix || '…', source, reason], NULL, NULL
+SELECT {BARRED_PREFIX}, prefix, campaign_id, NULL, expires_at, ARRAY[layer, prefix || '…', source, reason], NULL, NULL,
+    NULL
 FROM dnc_prefix WHERE campaign_id = ANY($3) AND prefix = ANY(ARRAY(
     SELECT DISTINCT left(e164, length) FROM (
         SELECT length FROM generate_series({LENGTHS[0]}, {LENGTHS[-1]}) length
@@ -39,7 +41,7 @@ FROM dnc_prefix WHERE campaign_id = ANY($3) AND prefix = ANY(ARRAY(
     ) lengths CROSS JOIN unnest($1) e164
 ))
 UNION ALL
-SELECT {CONSENTED}, e164, id, given_at, LEAST(expires_at, withdrawn_at), NULL, NULL, NULL FROM consent
+SELECT {CONSENTED}, e164, id, given_at, LEAST(expires_at, withdrawn_at), NULL, NULL, NULL, NULL FROM consent
 WHERE e164 = ANY($1)
 """,
 )
@@ -47,6 +49,12 @@ WHERE e164 = ANY($1)
 
 class Party(Protocol):
     """A lead's number, as far as something may be on record of it."""
+
+    @property
+    def lead_id(self) -> int: ...
+
+    @property
+    def call_id(self) -> str: ...
 
     @property
     def e164(self) -> str: ...
@@ -81,9 +89,12 @@ class OnRecord:
         self._barred: dict[str, list[tuple[int, Barred]]] = {}
         self._prefixes: dict[str, list[tuple[int, Barred]]] = {}
         self._consents: dict[str, list[Consent]] = {}
-        for kind, key, number, since, until, texts, at, campaigns in rows:
+        self._in_call: dict[str, str] = {}
+        for kind, key, number, since, until, texts, at, campaigns, call_id in rows:
             if kind == CALLED:
                 self._called[key] = Called(tuple(zip(at, campaigns, strict=True)), number)
+                if call_id is not None:
+                    self._in_call[key] = call_id
             elif kind == LOCKED:
                 self._locked[key] = (until, texts[0])
             elif kind == CONSENTED:
@@ -120,6 +131,19 @@ class OnRecord:
             called,
             of_customer,
         )
+
+    def in_call(self, asked: Iterable[Party]) -> set[int]:
+        """Those leads of these to any of whose numbers, or to whose customer, another lead's call is not over.
+
+        All numbers of a lead must be among them.
+        """
+        found: set[int] = set()
+        if self._in_call:
+            for each in asked:
+                calls = (self._in_call.get(party) for party in parties(each.e164, each.customer_id))
+                if any(call_id is not None and call_id != each.call_id for call_id in calls):
+                    found.add(each.lead_id)
+        return found
 
 
 def on_record(connection: Connection, asked: Iterable[Party]) -> OnRecord:

@@ -52,7 +52,7 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[tuple[LeadRow, Known]]]:
             name="",
             attributes="{}",
             list_id=1,
-            lane=1,
+            lane=draw(st.integers(0, 1)),
         )
         if draw(SELDOM):
             return lead, NOTHING
@@ -69,14 +69,15 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[tuple[LeadRow, Known]]]:
 
 
 @UNHURRIED
-@given(asked=many(), rules=RULES, others=st.integers(0, 2))
+@given(asked=many(), rules=RULES, others=st.integers(0, 2), in_call=st.frozensets(st.integers(0, 11)))
 def test_each_is_answered_as_if_it_were_the_only_one(
-    asked: tuple[datetime, list[tuple[LeadRow, Known]]], rules: Rules, others: int
+    asked: tuple[datetime, list[tuple[LeadRow, Known]]], rules: Rules, others: int, in_call: frozenset[int]
 ) -> None:
     now, rows = asked
     terms = terms_of(rules)
     alike = Alike(terms, now)
     for row, known in rows:
         attempts = row.attempts + others
-        alone = may_call(facts_of(row, known, attempts, "", leased=True), terms, now)
-        assert alike.ask(row, known, attempts) == alone
+        busy = row.lead_id in in_call
+        alone = may_call(facts_of(row, known, attempts, "", in_call=busy), terms, now)
+        assert alike.ask(row, known, attempts, busy) == alone

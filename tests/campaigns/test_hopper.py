@@ -148,10 +148,9 @@ def test_the_cap_ends_a_lead(db: Engine) -> None:
 
 def test_a_lock_out_holds_over_campaigns_until_it_ends(db: Engine) -> None:
     first, other = Campaign(db, leads=1), Campaign(db, leads=1, name="summer")
-    leads = first.lease()
+    leads, [waiting] = first.lease(), other.lease()
     first.dial(leads)
     until = later(days=3)
-    [waiting] = other.lease()
     first.record(
         AttemptEnded(
             at=NOON, call_id=leads[0].call_id, outcome="abandoned", retry_at=NOON, locked_until=until
@@ -196,7 +195,11 @@ def test_calls_to_a_number_are_counted_over_campaigns(db: Engine) -> None:
     assert {type(answers[lead.call_id]) for lead in both} == {Permit, Refusal}  # asked at once: one only
     [refused] = [a for a in answers.values() if isinstance(a, Refusal)]
     assert refused.reason is RefusalReason.GAP and refused.until == later(minutes=30)
-    waits = first if refused.call_id == both[0].call_id else other
+    waits, rings = (first, other) if refused.call_id == both[0].call_id else (other, first)
+    [rang] = [lead for lead in both if lead.call_id != refused.call_id]
+    rings.record(
+        AttemptEnded(at=later(minutes=1), call_id=rang.call_id, outcome="busy", retry_at=later(days=9))
+    )
     assert waits.lease(at=later(minutes=29)) == []
     again = waits.lease(at=later(minutes=30))
     assert waits.dial(again, later(minutes=30))

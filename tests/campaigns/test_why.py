@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from campaigns.caller_ids.choosing import BUCKET_S
 from campaigns.consents import ConsentError, ConsentStore
 from campaigns.dnc import DncStore, Layer
 from campaigns.evidence import write_evidence
@@ -22,9 +24,21 @@ from campaigns.ids import as_uuid, new_call_id
 from campaigns.records import AttemptEnded
 from campaigns.values import Ask, Permit, Refusal
 from campaigns.why import EXACT, Explainer, NoSuchLead
+from tests.campaigns.test_callbacks import LI, promised
 from tests.campaigns.world import NOON, Campaign, later
 
-MORE = """
+OUR_NUMBERS = {"beijing": "+861088880001", "others": "+8640088880001"}
+FULL = 10_000  # calls in an hour
+MORE = (
+    f"""
+caller_ids = ["{OUR_NUMBERS["others"]}"]
+[[caller_id_pools]]
+regions = ["CN-11"]
+numbers = ["{OUR_NUMBERS["beijing"]}"]
+[caller_id]
+per_hour = {FULL}
+"""
+    + """
 [rules]
 profile = "cn-marketing"
 holidays = "CN"
@@ -38,6 +52,7 @@ code = "CN-50"
 prefixes = ["+86138000000"]
 windows = { tue = { from = 10:00:00, to = 18:00:00 }, wed = { from = 10:00:00, to = 18:00:00 } }
 """
+)
 LEADS = 24
 ZONES = (["Asia/Shanghai"], ["Asia/Shanghai", "Asia/Urumqi"], ["Europe/Paris"], [])
 WIPED = ("attempt", "called", "consent", "dnc", "dnc_prefix", "lock_out")
@@ -48,8 +63,8 @@ def near(draw: st.DrawFn, at: datetime) -> datetime:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[datetime, list[dict[str, Any]]]:
-    """A time, and what is on record of each lead."""
+def worlds(draw: st.DrawFn) -> tuple[datetime, set[str], list[dict[str, Any]]]:
+    """A time, our numbers that have no calls left, and what is on record of each lead."""
     at = later(minutes=draw(st.integers(-3 * 1440, 3 * 1440)))
 
     def some(share: int, value: Any) -> Any:
@@ -67,16 +82,19 @@ def worlds(draw: st.DrawFn) -> tuple[datetime, list[dict[str, Any]]]:
                 "next_at": some(2, lambda: near(draw, at)),
                 "open": draw(st.integers(0, 9)) > 0,
                 "calls": [c for c in calls if c <= at],
+                "in_call": some(1, lambda: draw(st.sampled_from(["number", "customer"]))),
+                "callback": draw(st.integers(0, 9)) == 0,
                 "dnc": some(1, lambda: some(5, lambda: near(draw, at)) or later(days=900)),
                 "prefix": draw(st.integers(0, 19)) == 0,
                 "locked": some(1, lambda: near(draw, at)),
                 "consent": some(8, lambda: (near(draw, at), some(3, lambda: near(draw, at)))),
             }
         )  # fmt: skip
-    return at, leads
+    full = draw(st.sampled_from([set(), set(), {"beijing"}, {"others"}, {"beijing", "others"}]))
+    return at, full, leads
 
 
-def put(db: Engine, campaign: Campaign, leads: list[dict[str, Any]]) -> None:
+def put(db: Engine, campaign: Campaign, at: datetime, full: set[str], leads: list[dict[str, Any]]) -> None:
     """Make the tables say so."""
     with db.begin() as connection:
 
@@ -88,10 +106,10 @@ def put(db: Engine, campaign: Campaign, leads: list[dict[str, Any]]) -> None:
             number = f"+8613800{n:06d}"
             run(
                 """UPDATE lead SET zones = :zones, region = :region, customer_id = :customer, open = :open,
-                lease = NULL, ready_at = NULL, next_at = COALESCE(:next, '-infinity'::timestamptz) WHERE id =
-                (SELECT lead_id FROM number WHERE e164 = :number)""",
+                lease = NULL, ready_at = NULL, next_at = COALESCE(:next, '-infinity'::timestamptz), lane = :lane
+                WHERE id = (SELECT lead_id FROM number WHERE e164 = :number AND campaign_id = :campaign)""",
                 zones=each["zones"], region=each["region"], customer=each["customer"], open=each["open"],
-                next=each["next_at"], number=number,
+                next=each["next_at"], number=number, lane=0 if each["callback"] else 1, campaign=campaign.id,
             )  # fmt: skip
             run("UPDATE number SET attempts = :n WHERE e164 = :number", n=each["attempts"], number=number)
             if each["dnc"]:
@@ -111,6 +129,16 @@ def put(db: Engine, campaign: Campaign, leads: list[dict[str, Any]]) -> None:
                     VALUES (:number, 'form', :given, :ends)""",
                     number=number, given=given, ends=ends,
                 )  # fmt: skip
+        run("UPDATE lead SET lease = gen_random_uuid() WHERE campaign_id <> :c", c=campaign.id)
+        for name, number in OUR_NUMBERS.items():
+            calls = {int(at.timestamp()) // BUCKET_S: FULL if name in full else 0}
+            run(
+                """INSERT INTO caller_id_use (caller_id, hour_calls, last_at, owner, change)
+                VALUES (:number, :calls, :at, 'engine-2', nextval('caller_id_change'))
+                ON CONFLICT (caller_id) DO UPDATE SET hour_calls = excluded.hour_calls, owner = excluded.owner,
+                change = excluded.change, last_at = excluded.last_at""",
+                number=number, calls=json.dumps(calls), at=at - timedelta(days=1),
+            )  # fmt: skip
         run("INSERT INTO campaign_zone SELECT :c, 'Asia/Urumqi' ON CONFLICT DO NOTHING", c=campaign.id)
         run("INSERT INTO campaign_zone SELECT :c, 'Europe/Paris' ON CONFLICT DO NOTHING", c=campaign.id)
     count(db, campaign, leads)
@@ -136,6 +164,12 @@ def count(db: Engine, campaign: Campaign, leads: list[dict[str, Any]]) -> None:
                         "by": [campaign.id + n % 2 for _ in each["calls"]],
                     },
                 )
+                if each["in_call"] == ("customer" if party.startswith("customer") else "number"):
+                    connection.execute(
+                        text("""UPDATE called SET last_call = (SELECT lease FROM lead WHERE campaign_id <> :campaign
+                        ORDER BY id LIMIT 1) WHERE party = :party"""),
+                        {"campaign": campaign.id, "party": party},
+                    )
 
 
 _kept: dict[int, tuple[Campaign, Explainer]] = {}
@@ -149,13 +183,14 @@ _kept: dict[int, tuple[Campaign, Explainer]] = {}
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 def test_the_answer_is_what_leasing_and_dialing_say(
-    db: Engine, world: tuple[datetime, list[dict[str, Any]]]
+    db: Engine, world: tuple[datetime, set[str], list[dict[str, Any]]]
 ) -> None:
     if id(db) not in _kept:
         _kept[id(db)] = (Campaign(db, leads=LEADS, more=MORE), Explainer(db))
+        Campaign(db, leads=1, name="summer")  # whose call is not over
     campaign, explainer = _kept[id(db)]
-    at, leads = world
-    put(db, campaign, leads)
+    at, full, leads = world
+    put(db, campaign, at, full, leads)
     told = {n: explainer.number(f"+8613800{n:06d}", at)[0] for n in range(LEADS)}
     over = explainer.campaign("spring", at)
     assert over.looked_at == over.leads == LEADS
@@ -189,9 +224,40 @@ def test_the_answer_is_what_leasing_and_dialing_say(
                 answer.reason.value,
                 answer.until,
             )
-    put(db, campaign, leads)
+    put(db, campaign, at, full, leads)
     leased = {lead.number for lead in campaign.hopper.lease(campaign.id, LEADS, at)}
     assert leased == {why.number for why in told.values() if why.permitted}
+
+
+def test_a_callback_is_told_with_its_person_and_counted(db: Engine) -> None:
+    campaign, explainer = Campaign(db, leads=3), Explainer(db)
+    lead = promised(campaign, LI, due=later(hours=2))
+    [why] = explainer.lead(lead.lead_id, later(hours=2, minutes=5))
+    [reason] = why.reasons
+    assert (reason.reason, reason.until) == ("callback", later(hours=2, minutes=30))
+    assert (
+        f"for user {LI} until" in reason.detail
+        and "06:00:00Z" in reason.detail
+        and "06:30:00Z" in reason.detail
+    )
+    assert why.next_at == later(hours=2, minutes=30)
+    told = explainer.campaign("spring", later(hours=2, minutes=5))
+    assert told.callable == 2 and told.held["callback"].alone == 1
+    [why] = explainer.lead(lead.lead_id, later(hours=2, minutes=30))
+    assert why.permitted
+
+
+def test_a_pool_without_calls_left_is_told_and_nothing_is_leased_for_nothing(db: Engine) -> None:
+    more = 'caller_ids = ["+8640088880001"]\n[caller_id]\nper_hour = 2\n'
+    campaign, explainer = Campaign(db, leads=5, more=more), Explainer(db)
+    free_again = later(hours=1, minutes=5)
+    assert len(campaign.dial(campaign.lease(2))) == 2
+    told = explainer.campaign("spring", NOON)
+    assert (told.callable, told.in_hand, told.held["caller_id"].alone, told.next_at) == (0, 2, 3, free_again)
+    [why] = explainer.number("+8613800000004", NOON)
+    assert [r.reason for r in why.reasons] == ["caller_id"] and why.next_at == free_again
+    assert campaign.lease(3) == [] and campaign.one("SELECT count(ready_at) FROM lead")[0] == 0
+    assert len(campaign.lease(3, free_again)) == 3
 
 
 def test_a_supervisor_is_told_of_their_campaigns_only(db: Engine) -> None:
