@@ -24,15 +24,19 @@ from cti.compliance import ComplianceDesk
 from cti.desk import Desk, Refusal, Stored
 from cti.drafts import Drafts
 from cti.entry import POST, Entry
+from cti.events import EventDesk
+from cti.feed import Feed
 from cti.front import Front
 from cti.gateway import Gateway
 from cti.guard import Guard
 from cti.identity import Accounts
 from cti.lists import ListDesk
 from cti.log_in import LogIn
+from cti.openapi import Description
 from cti.pages import Pages
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
+from cti.seat_api import SeatApi
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.why import WhyDesk
@@ -50,11 +54,15 @@ def create_app(
     settings = settings or WebSettings()
     drafts = Drafts(DraftStore(stored.engine) if stored is not None else None)
     gateway = Gateway(bus, accounts, settings, drafts)
+    feed = Feed(bus)
     board = StatusBoard(bus, accounts, settings)
     front = Front(accounts, settings)
     pages = Pages(front, bus, settings, gateway, board)
     entry = Entry(front)
     routes = _log_in_routes(entry, LogIn(front, accounts, gateway, board)) + _page_routes(entry, pages)
+    routes += _seat_routes(
+        entry, SeatApi(front, gateway, settings), EventDesk(front, feed, gateway, settings)
+    )
     desks: list[Desk] = []
     if stored is not None:
         account = AccountDesk(front, stored)
@@ -74,6 +82,9 @@ def create_app(
             for desk in desks:
                 desk.close()
 
+    description = Description()
+    routes.append(entry.anybody("/api/openapi.json", description.show))
+    description.make(routes)
     app = Starlette(
         routes=[*routes, Mount("/static", Assets(STATIC))],
         middleware=[
@@ -90,6 +101,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.gateway = gateway
+    app.state.feed = feed
     app.state.board = board
     return app
 
@@ -116,9 +128,19 @@ def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
         entry.anybody("/healthz", pages.health),
         entry.page("/", Right.SEAT, pages.agent),
         entry.page("/status", Right.WATCH, pages.status),
-        entry.api("/api/seat/draft", Right.SEAT, pages.draft, POST),
         entry.socket("/ws", Right.SEAT, pages.seat_socket),
         entry.socket("/ws/status", Right.WATCH, pages.status_socket),
+    ]
+
+
+def _seat_routes(entry: Entry, seat: SeatApi, events: EventDesk) -> list[BaseRoute]:
+    return [
+        entry.api("/api/seat", Right.SEAT, seat.state),
+        entry.api("/api/seat/commands", Right.SEAT, seat.command, POST),
+        entry.api("/api/seat/draft", Right.SEAT, seat.draft, POST),
+        entry.api("/api/seat/events", Right.SEAT, events.own),
+        entry.api("/api/events", Right.EVENTS, events.all),
+        entry.socket("/ws/events", Right.EVENTS, events.socket),
     ]
 
 

@@ -8,6 +8,7 @@ from cti.messages import CampaignSnapshot, Command, Reply, SeatMessage
 
 Engine = Callable[[Command], Awaitable[Reply]]
 SeatListener = Callable[[SeatMessage], None]
+DoneListener = Callable[[Command, Reply], None]
 SnapshotListener = Callable[[CampaignSnapshot], None]
 
 
@@ -17,6 +18,7 @@ class Bus:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._seat_listeners: list[SeatListener] = []
+        self._done_listeners: list[DoneListener] = []
         self._snapshot_listeners: list[SnapshotListener] = []
 
     def serve(self, engine: Engine) -> None:
@@ -32,10 +34,17 @@ class Bus:
         """Give a command to the engine; without one the reply is `no_engine`."""
         if self._engine is None:
             return Reply(ok=False, code="no_engine")
-        return await self._engine(command)
+        reply = await self._engine(command)
+        for listener in self._done_listeners:
+            listener(command, reply)
+        return reply
 
     def on_seat(self, listener: SeatListener) -> None:
         self._seat_listeners.append(listener)
+
+    def on_done(self, listener: DoneListener) -> None:
+        """Have it hear each command with the engine's reply."""
+        self._done_listeners.append(listener)
 
     def on_snapshot(self, listener: SnapshotListener) -> None:
         self._snapshot_listeners.append(listener)

@@ -110,6 +110,16 @@ class Gateway:
         if self.on_delivered is not None:
             self.on_delivered(message, delay_s)
 
+    def state_of(self, user_id: int) -> wire.FullState:
+        """What a seat's page would be told now."""
+        channel = self._channels.get(user_id) or self._channel(user_id)
+        return channel.state(time.time(), self.drafts.of(user_id))
+
+    def states(self) -> list[tuple[int, wire.FullState]]:
+        """Of all seats that somebody sits at, by user; without drafts, which are nobody else's."""
+        now = time.time()
+        return [(user, channel.state(now)) for user, channel in self._channels.items() if channel.logged_in]
+
     # --- a page's life --------------------------------------------------------------------------------------
 
     async def serve(self, ws: WebSocket, user: User, token: str) -> None:

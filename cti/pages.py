@@ -81,18 +81,6 @@ class Pages:
             request, "message.html", status, user=None, title=title, text="message.not_found_why", home="/"
         )
 
-    async def draft(self, request: Request, user: User) -> Response:
-        """POST /api/seat/draft: a page's last word on its way out, when its socket may be gone before it is sent."""
-        body = await self._front.body(request, self._settings.max_message_bytes)
-        try:
-            frame = wire.read_frame(body.decode())
-            if not isinstance(frame, wire.Draft):
-                raise wire.BadFrame("no draft")
-            self._gateway.drafts.keep(user.user_id, frame)
-        except (wire.BadFrame, UnicodeDecodeError):
-            return Response(status_code=400)
-        return Response(status_code=204)
-
     # --- sockets --------------------------------------------------------------------------------------------
 
     async def seat_socket(self, ws: WebSocket, user: User) -> None:

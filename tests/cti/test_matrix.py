@@ -74,6 +74,12 @@ ROWS = (
     Row("POST", "/api/seat/draft", FLOOR,
         body=f'{{{{"type": "draft", "call_id": "{"c0" * 16}", "at": 1, "fields": {{{{}}}}}}}}', answers=204),
     Row("GET", "/api/audit", frozenset((ADMIN, AUDITOR))),
+    Row("GET", "/api/openapi.json", OPEN),
+    Row("GET", "/api/seat", FLOOR),
+    Row("POST", "/api/seat/commands", FLOOR, body='{{"type": "ready"}}'),
+    Row("GET", "/api/seat/events", FLOOR),
+    Row("GET", "/api/events", LEADING),
+    Row("WS", "/ws/events", LEADING),
     Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),
@@ -170,6 +176,9 @@ async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str
     url = f"http://{company.url}{path}?{row.asked.format(**words)}"
     kind = "text/csv" if path.startswith("/api") else "application/x-www-form-urlencoded"
     async with httpx2.AsyncClient(timeout=DEADLINE_S * 6) as client:
+        if row.path.endswith("/events"):  # they never end
+            async with client.stream("GET", url, headers=headers) as stream:
+                return stream.status_code
         response = await client.request(
             row.method, url, headers=headers | {"Content-Type": kind}, content=row.body.format(**words)
         )

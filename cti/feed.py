@@ -1,0 +1,143 @@
+"""What happens at all seats, numbered and kept for a while, for programs that follow it: a CRM, a wallboard.
+
+Theory of operation. The engine's events come in the engine's own call and are only put into a ring. Who follows reads
+from it at their own pace, with a place of their own; nobody is waited for. A place that the ring has left behind, or
+of another process, can't be gone on from: the follower is told the present state and goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from cti.bus import Bus
+from cti.messages import Command, Dispose, Message, Reply, ScreenPop, SeatMessage, encode
+
+KEPT = 20_000  # events: ten minutes of a thousand seats
+BATCH = 200  # events that are written before the loop has its turn
+
+
+class Disposed(Message, frozen=True, tag="disposed"):
+    """An agent's verdict was taken."""
+
+    user_id: int
+    call_id: str
+    code: str
+    notes: str
+    do_not_call: bool
+    callback_at: float | None
+    callback_local: str
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """One event. `campaign` is that of its call; empty where there is none."""
+
+    seq: int
+    at: float  # POSIX seconds
+    campaign: str
+    event: SeatMessage | Disposed
+
+    @property
+    def user_id(self) -> int:
+        return self.event.user_id
+
+    @property
+    def kind(self) -> str:
+        return str(type(self.event).__struct_config__.tag)
+
+
+Seen = Callable[[Happened], bool]
+Listener = Callable[[Happened], None]
+
+
+class Feed:
+    """The ring. `on_event` hears each event at once, in the engine's own call."""
+
+    def __init__(self, bus: Bus, kept: int = KEPT) -> None:
+        self.epoch = secrets.token_hex(8)
+        self.seq = 0
+        self.on_event: Listener | None = None
+        self._ring: list[Happened | None] = [None] * kept
+        self._calls: dict[int, tuple[str, str]] = {}  # by user: their call and its campaign
+        self._more = asyncio.Event()
+        bus.on_seat(self._hear)
+        bus.on_done(self._done)
+
+    # --- in -------------------------------------------------------------------------------------------------
+
+    def _hear(self, message: SeatMessage) -> None:
+        """Hot path."""
+        if isinstance(message, ScreenPop):
+            self._calls[message.user_id] = (message.call_id, message.campaign)
+        self._put(message, getattr(message, "call_id", ""))
+
+    def _done(self, command: Command, reply: Reply) -> None:
+        if reply.ok and isinstance(command, Dispose):
+            verdict = Disposed(
+                user_id=command.user_id,
+                call_id=command.call_id,
+                code=command.code,
+                notes=command.notes,
+                do_not_call=command.do_not_call,
+                callback_at=command.callback_at,
+                callback_local=command.callback_local,
+            )
+            self._put(verdict, command.call_id)
+
+    def _put(self, message: SeatMessage | Disposed, call_id: str) -> None:
+        last, campaign = self._calls.get(message.user_id, ("", ""))
+        self.seq += 1
+        happened = Happened(self.seq, time.time(), campaign if call_id and call_id == last else "", message)
+        self._ring[self.seq % len(self._ring)] = happened
+        self._more.set()
+        if self.on_event is not None:
+            self.on_event(happened)
+
+    # --- out ------------------------------------------------------------------------------------------------
+
+    def place(self, told: str) -> int | None:
+        """The number of the last event seen, of an id; None where nothing can be gone on from."""
+        epoch, _, number = told.partition("-")
+        if epoch != self.epoch or not number.isascii() or not number.isdigit() or len(number) > 18:
+            return None
+        seq = int(number)
+        return seq if self.seq - len(self._ring) <= seq <= self.seq else None
+
+    def id(self, seq: int) -> str:
+        return f"{self.epoch}-{seq}"
+
+    async def after(self, seq: int, seen: Seen) -> AsyncGenerator[list[Happened] | None, None]:
+        """The events after this one that may be seen, in bundles, for ever. None: the ring has left us behind."""
+        while True:
+            if seq < self.seq - len(self._ring):
+                yield None
+                return
+            if seq == self.seq:
+                self._more.clear()
+                await self._more.wait()
+                continue
+            upto = min(self.seq, seq + BATCH)
+            bundle = [self._ring[n % len(self._ring)] for n in range(seq + 1, upto + 1)]
+            seq = upto
+            yield [each for each in bundle if each is not None and seen(each)]
+
+    def text(self, happened: Happened) -> str:
+        """As it goes to a follower."""
+        return told(self.id(happened.seq), happened)
+
+
+def told(event_id: str, happened: Happened) -> str:
+    """An event with its id, as JSON."""
+    return encode(
+        {"id": event_id, "at": happened.at, "campaign": happened.campaign, "event": happened.event}
+    ).decode()
+
+
+def listed(states: Iterable[Any]) -> str:
+    """The present state of seats, as JSON."""
+    return encode({"seats": list(states)}).decode()
