@@ -17,13 +17,13 @@ MOST_BYTES = 1_000_000  # of a request: some ten thousand numbers
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"list_name": "list"}):
-    """What the body says. Numbers without a country code are read in `region`."""
+    """What the body says. Numbers without a country code are read in `country`."""
 
     campaign: str
     numbers: tuple[str, ...] = ()
     list_name: str = ""
     outcome: str = ""
-    region: str = "CN"
+    country: str = "CN"
 
 
 class RequeueDesk(Desk):
@@ -36,7 +36,7 @@ class RequeueDesk(Desk):
         """Leads of a `campaign` by `numbers`, `list` or `outcome`; answers how many."""
         asked = await self.fields(request, Asked, MOST_BYTES)
         await self.campaign_id(asker, asked.campaign)
-        numbers = tuple(number_in(number, asked.region) for number in asked.numbers)
+        numbers = tuple(number_in(number, asked.country) for number in asked.numbers)
         which = Which(asked.campaign, numbers, asked.list_name, asked.outcome)
 
         def again() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from campaigns.lists.cities import province_of
+
 ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 # GB/T 2260, as ISO 3166-2:CN has them.
 CHINA = {
@@ -12,18 +14,22 @@ CHINA = {
     "湖北": "HB", "湖南": "HN", "广东": "GD", "广西": "GX", "海南": "HI", "重庆": "CQ", "四川": "SC", "贵州": "GZ",
     "云南": "YN", "西藏": "XZ", "陕西": "SN", "甘肃": "GS", "青海": "QH", "宁夏": "NX", "新疆": "XJ",
 }  # fmt: skip
+# 四川北路 is a street, and in Shanghai.
+STREET = re.compile(r"\w{2,3}?[东西南北中]?[一二三四五六七八九十]?(?:路|大?街|大道)")
 # Where the clocks on the wall and those people live by may differ: a call must be lawful by both.
 ZONES = {"CN-XJ": ("Asia/Shanghai", "Asia/Urumqi")}
 
 
 def region_of(place: str, country: str) -> str:
-    """The region that an address or the name of a region begins with, empty when that can't be told."""
+    """The region that an address or the name of a region or of a city begins with, empty when that can't be told."""
     text = place.strip()
     if ISO_3166_2.fullmatch(text):
         return text
     if country == "CN":
         text = text.removeprefix("中国").lstrip()
-        code = CHINA.get(text[:2]) or CHINA.get(text[:3])
+        code = province_of(text)
+        for length in (2, 3) if not code and not STREET.match(text) else ():
+            code = code or CHINA.get(text[:length], "")
         return f"CN-{code}" if code else ""
     if country == "US" and re.fullmatch(r"[A-Z]{2}", text):
         return f"US-{text}"

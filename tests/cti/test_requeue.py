@@ -39,6 +39,14 @@ async def test_a_supervisor_has_leads_called_again(door: Door) -> None:
     assert (await ask(door, ADMIN, campaign="summer", list="list")).json() == {"leads": 3}
 
 
+async def test_numbers_are_read_in_the_country_that_is_named(door: Door) -> None:
+    for country, leads in (("CN", 1), ("US", 0)):
+        body = {"campaign": "demo", "country": country}
+        numbers = [NUMBER] if country == "CN" else ["2025550123"]
+        assert (await ask(door, SUPERVISOR, **body, numbers=numbers)).json() == {"leads": leads}
+    assert (await ask(door, SUPERVISOR, campaign="demo", numbers=[NUMBER], region="CN")).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("user", "body", "status"),
     [
