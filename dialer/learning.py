@@ -47,7 +47,7 @@ class Learning:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.look()
-                await self._in_thread(lambda: self._best_time.look(datetime.now(UTC)))
+                await self.look_at_times()
                 self._told = ""
             except SQLAlchemyError as fault:
                 why = database.reason(fault)
@@ -73,6 +73,11 @@ class Learning:
             if each.flagged_at is not None:
                 flagged[each.campaign] = (*flagged.get(each.campaign, ()), _shown(each))
         self._engine.flagged = flagged
+
+    async def look_at_times(self) -> None:
+        """Take in when people answered, put leads in order by it, and show what that gained."""
+        await self._in_thread(lambda: self._best_time.look(datetime.now(UTC)))
+        self._metrics.best_times(await self._in_thread(self._best_time.gains))
 
     def close(self) -> None:
         """Let the thread end."""

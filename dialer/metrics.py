@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIServer
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from campaigns.best_time.store import Gain
 from campaigns.caller_ids.watch import CallerId
 from campaigns.values import Outcome
 from cti.server import CannotListen
@@ -212,6 +213,21 @@ class Metrics:
             ("campaign", "caller_id"),
             registry=registry,
         )
+        self._best_time_calls = _Level(
+            "zhudong_best_time_calls",
+            "Finished calls to leads in the order of the best time, and to those at random.",
+            ("campaign", "arm"),
+            registry,
+        )
+        self._best_time_answers = _Level(
+            "zhudong_best_time_answers", "Those that a person answered.", ("campaign", "arm"), registry
+        )
+        self._best_time_uplift = Gauge(
+            "zhudong_best_time_uplift_ratio",
+            "So many more answers of each call by the best time than at random, and the limits of the 95 % interval.",
+            ("campaign", "figure"),
+            registry=registry,
+        )
         self._caller_id_flagged = Gauge(
             "zhudong_caller_id_flagged",
             "1 while a number is answered far less than the others of its pool.",
@@ -351,6 +367,17 @@ class Metrics:
                 self._caller_id_answers.labels(*labels).set(each.rate)
             self._caller_id_flagged.labels(*labels).set(each.flagged_at is not None)
             self._caller_id_out.labels(*labels).set(each.out_at is not None)
+
+    def best_times(self, found: Iterable[Gain]) -> None:
+        """Show what calling at the best time gained, of the campaigns that do, and of no other."""
+        self._best_time_uplift.clear()
+        for each in found:
+            for arm, counted in (("ordered", each.ordered), ("random", each.random)):
+                self._best_time_calls.set(counted.calls, each.campaign, arm)
+                self._best_time_answers.set(counted.answers, each.campaign, arm)
+            if each.uplift is not None:
+                for figure in ("low", "uplift", "high"):
+                    self._best_time_uplift.labels(each.campaign, figure).set(getattr(each.uplift, figure))
 
     def journal(self, depth: int, applied: int, rejected: int, available: bool) -> None:
         """Copy the journal's figures."""

@@ -40,6 +40,11 @@ ON CONFLICT (campaign_id, at_random) DO UPDATE SET calls = k.calls + excluded.ca
     answers = k.answers + excluded.answers
 """)
 ARMS = text("SELECT at_random, calls, answers FROM best_time_arm WHERE campaign_id = :campaign")
+ALL_ARMS = text("""
+SELECT c.name, o.calls, o.answers, r.calls AS random_calls, r.answers AS random_answers FROM campaign c
+JOIN best_time_arm o ON o.campaign_id = c.id AND NOT o.at_random
+JOIN best_time_arm r ON r.campaign_id = c.id AND r.at_random ORDER BY c.name
+""")
 
 LANES = text("SELECT DISTINCT lane FROM list WHERE campaign_id = :campaign")
 LEFT = text("""
@@ -102,6 +107,16 @@ class BestTimes:
     uplift: Uplift | None
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a campaign's order gained so far; `uplift` None while one of the arms has no answer."""
+
+    campaign: str
+    ordered: Arm
+    random: Arm
+    uplift: Uplift | None
+
+
 class BestTimeStore:
     """The best times of all campaigns. Every method blocks; one thread."""
 
@@ -124,6 +139,13 @@ class BestTimeStore:
                 with self._engine.begin() as connection:
                     connection.execute(LOCK, {"key": BEST_TIME_LOCK})
                     self._order(connection, campaign_id, config, now)
+
+    def gains(self) -> list[Gain]:
+        """What it gained, of all campaigns that called by it."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(ALL_ARMS).all()
+        arms = [(r.name, Arm(r.calls, r.answers), Arm(r.random_calls, r.random_answers)) for r in rows]
+        return [Gain(name, ordered, random, uplift(ordered, random)) for name, ordered, random in arms]
 
     def report(self, campaign: str, now: datetime) -> BestTimes:
         """What is known of a campaign. Raises :class:`campaigns.store.NoSuchCampaign`."""

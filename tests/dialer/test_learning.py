@@ -50,6 +50,29 @@ async def test_a_dead_number_is_told_to_everyone_who_looks(db: Engine) -> None:
     assert any("answered far less than the others" in each["event"] for each in said)
 
 
+async def test_what_the_best_time_gained_is_measured_against_chance(db: Engine) -> None:
+    Campaign(db, leads=1, more="[best_time]\norder = true\n")
+    with db.begin() as connection:
+        connection.execute(
+            text("INSERT INTO best_time_arm VALUES (1, false, 9000, 2700), (1, true, 1000, 250)")
+        )
+    metrics = Metrics()
+    learning = Learning(db, SimpleNamespace(flagged={}), metrics)  # type: ignore[arg-type]
+    try:
+        await learning.look_at_times()
+    finally:
+        learning.close()
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(name, {"campaign": "spring", **labels})
+
+    assert value("zhudong_best_time_calls_total", arm="ordered") == 9000
+    assert value("zhudong_best_time_answers_total", arm="random") == 250
+    low, uplift, high = (value("zhudong_best_time_uplift_ratio", figure=f) for f in ("low", "uplift", "high"))
+    assert uplift == pytest.approx(0.2) and low is not None and high is not None
+    assert 0.0 < low < 0.2 < high < 0.4  # by Katz's interval: proven
+
+
 def test_the_numbers_in_use_on_the_command_line(tmp_path: Path) -> None:
     here = Installation(tmp_path)
     assert here.do("caller-ids").stdout == "no campaign names a caller-ID\n"

@@ -23,7 +23,7 @@ from tests.core.world import World, config, lead
 BOUNDED = {
     "bound", "figure", "law", "wanted",
     "campaign", "switch", "file", "caller_id",  # as configured
-    "outcome", "cause", "reason", "stage", "state", "invariant", "anomaly",  # enumerations; Q.850 causes
+    "arm", "outcome", "cause", "reason", "stage", "state", "invariant", "anomaly",  # enumerations; Q.850 causes
     "event", "fault", "fate", "result", "le",
 }  # fmt: skip
 # https://prometheus.io/docs/practices/naming: base units, plural, at the end; and none of these
