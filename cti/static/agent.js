@@ -5,6 +5,8 @@ import { Drafts } from "./draft.js";
 import { Health } from "./health.js";
 import { Link } from "./link.js";
 import { Phone } from "./phone.js";
+import { label, missing, resultTools } from "./results.js";
+import { scriptTools } from "./script.js";
 import * as seat from "./seat.js";
 import { clock, has, language, number, t, time } from "./text.js";
 
@@ -12,6 +14,8 @@ const $ = (id) => document.getElementById(id);
 const NOTES_AFTER_MS = 700; // after the last keystroke
 const ARMED_MS = 2500; // within which X must be pressed again
 const MESSAGE_MS = 6000;
+const LAST_S = 3; // of wrap-up, in which what is there is saved
+const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
 const model = seat.empty();
 let drafts = {}; // of the call on the screen: { notes, chosen, dnc, callback, mine, dialed, pausing }
@@ -23,16 +27,20 @@ let taking = false; // a log-in is on its way
 let firstState = true;
 let lastEpoch = "";
 let toldDraft = null; // what the server kept
-let savedNotes = "";
+let savedWork = ""; // notes and answers as they are on record
 let notesTimer;
 let messageTimer;
 
 // --- drafts: what was typed or chosen but is not the server's yet; survives a reload ----------------------------------
 
 function loadDraft(callId) {
-  drafts = { notes: model.notes, chosen: "", dnc: false, callback: "", mine: false, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
-  savedNotes = model.notes;
+  const { notes, answers } = model;
+  drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, callback: "", mine: false, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
+  savedWork = work(notes, answers);
 }
+
+const work = (notes, answers) => JSON.stringify([notes, Object.entries(answers ?? {}).sort()]);
+const unsaved = () => Boolean(model.pop) && work(drafts.notes, drafts.answers) !== savedWork;
 
 function keepDraft() {
   if (model.pop) kept.keep(model.pop.call_id, drafts);
@@ -47,7 +55,7 @@ const link = new Link("/ws", {
     hide($("banner"));
     draw();
     kept.send();
-    if (drafts.notes !== savedNotes) saveNotesSoon();
+    if (unsaved()) saveNotesSoon();
   },
   down() {
     banner(t("banner.lost"));
@@ -61,8 +69,8 @@ const link = new Link("/ws", {
   },
   frame(frame) {
     if (frame.type === "state") {
-      const { seat: status, pop, call, notes, disposed } = frame;
-      Object.assign(model, { seat: status, pop, call, notes, disposed });
+      const { seat: status, pop, call, notes, answers, disposed } = frame;
+      Object.assign(model, { seat: status, pop, call, notes, answers, disposed });
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
@@ -75,6 +83,7 @@ const link = new Link("/ws", {
     } else if (frame.type === "event") {
       const before = model.pop;
       if (frame.event.type === "screen_pop") health.pop();
+      if (frame.event.type === "script") script.told(frame.event);
       seat.apply(model, frame.event);
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
@@ -170,31 +179,50 @@ function choose(code) {
   }
   drafts.chosen = drafts.chosen === code && seat.inCall(model) ? "" : code;
   keepDraft();
+  if (drafts.chosen && wanting().length) sayWhatIsMissing();
   settle();
   draw();
+}
+
+// Notes that a result asks for are not cut off while they are typed, as long as there is time.
+function typesWhatIsWanted() {
+  const { activeElement } = document;
+  const left = (model.seat?.until ?? Infinity) - link.now();
+  return left > LAST_S && (results.of(drafts.chosen)?.required ?? []).includes(activeElement?.id);
+}
+
+const wanting = () => missing(results.of(drafts.chosen), drafts);
+
+// A result that wants something first: say what, and go there.
+function sayWhatIsMissing() {
+  const [first] = wanting();
+  const known = ["notes", "callback"].includes(first);
+  say(known ? t(`needs.${first}`) : script.wants(first), true);
+  if (known && !seat.inCall(model)) $(first).focus();
 }
 
 // Save the marked result once the call is over.
 async function settle() {
   const over = model.seat && !seat.inCall(model) && seat.stateOf(model) !== "preview";
-  if (over && !sending && seat.owesResult(model) && drafts.chosen && link.up) await save(false);
+  const complete = drafts.chosen && !wanting().length && !typesWhatIsWanted();
+  if (over && !sending && seat.owesResult(model) && complete && link.up) await save(false);
 }
 
 async function save(hang_up) {
   sending = true;
   clearTimeout(notesTimer);
   const { call_id } = model.pop;
-  const { chosen, notes, dnc, callback, mine } = drafts;
+  const { chosen, notes, answers, dnc, callback, mine } = drafts;
   const and_ready = hang_up || seat.stateOf(model) === "wrap_up";
   const ok = await ask({
-    type: "dispose", call_id, code: chosen, notes, do_not_call: dnc, and_ready, hang_up,
+    type: "dispose", call_id, code: chosen, notes, answers, do_not_call: dnc, and_ready, hang_up,
     callback_local: callback, callback_mine: mine,
   });
   sending = false;
   if (ok) {
     const pop = model.pop;
     if (pop?.call_id === call_id) noteLast(pop, chosen);
-    savedNotes = notes;
+    savedWork = work(notes, answers);
     kept.drop(call_id);
     seat.disposed(model, call_id);
   } else if (link.up) {
@@ -216,13 +244,14 @@ function saveNotesSoon() {
 
 async function saveNotes() {
   clearTimeout(notesTimer);
-  if (!model.pop || model.disposed || sending || !link.up || drafts.notes === savedNotes) return;
+  if (model.disposed || sending || !link.up || !unsaved()) return;
   const { call_id } = model.pop;
   const { notes } = drafts;
-  const ok = await ask({ type: "save_notes", call_id, notes });
+  const answers = { ...drafts.answers };
+  const ok = await ask({ type: "save_notes", call_id, notes, answers });
   if (ok && model.pop?.call_id === call_id) {
-    savedNotes = notes;
-    model.notes = notes;
+    savedWork = work(notes, answers);
+    Object.assign(model, { notes, answers });
     drawNotesState();
   }
 }
@@ -230,7 +259,6 @@ async function saveNotes() {
 // --- drawing --------------------------------------------------------------------------------------------------------------
 
 const hide = (element) => (element.hidden = true);
-const label = (choice) => choice.label[language] ?? choice.label.en ?? choice.label.zh ?? choice.code;
 const shown = (value) =>
   typeof value === "boolean"
     ? t(value ? "agent.yes" : "agent.no")
@@ -259,7 +287,7 @@ function changed() {
 }
 
 function drawCustomer() {
-  const { campaign, customer, number: called, attributes, dispositions, fields } = model.pop;
+  const { campaign, customer, number: called, attributes, fields, crm } = model.pop;
   setText($("campaign"), campaign);
   setText($("customer-name"), customer || t("agent.no_name"));
   setText($("number"), number(called));
@@ -277,22 +305,13 @@ function drawCustomer() {
       return row;
     }),
   );
-  const keys = seat.keysFor(dispositions);
-  $("results").replaceChildren(
-    ...dispositions.map((choice) => {
-      const button = document.createElement("button");
-      const key = document.createElement("kbd");
-      key.textContent = keys.get(choice.code);
-      const text = document.createElement("span");
-      text.textContent = label(choice);
-      button.append(key, text);
-      button.dataset.code = choice.code;
-      button.toggleAttribute("data-ends", choice.other_number);
-      button.dataset.key = keys.get(choice.code);
-      button.addEventListener("click", () => choose(choice.code));
-      return button;
-    }),
-  );
+  $("crm").hidden = !crm;
+  $("crm-frame").hidden = !crm || !crm.frame || !FRAMES.has(new URL(crm.url).origin);
+  if (crm) $("crm").href = crm.url;
+  if (!$("crm-frame").hidden) $("crm-frame").src = crm.url;
+  else $("crm-frame").removeAttribute("src");
+  script.begin();
+  results.begin();
   $("notes").value = drafts.notes;
   $("callback").value = drafts.callback;
   $("notes").scrollTop = 0;
@@ -314,6 +333,7 @@ function draw() {
   show("pause", ["ready", "wrap_up", "talking", "muted", "held", "asking", "consulting", "conference", "asked", "preview"].includes(state) && !drafts.pausing);
   setText($("pause-label"), inCall || state === "preview" ? t("action.pause_later") : t("action.pause"));
   show("redial", state === "no_phone");
+  show("more", state === "wrap_up" && model.seat.more > 0);
   if ($("pause").hidden) closeReasons();
   phone.draw();
 
@@ -339,14 +359,8 @@ function draw() {
   setText($("hang-up-label"), isArmed("X") ? t("action.hang_up_again") : t(state === "asked" ? "action.leave" : "action.hang_up"));
   setText($("call-line"), callLine(state));
 
-  for (const button of $("results").children) {
-    button.setAttribute("aria-pressed", String(button.dataset.code === drafts.chosen));
-    button.disabled = !owes || sending || (!usable && !inCall);
-    const { key, code } = button.dataset;
-    const choice = model.pop.dispositions.find((each) => each.code === code);
-    button.classList.toggle("armed", isArmed(key));
-    setText(button.lastChild, isArmed(key) ? t("action.end_again", { key }) : label(choice));
-  }
+  script.draw();
+  results.draw(drafts, !owes || sending || (!usable && !inCall));
   setText($("result-hint"), resultHint(inCall, owes));
   $("dnc").checked = Boolean(drafts.dnc);
   $("callback-mine").checked = Boolean(drafts.mine);
@@ -391,12 +405,13 @@ function callLine(state) {
 function resultHint(inCall, owes) {
   if (seat.stateOf(model) === "asked") return t("hint.asked");
   if (!owes) return model.disposed ? t("hint.saved") : t("hint.preview");
+  if (drafts.chosen && wanting().length) return t("hint.wants");
   if (inCall) return drafts.chosen ? t("hint.marked") : t("hint.in_call");
   return seat.stateOf(model) === "wrap_up" ? t("hint.wrap_up") : t("hint.late");
 }
 
 function drawNotesState() {
-  setText($("notes-state"), !drafts.notes || drafts.notes !== savedNotes ? "" : t("agent.notes_saved"));
+  setText($("notes-state"), unsaved() || savedWork === work("", {}) ? "" : t("agent.notes_saved"));
 }
 
 // The clock counts the time in the state, or down to the end of wrap-up.
@@ -407,11 +422,13 @@ function drawClock() {
   $("clock").hidden = $("countdown").hidden = !running;
   if (!running) return;
   const now = link.now();
-  const down = state === "wrap_up" && until;
-  setText($("clock-time"), clock(down ? Math.ceil(until - now) : now - since));
-  setText($("clock-word"), down ? t("agent.left") : seat.held(model) ? t("agent.held") : t("agent.clock"));
+  const down = until && (state === "wrap_up" || now < until);
+  const over = until && !down;
+  setText($("clock-time"), clock(down ? Math.ceil(until - now) : over ? now - until : now - since));
+  setText($("clock-word"), down ? t("agent.left") : over ? t("agent.over") : seat.held(model) ? t("agent.held") : t("agent.clock"));
   $("countdown").hidden = !down;
-  document.body.classList.toggle("urgent", Boolean(down) && until - now < 10);
+  document.body.classList.toggle("urgent", Boolean(over) || (Boolean(down) && until - now < 10));
+  if (down && until - now < LAST_S) settle();
   if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, (until - now) / (until - since)))})`;
 }
 
@@ -434,6 +451,19 @@ const show = (id, on) => {
   $(id).disabled = !link.up;
 };
 const tools = callTools({ model, ask, setText, show });
+const results = resultTools({ model, choose, armed: (key) => isArmed(key), setText });
+const script = scriptTools({
+  model,
+  link,
+  ask,
+  setText,
+  draftsOf: () => drafts,
+  keep() {
+    keepDraft();
+    saveNotesSoon();
+    drawNotesState();
+  },
+});
 
 // --- keys and clicks ----------------------------------------------------------------------------------------------------
 
@@ -458,6 +488,7 @@ const clicks = {
   "hang-up": hangUp,
   "dial": () => dial(false),
   "skip": () => dial(true),
+  "more": () => ask({ type: "more_time" }),
   "reasons-close": closeReasons,
   "banner-button": () => {
     hide($("banner"));
@@ -487,7 +518,11 @@ $("notes").addEventListener("input", () => {
   drawNotesState();
   saveNotesSoon();
 });
-$("notes").addEventListener("blur", saveNotes);
+$("notes").addEventListener("blur", () => {
+  saveNotes();
+  setTimeout(settle); // once the focus is elsewhere: a result may have waited for these notes
+});
+$("callback").addEventListener("blur", () => setTimeout(settle));
 
 const KEYS = "keys-off";
 $("keys").checked = localStorage.getItem(KEYS) === null;
@@ -503,7 +538,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
   const typing = event.target.matches("textarea, select, input:not([type=checkbox], [type=radio])");
   const key = event.key.toUpperCase();
-  if (!typing && $("keys").checked && tools.key(key)) return event.preventDefault();
+  if (!typing && $("keys").checked && (tools.key(key) || script.key(key) || results.key(key))) return event.preventDefault();
   if (event.key === "Escape") {
     closeReasons();
     phone.close();

@@ -5,7 +5,7 @@ const WITH_PARTY = ["asking", "consulting", "conference"]; // a third one is run
 export const PAUSED_LIKE = ["paused", "no_phone"];
 
 export function empty() {
-  return { seat: null, pop: null, call: null, targets: null, notes: "", disposed: false };
+  return { seat: null, pop: null, call: null, targets: null, notes: "", answers: {}, disposed: false };
 }
 
 export const stateOf = (model) => model.seat?.state ?? "offline";
@@ -28,7 +28,7 @@ export function shownState(model) {
 export function apply(model, event) {
   switch (event.type) {
     case "screen_pop":
-      if (model.pop?.call_id !== event.call_id) Object.assign(model, { call: null, notes: event.notes ?? "", disposed: false });
+      if (model.pop?.call_id !== event.call_id) Object.assign(model, { call: null, notes: event.notes ?? "", answers: {}, disposed: false });
       model.pop = event;
       break;
     case "call_status":
@@ -56,11 +56,11 @@ function forgetIfDone(model) {
   const movedOn = call_id && call_id !== model.pop.call_id;
   const gone = ["ready", "offline"].includes(state) && !call_id;
   const free = ![...IN_CALL, "preview", "wrap_up"].includes(state);
-  if (movedOn || gone || (free && model.disposed)) Object.assign(model, { pop: null, call: null, notes: "", disposed: false });
+  if (movedOn || gone || (free && model.disposed)) Object.assign(model, { pop: null, call: null, notes: "", answers: {}, disposed: false });
 }
 
 // Keys of the results: the campaign's own where it names one that is free, else the next free digit.
-const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O", "T", "J"]);
+const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O", "T", "J", "Q", "E", "W"]);
 
 export function keysFor(dispositions) {
   const keys = new Map();

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable
 
+from campaigns.script import Step
 from campaigns.users import User
 from cti.bus import Bus
 from cti.messages import (
@@ -21,17 +22,20 @@ from cti.messages import (
     Hold,
     LogIn,
     LogOut,
+    MoreTime,
     Mute,
     PageBack,
     PageLost,
     Pause,
     Queue,
+    ReadScript,
     Ready,
     Record,
     RedialPhone,
     Reply,
     SaveNotes,
     ScreenPop,
+    Script,
     SeatStatus,
     SendKeys,
     Targets,
@@ -96,6 +100,7 @@ class ScriptedEngine:
         self.call: dict[int, str] = {}
         self.pausing: dict[int, str] = {}
         self.absent: set[int] = set()
+        self.script: tuple[Step, ...] = ()
         bus.serve(self.answer)
 
     def of(self, kind: type) -> list[Command]:
@@ -153,8 +158,10 @@ class ScriptedEngine:
                 if command.hang_up:
                     self.end(user, "agent")
                 self.release(user)
-            case Dispose() | SaveNotes() | SendKeys():
+            case Dispose() | SaveNotes() | SendKeys() | MoreTime():
                 pass
+            case ReadScript():
+                self.bus.to_seat(Script(user_id=user, script="s1", steps=self.script))
             case RedialPhone():
                 self.seat(user, "phone")
                 self.seat(user, "paused")
