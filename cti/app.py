@@ -33,6 +33,7 @@ from cti.identity import Accounts
 from cti.lists import ListDesk
 from cti.log_in import LogIn
 from cti.openapi import Description
+from cti.own import OwnDesk
 from cti.pages import Pages
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
@@ -67,7 +68,7 @@ def create_app(
     if stored is not None:
         account = AccountDesk(front, stored)
         desks.append(account)
-        routes += _account_routes(entry, account) + _api_routes(entry, front, stored, desks)
+        routes += _account_routes(entry, account) + _api_routes(entry, front, stored, gateway, desks)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -144,12 +145,17 @@ def _seat_routes(entry: Entry, seat: SeatApi, events: EventDesk) -> list[BaseRou
     ]
 
 
-def _api_routes(entry: Entry, front: Front, stored: Stored, desks: list[Desk]) -> list[BaseRoute]:
+def _api_routes(
+    entry: Entry, front: Front, stored: Stored, gateway: Gateway, desks: list[Desk]
+) -> list[BaseRoute]:
+    own = OwnDesk(stored, gateway)
     why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
     lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
     audit = AuditDesk(stored)
-    desks += [audit, why, reports, requeue, lists, compliance]
+    desks += [own, audit, why, reports, requeue, lists, compliance]
     return [
+        entry.api("/api/contacts", Right.SEAT, own.contacts),
+        entry.api("/api/day", Right.SEAT, own.day),
         entry.api("/api/audit", Right.AUDIT, audit.lines),
         entry.api("/api/why", Right.WHY, why.why),
         entry.api("/api/caller-ids", Right.REPORTS, reports.caller_ids),

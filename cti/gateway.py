@@ -77,6 +77,11 @@ class Gateway:
         """How many seats have a page now."""
         return len(self._pages)
 
+    def pop_of(self, user_id: int) -> ScreenPop | None:
+        """The customer at this user's seat."""
+        channel = self._channels.get(user_id)
+        return channel.pop if channel is not None else None
+
     # --- events out -----------------------------------------------------------------------------------------
 
     def _from_engine(self, message: SeatMessage) -> None:

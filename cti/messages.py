@@ -304,6 +304,7 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     notes: str = ""
     fields: tuple[FieldLabel, ...] = ()  # those that stand first, in this order
     script: str = ""
+    lead_id: int = 0
     crm: Crm | None = None
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from campaigns import contacts
 from cti import compliance, lists, requeue, wire
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
@@ -81,6 +82,14 @@ ROUTES: dict[tuple[str, str], Told] = {
         EVENTS, summary="Follow my seat: the whole state first, then each event; Last-Event-ID goes on where one was"
     ),
     ("GET", "/api/events"): replace(EVENTS, summary="The same of all calls of the campaigns that I see"),
+    ("GET", "/api/contacts"): Told(
+        "The numbers and earlier contacts of the customer at my seat", {"call_id": TEXT}, ("call_id",),
+        answer=contacts.Known, faults=(404, 503),
+    ),
+    ("GET", "/api/day"): Told(
+        "My day since then, in POSIX seconds: time by state, results, and the callbacks that wait for me",
+        {"since": {"type": "number"}}, ("since",), answer=contacts.Day, faults=(400, 503),
+    ),
     ("GET", "/api/audit"): Told(
         "The audit log, the newest lines first",
         {

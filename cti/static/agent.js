@@ -4,6 +4,7 @@ import { callTools } from "./call.js";
 import { Drafts } from "./draft.js";
 import { Health } from "./health.js";
 import { Link } from "./link.js";
+import { ownTools } from "./own.js";
 import { Phone } from "./phone.js";
 import { label, missing, resultTools } from "./results.js";
 import { scriptTools } from "./script.js";
@@ -14,6 +15,8 @@ const $ = (id) => document.getElementById(id);
 const NOTES_AFTER_MS = 700; // after the last keystroke
 const ARMED_MS = 2500; // within which X must be pressed again
 const MESSAGE_MS = 6000;
+const LABELS = `labels:${language}`; // of results, as they were last seen: the day's figures name them
+const labels = JSON.parse(localStorage.getItem(LABELS) ?? "{}");
 const LAST_S = 3; // of wrap-up, in which what is there is saved
 const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
@@ -287,6 +290,8 @@ function changed() {
 }
 
 function drawCustomer() {
+  for (const each of model.pop.dispositions) labels[each.code] = label(each);
+  localStorage.setItem(LABELS, JSON.stringify(labels));
   const { campaign, customer, number: called, attributes, fields, crm } = model.pop;
   setText($("campaign"), campaign);
   setText($("customer-name"), customer || t("agent.no_name"));
@@ -312,6 +317,7 @@ function drawCustomer() {
   else $("crm-frame").removeAttribute("src");
   script.begin();
   results.begin();
+  own.begin();
   $("notes").value = drafts.notes;
   $("callback").value = drafts.callback;
   $("notes").scrollTop = 0;
@@ -452,6 +458,12 @@ const show = (id, on) => {
 };
 const tools = callTools({ model, ask, setText, show });
 const results = resultTools({ model, choose, armed: (key) => isArmed(key), setText });
+const own = ownTools({
+  model,
+  reasonOf: (code) => reasonText(code),
+  resultOf: (code) => (results.of(code) ? label(results.of(code)) : (labels[code] ?? code)),
+  now: () => link.now(),
+});
 const script = scriptTools({
   model,
   link,

@@ -330,6 +330,7 @@ class EngineCore:
             ),
             preview=preview,
             script=self.campaigns[campaign].script_id,
+            lead_id=lead.lead_id,
             crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,
         )
 

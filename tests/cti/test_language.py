@@ -15,7 +15,8 @@ SOURCES = [*ROOT.glob("templates/*.html"), *ROOT.glob("static/*.js"), *ROOT.glob
 # Keys that are put together from a word of the engine's (a state, a reason, a cause …) start with one of these.
 FAMILIES = (
     "state.", "seat.", "next.", "nobody.", "line.", "reason.", "cause.", "problem.", "banner.", "mode.", "stage.",
-    "refusal.", "bound.", "why.", "recording.", "phone.", "role.", "account.done_", "account.password_",
+    "refusal.", "bound.", "why.", "recording.", "needs.", "outcome.", "phone.", "role.",
+    "account.done_", "account.password_",
 )  # fmt: skip
 STATES = (
     "offline",

@@ -80,6 +80,8 @@ ROWS = (
     Row("GET", "/api/seat/events", FLOOR),
     Row("GET", "/api/events", LEADING),
     Row("WS", "/ws/events", LEADING),
+    Row("GET", "/api/contacts", FLOOR, "call_id=" + "c0" * 16, answers=404),
+    Row("GET", "/api/day", FLOOR, "since=0"),
     Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),

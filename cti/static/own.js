@@ -1,0 +1,85 @@
+// Beside the customer: their other numbers and earlier contacts. And the agent's own day, when they look for it.
+
+import { clock, count, has, number, t, time } from "./text.js";
+
+const $ = (id) => document.getElementById(id);
+const DAY_S = 86_400;
+
+async function get(path) {
+  try {
+    const response = await fetch(path, { headers: { Accept: "application/json" } });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null; // the line is down; what it adds is missing for now
+  }
+}
+
+const row = (cells) => {
+  const line = document.createElement("li");
+  line.append(
+    ...cells.map((text) => {
+      const cell = document.createElement("span");
+      cell.textContent = text;
+      return cell;
+    }),
+  );
+  return line;
+};
+
+// `resultOf` gives the words for a disposition's code, `reasonOf` those for a pause's.
+export function ownTools({ model, resultOf, reasonOf, now }) {
+  let asked = "";
+
+  const outcome = (contact) => (contact.code ? resultOf(contact.code) : has(`outcome.${contact.outcome}`) ? t(`outcome.${contact.outcome}`) : contact.outcome);
+  const day = (posix) => {
+    const same = new Date(posix * 1000).toDateString() === new Date(now() * 1000).toDateString();
+    return same ? time(posix) : `${new Date(posix * 1000).toLocaleDateString(document.documentElement.lang)} ${time(posix)}`;
+  };
+
+  // Another customer: nothing of the last one stays.
+  async function begin() {
+    const { call_id } = model.pop;
+    asked = call_id;
+    $("contacts").hidden = true;
+    const found = await get(`/api/contacts?call_id=${call_id}`);
+    if (!found || asked !== call_id || model.pop?.call_id !== call_id) return;
+    const others = found.numbers.filter((each) => each.number !== model.pop.number);
+    $("other-numbers").textContent = others.length ? t("own.other_numbers", { numbers: others.map((each) => number(each.number)).join("、") }) : "";
+    $("contact-list").replaceChildren(
+      ...found.contacts.map((each) => {
+        const at = Date.parse(each.at) / 1000;
+        return row([day(at), outcome(each), each.agent, each.talk_s ? clock(each.talk_s) : "", each.notes]);
+      }),
+    );
+    $("contacts").hidden = !others.length && !found.contacts.length;
+  }
+
+  async function open() {
+    const midnight = new Date(now() * 1000).setHours(0, 0, 0, 0) / 1000;
+    const found = await get(`/api/day?since=${Math.max(midnight, now() - DAY_S)}`);
+    if (!found) return;
+    const { calls, seconds, paused, verdicts, callbacks } = found;
+    const talk = seconds.talking ?? 0;
+    const work = talk + (seconds.wrap_up ?? 0) + (seconds.connecting ?? 0) + (seconds.preview ?? 0) + (seconds.asked ?? 0);
+    const there = work + (seconds.ready ?? 0);
+    $("day-figures").replaceChildren(
+      row([t("own.calls"), count(calls)]),
+      row([t("own.talk"), clock(talk)]),
+      row([t("own.mean"), calls ? clock(talk / calls) : "–"]),
+      row([t("own.wrap"), clock(seconds.wrap_up ?? 0)]),
+      row([t("own.ready"), clock(seconds.ready ?? 0)]),
+      row([t("own.busy"), there ? `${Math.round((100 * work) / there)} %` : "–"]),
+    );
+    $("day-paused").replaceChildren(...Object.entries(paused).map(([code, s]) => row([reasonOf(code) || t("state.paused"), clock(s)])));
+    $("day-results").replaceChildren(...Object.entries(verdicts).sort((a, b) => b[1] - a[1]).map(([code, n]) => row([resultOf(code), count(n)])));
+    $("day-callbacks").replaceChildren(
+      ...callbacks.map((each) => row([day(Date.parse(each.at) / 1000), each.customer || number(each.number), each.campaign])),
+    );
+    for (const id of ["day-paused", "day-results", "day-callbacks"]) $(id).previousElementSibling.hidden = !$(id).children.length;
+    $("day").showModal();
+  }
+
+  $("day-open").addEventListener("click", open);
+  $("day-close").addEventListener("click", () => $("day").close());
+  return { begin };
+}
