@@ -47,7 +47,7 @@ class OpenAccounts:
     async def verify(self, login: str, password: str, source: str = "") -> User | None:
         return None
 
-    async def open_session(self, user: User, source: str, browser: str = "") -> str:
+    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
         return str(user.user_id)
 
     async def session(self, token: str) -> User | None:

@@ -19,11 +19,13 @@ TOKEN_BYTES = 32
 IDLE_LIMIT = timedelta(hours=12)
 TOTAL_LIMIT = timedelta(days=7)
 BROWSER = 200  # characters of what a browser says of itself
+WAITING_LIMIT = timedelta(minutes=10)  # to find the phone, or set it up
 SEEN_STEP = timedelta(minutes=1)  # how finely use is noted: a page asks often
 
 # `of_unit`: the campaigns of their unit and all below it, for the roles that see them; NULL at the root, for all.
 COLUMNS = f"""
 u.id, u.login, u.name, u.role, u.phone, u.language, u.campaigns, u.password_hash, u.unit_id,
+u.totp_secret IS NOT NULL AS second_factor,
 CASE WHEN u.role NOT IN ({", ".join(f"'{role}'" for role in REACHING)}) THEN '{{}}'::text[]
     WHEN (SELECT parent_id FROM unit WHERE id = u.unit_id) IS NULL THEN NULL
     ELSE ARRAY({BELOW.format(unit="u.unit_id")}
@@ -33,15 +35,19 @@ BY_LOGIN = text(f"SELECT {COLUMNS} FROM app_user u WHERE u.login = :login AND u.
 ALL = text(f"SELECT {COLUMNS} FROM app_user u WHERE u.enabled ORDER BY u.id")
 BY_TOKEN = text(f"""
 SELECT {COLUMNS}, s.seen_at FROM session s JOIN app_user u ON u.id = s.user_id
-WHERE s.token_hash = :hash AND u.enabled AND s.seen_at > :idle AND s.opened_at > :total
+WHERE s.token_hash = :hash AND u.enabled AND s.seen_at > :idle AND s.opened_at > :total AND s.waits_for = ''
+""")
+WAITING = text(f"""
+SELECT {COLUMNS} FROM session s JOIN app_user u ON u.id = s.user_id
+WHERE s.token_hash = :hash AND u.enabled AND s.opened_at > :since AND s.waits_for = :waits_for
 """)
 OPEN = text("""
-INSERT INTO session (token_hash, user_id, source, browser, opened_at, seen_at)
-VALUES (:hash, :user, :source, :browser, :now, :now)
+INSERT INTO session (token_hash, user_id, source, browser, opened_at, seen_at, waits_for)
+VALUES (:hash, :user, :source, :browser, :now, :now, :waits_for)
 """)
 OF_USER = text("""
 SELECT id, source, browser, opened_at, seen_at, token_hash = :hash AS this FROM session
-WHERE user_id = :user AND seen_at > :idle AND opened_at > :total ORDER BY seen_at DESC
+WHERE user_id = :user AND seen_at > :idle AND opened_at > :total AND waits_for = '' ORDER BY seen_at DESC
 """)
 REVOKE = text("DELETE FROM session WHERE user_id = :user AND id = :id")
 CLOSE_ALL = text("DELETE FROM session WHERE user_id = :user")
@@ -71,6 +77,7 @@ class User:
     language: str = ""
     unit_id: int = 0
     of_unit: tuple[str, ...] | None = ()
+    second_factor: bool = False
 
     def may(self, right: Right) -> bool:
         """Whether their role has this right."""
@@ -122,16 +129,18 @@ class UserStore:
                 connection.execute(REHASH, {"hash": HASHER.hash(password), "user": row.id})
         return user_in(row)
 
-    def open_session(self, user_id: int, source: str, browser: str = "") -> str:
+    def open_session(self, user_id: int, source: str, browser: str = "", waits_for: str = "") -> str:
         """A new session's token, of which only the hash is kept. Sessions that have run out are swept.
 
-        `source` is the address it is opened from, `browser` what the browser says it is.
+        `source` is the address it is opened from, `browser` what the browser says it is. One that
+        `waits_for` a code or an enrolment is good for that alone, and for ten minutes.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with acting(self._engine, By("", source)).begin() as connection:
-            _open(connection, token, user_id, source, browser)
+            _open(connection, token, user_id, source, browser, waits_for)
             login = connection.execute(LOGIN, {"user": user_id}).scalar_one()
-            write(connection, "signed in", login, after={"browser": browser[:BROWSER]}, who=login)
+            action = "signed in" if not waits_for else "password right"
+            write(connection, action, login, after={"browser": browser[:BROWSER]}, who=login)
         return token
 
     def session(self, token: str) -> User | None:
@@ -143,6 +152,13 @@ class UserStore:
             if row is not None and row.seen_at < now - SEEN_STEP:
                 connection.execute(SEEN, {"hash": _hash(token), "now": now})
                 connection.commit()
+        return user_in(row) if row is not None else None
+
+    def waiting(self, token: str, waits_for: str) -> User | None:
+        """The user of a session that waits for this, for ten minutes after the password."""
+        values = {"hash": _hash(token), "since": datetime.now(UTC) - WAITING_LIMIT, "waits_for": waits_for}
+        with self._engine.connect() as connection:
+            row = connection.execute(WAITING, values).one_or_none()
         return user_in(row) if row is not None else None
 
     def close_session(self, token: str, source: str = "") -> None:
@@ -189,13 +205,16 @@ class UserStore:
             return [user_in(row) for row in connection.execute(ALL)]
 
 
-def _open(connection: Connection, token: str, user_id: int, source: str, browser: str) -> None:
+def _open(
+    connection: Connection, token: str, user_id: int, source: str, browser: str, waits_for: str = ""
+) -> None:
     now = datetime.now(UTC)
     connection.execute(EXPIRED, {"idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT})
     values = {
         "hash": _hash(token),
         "user": user_id,
         "source": source,
+        "waits_for": waits_for,
         "browser": browser[:BROWSER],
         "now": now,
     }
@@ -218,4 +237,5 @@ def user_in(row) -> User:  # type: ignore[no-untyped-def]
         row.language,
         row.unit_id,
         None if row.of_unit is None else tuple(row.of_unit),
+        row.second_factor,
     )

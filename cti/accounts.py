@@ -36,8 +36,10 @@ class StoredAccounts:
         finally:
             self._waiting -= 1
 
-    async def open_session(self, user: User, source: str, browser: str = "") -> str:
-        return await self._run(self._readers, lambda: self._users.open_session(user.user_id, source, browser))
+    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
+        return await self._run(
+            self._readers, lambda: self._users.open_session(user.user_id, source, browser, waits_for)
+        )
 
     async def session(self, token: str) -> User | None:
         return await self._run(self._readers, lambda: self._users.session(token))

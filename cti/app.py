@@ -38,6 +38,7 @@ from cti.pages import Pages
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
 from cti.seat_api import SeatApi
+from cti.second_factor import SecondFactorDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.why import WhyDesk
@@ -60,15 +61,17 @@ def create_app(
     front = Front(accounts, settings)
     pages = Pages(front, bus, settings, gateway, board)
     entry = Entry(front)
-    routes = _log_in_routes(entry, LogIn(front, accounts, gateway, board)) + _page_routes(entry, pages)
+    log_in = LogIn(front, accounts, settings, gateway, board)
+    routes = _log_in_routes(entry, log_in) + _page_routes(entry, pages)
     routes += _seat_routes(
         entry, SeatApi(front, gateway, settings), EventDesk(front, feed, gateway, settings)
     )
     desks: list[Desk] = []
     if stored is not None:
-        account = AccountDesk(front, stored)
-        desks.append(account)
-        routes += _account_routes(entry, account) + _api_routes(entry, front, stored, gateway, desks)
+        account, factor = AccountDesk(front, stored), SecondFactorDesk(front, stored)
+        desks += [account, factor]
+        routes += _account_routes(entry, account) + _factor_routes(entry, factor)
+        routes += _api_routes(entry, front, stored, gateway, desks)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -120,6 +123,19 @@ def _account_routes(entry: Entry, account: AccountDesk) -> list[BaseRoute]:
         entry.page("/account", Right.ACCOUNT, account.page),
         entry.page("/account/password", Right.ACCOUNT, account.password, POST),
         entry.page("/account/sessions", Right.ACCOUNT, account.end_session, POST),
+    ]
+
+
+def _factor_routes(entry: Entry, factor: SecondFactorDesk) -> list[BaseRoute]:
+    return [
+        # The first four know a session that waits for nothing else: who has none is sent to the log-in.
+        entry.anybody("/login/code", factor.ask),
+        entry.anybody("/login/code", factor.answer, POST),
+        entry.anybody("/login/enrol", factor.enrol),
+        entry.anybody("/login/enrol", factor.enrolled, POST),
+        entry.page("/account/factor", Right.ACCOUNT, factor.page),
+        entry.page("/account/factor", Right.ACCOUNT, factor.take_up, POST),
+        entry.page("/account/factor/off", Right.ACCOUNT, factor.turn_off, POST),
     ]
 
 

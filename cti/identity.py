@@ -21,10 +21,11 @@ class Accounts(Protocol):
         """
         ...
 
-    async def open_session(self, user: User, source: str, browser: str = "") -> str:
+    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
         """A new session's token: a secret for the cookie, never stored as such.
 
-        `source` is the caller's address, `browser` what theirs says it is.
+        `source` is the caller's address, `browser` what theirs says it is. One that `waits_for` a
+        second factor (`code`) or its setting up (`enrolment`) is no user's in :meth:`session`.
         """
         ...
 

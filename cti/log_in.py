@@ -13,6 +13,7 @@ from cti import wire
 from cti.front import SESSION_COOKIE, Front, browser_of, home_of, source_of
 from cti.gateway import Gateway
 from cti.identity import Accounts, AccountsBusy
+from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.throttle import LogInThrottle
 
@@ -25,11 +26,14 @@ SECRET_LIMIT = 256  # characters of a password or login that are looked at; hash
 class LogIn:
     """The endpoints."""
 
-    def __init__(self, front: Front, accounts: Accounts, gateway: Gateway, board: StatusBoard) -> None:
+    def __init__(
+        self, front: Front, accounts: Accounts, settings: WebSettings, gateway: Gateway, board: StatusBoard
+    ) -> None:
         self._front = front
         self._accounts = accounts
         self._gateway = gateway
         self._board = board
+        self._required = settings.second_factor
         self._throttle = LogInThrottle()
 
     async def form(self, request: Request) -> Response:
@@ -69,8 +73,13 @@ class LogIn:
         older = request.cookies.get(SESSION_COOKIE)
         if older:
             await self._accounts.close_session(older, source_of(request))
-        token = await self._accounts.open_session(user, source_of(request), browser_of(request))
-        response = RedirectResponse(home_of(user) if not phone else "/", 303)
+        waits_for, page = "", home_of(user) if not phone else "/"
+        if user.second_factor:
+            waits_for, page = "code", "/login/code"
+        elif user.role in self._required:
+            waits_for, page = "enrolment", "/login/enrol"
+        token = await self._accounts.open_session(user, source_of(request), browser_of(request), waits_for)
+        response = RedirectResponse(page, 303)
         self._front.set(request, response, SESSION_COOKIE, token)
         self._front.set(request, response, PHONE_COOKIE, phone)
         return response

@@ -19,7 +19,8 @@ from cti.settings import WebSettings
 from cti.status import StatusBoard
 
 YEAR_S = 365 * 86_400
-BACK = ("/", "/status", "/login", "/account", "/people")  # where a language is chosen
+# Where a language is chosen.
+BACK = ("/", "/status", "/login", "/login/code", "/login/enrol", "/account", "/account/factor", "/people")
 
 
 class Pages:

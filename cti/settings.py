@@ -36,6 +36,7 @@ class WebSettings:
     secure_cookie: bool = False  # set it when the door is reached by https only
     allowed_origins: tuple[str, ...] = ()  # further origins, e.g. behind a proxy that rewrites Host
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
+    second_factor: tuple[str, ...] = ()  # roles that must have one
     default_language: str = "zh"
     pauses: tuple[PauseReason, ...] = DEFAULT_PAUSES
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page

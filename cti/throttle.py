@@ -19,15 +19,16 @@ KEPT = 20_000  # keys remembered; the oldest is forgotten
 class LogInThrottle:
     """Sliding windows of failures. `now` is monotonic seconds."""
 
+    per_login: int = PER_LOGIN
     _failures: OrderedDict[tuple[str, str], deque[float]] = field(default_factory=OrderedDict)
 
     def wait_s(self, login: str, source: str, now: float) -> float:
         """For how long this log-in may not be tried; 0 when it may."""
-        return max(self._wait(key, limit, now) for key, limit in _keys(login, source))
+        return max(self._wait(key, limit, now) for key, limit in self._keys(login, source))
 
     def failed(self, login: str, source: str, now: float) -> None:
         """Note a failure."""
-        for key, limit in _keys(login, source):
+        for key, limit in self._keys(login, source):
             times = self._failures.setdefault(key, deque(maxlen=limit))
             self._failures.move_to_end(key)
             times.append(now)
@@ -46,7 +47,6 @@ class LogInThrottle:
             times.popleft()
         return times[0] + WINDOW_S - now if len(times) >= limit else 0.0
 
-
-def _keys(login: str, source: str) -> tuple[tuple[tuple[str, str], int], ...]:
-    login = login.strip().lower()[:200]
-    return ((login, source), PER_PAIR), (("", source), PER_SOURCE), ((login, ""), PER_LOGIN)
+    def _keys(self, login: str, source: str) -> tuple[tuple[tuple[str, str], int], ...]:
+        login = login.strip().lower()[:200]
+        return ((login, source), PER_PAIR), (("", source), PER_SOURCE), ((login, ""), self.per_login)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
+from campaigns.rights import Role
 from cti import pauses
 from cti.pauses import DEFAULT_PAUSES, PauseReason
 from cti.wire import PHONE
@@ -57,6 +58,7 @@ class WebSection(_Section, frozen=True):
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     default_language: str = "zh"
+    second_factor: tuple[Role, ...] = ()
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
 
 

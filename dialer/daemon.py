@@ -409,6 +409,7 @@ def _web_settings(config: Config) -> WebSettings:
         allowed_origins=web.allowed_origins,
         trusted_proxies=web.trusted_proxies,
         default_language=web.default_language,
+        second_factor=tuple(str(role) for role in web.second_factor),
         frames=web.frames,
         pauses=config.pause,
         softphones=tuple(section.softphone for section in config.switch if section.softphone),

@@ -136,6 +136,19 @@ def disable(login: str, config_file: Path | None, data: Path | None) -> None:
     click.echo(f"{login}: may not log in any more")
 
 
+@user.command(name="drop-factor")
+@click.argument("login")
+@common
+def drop_factor(login: str, config_file: Path | None, data: Path | None) -> None:
+    """Turn off a person's second factor, as when the phone is lost; they are signed out."""
+    from campaigns.second_factor import SecondFactor
+
+    with opened_database(Settings(config_file, data)) as engine:
+        if not SecondFactor(engine).turn_off(login):
+            fail(f"{login} has no second factor")
+    click.echo(f"{login}: logs in by the password alone")
+
+
 @user.command()
 @click.argument("login")
 @common

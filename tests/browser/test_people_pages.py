@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pyotp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
@@ -49,4 +50,35 @@ async def test_my_account(browser: Browser, url: str, scheme: str, locale: str) 
     await page.keyboard.press("Enter")
     await expect(page.locator("#problem")).to_be_visible()
     await clean(page, "a wrong password")
+    await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_the_second_factor_by_keyboard(
+    browser: Browser, url: str, db: Engine, scheme: str, locale: str
+) -> None:
+    context = await browser.new_context(color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+    page = await context.new_page()
+    await log_in(page, url)
+    await page.goto(f"{url}/account/factor")
+    await clean(page, "set up")
+    secret = (await page.locator(".secret").inner_text()).replace(" ", "")
+    await page.keyboard.type(pyotp.TOTP(secret).now())  # the field has the focus
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".codes li")).to_have_count(10)
+    await clean(page, "recovery codes")
+    code = await page.locator(".codes li").first.inner_text()
+    await context.clear_cookies()
+    await log_in(page, url)
+    await page.wait_for_url("**/login/code")
+    await clean(page, "asked for")
+    await page.keyboard.type("000")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#problem")).to_be_visible()
+    await page.keyboard.type(code)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/status")
+    await page.goto(f"{url}/account/factor")
+    await clean(page, "turn off")
     await context.close()

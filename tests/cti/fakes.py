@@ -63,7 +63,7 @@ class MemoryAccounts:
         user, right = self.users.get(login, (None, ""))
         return user if user is not None and password == right else None
 
-    async def open_session(self, user: User, source: str, browser: str = "") -> str:
+    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
         token = secrets.token_urlsafe(32)
         self.sessions[token] = user
         return token

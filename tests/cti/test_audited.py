@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
+import pyotp
 import pytest
 from sqlalchemy import Engine
 from starlette.routing import Route
 
 from campaigns.audit import lines, verify
 from campaigns.people import People
+from campaigns.second_factor import SecondFactor
 from campaigns.units import Units
 from campaigns.users import UserStore
 from cti.accounts import StoredAccounts
@@ -34,6 +37,10 @@ CHANGES = {
     ("POST", "/account/password"): (
         "/account/password", FORM, f"old={PASSWORD}&new={NEW}&again={NEW}", "password changed", "root",
     ),
+    ("POST", "/account/factor"): ("/account/factor", FORM, "code={code}", "second factor on", "root"),
+    ("POST", "/account/factor/off"): ("/account/factor/off", FORM, "code={recovery}", "second factor off", "root"),
+    ("POST", "/login/code"): ("/login/code", FORM, "code={recovery}", "signed in", "root"),
+    ("POST", "/login/enrol"): ("/login/enrol", FORM, "code={code}", "second factor on", "root"),
     ("POST", "/account/sessions"): ("/account/sessions", FORM, "session={session}", "session ended", "{session}"),
     ("POST", "/api/lists"): ("/api/lists?campaign=demo&list=autumn&country=CN", {}, f"phone\n{NUMBER}\n",
                              "list imported", "autumn"),
@@ -75,6 +82,16 @@ def test_every_changing_route_is_asked(db: Engine, tmp_path: Path) -> None:
     assert changing - NOTHING == set(CHANGES)
 
 
+def second_factor(db: Engine, on: bool) -> dict[str, str]:
+    """A code that is good now, and one of last resort where it is turned on."""
+    factor, now = SecondFactor(db), datetime.now(UTC)
+    secret = factor.offer(1)
+    assert secret is not None
+    code = pyotp.TOTP(secret).at(now)
+    taken = factor.take_up(1, code, now) if on else None
+    return {"code": code, "recovery": taken[0] if taken else ""}
+
+
 @pytest.mark.parametrize("route", CHANGES, ids=" ".join)
 async def test_a_change_leaves_a_line_that_names_who_and_from_where(
     url: str, db: Engine, route: tuple[str, str]
@@ -84,11 +101,18 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
     token, other = (users.open_session(1, "test") for _ in range(2))
     session = next(each.session_id for each in users.sessions(1, other) if each.this)
     async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": token}, timeout=30) as client:
+        codes = second_factor(db, on="{recovery}" in body)
+        if path.startswith("/login/"):
+            waits_for = "code" if path == "/login/code" else "enrolment"
+            client.cookies.set("zd_session", users.open_session(1, "127.0.0.1", waits_for=waits_for))
         if action == "dnc removed":
             await client.post("/api/dnc", json={"pattern": "+86177*"})
         before = lines(db)[0].id
         response = await client.request(
-            route[0], path, headers=headers, content=body.replace("{session}", str(session))
+            route[0],
+            path,
+            headers=headers,
+            content=body.format(session=session, **codes) if headers is FORM else body,
         )
         assert response.status_code in (200, 303), response.text
     new = [line for line in lines(db) if line.id > before]

@@ -64,6 +64,13 @@ ROWS = (
     Row("POST", "/language", OPEN, body="language=en"),
     Row("GET", "/healthz", OPEN),
     Row("POST", "/logout", EVERYONE),
+    Row("GET", "/login/code", OPEN),
+    Row("POST", "/login/code", OPEN, body="code=1"),
+    Row("GET", "/login/enrol", OPEN),
+    Row("POST", "/login/enrol", OPEN, body="code=1"),
+    Row("GET", "/account/factor", EVERYONE),
+    Row("POST", "/account/factor", EVERYONE, body="code=1", answers=400),
+    Row("POST", "/account/factor/off", EVERYONE, body="code={fresh}", answers=400),
     Row("GET", "/account", EVERYONE),
     Row("POST", "/account/password", EVERYONE, body="old=a&new=b&again=b", answers=400),
     Row("POST", "/account/sessions", EVERYONE, body="session=0"),
@@ -184,7 +191,12 @@ async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str
         response = await client.request(
             row.method, url, headers=headers | {"Content-Type": kind}, content=row.body.format(**words)
         )
-    if response.status_code == 303 and response.headers["location"] == "/login" and row.path != "/logout":
+    if (
+        response.status_code == 303
+        and response.headers["location"] == "/login"
+        and row.who is not OPEN
+        and row.path != "/logout"
+    ):
         return 401  # a page sends who is not signed in to the log-in
     return response.status_code
 

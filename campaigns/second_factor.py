@@ -1,0 +1,128 @@
+"""The second factor: codes by time from a phone (TOTP, RFC 6238), and codes of last resort that are good once each."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyotp
+from sqlalchemy import Engine, text
+
+from campaigns.audit import write
+from campaigns.users import User, UserStore
+
+ISSUER = "Zhudong"
+STEP_S = 30  # RFC 6238, 5.2
+AROUND = 1  # steps before and after now that are taken, for clocks that are apart (RFC 6238, 6)
+RECOVERY_CODES = 10
+RECOVERY_BYTES = 10  # 80 bits: nobody guesses one, so a plain hash keeps it
+
+OFFERED = text("""
+UPDATE app_user SET totp_offered = COALESCE(totp_offered, :secret) WHERE id = :user AND totp_secret IS NULL
+RETURNING totp_offered
+""")
+PENDING = text("SELECT login, totp_offered FROM app_user WHERE id = :user AND totp_secret IS NULL FOR UPDATE")
+TAKEN_UP = text("""
+UPDATE app_user SET totp_secret = totp_offered, totp_offered = NULL, totp_step = :step WHERE id = :user
+""")
+SECRET = text("SELECT login, totp_secret, totp_step FROM app_user WHERE id = :user FOR UPDATE")
+USED = text("UPDATE app_user SET totp_step = :step WHERE id = :user")
+OFF = text("""
+UPDATE app_user SET totp_secret = NULL, totp_offered = NULL WHERE login = :login AND totp_secret IS NOT NULL
+RETURNING id
+""")
+NO_CODES = text("DELETE FROM recovery_code WHERE user_id = :user")
+NEW_CODE = text("INSERT INTO recovery_code (user_id, hash) VALUES (:user, :hash)")
+SPENT = text("DELETE FROM recovery_code WHERE user_id = :user AND hash = :hash")
+LEFT = text("SELECT count(*) FROM recovery_code WHERE user_id = :user")
+SIGN_OUT = text("DELETE FROM session WHERE user_id = :user")
+
+
+class SecondFactor:
+    """The second factors of one database. Every method blocks. `now` is an aware instant."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def offer(self, user_id: int) -> str | None:
+        """The secret that a phone is to be given, the same until it is taken up; None: there is a second factor."""
+        with self._engine.begin() as connection:
+            values = {"user": user_id, "secret": pyotp.random_base32()}
+            return connection.execute(OFFERED, values).scalar_one_or_none()
+
+    def take_up(self, user_id: int, code: str, now: datetime) -> Sequence[str] | None:
+        """Turn it on with a code that shows that the secret has arrived; the codes of last resort, or None."""
+        with self._engine.begin() as connection:
+            row = connection.execute(PENDING, {"user": user_id}).one_or_none()
+            step = None if row is None or row.totp_offered is None else _step(row.totp_offered, code, now)
+            if row is None or step is None:
+                return None
+            connection.execute(TAKEN_UP, {"user": user_id, "step": step})
+            connection.execute(NO_CODES, {"user": user_id})
+            codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
+            connection.execute(NEW_CODE, [{"user": user_id, "hash": _hash(each)} for each in codes])
+            write(connection, "second factor on", row.login, who=row.login)
+            return codes
+
+    def check(self, user_id: int, code: str, now: datetime) -> bool:
+        """Whether this code is good: one by time that was not used, nor one after it, or one of last resort."""
+        with self._engine.begin() as connection:
+            row = connection.execute(SECRET, {"user": user_id}).one_or_none()
+            if row is None or row.totp_secret is None:
+                return False
+            step = _step(row.totp_secret, code, now)
+            if step is not None and step > row.totp_step:
+                connection.execute(USED, {"user": user_id, "step": step})
+                return True
+            if connection.execute(SPENT, {"user": user_id, "hash": _hash(code)}).rowcount:
+                left = connection.execute(LEFT, {"user": user_id}).scalar_one()
+                write(connection, "recovery code used", row.login, after={"left": left}, who=row.login)
+                return True
+            write(connection, "code refused", row.login, who=row.login)
+            return False
+
+    def turn_off(self, login: str) -> bool:
+        """Turn it off, and sign its owner out everywhere; whether it was on."""
+        with self._engine.begin() as connection:
+            user_id = connection.execute(OFF, {"login": login}).scalar_one_or_none()
+            if user_id is None:
+                return False
+            connection.execute(NO_CODES, {"user": user_id})
+            connection.execute(SIGN_OUT, {"user": user_id})
+            write(connection, "second factor off", login)
+            return True
+
+    def let_in(self, token: str, user: User, source: str, browser: str) -> str:
+        """End the session that waited, and open one that is good."""
+        users = UserStore(self._engine)
+        users.close_session(token, source)
+        return users.open_session(user.user_id, source, browser)
+
+
+def uri(secret: str, login: str) -> str:
+    """What a phone reads from the picture."""
+    return pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name=ISSUER)
+
+
+def _step(secret: str, code: str, now: datetime) -> int | None:
+    """The time step of which this is the code, if it is one around now."""
+    code = code.replace(" ", "")
+    if len(code) != 6 or not code.isascii() or not code.isdigit():
+        return None
+    totp, current = pyotp.HOTP(secret), int(now.timestamp()) // STEP_S
+    for step in range(current - AROUND, current + AROUND + 1):
+        if hmac.compare_digest(totp.at(step), code):
+            return step
+    return None
+
+
+def _recovery_code() -> str:
+    plain = secrets.token_hex(RECOVERY_BYTES)
+    return "-".join(plain[at : at + 5] for at in range(0, len(plain), 5))
+
+
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(code.replace("-", "").replace(" ", "").lower().encode()).digest()
