@@ -30,6 +30,8 @@ from benchmarks import report
 from benchmarks.report import Result
 from campaigns.config import parse
 from campaigns.day import dialed_calls, seat_intervals
+from campaigns.history.files import Files
+from campaigns.history.query import History
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.order import spread
@@ -272,9 +274,10 @@ class Installation:
         until = since + timedelta(seconds=SHIFT_S)
         campaign = self._campaigns[team.name]
         limit = timedelta(seconds=PEOPLE.connect_limit_s)
-        calls = dialed_calls(stored, campaign, since, until)
+        history = History(stored, Files(Path("archive")))  # nothing is that old
+        calls = dialed_calls(history, campaign, since, until)
         spent = {"idle": 0.0, "talk": 0.0, "wrap": 0.0, "away": 0.0}
-        for each in seat_intervals(stored, campaign, since, until):
+        for each in seat_intervals(history, campaign, since, until):
             spent[each.does] += (each.stop - each.start).total_seconds()
         lost = [
             c.answered_at + limit for c in calls if c.outcome == "abandoned" and c.answered_at is not None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, text
+from campaigns.history.query import History, SeatLine
 
 # What a seat's states mean for its campaign: `dialer/core/seat.py` names the states, pacing's contract these four.
 DOES = {
@@ -20,28 +20,6 @@ DOES = {
     "paused": "away",
 }
 LONGEST_SHIFT = timedelta(days=1)  # a seat that began to do something earlier is not looked for
-LONGEST_BUFFER = timedelta(days=1)  # between the lease, whose time finds the partition, and the dial
-
-# The last line of a user holds until the next one, whatever campaign or session that is of. The end of what has none
-# is the end that was asked for.
-SEATS = text("""
-SELECT user_id, session_id, state, reason, call_id, GREATEST(at, :since) AS start, LEAST(until, :until) AS stop FROM (
-    SELECT s.*, lead(at, 1, :until) OVER (PARTITION BY user_id ORDER BY at, id) AS until
-    FROM seat_log s WHERE at >= :from AND at < :until
-) x
-WHERE campaign_id = :campaign AND until > :since AND state <> 'offline'
-ORDER BY start, id
-""")
-ATTEMPTS = text("""
-SELECT a.call_id, l.list_id, a.dialed_at, a.answered_at, a.connected_at, a.ended_at, a.outcome, a.ring_s, a.wait_s,
-    a.talk_s, a.user_id, a.amd, d.code
-FROM attempt a LEFT JOIN lead l ON l.id = a.lead_id
-LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
-    AND d.leased_at >= :from AND d.leased_at < :until
-WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.dialed_at < :until
-    AND a.leased_at >= :from AND a.leased_at < :until
-ORDER BY a.dialed_at, a.call_id
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +47,7 @@ class DialedCall:
     """One attempt. `ring_s` ends with the answer or the call, `wait_s` runs from the answer until a seat had it."""
 
     call_id: str
-    list_id: int | None
+    list_id: int | None  # None when the lead is gone
     dialed_at: datetime
     answered_at: datetime | None
     connected_at: datetime | None
@@ -84,20 +62,40 @@ class DialedCall:
 
 
 def seat_intervals(
-    engine: Engine, campaign_id: int, since: datetime, until: datetime
+    history: History, campaign_id: int, since: datetime, until: datetime
 ) -> Sequence[SeatInterval]:
     """What the campaign's seats did between two instants, clipped to them, in the order of their starts.
 
     A seat that serves several campaigns stands with the one whose customer it has, else with the one whose pacing
-    counts on it.
+    counts on it. The last line of a user holds until the next one, whatever campaign or session that is of; what has
+    none ends at `until`. Raises :class:`campaigns.history.files.FileGone`.
     """
-    values = {"campaign": campaign_id, "since": since, "until": until, "from": since - LONGEST_SHIFT}
-    with engine.connect() as connection:
-        return [SeatInterval(*row) for row in connection.execute(SEATS, values)]
+    of_user: dict[int, list[SeatLine]] = {}
+    for line in history.seats(since - LONGEST_SHIFT, until):
+        of_user.setdefault(line.user_id, []).append(line)
+    found = [
+        (line.id, SeatInterval(line.user_id, line.session_id, line.state, line.reason, line.call_id,
+                               max(line.at, since), stop))
+        for lines in of_user.values()
+        for line, stop in zip(lines, [*(after.at for after in lines[1:]), until], strict=True)
+        if line.campaign_id == campaign_id and stop > since and line.state != "offline"
+    ]  # fmt: skip
+    return [each for _, each in sorted(found, key=lambda pair: (pair[1].start, pair[0]))]
 
 
-def dialed_calls(engine: Engine, campaign_id: int, since: datetime, until: datetime) -> Sequence[DialedCall]:
-    """The campaign's attempts that were dialed between two instants, in order."""
-    values = {"campaign": campaign_id, "since": since, "until": until, "from": since - LONGEST_BUFFER}
-    with engine.connect() as connection:
-        return [DialedCall(row.call_id.hex, *row[1:]) for row in connection.execute(ATTEMPTS, values)]
+def dialed_calls(
+    history: History, campaign_id: int, since: datetime, until: datetime
+) -> Sequence[DialedCall]:
+    """The campaign's attempts that were dialed between two instants, in order.
+
+    Raises :class:`campaigns.history.files.FileGone`.
+    """
+    calls = history.calls(since, until, campaign_id=campaign_id)
+    lists = history.lists_of([call.lead_id for call in calls])
+    return [
+        DialedCall(
+            call.call_id, lists.get(call.lead_id), call.dialed_at, call.answered_at, call.connected_at, call.ended_at,
+            call.outcome, call.ring_s, call.wait_s, call.talk_s, call.user_id, call.amd, call.code,
+        )
+        for call in calls
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ import click
 from dialer import __version__
 from dialer.audit_commands import audit
 from dialer.console import Settings, as_json, common, fail, opened_database
-from dialer.history_commands import archive, history
+from dialer.history_commands import archive, files_of, history
 from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
 from dialer.people_commands import unit, user
@@ -327,17 +327,18 @@ def _recorded(
     campaign: str, day: datetime, settings: Settings, target: float | None, seats: int
 ) -> tuple[list[Summary], list[Scenario], str]:
     """A recorded day's own line, the day as a scenario, and as changed if it is; and the law it was dialed by."""
+    from campaigns.history.files import FileGone
     from dialer import recorded
 
     with opened_database(settings) as engine:
         try:
-            found = recorded.read(engine, campaign, day.date())
+            found = recorded.read(engine, files_of(settings), campaign, day.date())
             switches = settings.config().switch if settings.config_file is not None else ()
             switch = next((each for each in switches if each.name == found.config.switch), None)
             days = [recorded.scenario(found, switch)]
             if target is not None or seats:
                 days.append(recorded.changed(days[0], target, seats))
-        except recorded.NoSuchDay as fault:
+        except (recorded.NoSuchDay, FileGone) as fault:
             fail(str(fault))
     return [recorded.recorded(found, days[0])], days, found.law
 

@@ -24,6 +24,8 @@ from sqlalchemy import Engine
 
 from campaigns.config import CampaignConfig
 from campaigns.day import DialedCall, SeatInterval, dialed_calls, seat_intervals
+from campaigns.history.files import Files
+from campaigns.history.query import History
 from campaigns.store import CampaignStore, Unreadable
 from dialer.config import SwitchSection
 from dialer.measured import endings, people, stints
@@ -65,8 +67,11 @@ class RecordedDay:
         return (when - self.begin).total_seconds() + WARM_UP_S
 
 
-def read(engine: Engine, campaign: str, day: date) -> RecordedDay:
-    """Read a day, from midnight to midnight of this machine's time zone. Raises NoSuchDay."""
+def read(engine: Engine, files: Files, campaign: str, day: date) -> RecordedDay:
+    """Read a day, from midnight to midnight of this machine's time zone, also of a month that is in `files`.
+
+    Raises NoSuchDay, and :class:`campaigns.history.files.FileGone` when a file is missing.
+    """
     found = CampaignStore(engine).find(campaign)
     if found is None:
         raise NoSuchDay(f"there is no campaign {campaign!r}")
@@ -74,16 +79,15 @@ def read(engine: Engine, campaign: str, day: date) -> RecordedDay:
         raise NoSuchDay(found.reason)
     since = datetime.combine(day, time.min).astimezone()
     until = datetime.combine(day + timedelta(days=1), time.min).astimezone()
-    calls = dialed_calls(engine, found.campaign_id, since, until)
+    history = History(engine, files)
+    calls = dialed_calls(history, found.campaign_id, since, until)
     if not calls:
-        raise NoSuchDay(
-            f"{campaign} has no attempt on {day}; of months that were moved to files none is read"
-        )
+        raise NoSuchDay(f"{campaign} has no attempt on {day}")
     begin = _floor(calls[0].dialed_at.astimezone())
     over = max(call.ended_at or call.dialed_at for call in calls)
     end = min(until, _floor(over.astimezone()) + timedelta(seconds=BUCKET_S))
     seats: defaultdict[int, list[SeatInterval]] = defaultdict(list)
-    for each in seat_intervals(engine, found.campaign_id, begin, end):
+    for each in seat_intervals(history, found.campaign_id, begin, end):
         seats[each.user_id].append(each)
     return RecordedDay(found.config, begin, end, calls, seats)
 

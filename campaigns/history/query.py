@@ -1,27 +1,30 @@
-"""Questions over live and archived history as one: a person's or a campaign's calls, and what came of all, by month."""
+"""Questions over live and archived history as one: calls of a person or a campaign, seats, and what came of all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from campaigns.day import LONGEST_BUFFER
 from campaigns.history import months
 from campaigns.history.files import FileGone, Files, instant, listed, quoted
-from campaigns.history.kinds import ATTEMPT, DISPOSITION, Kind
+from campaigns.history.kinds import ATTEMPT, DISPOSITION, SEAT_LOG, Kind
 from campaigns.history.months import Month
 from campaigns.ids import LAST_LEASED_AT
 from campaigns.partitions import bounds
 
+T = TypeVar("T")
+
+LONGEST_BUFFER = timedelta(days=1)  # between the lease, whose time finds the partition, and the dial
+
 # A month that is archived counts as its file, although its partition may be there for a moment more. The lock keeps
 # every partition in place from before the snapshot is taken.
-LOCK = text("LOCK TABLE attempt, disposition IN ACCESS SHARE MODE")
+LOCK = text("LOCK TABLE attempt, disposition, seat_log IN ACCESS SHARE MODE")
 SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 LIVE = """
 SELECT a.call_id, a.campaign_id, a.lead_id, COALESCE(a.e164, n.e164), COALESCE(a.customer_id, l.customer_id),
@@ -31,6 +34,7 @@ FROM attempt a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id
 WHERE a.leased_at >= :from AND a.leased_at < :until AND a.dialed_at >= :since AND a.dialed_at < :until
     AND date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(CAST(:filed AS date[]))
 """
+LISTS = text("SELECT id, list_id FROM lead WHERE id = ANY(:leads)")
 VERDICTS = text("""
 SELECT call_id, code, notes FROM disposition
 WHERE leased_at >= :from AND leased_at < :until AND call_id = ANY(CAST(:calls AS uuid[]))
@@ -40,6 +44,12 @@ SELECT call_id, campaign_id, lead_id, e164, customer_id, epoch_us(dialed_at), ep
     epoch_us(connected_at), epoch_us(ended_at), outcome, ring_s::VARCHAR::DOUBLE, wait_s::VARCHAR::DOUBLE,
     talk_s::VARCHAR::DOUBLE, user_id, amd, notes, answers, basis_id, consent_id, caller_id
 """
+LIVE_SEATS = text("""
+SELECT id, at, user_id, session_id, state, reason, call_id, campaign_id FROM seat_log
+WHERE at >= :from AND at < :until
+    AND date_trunc('month', at AT TIME ZONE 'UTC')::date <> ALL(CAST(:filed AS date[]))
+""")
+FILED_SEATS = 'SELECT id, epoch_us("at"), user_id, session_id, state, reason, call_id, campaign_id'
 OUTCOMES = text("""
 SELECT month, campaign, outcome, code, sum(attempts)::bigint AS attempts, sum(connected)::bigint AS connected FROM (
     SELECT month, campaign_id, outcome, code, attempts, connected FROM archived_outcome
@@ -118,6 +128,20 @@ class PastCall:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatLine:
+    """A seat came into a state; it is in it until the user's next line."""
+
+    id: int
+    at: datetime
+    user_id: int
+    session_id: str
+    state: str
+    reason: str
+    call_id: str
+    campaign_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class MonthOutcome:
     """How many attempts of a month ended so; counts stay when the attempts themselves are gone."""
 
@@ -162,13 +186,11 @@ class History:
         Raises :class:`campaigns.history.files.FileGone` when a file is missing that should be there.
         """
         wanted = _Wanted(since, until, person, campaign_id, every_row)
-        for left in reversed(range(TRIES)):
-            try:
-                return self._calls(wanted)
-            except FileGone:
-                if not left:
-                    raise
-        raise AssertionError("TRIES is above 0")
+        return _tried(lambda: self._calls(wanted))
+
+    def seats(self, since: datetime, until: datetime) -> list[SeatLine]:
+        """The seat log between two instants, in order. Raises :class:`campaigns.history.files.FileGone`."""
+        return _tried(lambda: self._seats(since, until))
 
     def outcomes(self, since: date, until: date, campaign_id: int | None = None) -> list[MonthOutcome]:
         """What came of the attempts of the months from `since` on and before `until`, both first days of months."""
@@ -189,6 +211,11 @@ class History:
         with self._engine.connect() as connection:
             return [Known(*row) for row in connection.execute(KNOWN, {"e164s": list(e164s)})]
 
+    def lists_of(self, leads: Sequence[int]) -> dict[int, int]:
+        """Which list each of these leads is on, as far as they are still there."""
+        with self._engine.connect() as connection:
+            return {row.id: row.list_id for row in connection.execute(LISTS, {"leads": list(leads)})}
+
     # --- within ---------------------------------------------------------------------------------------------------
 
     def _snapshot(self, connection: Connection) -> dict[tuple[str, date], Month]:
@@ -196,6 +223,32 @@ class History:
         connection.execute(SNAPSHOT)
         connection.execute(LOCK)
         return {(m.kind, m.month): m for m in months.all_months(connection) if m.state != "restored"}
+
+    def _seats(self, since: datetime, until: datetime) -> list[SeatLine]:
+        with self._engine.connect() as connection:
+            filed = [
+                month for (kind, _), month in self._snapshot(connection).items() if kind == SEAT_LOG.table
+            ]
+            values = {"from": since, "until": until, "filed": sorted(each.month for each in filed)}
+            lines = [SeatLine(*row) for row in connection.execute(LIVE_SEATS, values)]
+            near = [
+                self._files.path(each.manifest)
+                for each in filed
+                if each.state == "archived"
+                and bounds(each.month)[0] < until
+                and bounds(each.month)[1] > since
+            ]
+            if near:
+                where = f"\"at\" >= '{since}'::TIMESTAMPTZ AND \"at\" < '{until}'::TIMESTAMPTZ"
+                with self._files.opened() as duck:
+                    rows = duck.execute(
+                        f"{FILED_SEATS} FROM {_files(SEAT_LOG, near)} WHERE {where}"
+                    ).fetchall()
+                for id_, at, *told in rows:
+                    came = instant(at)
+                    assert came is not None, "the time is a partition's key"
+                    lines.append(SeatLine(id_, came, *told))
+        return sorted(lines, key=lambda line: (line.at, line.id))
 
     def _calls(self, wanted: _Wanted) -> list[PastCall]:
         with self._engine.connect() as connection:
@@ -283,6 +336,16 @@ class _Wanted:
         elif self.person is not None:
             parts.append(self.person.filed())
         return " AND ".join(parts)
+
+
+def _tried(look: Callable[[], T]) -> T:
+    for left in reversed(range(TRIES)):
+        try:
+            return look()
+        except FileGone:
+            if not left:
+                raise
+    raise AssertionError("TRIES is above 0")
 
 
 def _files(kind: Kind, paths: Sequence[Path]) -> str:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import Engine, text
 
 from campaigns import day
+from campaigns.history import query
+from campaigns.history.files import Files
+from campaigns.history.query import History
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, SeatChanged
 from tests.campaigns.world import NOON, Campaign, later
 
 HOUR = timedelta(hours=1)
+
+
+def history(db: Engine) -> History:
+    return History(db, Files(Path("no-archive")))
 
 
 def seat(user_id: int, state: str, minutes: float, campaign: int, call_id: str = "") -> SeatChanged:
@@ -36,7 +44,7 @@ def test_a_seats_hour_is_told_without_gap_and_by_campaign(db: Engine) -> None:
         seat(7, "ready", 20, campaign.id),
         seat(8, "offline", 30, 0),
     )
-    found = day.seat_intervals(db, campaign.id, NOON, NOON + HOUR)
+    found = day.seat_intervals(history(db), campaign.id, NOON, NOON + HOUR)
     told = [(i.user_id, i.does, i.call_id, i.start - NOON, i.stop - NOON) for i in found]
     minutes = [
         (u, does, call, a.total_seconds() / 60, b.total_seconds() / 60) for u, does, call, a, b in told
@@ -67,16 +75,16 @@ def test_an_hours_attempts_come_in_order_with_what_came_of_them(db: Engine) -> N
         ),
         Dispositioned(at=later(seconds=95), call_id=first.call_id, user_id=7, code="sold"),
     )
-    [call] = day.dialed_calls(db, campaign.id, NOON, NOON + HOUR)
+    [call] = day.dialed_calls(history(db), campaign.id, NOON, NOON + HOUR)
     assert (call.call_id, call.outcome, call.code) == (first.call_id, "connected", "sold")
     assert (call.ring_s, call.wait_s, call.talk_s, call.user_id) == (11.5, 0.5, 78.0, 7)
     assert call.list_id == campaign.imported.list_id
-    assert len(day.dialed_calls(db, campaign.id, NOON, NOON + 2 * HOUR)) == 2
+    assert len(day.dialed_calls(history(db), campaign.id, NOON, NOON + 2 * HOUR)) == 2
 
 
 def test_a_day_is_found_in_its_own_month(db: Engine) -> None:
     with db.connect() as connection:
-        for statement, partition in ((day.SEATS, "seat_log_"), (day.ATTEMPTS, "attempt_")):
-            values = {"campaign": 1, "since": NOON, "until": NOON + HOUR, "from": NOON - HOUR}
-            plan = "\n".join(connection.execute(text(f"EXPLAIN {statement.text}"), values).scalars())
+        for statement, partition in ((query.LIVE_SEATS.text, "seat_log_"), (query.LIVE, "attempt_")):
+            values = {"since": NOON, "until": NOON + HOUR, "from": NOON - HOUR, "filed": []}
+            plan = "\n".join(connection.execute(text(f"EXPLAIN {statement}"), values).scalars())
             assert f"{partition}2026_11" in plan and f"{partition}2026_12" not in plan

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine
 
 from campaigns import database
+from campaigns.history.files import Files
 from dialer import recorded
 from dialer.cli import main
 from dialer.config import SwitchSection
@@ -33,6 +34,7 @@ from tests.dialer.diary import Diary
 pytestmark = pytest.mark.timeout(240)  # days of a predictive law, in virtual time
 
 DAY = date(2026, 11, 24)
+NO_FILES = Files(Path("no-archive"))
 BEGIN = datetime(2026, 11, 24, 9, 0).astimezone()
 UNKNOWN_S = 3600.0  # before the record begins: the law has found its team
 PEOPLE = Campaign(
@@ -62,7 +64,7 @@ class Record:
 
     @property
     def day(self) -> RecordedDay:
-        return recorded.read(self.db, "spring", DAY)
+        return recorded.read(self.db, NO_FILES, "spring", DAY)
 
 
 def record(mode: Mode, ratio: float = 1.5) -> Record:
@@ -197,7 +199,7 @@ def test_a_day_that_is_not_there_is_told(by_ratio: Record) -> None:
         ("spring", date(2026, 11, 23), "no attempt on"),
     ):
         with pytest.raises(NoSuchDay, match=says):
-            recorded.read(by_ratio.db, campaign, day)
+            recorded.read(by_ratio.db, NO_FILES, campaign, day)
 
 
 # --- the command ------------------------------------------------------------------------------------------------

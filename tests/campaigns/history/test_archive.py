@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from uuid import UUID
@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from campaigns import database
+from campaigns.day import dialed_calls, seat_intervals
 from campaigns.history import archive
 from campaigns.history.archive import holding
 from campaigns.history.files import ArchiveError
@@ -40,6 +41,30 @@ def test_old_months_move_and_history_reads_as_before(db: Engine, tmp_path: Path)
     ]
     assert past.history.outcomes(MONTHS[0], date(2026, 9, 1)) == counts
     past.check()
+
+
+def test_a_day_of_a_month_that_moved_is_told_as_before(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    spans = [
+        (datetime(2026, 6, 8, tzinfo=UTC), datetime(2026, 6, 20, tzinfo=UTC)),
+        (
+            datetime(2026, 7, 22, tzinfo=UTC),
+            datetime(2026, 8, 10, tzinfo=UTC),
+        ),  # one month in a file, one in tables
+    ]
+
+    def told() -> list[object]:
+        return [
+            ask(past.history, past.campaign, since, until)
+            for since, until in spans
+            for ask in (seat_intervals, dialed_calls)
+        ]
+
+    before = told()
+    assert [len(each) > 2 for each in before] == [True] * 4  # type: ignore[arg-type]
+    past.run()
+    assert past.states()["seat_log", "2026-07"] == "archived"
+    assert told() == before
 
 
 def test_a_persons_calls_are_found_in_files_and_tables(db: Engine, tmp_path: Path) -> None:
