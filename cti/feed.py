@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from cti.bus import Bus
-from cti.messages import Command, Dispose, Message, Reply, ScreenPop, SeatMessage, encode
+from cti.messages import Answers, Command, Dispose, Message, Reply, ScreenPop, SeatMessage, encode
 
 KEPT = 20_000  # events: ten minutes of a thousand seats
 BATCH = 200  # events that are written before the loop has its turn
@@ -29,6 +29,7 @@ class Disposed(Message, frozen=True, tag="disposed"):
     call_id: str
     code: str
     notes: str
+    answers: Answers
     do_not_call: bool
     callback_at: float | None
     callback_local: str
@@ -52,7 +53,7 @@ class Happened(msgspec.Struct, frozen=True):
 
 
 Seen = Callable[[Happened], bool]
-Listener = Callable[[Happened], None]
+Listener = Callable[[Happened, str], None]  # with its id
 
 
 class Feed:
@@ -83,6 +84,7 @@ class Feed:
                 call_id=command.call_id,
                 code=command.code,
                 notes=command.notes,
+                answers=command.answers,
                 do_not_call=command.do_not_call,
                 callback_at=command.callback_at,
                 callback_local=command.callback_local,
@@ -96,7 +98,7 @@ class Feed:
         self._ring[self.seq % len(self._ring)] = happened
         self._more.set()
         if self.on_event is not None:
-            self.on_event(happened)
+            self.on_event(happened, self.id(self.seq))
 
     # --- out ------------------------------------------------------------------------------------------------
 

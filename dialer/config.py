@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from platformdirs import user_data_path
@@ -24,6 +27,7 @@ WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a wo
 )
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
     r"agi://[A-Za-z0-9._:\[\]-]+"
@@ -81,6 +85,16 @@ class CampaignsSection(_Section, frozen=True):
     folder: str = ""
 
 
+class WebhookSection(_Section, frozen=True):
+    """Where events of calls go. `campaigns` empty: of all; `networks`: private ones that it may reach, as CIDR."""
+
+    name: str
+    url: str
+    secret: str
+    campaigns: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
 class HistorySection(_Section, frozen=True):
     """`folder` empty: `archive` in the data folder. `live_months` whole months stay in the tables; then how long each
     record is kept, in a file or not: `calls` (attempts, dispositions), `seats`, `leads`, `audit`.
@@ -125,6 +139,7 @@ class Config(_Section, frozen=True):
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
+    webhook: tuple[WebhookSection, ...] = ()
     pause: tuple[PauseReason, ...] = DEFAULT_PAUSES
 
 
@@ -192,6 +207,7 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
     yield from pauses.faults(config.pause)
     if not 2 <= config.history.live_months <= 120:
         yield "history.live_months", "must be between 2 and 120"
+    yield from _webhook_faults(config.webhook)
     seen: set[str] = set()
     for index, switch in enumerate(config.switch):
         key = f"switch[{index}]"
@@ -222,6 +238,34 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
                 yield f"{key}.{field}", "must not be empty"
             if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
                 yield f"{key}.{field}", "holds a control character"
+
+
+def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for index, hook in enumerate(webhooks):
+        key = f"webhook[{index}]"
+        if not NAME.fullmatch(hook.name):
+            yield f"{key}.name", "must be 1 to 32 letters, digits, - or _"
+        if hook.name in seen:
+            yield f"{key}.name", f"{hook.name!r} is the name of another webhook"
+        seen.add(hook.name)
+        try:
+            parts = urlsplit(hook.url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+            parts = urlsplit("")
+        if not usable or not hook.url.isascii() or not hook.url.isprintable() or " " in hook.url:
+            yield f"{key}.url", "must be an address, as in https://crm.example/zhudong"
+        elif "@" in parts.netloc:
+            yield f"{key}.url", "must not hold a password; what proves who sends is the signature"
+        if len(hook.secret) < SHORTEST_SECRET:
+            yield f"{key}.secret", f"must have at least {SHORTEST_SECRET} characters"
+        for network in hook.networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                yield f"{key}.networks", f"{network!r} is no network, as in 10.1.0.0/16"
 
 
 def _readable(url: str) -> bool:

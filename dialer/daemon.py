@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import ipaddress
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ from campaigns.partitions import ensure_partitions
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from campaigns.values import Outcome
+from campaigns.webhooks import WebhookStore
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
@@ -41,8 +43,9 @@ from cti.desk import Stored
 from cti.messages import LogIn
 from cti.server import serve
 from cti.settings import WebSettings
+from cti.webhooks import Hook, Webhooks
 from dialer.campaign_folder import CampaignFolder
-from dialer.config import Config, SwitchSection
+from dialer.config import Config, SwitchSection, WebhookSection
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
 from dialer.engine import Engine
@@ -142,7 +145,7 @@ class Daemon:
         self._drain_limit_s = config.engine.drain_limit_s
         fixed = [
             name
-            for name in ("database", "web", "metrics", "agi", "campaigns")
+            for name in ("database", "web", "metrics", "agi", "campaigns", "webhook")
             if getattr(config, name) != getattr(self.config, name)
         ]
         if config.engine.name != self.config.engine.name:
@@ -187,6 +190,8 @@ class Daemon:
             Stored(stored, self.data / "imports", archive),
         )
         app.state.gateway.on_health = self.metrics.page_fared
+        webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
+        app.state.feed.on_event = webhooks.hear
         running = asyncio.create_task(
             engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
         )
@@ -197,8 +202,9 @@ class Daemon:
                 serve(app, config.web.host, config.web.port, web_port.set_result), name="web"
             ),
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
-            asyncio.create_task(self._refresh(app, agi, switches), name="figures"),
+            asyncio.create_task(self._refresh(app, agi, switches, webhooks), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
+            asyncio.create_task(webhooks.run(), name="webhooks"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         try:
@@ -335,13 +341,16 @@ class Daemon:
                     log.warning("the campaigns could not be looked at", reason=why)
                 told = why
 
-    async def _refresh(self, app, agi: FastAgi, switches: Mapping[str, AsteriskSwitch]) -> None:  # type: ignore[no-untyped-def]
+    async def _refresh(
+        self, app, agi: FastAgi, switches: Mapping[str, AsteriskSwitch], webhooks: Webhooks
+    ) -> None:  # type: ignore[no-untyped-def]
         while True:
             await asyncio.sleep(WATCH_S)
             for switch in switches.values():
                 self.metrics.stream(switch.name, switch.stats.events, switch.stats.faults)
             self.metrics.dialogues(agi.results)
             self.metrics.door(app.state.gateway.counters)
+            self.metrics.webhooks(webhooks.counters, webhooks.waiting)
 
     async def _in_store(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
@@ -395,6 +404,11 @@ def _lines(section: SwitchSection) -> SwitchLines:
 
 def _switch(section: SwitchSection) -> AsteriskSwitch:
     return AsteriskSwitch(section.name, section.host, section.port, section.user, section.secret)
+
+
+def _hook(section: WebhookSection) -> Hook:
+    networks = tuple(map(ipaddress.ip_network, section.networks))
+    return Hook(section.name, section.url, section.secret, section.campaigns, networks)
 
 
 def _link(section: SwitchSection) -> tuple[object, ...]:

@@ -134,6 +134,15 @@ class Metrics:
         self._door = _Level(
             "zhudong_seat_door_events", "What happened at the seats' door.", ("event",), registry
         )
+        self._webhooks = _Level(
+            "zhudong_webhook_deliveries",
+            "Tries to bring an event to a webhook, by what came of them.",
+            ("hook", "result"),
+            registry,
+        )
+        self._webhooks_waiting = Gauge(
+            "zhudong_webhook_waiting", "Events that wait for a webhook.", ("hook",), registry=registry
+        )
         self._page_trip = Histogram(
             "zhudong_page_round_trip_seconds",
             "From an agent's page to the door and back, as the pages measure it.",
@@ -344,6 +353,13 @@ class Metrics:
         """Copy what the seats' door counted."""
         for event, count in counters.items():
             self._door.set(count, event)
+
+    def webhooks(self, counters: Mapping[tuple[str, str], int], waiting: Mapping[str, int]) -> None:
+        """Copy what was counted of webhooks."""
+        for (hook, result), count in counters.items():
+            self._webhooks.set(count, hook, result)
+        for hook, count in waiting.items():
+            self._webhooks_waiting.labels(hook).set(count)
 
     def page_fared(self, health: Health) -> None:
         """Take what a page said of itself."""

@@ -80,6 +80,7 @@ DONE = text(
 )
 CALLS = "lead_id = ANY(:leads) OR e164 = ANY(:e164s) OR customer_id = ANY(:customers)"
 LIVE = {
+    "webhook_deliveries": f"DELETE FROM webhook_delivery WHERE call_id IN (SELECT call_id FROM attempt WHERE {CALLS})",
     "drafts": f"DELETE FROM draft WHERE call_id IN (SELECT call_id FROM attempt WHERE {CALLS})",
     "dispositions": f"""UPDATE disposition SET notes = '' WHERE notes <> ''
         AND (call_id, leased_at) IN (SELECT call_id, leased_at FROM attempt WHERE {CALLS})""",

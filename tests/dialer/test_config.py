@@ -28,6 +28,9 @@ def test_a_switch_is_all_that_is_needed() -> None:
     )
 
 
+HOOK = '\n[[webhook]]\nname = "crm"\nurl = "https://crm.example/x"\nsecret = "sixteen characters"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -65,6 +68,13 @@ def test_a_switch_is_all_that_is_needed() -> None:
         (SWITCH + "[engine]\ndrain_limit_s = inf", "engine.drain_limit_s: must be a number of seconds"),
         (SWITCH + '[database]\nurl = "mysql://x"', "database.url: must begin with postgresql://"),
         (SWITCH + '[database]\nurl = "postgresql://h:port/x"', "database.url: can't be read"),
+        (SWITCH + HOOK.replace("crm", "my crm", 1), "webhook[0].name: must be 1 to 32"),
+        (SWITCH + HOOK + HOOK, "webhook[1].name: 'crm' is the name of another webhook"),
+        (SWITCH + HOOK.replace("https", "ftp"), "webhook[0].url: must be an address"),
+        (SWITCH + HOOK.replace("https://", "https://[/"), "webhook[0].url: must be an address"),
+        (SWITCH + HOOK.replace("https://", "https://a:b@"), "webhook[0].url: must not hold a password"),
+        (SWITCH + HOOK.replace(" characters", ""), "webhook[0].secret: must have at least 16"),
+        (SWITCH + HOOK + 'networks = ["10.1"]', "webhook[0].networks: '10.1' is no network"),
         (SWITCH + "[web]\nport = -1", "web.port: -1 is no port"),
         (SWITCH + '[web]\ndefault_language = "fr"', "web.default_language: must be zh or en"),
         (SWITCH + "[web]\ntls = true", "unknown field `tls` - at `web`"),
@@ -112,7 +122,9 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     shown = load(EXAMPLE)
     everything = parse(re.sub(r"(?m)^#(?=\w+ = |\[\[pause)", "", text), "the example, uncommented")
     assert everything == shown
-    keys = set(re.findall(r"(?m)^#?(\w+) = ", text))
+    keys = set(
+        re.findall(r"(?m)^#? ?(\w+) = ", text)
+    )  # after a blank: of a table that is not there by default
     assert set(leaves(Config)) == keys
 
 

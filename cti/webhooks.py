@@ -1,0 +1,186 @@
+"""Events of calls to a company's own systems: signed, in the order of each call, again and again until they are taken.
+
+Theory of operation. An event is put into a bounded queue in the engine's own call, and from there within a moment into
+the database: from then on no restart loses it. A sender for each hook takes what is due, of each call the first one
+only, and removes what was taken. What fails is tried again with growing pauses, and given up after hours: then it is
+kept apart, told of, and may be sent again by hand; the call's later events go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns.webhooks import Delivery, NewDelivery, WebhookStore
+from cti.feed import Happened, told
+from cti.outbound import Network, NotSent, Outbound
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+KINDS = frozenset({"screen_pop", "call_status", "disposed"})
+MOST_QUEUED = (
+    20_000  # events while the database is away: minutes of a large floor; then new ones are lost, and counted
+)
+AT_ONCE = 8  # requests to one hook
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0  # doubling
+GIVE_UP = timedelta(hours=6)
+LOOK_S = 1.0  # for what is due, where nothing new came
+COUNT_S = 10.0
+AWAY_S = 2.0  # between two tries of a database that is away
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where events go. `campaigns` empty: of all. `networks`: private ones that may be reached."""
+
+    name: str
+    url: str
+    secret: str
+    campaigns: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+
+def signature(secret: str, at: int, delivery: int, body: str) -> str:
+    """What proves that it comes from us, and when: HMAC-SHA256 over instant, number and body."""
+    signed = f"{at}.{delivery}.{body}".encode()
+    return f"t={at},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+class Webhooks:
+    """All hooks of one engine. `counters` by (hook, result): delivered, retried, dead, lost. `waiting` by hook."""
+
+    def __init__(self, hooks: Sequence[Hook], store: WebhookStore) -> None:
+        self._hooks = hooks
+        self._store = store
+        self._queue: deque[tuple[Hook, Happened, str]] = deque()
+        self._new = asyncio.Event()
+        self._writing: asyncio.Future[bool] | None = None
+        self._due = {hook.name: asyncio.Event() for hook in hooks}
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.waiting: dict[str, int] = {}
+
+    def hear(self, happened: Happened, event_id: str) -> None:
+        """Take an event. Hot path: nothing waits."""
+        if happened.kind not in KINDS or not happened.campaign:
+            return
+        for hook in self._hooks:
+            if hook.campaigns and happened.campaign not in hook.campaigns:
+                continue
+            if len(self._queue) >= MOST_QUEUED:
+                self.counters[hook.name, "lost"] += 1
+                continue
+            self._queue.append((hook, happened, event_id))
+            self._new.set()
+
+    async def run(self) -> None:
+        """Write and send, until cancelled; what is queued then is written still."""
+        try:
+            async with Outbound() as outbound, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._count())
+                for hook in self._hooks:
+                    tasks.create_task(self._send(hook, outbound))
+                while True:
+                    await self._new.wait()
+                    self._new.clear()
+                    # Broken off half-way it would not be known what is written, and all be written twice.
+                    self._writing = asyncio.ensure_future(self._write())
+                    if not await asyncio.shield(self._writing):
+                        await asyncio.sleep(AWAY_S)
+                        self._new.set()
+        finally:
+            if self._writing is not None:
+                await asyncio.wait({self._writing})
+            await self._write()
+
+    # --- within ---------------------------------------------------------------------------------------------
+
+    async def _write(self) -> bool:
+        taken = list(self._queue)
+        if not taken:
+            return True
+        new = [
+            NewDelivery(hook.name, happened.event.call_id, happened.kind, told(event_id, happened))  # type: ignore[union-attr]
+            for hook, happened, event_id in taken
+        ]
+        if await self._try(lambda: self._store.add(new, datetime.now(UTC)) or True) is None:
+            return False
+        for _ in taken:
+            self._queue.popleft()
+        for name in {each.hook for each in new}:
+            self._due[name].set()
+        return True
+
+    async def _send(self, hook: Hook, outbound: Outbound) -> None:
+        """Send what is due, a few at a time, and look again when something may be."""
+        while True:
+            now = datetime.now(UTC)
+            found = await self._try(lambda: self._store.due(hook.name, datetime.now(UTC), AT_ONCE))
+            if found:
+                await asyncio.gather(*(self._deliver(hook, each, outbound, now) for each in found))
+                continue
+            self._due[hook.name].clear()
+            try:
+                async with asyncio.timeout(LOOK_S if found is not None else AWAY_S):
+                    await self._due[hook.name].wait()
+            except TimeoutError:
+                pass
+
+    async def _deliver(self, hook: Hook, due: Delivery, outbound: Outbound, now: datetime) -> None:
+        at = int(time.time())
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Zhudong",
+            "Zhudong-Event": due.kind,
+            "Zhudong-Delivery": str(due.delivery_id),
+            "Zhudong-Signature": signature(hook.secret, at, due.delivery_id, due.body),
+        }
+        try:
+            status = await outbound.post(hook.url, due.body.encode(), headers, hook.networks)
+            fault = "" if 200 <= status < 300 else f"answered with {status}"
+        except NotSent as why:
+            fault = str(why)[:500]
+        number = due.delivery_id
+        if not fault:
+            self.counters[hook.name, "delivered"] += 1
+            await self._surely(lambda: self._store.taken(number))
+        elif now - due.since > GIVE_UP:
+            self.counters[hook.name, "dead"] += 1
+            log.warning("an event was given up", hook=hook.name, delivery=number, reason=fault)
+            await self._surely(lambda: self._store.given_up(number, datetime.now(UTC), fault))
+        else:
+            self.counters[hook.name, "retried"] += 1
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**due.tries) * random.uniform(0.5, 1.5)
+            next_at = datetime.now(UTC) + timedelta(seconds=pause_s)
+            await self._surely(lambda: self._store.later(number, next_at, fault))
+
+    async def _count(self) -> None:
+        while True:
+            found = await self._try(lambda: self._store.waiting(datetime.now(UTC)))
+            if found is not None:
+                self.waiting = {hook.name: found.get(hook.name, 0) for hook in self._hooks}
+            await asyncio.sleep(COUNT_S)
+
+    async def _surely(self, work: Callable[[], None]) -> None:
+        """Put on record what came of a request, however long the database is away: else it is sent again at once."""
+        while await self._try(lambda: work() or True) is None:
+            await asyncio.sleep(AWAY_S)
+
+    async def _try(self, work: Callable[[], T]) -> T | None:
+        """The work's value; None while the database is away."""
+        try:
+            return await asyncio.to_thread(work)
+        except SQLAlchemyError as fault:
+            log.warning("the webhooks' events wait for the database", reason=str(fault).split("\n")[0])
+            return None
