@@ -7,7 +7,7 @@ the leases tell what was. Every method blocks; the engine calls them in executor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,21 +15,20 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from campaigns import callbacks
-from campaigns.caller_ids.choosing import Pools, pools_of
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
-from campaigns.config import parse
+from campaigns.dialed import Dialed, record
 from campaigns.ids import leased_at, new_call_ids
-from campaigns.order import Mixer, Order, tiers
+from campaigns.order import Mixer, mixed, tiers
 from campaigns.prepared import PLANNED, UNHURRIED, Prepared, array
 from campaigns.rules import facts
 from campaigns.rules.alike import Alike
-from campaigns.rules.basis import Basis, bases_on_record, basis_of
-from campaigns.rules.decision import DAYS_30, Facts, consent_of, may_call
+from campaigns.rules.basis import Basis, bases_on_record
+from campaigns.rules.decision import may_call
 from campaigns.rules.held import ANYONE_AT, HOLD_BACK
 from campaigns.rules.known import on_record, parties
-from campaigns.rules.terms import Terms, terms_of
 from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
+from campaigns.versions import KnownTerms
 
 LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
@@ -79,16 +78,6 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
 """)
 
-DIALED = text("""
-INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, basis_id,
-    consent_id, caller_id)
-SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:campaigns AS bigint[]),
-    CAST(:leads AS bigint[]), CAST(:numbers AS bigint[]), CAST(:switches AS text[]),
-    CAST(:owners AS text[]), CAST(:dialed AS timestamptz[]), CAST(:bases AS bigint[]),
-    CAST(:consents AS bigint[]), CAST(:caller_ids AS text[]))
-""")
-COUNTED = text("UPDATE number SET attempts = attempts + 1 WHERE id = ANY(:numbers)")
-
 IN_FLIGHT = text("""
 SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones,
     n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id
@@ -112,16 +101,11 @@ SELECT v.change FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id 
 WHERE c.id = :campaign
 """)
 
-VERSIONS = text("""
-SELECT v.change, v.version, v.text, c.name FROM campaign_version v JOIN campaign c ON c.id = v.campaign_id
-WHERE v.change = ANY(:changes)
-""")
-
 CALLBACKS_FIRST = {facts.CALLBACKS: 1.0}
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
 # As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
 MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
-MOST_BASES, MOST_VERSIONS = 10_000, 1_000  # kept in memory
+MOST_BASES = 10_000  # kept in memory
 # When a lead comes again that waits for something other than time.
 RELOOK = {
     RefusalReason.CONSENT: timedelta(hours=1),
@@ -138,7 +122,6 @@ NEVER = frozenset(
         RefusalReason.CAP_LIFE,
     }
 )
-REMEMBERED = DAYS_30 + timedelta(days=1)  # how long the calls to a party are kept one by one
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
 
@@ -197,7 +180,7 @@ class Hopper:
             persons = {row[0]: row[width] for row in found}
             # For its person the lead is ready since the callback is due.
             rows = [facts.LeadRow._make(row[:width])._replace(next_at=row[width + 1]) for row in found]
-            rows = _mixed(rows, {0: len(rows)})
+            rows = mixed(rows, {0: len(rows)})
             numbers = free(connection, self._known.pools(change))
             leads = self._lease_permitted(connection, rows, len(rows), change, numbers, now, put_off=False)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
@@ -241,24 +224,23 @@ class Hopper:
             held = connection.execute(facts.HOLD, {"ids": ids}).all()
             names = sorted({p for row in held for p in parties(row.e164, row.customer_id)})
             connection.execute(facts.HOLD_PARTIES, {"parties": names})
-            place = {
-                call_id: at for at, call_id in enumerate(ids)
-            }  # what is left goes to whoever asked first
+            # What is left, of our numbers and of a customer's calls, goes to whoever was asked about first.
+            place = {call_id: at for at, call_id in enumerate(ids)}
             rows = sorted(facts.of_leases(connection, ids), key=lambda row: place[row.call_id])
             known = self._known.of(connection, [row.change for row in rows])
-            attempts, record = facts.attempts_of(rows), on_record(connection, rows)
+            attempts, on_them = facts.attempts_of(rows), on_record(connection, rows)
             parties_of = {
                 row.call_id: Party(self._known.pools(row.change), row.region, row.e164, row.customer_id)
                 for row in rows
                 if row.lease_number in (None, row.number_id)
             }
             turn = self._rotation.hold(connection, parties_of.values(), now)
-            permitted, refused, found = [], [], self._bases
-            shown: dict[str, str] = {}  # caller-IDs by call
+            permitted: list[Dialed] = []
+            refused, found = [], self._bases
             theirs: dict[int, set[str]] = {}  # all numbers, and the customer, by lead
             for row in rows:
                 theirs.setdefault(row.lead_id, set()).update(parties(row.e164, row.customer_id))
-            in_call, ringing = record.in_call(rows), set[str]()
+            in_call, ringing = on_them.in_call(rows), set[str]()
             just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
                 if row.lease_number not in (None, row.number_id):
@@ -266,15 +248,15 @@ class Hopper:
                 ours = row.lease_owner == self._owner
                 busy = row.lead_id in in_call or not ringing.isdisjoint(theirs[row.lead_id])
                 about = facts.facts_of(
-                    row, record.of(row), attempts[row.lead_id], row.call_id, ours, busy, just
+                    row, on_them.of(row), attempts[row.lead_id], row.call_id, ours, busy, just
                 )
                 answer = may_call(about, known[row.change], now)
                 if isinstance(answer, Permit):
                     answer = _shown(answer, turn.take(parties_of[about.call_id], now))
                 answers[about.call_id] = answer
                 if isinstance(answer, Permit):
-                    shown[about.call_id] = answer.caller_id
-                    permitted.append((row, about, known[row.change]))
+                    switch = asked_for[about.call_id].switch
+                    permitted.append(Dialed(row, about, known[row.change], switch, answer.caller_id))
                     ringing |= theirs[row.lead_id]
                     for party in parties(row.e164, row.customer_id):
                         just.setdefault(party, []).append((now, row.campaign_id))
@@ -282,9 +264,9 @@ class Hopper:
                     refused.append((row.lead_id, answer))
             self._put_off(connection, refused, now)
             if permitted:
-                wanted = {basis_of(about, terms, row.change, now) for row, about, terms in permitted}
+                wanted = {call.basis(now) for call in permitted}
                 found = self._bases | bases_on_record(connection, wanted - self._bases.keys())
-                self._record(connection, permitted, theirs, asked_for, shown, found, now)
+                record(connection, permitted, self._owner, theirs, found, now)
                 turn.keep(connection)
         self._bases = (
             found if len(found) < MOST_BASES else {}
@@ -357,7 +339,7 @@ class Hopper:
             quotas = mixer.shares(full, wanted)
             lanes, most = array(quotas), array(quotas.values())
             picked = PICK.run(connection, campaign_id, now, list(zones), lanes, most, wanted, change)
-            rows = _mixed([facts.LeadRow._make(row) for row in picked], quotas)
+            rows = mixed([facts.LeadRow._make(row) for row in picked], quotas)
             permitted = self._lease_permitted(connection, rows, limit - len(leads), change, numbers, now)
             leads += permitted
             found = Counter({row.lead_id: row.lane for row in rows}.values())
@@ -378,8 +360,8 @@ class Hopper:
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
         rules, attempts = Alike(self._known.terms(change), now), facts.attempts_of(rows)
-        record = on_record(connection, rows)
-        in_call = record.in_call(rows)
+        known = on_record(connection, rows)
+        in_call = known.in_call(rows)
         permitted: dict[int, facts.LeadRow] = {}
         refused = []
         for row in rows:
@@ -387,7 +369,7 @@ class Hopper:
                 break
             if row.lead_id in permitted:
                 continue
-            answer = rules.ask(row, record.of(row), attempts[row.lead_id], row.lead_id in in_call)
+            answer = rules.ask(row, known.of(row), attempts[row.lead_id], row.lead_id in in_call)
             if isinstance(answer, Permit):
                 until = numbers.until(row.region, row.e164, row.customer_id, now)
                 answer = answer if until is None else rests("", until)
@@ -445,100 +427,7 @@ class Hopper:
         }
         connection.execute(HOLD_BACK, values)
 
-    def _record(
-        self,
-        connection: Connection,
-        permitted: Sequence[tuple[facts.LeadRow, Facts, Terms]],
-        theirs: Mapping[int, set[str]],
-        asked: Mapping[str, Ask],
-        shown: Mapping[str, str],
-        bases: Mapping[Basis, int],
-        now: datetime,
-    ) -> None:
-        rows = [row for row, _, _ in permitted]
-        ids = [r.call_id for r in rows]
-        connection.execute(
-            DIALED,
-            {
-                "ids": ids,
-                "times": [leased_at(call_id) for call_id in ids],
-                "campaigns": [r.campaign_id for r in rows],
-                "leads": [r.lead_id for r in rows],
-                "numbers": [r.number_id for r in rows],
-                "switches": [asked[call_id].switch for call_id in ids],
-                "owners": [self._owner] * len(ids),
-                "dialed": [now] * len(ids),
-                "bases": [bases[basis_of(about, terms, row.change, now)] for row, about, terms in permitted],
-                "consents": [consent_of(about, now) for _, about, _ in permitted],
-                "caller_ids": [shown[call_id] for call_id in ids],
-            },
-        )
-        connection.execute(COUNTED, {"numbers": [r.number_id for r in rows]})
-        called = [(party, row) for row in rows for party in theirs[row.lead_id]]
-        values = {
-            "parties": [party for party, _ in called],
-            "campaigns": [row.campaign_id for _, row in called],
-            "ids": [row.call_id for _, row in called],
-            "calls": [int(party in parties(row.e164, row.customer_id)) for party, row in called],
-            "now": now,
-            "oldest": now - REMEMBERED,
-        }
-        connection.execute(facts.COUNT_CALLS, values)
-
-
-def _mixed(rows: list[facts.LeadRow], quotas: Mapping[int, int]) -> list[facts.LeadRow]:
-    """What was picked in the order of calling: lanes in turn, by their quotas, each in its own order.
-
-    Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
-    """
-    if len(quotas) == 1:
-        return sorted(rows, key=lambda row: (row.place, row.attempts, row.ordinal, row.number_id))
-    turns: dict[int, float] = {}
-    taken = Counter[int]()
-    for row in sorted(rows, key=lambda row: row.place):
-        if row.lead_id not in turns:
-            turns[row.lead_id] = (taken[row.lane] + 0.5) / quotas[row.lane]
-            taken[row.lane] += 1
-    return sorted(
-        rows, key=lambda row: (turns[row.lead_id], row.place, row.attempts, row.ordinal, row.number_id)
-    )
-
 
 def _shown(permit: Permit, found: str | datetime) -> Permit | Refusal:
     """The permit with the number that the customer is shown, or when there will be one."""
     return replace(permit, caller_id=found) if isinstance(found, str) else rests(permit.call_id, found)
-
-
-class KnownTerms:
-    """The terms of campaigns' versions, by number of change: a version never changes, so each is read once."""
-
-    def __init__(self) -> None:
-        self._terms: dict[int, Terms] = {}
-        self._orders: dict[int, Order] = {}
-        self._pools: dict[int, Pools] = {}
-
-    def terms(self, change: int) -> Terms:
-        """The terms of a version that were asked for."""
-        return self._terms[change]
-
-    def order(self, change: int) -> Order:
-        """In which order leads are called, of a version whose terms were asked for."""
-        return self._orders[change]
-
-    def pools(self, change: int) -> Pools:
-        """The caller-IDs of such a version."""
-        return self._pools[change]
-
-    def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
-        """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
-        known, missing = self._terms, set(changes) - self._terms.keys()
-        if missing:
-            if len(known) > MOST_VERSIONS:
-                known, missing = {}, set(changes)
-            for row in connection.execute(VERSIONS, {"changes": list(missing)}):
-                config = parse(row.text, f"campaign {row.name}, version {row.version}")
-                self._orders[row.change] = config.order
-                known[row.change] = terms_of(config.rules, config.running)
-                self._pools[row.change] = pools_of(config)
-            self._terms = known
-        return known

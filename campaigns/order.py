@@ -6,10 +6,12 @@ each lease, and a change of weights writes nothing. Ranks within a lane are a le
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 
+from campaigns.rules.facts import LeadRow
 from campaigns.rules.keys import Part
 
 MOST_RANK = 500  # ranks are few: the index is asked for each that there is
@@ -63,6 +65,24 @@ def tiers(order: Order, lanes: Mapping[int, str]) -> Sequence[Mapping[int, float
         each = known.get(name) or ListOrder(name=name)
         found.setdefault(each.priority, {})[lane] = each.weight
     return [found[priority] for priority in sorted(found, reverse=True)]
+
+
+def mixed(rows: Sequence[LeadRow], quotas: Mapping[int, int]) -> list[LeadRow]:
+    """What was picked in the order of calling: lanes in turn, by their quotas, each in its own order.
+
+    Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
+    """
+    if len(quotas) == 1:
+        return sorted(rows, key=lambda row: (row.place, row.attempts, row.ordinal, row.number_id))
+    turns: dict[int, float] = {}
+    taken = Counter[int]()
+    for row in sorted(rows, key=lambda row: row.place):
+        if row.lead_id not in turns:
+            turns[row.lead_id] = (taken[row.lane] + 0.5) / quotas[row.lane]
+            taken[row.lane] += 1
+    return sorted(
+        rows, key=lambda row: (turns[row.lead_id], row.place, row.attempts, row.ordinal, row.number_id)
+    )
 
 
 def spread(count: int) -> list[int]:

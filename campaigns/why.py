@@ -13,7 +13,6 @@ from campaigns import callbacks
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.config import CampaignsError
 from campaigns.dnc import DncStore, Entry
-from campaigns.hopper import KnownTerms
 from campaigns.prepared import PLANNED
 from campaigns.rules import calendar, facts
 from campaigns.rules.decision import Facts, hours_spoken, next_permit, refusals
@@ -21,6 +20,7 @@ from campaigns.rules.facts import LeadRow
 from campaigns.rules.known import on_record
 from campaigns.rules.terms import Terms
 from campaigns.values import Refusal, RefusalReason
+from campaigns.versions import KnownTerms
 
 # The index on (campaign_id, e164) serves, since all campaigns are named.
 LEADS_OF_NUMBER = text("""

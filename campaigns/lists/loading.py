@@ -19,13 +19,13 @@ from sqlalchemy import Engine, text
 
 from campaigns.audit import write_through
 from campaigns.config import CampaignsError, parse
+from campaigns.lists.changing import change_leads
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
 from campaigns.order import MOST_RANK, spread
 from campaigns.rules.known import LENGTHS
 
 CHUNK = 10_000  # rows judged at a time
-BATCH = 500  # leads changed in one transaction
 SOON = timedelta(days=30)
 IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
 
@@ -151,42 +151,6 @@ COUNTED = """
 UPDATE list SET accepted = %(accepted)s, rejected = %(rejected)s, duplicates = %(duplicates)s,
     last_lead = (SELECT last_value FROM lead_id_seq), finished_at = %(finished)s WHERE id = %(list)s
 """
-
-UNFINISHED = text("""
-SELECT id FROM list WHERE campaign_id = :campaign AND finished_at IS NULL AND undone_at IS NULL ORDER BY id
-""")
-DUE = text("""
-SELECT lead_id FROM list_change WHERE list_id = :list AND before IS NULL ORDER BY lead_id LIMIT :limit FOR UPDATE
-""")
-HOLD = text("SELECT id FROM lead WHERE id = ANY(:leads) ORDER BY id FOR UPDATE")
-KEEP = text("""
-UPDATE list_change c SET before = to_jsonb(l) FROM lead l
-WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
-""")
-CHANGED = text("""
-UPDATE lead l SET name = CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE l.name END,
-    attributes = CASE WHEN c.replaces THEN c.attributes ELSE l.attributes || c.attributes END, zones = c.zones,
-    region = CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE l.region END,
-    customer_id = COALESCE(c.customer_id, l.customer_id),
-    list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END,
-    lane = CASE WHEN c.replaces THEN (SELECT lane FROM list WHERE id = c.list_id) ELSE l.lane END,
-    rank = CASE WHEN c.replaces THEN c.rank ELSE l.rank END, open = l.open OR c.replaces,
-    next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END,
-    ready_at = CASE WHEN NOT c.replaces THEN l.ready_at END
-FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
-""")
-ADDED = text("""
-INSERT INTO number (lead_id, campaign_id, e164, kind, ordinal)
-SELECT c.lead_id, l.campaign_id, u.e164, u.kind, 10 + u.place FROM list_change c JOIN lead l ON l.id = c.lead_id
-CROSS JOIN LATERAL unnest(c.numbers, c.kinds) WITH ORDINALITY AS u (e164, kind, place)
-WHERE c.list_id = :list AND c.lead_id = ANY(:leads) ON CONFLICT (campaign_id, e164) DO NOTHING
-""")
-GONE = text(
-    "UPDATE list_change SET before = 'null' WHERE list_id = :list AND lead_id = ANY(:leads) AND before IS NULL"
-)
-FINISHED = text("""
-UPDATE list SET finished_at = :at, updated = (SELECT count(*) FROM list_change WHERE list_id = :list) WHERE id = :list
-""")
 
 
 class AlreadyIn(CampaignsError):
@@ -354,7 +318,7 @@ class Loading:
     def _note_changes(
         self, out: dict[int, list[tuple[str, int | None, str]]], known: dict[int, tuple[int | None, str]]
     ) -> None:
-        """Rows whose customer was there before this import are kept for :func:`change_leads`, and out of the stage."""
+        """Rows whose customer was there before this import are written down as changes, and are out of the stage."""
         for row, numbers in out.items():
             lead = next((lead for _, lead, why in numbers if why == "list"), None)
             if lead is not None:
@@ -369,33 +333,6 @@ class Loading:
             self.counts.zones.update(zone for (zone,) in self._cursor.fetchall())
         for table in ("stage_number", "stage"):
             self._cursor.execute(f"DELETE FROM {table} WHERE row = ANY(%s)", (list(known),))
-
-
-def end_unfinished(engine: Engine, campaign_id: int, at: datetime) -> None:
-    """Make the changes that imports into this campaign wrote down and, broken off, did not come to."""
-    with engine.connect() as connection:
-        unfinished = connection.execute(UNFINISHED, {"campaign": campaign_id}).scalars().all()
-    for list_id in unfinished:
-        change_leads(engine, list_id, at)
-
-
-def change_leads(engine: Engine, list_id: int, at: datetime) -> None:
-    """Make the changes that an import wrote down, a few leads at a time; what is made already stays made.
-
-    The changes at hand are locked, so two that are at it share the work.
-    """
-    while True:
-        with engine.begin() as connection:
-            leads = connection.execute(DUE, {"list": list_id, "limit": BATCH}).scalars().all()
-            values = {"list": list_id, "leads": leads}
-            if not leads:
-                connection.execute(FINISHED, {"list": list_id, "at": at})
-                return
-            connection.execute(HOLD, {"leads": leads})
-            connection.execute(KEEP, values)
-            connection.execute(CHANGED, values)
-            connection.execute(ADDED, values)
-            connection.execute(GONE, values)  # leads that went in the meantime
 
 
 def store_rows(

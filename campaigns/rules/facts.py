@@ -52,16 +52,6 @@ HOLD_PARTIES = text("""
 INSERT INTO called (party) SELECT p FROM unnest(CAST(:parties AS text[])) p ORDER BY p COLLATE "C"
 ON CONFLICT (party) DO UPDATE SET life = called.life
 """)
-# The number that is called, and the customer; the lead's other numbers are theirs as well, but their calls are not.
-COUNT_CALLS = text("""
-UPDATE called k SET last_call = c.call_id, life = k.life + c.calls, (at, campaigns) = (
-    SELECT COALESCE(array_agg(t ORDER BY o), '{}'), COALESCE(array_agg(g ORDER BY o), '{}') FROM (
-        SELECT u.t, u.g, u.o FROM unnest(k.at, k.campaigns) WITH ORDINALITY u (t, g, o) WHERE u.t > :oldest
-        UNION ALL SELECT :now, c.campaign, 1000000 WHERE c.calls > 0
-    ) kept
-) FROM unnest(CAST(:parties AS text[]), CAST(:campaigns AS bigint[]), CAST(:ids AS uuid[]), CAST(:calls AS int[]))
-    AS c (party, campaign, call_id, calls) WHERE k.party = c.party
-""")
 
 
 class LeadRow(NamedTuple):
