@@ -17,6 +17,7 @@ class Line:
         self._passing = asyncio.Event()
         self._passing.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     @property
@@ -31,9 +32,15 @@ class Line:
         """Connections that were held up go on; browsers have given theirs up long since."""
         self._passing.set()
 
+    def cut(self) -> None:
+        """End all connections; new ones pass."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._passing.wait()
         there, to_there = await asyncio.open_connection("127.0.0.1", self._to)
+        self._writers.add(writer)
         both = [
             asyncio.create_task(self._pass(reader, to_there)),
             asyncio.create_task(self._pass(there, writer)),
@@ -44,6 +51,7 @@ class Line:
             each.cancel()
         await asyncio.gather(*both, return_exceptions=True)
         self._tasks.difference_update(both)
+        self._writers.discard(writer)
         for end in (writer, to_there):
             end.close()
 

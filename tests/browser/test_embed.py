@@ -1,0 +1,90 @@
+"""A company's own page in a real browser: it hears of customers and gives commands, over lost lines and log-ins."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import BrowserContext, Page, Route
+
+from cti.messages import Mute, Ready
+from tests.browser.desk import log_in, ready
+from tests.browser.line import line_to
+from tests.cti.running import AGENT, Door, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CRM = """<!doctype html><meta charset="utf-8"><title>CRM</title><script type="module">
+import { Seat } from "/static/embed.js";
+window.pops = []; window.events = []; window.lost = []; window.states = 0;
+window.seat = new Seat({
+  pop: (customer) => pops.push(customer.customer),
+  event: (event) => events.push(event.type),
+  lost: (signedOut) => lost.push(signedOut),
+  state: () => states++,
+});
+</script>"""
+
+
+async def crm(context: BrowserContext, url: str) -> Page:
+    page = await context.new_page()
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(content_type="text/html", body=CRM)
+
+    await page.route("**/crm", answer)
+    await page.goto(f"{url}/crm")
+    await page.wait_for_function("window.states > 0")
+    return page
+
+
+async def test_a_page_of_the_crm_pops_the_customer_and_gives_commands(
+    context: BrowserContext, door: Door
+) -> None:
+    await ready(await context.new_page(), door)
+    page = await crm(context, door.url)
+    call = door.engine.pop(AGENT.user_id, "赵敏")
+    door.engine.connect(AGENT.user_id)
+    await page.wait_for_function("window.events.includes('call_status')")
+    assert await page.evaluate("pops") == ["赵敏"]
+    assert (await page.evaluate("seat.do({ type: 'ready' })"))["ok"]
+    refused = await page.evaluate("seat.do({ type: 'dance' })")
+    assert (refused["ok"], refused["code"]) == (False, "malformed")
+    mute = """(id) => {
+        const one = { type: "mute", call_id: id, on: true };
+        return Promise.all([1, 2].map(() => seat.do(one, "k")));
+    }"""
+    assert [each["ok"] for each in await page.evaluate(mute, call)] == [True, True]
+    assert len(door.engine.of(Mute)) == 1
+    assert len(door.engine.of(Ready)) == 2
+
+
+async def test_nothing_is_missed_or_popped_twice_over_a_lost_line(
+    context: BrowserContext, door: Door
+) -> None:
+    async with line_to(door.port) as line:
+        there = type(door)(door.app, door.bus, door.engine, door.accounts, line.port)
+        await ready(await context.new_page(), there)
+        page = await crm(context, line.url)
+        door.engine.pop(AGENT.user_id, "first")
+        await page.wait_for_function("window.pops.length === 1")
+        line.cut()
+        door.engine.pop(AGENT.user_id, "second")
+        await page.wait_for_function("window.pops.length === 2", timeout=15_000)
+        assert await page.evaluate("[pops, lost[0], states]") == [["first", "second"], False, 1]
+
+
+async def test_a_page_without_a_session_hears_so_and_waits_for_the_next(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(content_type="text/html", body=CRM)
+
+    await page.route("**/crm", answer)
+    await page.goto(f"{door.url}/crm")
+    await page.wait_for_function("window.lost.length > 0")
+    assert await page.evaluate("lost[0]") is True
+    assert (await page.evaluate("seat.do({ type: 'ready' })"))["code"] == "no_session"
+    await log_in(await context.new_page(), door)
+    await until(lambda: door.engine.commands)
+    await page.wait_for_function("window.states > 0", timeout=15_000)
