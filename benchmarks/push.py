@@ -54,6 +54,9 @@ class OpenAccounts:
         role = "supervisor" if int(token) > SEATS * 100 else "agent"
         return User(int(token), token, token, role, f"seat{token}", ("demo",))
 
+    async def token(self, token: str, source: str) -> User | None:
+        return None
+
     async def close_session(self, token: str, source: str = "") -> None:
         return None
 

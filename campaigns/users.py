@@ -66,6 +66,7 @@ class User:
     """Somebody who may log in. `phone` is their usual SIP endpoint, `language` `en`, `zh` or empty.
 
     `campaigns` are those they serve; `of_unit` those they see besides because their unit has them, None: all.
+    `only` are the rights of the token that they ask with; None: they are signed in themselves.
     """
 
     user_id: int
@@ -78,10 +79,11 @@ class User:
     unit_id: int = 0
     of_unit: tuple[str, ...] | None = ()
     second_factor: bool = False
+    only: frozenset[Right] | None = None
 
     def may(self, right: Right) -> bool:
-        """Whether their role has this right."""
-        return right in RIGHTS[Role(self.role)]
+        """Whether their role has this right, and what they ask with is good for it."""
+        return right in RIGHTS[Role(self.role)] and (self.only is None or right in self.only)
 
     @property
     def sees_all(self) -> bool:
@@ -114,18 +116,18 @@ class UserStore:
     """The users of one database. Every method blocks; :meth:`verify` takes about 0.1 s of a core."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     def verify(self, login: str, password: str, source: str = "") -> User | None:
         """The user with this login and password, or None. A known and an unknown login take as long."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             row = connection.execute(BY_LOGIN, {"login": login}).one_or_none()
         if not matches(row.password_hash if row is not None else None, password) or row is None:
-            with acting(self._engine, By(login, source)).begin() as connection:
+            with acting(self.engine, By(login, source)).begin() as connection:
                 write(connection, "sign-in refused", login)
             return None
         if HASHER.check_needs_rehash(row.password_hash):
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 connection.execute(REHASH, {"hash": HASHER.hash(password), "user": row.id})
         return user_in(row)
 
@@ -136,7 +138,7 @@ class UserStore:
         `waits_for` a code or an enrolment is good for that alone, and for ten minutes.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        with acting(self._engine, By("", source)).begin() as connection:
+        with acting(self.engine, By("", source)).begin() as connection:
             _open(connection, token, user_id, source, browser, waits_for)
             login = connection.execute(LOGIN, {"user": user_id}).scalar_one()
             action = "signed in" if not waits_for else "password right"
@@ -147,7 +149,7 @@ class UserStore:
         """The user of a live session; looking it up counts as use."""
         now = datetime.now(UTC)
         values = {"hash": _hash(token), "idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT}
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             row = connection.execute(BY_TOKEN, values).one_or_none()
             if row is not None and row.seen_at < now - SEEN_STEP:
                 connection.execute(SEEN, {"hash": _hash(token), "now": now})
@@ -157,13 +159,13 @@ class UserStore:
     def waiting(self, token: str, waits_for: str) -> User | None:
         """The user of a session that waits for this, for ten minutes after the password."""
         values = {"hash": _hash(token), "since": datetime.now(UTC) - WAITING_LIMIT, "waits_for": waits_for}
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             row = connection.execute(WAITING, values).one_or_none()
         return user_in(row) if row is not None else None
 
     def close_session(self, token: str, source: str = "") -> None:
         """End a session; an unknown one is no error."""
-        with acting(self._engine, By("", source)).begin() as connection:
+        with acting(self.engine, By("", source)).begin() as connection:
             login = connection.execute(CLOSE, {"hash": _hash(token)}).scalar_one_or_none()
             if login is not None:
                 write(connection, "signed out", login, who=login)
@@ -172,12 +174,12 @@ class UserStore:
         """A user's live sessions, the last used first; `token` says which one is asking."""
         now = datetime.now(UTC)
         values = {"user": user_id, "hash": _hash(token), "idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT}
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [Session(*row) for row in connection.execute(OF_USER, values)]
 
     def revoke(self, user_id: int, session_id: int) -> bool:
         """End one of a user's sessions; whether there was one."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             ended = bool(connection.execute(REVOKE, {"user": user_id, "id": session_id}).rowcount)
             if ended:
                 write(connection, "session ended", f"session {session_id}")
@@ -188,7 +190,7 @@ class UserStore:
 
         Raises :class:`campaigns.passwords.WeakPassword`.
         """
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             row = connection.execute(SECRET, {"user": user_id}).one()
             if not matches(row.password_hash, old):
                 return None
@@ -201,7 +203,7 @@ class UserStore:
 
     def all(self) -> Sequence[User]:
         """Every enabled user."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [user_in(row) for row in connection.execute(ALL)]
 
 

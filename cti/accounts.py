@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from campaigns.tokens import Tokens
 from campaigns.users import User, UserStore
 from cti.identity import AccountsBusy
 
@@ -23,6 +25,7 @@ class StoredAccounts:
 
     def __init__(self, users: UserStore) -> None:
         self._users = users
+        self._tokens = Tokens(users.engine)
         self._hashers = ThreadPoolExecutor(HASHERS, "password")
         self._readers = ThreadPoolExecutor(READERS, "session")
         self._waiting = 0
@@ -43,6 +46,9 @@ class StoredAccounts:
 
     async def session(self, token: str) -> User | None:
         return await self._run(self._readers, lambda: self._users.session(token))
+
+    async def token(self, token: str, source: str) -> User | None:
+        return await self._run(self._readers, lambda: self._tokens.user(token, source, datetime.now(UTC)))
 
     async def close_session(self, token: str, source: str = "") -> None:
         await self._run(self._readers, lambda: self._users.close_session(token, source))

@@ -41,6 +41,7 @@ from cti.seat_api import SeatApi
 from cti.second_factor import SecondFactorDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
+from cti.tokens import TokenDesk
 from cti.why import WhyDesk
 
 STATIC = Path(__file__).parent / "static"
@@ -69,8 +70,9 @@ def create_app(
     desks: list[Desk] = []
     if stored is not None:
         account, factor = AccountDesk(front, stored), SecondFactorDesk(front, stored)
-        desks += [account, factor]
-        routes += _account_routes(entry, account) + _factor_routes(entry, factor)
+        tokens = TokenDesk(front, stored)
+        desks += [account, factor, tokens]
+        routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _api_routes(entry, front, stored, gateway, desks)
 
     @asynccontextmanager
@@ -118,11 +120,14 @@ def _log_in_routes(entry: Entry, log_in: LogIn) -> list[BaseRoute]:
     ]
 
 
-def _account_routes(entry: Entry, account: AccountDesk) -> list[BaseRoute]:
+def _account_routes(entry: Entry, account: AccountDesk, tokens: TokenDesk) -> list[BaseRoute]:
     return [
         entry.page("/account", Right.ACCOUNT, account.page),
         entry.page("/account/password", Right.ACCOUNT, account.password, POST),
         entry.page("/account/sessions", Right.ACCOUNT, account.end_session, POST),
+        entry.page("/account/tokens", Right.ACCOUNT, tokens.page),
+        entry.page("/account/tokens", Right.ACCOUNT, tokens.make, POST),
+        entry.page("/account/tokens/revoke", Right.ACCOUNT, tokens.revoke, POST),
     ]
 
 

@@ -68,7 +68,7 @@ class Entry:
         """An endpoint for programs."""
 
         async def asked(request: Request) -> Response:
-            user = await self._front.user(request)
+            user = await self._front.program(request)
             if user is None:
                 raise Refusal(401, "no_session")
             if not user.may(needs):

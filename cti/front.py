@@ -13,11 +13,13 @@ from starlette.responses import HTMLResponse, Response
 
 from campaigns.rights import Right
 from campaigns.users import User
+from cti.guard import bearer_of
 from cti.identity import Accounts
 from cti.language import COOKIE as LANGUAGE_COOKIE
 from cti.language import LANGUAGES, Catalogue, catalogue, choose
 from cti.settings import WebSettings
 
+FIELDS = 10  # of a form
 SESSION_COOKIE = "zd_session"
 
 _templates = jinja2.Environment(
@@ -38,15 +40,26 @@ class Front:
 
     async def user(self, connection: HTTPConnection) -> User | None:
         """Who is logged in here; None: nobody."""
+        if bearer_of(connection.headers) is not None:  # a program's: its cookies count for nothing
+            return None
         token = connection.cookies.get(SESSION_COOKIE)
         return await self._accounts.session(token) if token else None
 
-    async def form(self, request: Request) -> dict[str, str]:
+    async def program(self, request: Request) -> User | None:
+        """Who asks the API: by a token, and then no cookie counts, or signed in as for the pages."""
+        token = bearer_of(request.headers)
+        return (
+            await self._accounts.token(token, source_of(request))
+            if token is not None
+            else await self.user(request)
+        )
+
+    async def form(self, request: Request, most: int = FIELDS) -> dict[str, str]:
         """The fields of a form, the first of each name. Raises HTTP 413 or 400 for what no page of ours sends."""
         body = await self.body(request, self._settings.max_form_bytes)
         try:
             fields = parse_qs(
-                body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=10
+                body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=most
             )
         except ValueError as fault:
             raise HTTPException(400) from fault

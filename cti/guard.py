@@ -56,6 +56,12 @@ def from_here(headers: Headers, allowed_origins: frozenset[str]) -> bool:
     return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
+def bearer_of(headers: Headers) -> str | None:
+    """The token that a program sends; no page of another site can send one in somebody's name."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 class Guard:
     """ASGI middleware. `refused` counts what was turned away."""
 
@@ -76,7 +82,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         risky = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if risky and not from_here(Headers(scope=scope), self._allowed):
+        headers = Headers(scope=scope)
+        if risky and bearer_of(headers) is None and not from_here(headers, self._allowed):
             self.refused += 1
             if scope["type"] == "websocket":
                 await receive()

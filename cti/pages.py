@@ -20,7 +20,16 @@ from cti.status import StatusBoard
 
 YEAR_S = 365 * 86_400
 # Where a language is chosen.
-BACK = ("/", "/status", "/login", "/login/code", "/login/enrol", "/account", "/account/factor", "/people")
+BACK = (
+    "/",
+    "/status",
+    "/login",
+    "/login/code",
+    "/login/enrol",
+    "/account",
+    "/account/factor",
+    "/account/tokens",
+)
 
 
 class Pages:

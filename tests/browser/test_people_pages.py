@@ -82,3 +82,24 @@ async def test_the_second_factor_by_keyboard(
     await page.goto(f"{url}/account/factor")
     await clean(page, "turn off")
     await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_tokens(browser: Browser, url: str, scheme: str, locale: str) -> None:
+    context = await browser.new_context(color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+    page = await context.new_page()
+    await log_in(page, url)
+    await page.goto(f"{url}/account/tokens")
+    await clean(page, "none")
+    await page.focus("[name=name]")
+    await page.keyboard.type("crm")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".secret")).to_contain_text("zdt_")
+    await clean(page, "made")
+    await page.goto(f"{url}/account/tokens")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await clean(page, "listed")
+    await context.close()

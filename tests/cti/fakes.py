@@ -71,6 +71,9 @@ class MemoryAccounts:
     async def session(self, token: str) -> User | None:
         return self.sessions.get(token)
 
+    async def token(self, token: str, source: str) -> User | None:
+        return None
+
     async def close_session(self, token: str, source: str = "") -> None:
         self.sessions.pop(token, None)
 

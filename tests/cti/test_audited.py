@@ -15,6 +15,7 @@ from starlette.routing import Route
 from campaigns.audit import lines, verify
 from campaigns.people import People
 from campaigns.second_factor import SecondFactor
+from campaigns.tokens import Tokens
 from campaigns.units import Units
 from campaigns.users import UserStore
 from cti.accounts import StoredAccounts
@@ -37,6 +38,8 @@ CHANGES = {
     ("POST", "/account/password"): (
         "/account/password", FORM, f"old={PASSWORD}&new={NEW}&again={NEW}", "password changed", "root",
     ),
+    ("POST", "/account/tokens"): ("/account/tokens", FORM, "name=crm&why=1&days=30", "token made", "token 2"),
+    ("POST", "/account/tokens/revoke"): ("/account/tokens/revoke", FORM, "token=1", "token revoked", "token 1"),
     ("POST", "/account/factor"): ("/account/factor", FORM, "code={code}", "second factor on", "root"),
     ("POST", "/account/factor/off"): ("/account/factor/off", FORM, "code={recovery}", "second factor off", "root"),
     ("POST", "/login/code"): ("/login/code", FORM, "code={recovery}", "signed in", "root"),
@@ -101,6 +104,9 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
     token, other = (users.open_session(1, "test") for _ in range(2))
     session = next(each.session_id for each in users.sessions(1, other) if each.this)
     async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": token}, timeout=30) as client:
+        root = users.session(token)
+        assert root is not None
+        Tokens(db).make(root, "first", ["why"], 30, datetime.now(UTC))
         codes = second_factor(db, on="{recovery}" in body)
         if path.startswith("/login/"):
             waits_for = "code" if path == "/login/code" else "enrolment"

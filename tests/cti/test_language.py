@@ -16,7 +16,7 @@ SOURCES = [*ROOT.glob("templates/*.html"), *ROOT.glob("static/*.js"), *ROOT.glob
 FAMILIES = (
     "state.", "seat.", "next.", "nobody.", "line.", "reason.", "cause.", "problem.", "banner.", "mode.", "stage.",
     "refusal.", "bound.", "why.", "recording.", "needs.", "outcome.", "phone.", "role.",
-    "account.done_", "account.password_",
+    "account.done_", "account.password_", "token.bad_", "right.",
 )  # fmt: skip
 STATES = (
     "offline",
