@@ -2,9 +2,10 @@
 
 At scale 1, on an embedded PostgreSQL: a list of 250,000 rows is imported as `dialer import` does it, beside `COPY` of
 the leads and numbers that came of it into the same tables; then with ten million leads and fifty million attempts
-there, beside an empty system; four engines lease 1,000 leads at a time from it; calls go on at 100 a second while
-lists come in, and while none do, by turns; and a list of five million rows is imported, for the memory it takes,
-beside one of a tenth as many. Each list is another one. Where it is, it says on standard error.
+there, beside an empty system; one engine, and four side by side, lease 1,000 leads at a time from it; calls go on at
+100 a second while lists come in, while a query counts to itself on one processor, and while neither does, by turns; and
+a list of five million rows is imported, for the memory it takes, beside one of a tenth as many. Each list is another
+one. Where it is, it says on standard error.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ LEAD = "id, campaign_id, list_id, name, attributes, zones, region, customer_id"
 NUMBER = "lead_id, campaign_id, e164, kind, ordinal"
 LIST = "INSERT INTO list (campaign_id, name, source, imported_at) VALUES (1, 'copied', 'copied', now())"
 HELD = text("SELECT count(*) AS leads, count(DISTINCT lease) AS leases FROM lead WHERE lease IS NOT NULL")
+
+COUNT = text("SELECT count(*) FROM generate_series(1, 200000)")
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -252,38 +255,58 @@ def leasing(url: str, owner: str, times: int, limit: int, start: Barrier, done: 
     done.put((took, leads))
 
 
-def leases(engine: Engine, url: str, times: int) -> list[Result]:
-    """Engines side by side. Raises SystemExit when a lead was leased twice, or there were too few."""
-    start, done = SPAWN.Barrier(LEASERS), SPAWN.Queue()
+def leased(url: str, engines: int, times: int) -> tuple[list[float], list[int]]:
+    """Engines side by side: the milliseconds of each lease, sorted, and the leads."""
+    start, done = SPAWN.Barrier(engines), SPAWN.Queue()
     processes = [
         SPAWN.Process(target=leasing, args=(url, f"engine-{n}", times, LEASED, start, done))
-        for n in range(LEASERS)
+        for n in range(engines)
     ]
     for process in processes:
         process.start()
     found = [done.get(timeout=600) for _ in processes]
     for process in processes:
         process.join()
-    took = sorted(each for those, _ in found for each in those)
-    leads = [lead for _, those in found for lead in those]
+    return sorted(each for those, _ in found for each in those), [
+        lead for _, those in found for lead in those
+    ]
+
+
+def leases(engine: Engine, url: str, times: int) -> list[Result]:
+    """One engine, and then several. Raises SystemExit when a lead was leased twice, or there were too few."""
+    alone, leads = leased(url, 1, times)
+    took, more = leased(url, LEASERS, times)
+    leads += more
     with engine.connect() as connection:
         held = connection.execute(HELD).one()
-    wanted = LEASERS * times * LEASED
-    if len(set(leads)) != len(leads) or held.leads != held.leases or held.leads != len(leads) + LEASERS:
+    wanted = (1 + LEASERS) * times * LEASED
+    if len(set(leads)) != len(leads) or held.leads != held.leases or held.leads != len(leads) + 1 + LEASERS:
         raise SystemExit(f"{len(leads):,} leases of {len(set(leads)):,} leads, on record {held.leads:,}")
     if len(leads) != wanted:
         raise SystemExit(f"{wanted:,} leads were wanted, {len(leads):,} leased")
     what = f"lease {LEASED:,}, {LEASERS} engines side by side"
     return [
+        Result(f"lease {LEASED:,}, one engine, p50", percentile(alone, 0.5), "ms"),
+        Result(f"lease {LEASED:,}, one engine, p99", percentile(alone, 0.99), "ms"),
         Result(f"{what}, p50", percentile(took, 0.5), "ms"),
         Result(f"{what}, p99", percentile(took, 0.99), "ms", LEASE_MS),
         Result("leads leased, none of them twice", len(leads), "leads"),
     ]
 
 
+def counting(url: str, seconds: float) -> None:
+    """In a process of its own: the database's server is busy with a query that reads and locks nothing."""
+    engine = database.connect(url, pool_size=1)
+    end = time.monotonic() + seconds
+    with engine.connect() as connection:
+        while time.monotonic() < end:
+            connection.execute(COUNT)
+    engine.dispose()
+
+
 def calls_beside(engine: Engine, url: str, lists: Lists, rows: int, turn_s: float) -> list[Result]:
-    """Calls at a steady rate, while a list comes in and while none does, by turns."""
-    alone, beside = Latencies(), Latencies()
+    """Calls at a steady rate, while a list comes in, beside a query that counts, and without either, by turns."""
+    alone, beside, counted = Latencies(), Latencies(), Latencies()
     calls = Calls(engine, 1)
     calls.go_on_for(min(turn_s, 2.0))
     for n in range(TURNS):
@@ -292,6 +315,10 @@ def calls_beside(engine: Engine, url: str, lists: Lists, rows: int, turn_s: floa
         beside.add(calls.go_on_while(process.is_alive))
         imported = end_import(process, done)
         say(f"calls beside an import of {imported.spent_s:.1f} s")
+        counter = SPAWN.Process(target=counting, args=(url, turn_s))
+        counter.start()
+        counted.add(calls.go_on_while(counter.is_alive))
+        counter.join()
     results = []
     for what in ("lease", "authorize"):
         quiet, busy = (sorted(getattr(each, what)) for each in (alone, beside))
@@ -300,6 +327,8 @@ def calls_beside(engine: Engine, url: str, lists: Lists, rows: int, turn_s: floa
             results.append(Result(f"{what} beside {name}, p99", percentile(times, 0.99) * 1000, "ms"))
         times = percentile(busy, 0.99) / percentile(quiet, 0.99)
         results.append(Result(f"{what} beside an import over none, p99", times, "times", BESIDE))
+        times = percentile(sorted(getattr(counted, what)), 0.99) / percentile(quiet, 0.99)
+        results.append(Result(f"{what} beside a query that counts, over without, p99", times, "times"))
     return results
 
 
@@ -311,7 +340,7 @@ def measure(scale: float) -> list[Result]:
     rows = max(FEWEST_ROWS, int(ROWS * small))
     turn_s = max(1.0, TURN_S * small)
     times = max(2, min(LEASES, int(10 * LEASES * scale)))
-    ready = LEASERS * (times * LEASED + 1) + int(CALLS_PER_S * LONGEST_S * small) + 2_000
+    ready = (1 + LEASERS) * (times * LEASED + 1) + int(CALLS_PER_S * LONGEST_S * small) + 2_000
     leads = max(int(LEADS * scale), 2 * ready)
     folder = Path(tempfile.mkdtemp(prefix="zhudong-campaigns-"))
     server = Server(folder, max(2_000, int(BARRED * small)))
@@ -323,7 +352,7 @@ def measure(scale: float) -> list[Result]:
             lists = Lists(folder, past.people)
             results = lists_come_in(server, url, lists, rows)
             results += leases(engine, url, times)
-            say(f"leased {LEASERS * times * LEASED:,} leads")
+            say(f"leased {(1 + LEASERS) * times * LEASED:,} leads")
             results += calls_beside(engine, url, lists, max(rows, int(ROWS_PER_S * turn_s)), turn_s)
         finally:
             engine.dispose()

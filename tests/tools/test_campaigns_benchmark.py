@@ -21,7 +21,7 @@ def test_what_lists_and_history_cost_is_measured(
         monkeypatch.setattr(campaigns, name, value)
     results = {result.what: result for result in campaigns.measure(0.0005)}
     assert results["leads and attempts there"].value >= 4_900
-    assert results["leads leased, none of them twice"].value == 2 * 4 * 20
+    assert results["leads leased, none of them twice"].value == 2 * (1 + 4) * 20
     assert len([what for what in results if " full over empty" in f" {what}"]) == 2
     assert len([what for what in results if "beside an import over none" in what]) == 2
     assert all(result.value > 0 for result in results.values())
