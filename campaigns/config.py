@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import Formatter
 from urllib.parse import quote, urlsplit
 
 import msgspec
+from phonenumbers import SUPPORTED_REGIONS
 
 from campaigns.best_time.keys import BestTime, check_best_time
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
@@ -23,7 +24,7 @@ from campaigns.script import Step, check_script, questions
 from campaigns.values import Lead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-TRANSFER_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
+OUTSIDE_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
 MODES = ("preview", "progressive", "ratio", "predictive")
 
 
@@ -107,6 +108,16 @@ class Crm(Part, frozen=True):
     frame: bool = False
 
 
+class Manual(Part, frozen=True):
+    """What agents may dial by hand: numbers that fit one of the patterns (as in `transfer_numbers`), none without any.
+
+    A number without a country code is one of `country` (ISO 3166).
+    """
+
+    numbers: tuple[str, ...] = ()
+    country: str = "CN"
+
+
 class CampaignConfig(Part, frozen=True):
     """One campaign. Durations in seconds. `unit` is the path of the unit that it belongs to, empty for the company.
 
@@ -146,6 +157,7 @@ class CampaignConfig(Part, frozen=True):
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
     script: tuple[Step, ...] = ()
     crm: Crm = Crm()
+    manual: Manual = Manual()
     fields: tuple[Field, ...] = ()
     rules: Rules = msgspec.field(default_factory=Rules)
     order: Order = Order()
@@ -166,9 +178,9 @@ def crm_url(config: CampaignConfig, lead: Lead) -> str:
     return "".join(before + quote(values.get(name or "", ""), safe="") for before, name, _, _ in parts)
 
 
-def may_transfer_to(config: CampaignConfig, number: str) -> bool:
-    """Whether one of the campaign's patterns lets its agents send customers to this number."""
-    for pattern in config.transfer_numbers:
+def fits(patterns: Iterable[str], number: str) -> bool:
+    """Whether one of these patterns of outside numbers has this number."""
+    for pattern in patterns:
         digits = re.escape(pattern).replace(r"\?", "[0-9]").replace(r"\*", "[0-9]*")
         if re.fullmatch(digits, number):
             return True
@@ -262,10 +274,11 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check_caller_ids(config.caller_ids, config.caller_id_pools, config.caller_id, check)
     for index, name in enumerate(config.transfer_campaigns):
         check(bool(NAME.fullmatch(name)), f"transfer_campaigns[{index}]", f"{name!r} is no campaign's name")
-    for index, pattern in enumerate(config.transfer_numbers):
+    listed = {"transfer_numbers": config.transfer_numbers, "manual.numbers": config.manual.numbers}
+    for name, index, pattern in [(k, i, p) for k, patterns in listed.items() for i, p in enumerate(patterns)]:
         check(
-            bool(TRANSFER_NUMBERS.fullmatch(pattern)),
-            f"transfer_numbers[{index}]",
+            bool(OUTSIDE_NUMBERS.fullmatch(pattern)),
+            f"{name}[{index}]",
             f"{pattern!r} must be 3 digits or more, then digits, `?` and at the end `*`, as in +8610*: a pattern that "
             "lets everything through would let toll fraud through",
         )
@@ -289,6 +302,11 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check_dispositions(config.dispositions, questions(config.script), check)
     _check_crm(config.crm, check)
     _check_fields(config, check)
+    check(
+        config.manual.country in SUPPORTED_REGIONS,
+        "manual.country",
+        f"{config.manual.country!r} is no region with telephone numbers (ISO 3166, as in CN)",
+    )
     check_rules(config.rules, check)
     _check_order(config.order, check)
     check_best_time(config.best_time, config.order.score, check)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, Engine, text
 
-from campaigns import callbacks
+from campaigns import by_hand, callbacks
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
@@ -184,6 +184,31 @@ class Hopper:
             numbers = free(connection, self._known.pools(change))
             leads = self._lease_permitted(connection, rows, len(rows), change, numbers, now, put_off=False)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
+
+    def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal:
+        """The customer with this number (E.164), for an agent who dials it by hand, or what does not permit it.
+
+        A number that is on none of the campaign's lists becomes a lead of its own.
+        """
+        with self._engine.begin() as connection:
+            change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
+            if not self._known.of(connection, [change])[change].running:
+                return Refusal("", RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run")
+            lead = by_hand.lead_of(connection, campaign_id, number, now)
+            if lead is None:
+                return Refusal("", RefusalReason.NO_ZONE, "the time zone of the called party is not known")
+            connection.exec_driver_sql(UNHURRIED)
+            rows = [facts.LeadRow._make(row) for row in by_hand.LOCKED.run(connection, lead, change)]
+            wanted = [row for row in rows if row.e164 == number]
+            numbers = free(connection, self._known.pools(change))
+            permitted, refused = self._judged(connection, rows, wanted, 1, change, numbers, now)
+            if permitted:
+                return self._take(connection, list(permitted.values()), now)[0]
+        return (
+            refused[0][1]
+            if refused
+            else Refusal("", RefusalReason.LEASE_LOST, "the customer is being called")
+        )
 
     def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
@@ -359,12 +384,31 @@ class Hopper:
         put_off: bool = True,
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
+        permitted, refused = self._judged(connection, rows, rows, limit, change, numbers, now)
+        if put_off:
+            self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
+        return self._take(connection, list(permitted.values()), now)
+
+    def _judged(
+        self,
+        connection: Connection,
+        rows: list[facts.LeadRow],
+        candidates: list[facts.LeadRow],
+        limit: int,
+        change: int,
+        numbers: Free,
+        now: datetime,
+    ) -> tuple[dict[int, facts.LeadRow], list[tuple[int, Refusal]]]:
+        """Up to `limit` of the candidates that may be called, by lead, and what else was refused.
+
+        `rows` are all numbers of their leads.
+        """
         rules, attempts = Alike(self._known.terms(change), now), facts.attempts_of(rows)
         known = on_record(connection, rows)
         in_call = known.in_call(rows)
         permitted: dict[int, facts.LeadRow] = {}
         refused = []
-        for row in rows:
+        for row in candidates:
             if len(permitted) == limit:
                 break
             if row.lead_id in permitted:
@@ -377,16 +421,18 @@ class Hopper:
                 permitted[row.lead_id] = row
             else:
                 refused.append((row.lead_id, answer))
-        if put_off:
-            self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
-        if not permitted:
+        return permitted, refused
+
+    def _take(self, connection: Connection, rows: list[facts.LeadRow], now: datetime) -> list[Lead]:
+        """Lease these leads, each for the number of its row."""
+        if not rows:
             return []
-        call_ids = new_call_ids(now, len(permitted))
+        call_ids = new_call_ids(now, len(rows))
         LEASE.run(
             connection,
             array(call_ids),
-            array(permitted),
-            array([row.number_id for row in permitted.values()]),
+            array([row.lead_id for row in rows]),
+            array([row.number_id for row in rows]),
             self._owner,
             now + timedelta(seconds=LEASE_S),
             now,
@@ -405,7 +451,7 @@ class Hopper:
                 list_id=row.list_id,
                 customer_id=row.customer_id or "",
             )
-            for call_id, row in zip(call_ids, permitted.values(), strict=True)
+            for call_id, row in zip(call_ids, rows, strict=True)
         ]
 
     def _put_off(self, connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:

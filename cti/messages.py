@@ -210,6 +210,14 @@ class DialPreviewed(Message, frozen=True, tag="dial_previewed"):
     skip: bool = False
 
 
+class DialNumber(Message, frozen=True, tag="dial_number"):
+    """Call a number for one of the seat's campaigns, as far as that one's rules permit. A paused seat stays paused."""
+
+    user_id: int
+    campaign: Annotated[str, msgspec.Meta(max_length=64)]
+    number: Annotated[str, msgspec.Meta(max_length=40)]
+
+
 SeatCommand = (
     LogIn
     | LogOut
@@ -232,6 +240,7 @@ SeatCommand = (
     | OpenPhone
     | PhoneLost
     | DialPreviewed
+    | DialNumber
 )
 Command = SeatCommand | PageLost | PageBack
 
@@ -301,6 +310,7 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     answered_at: float
     dispositions: tuple[DispositionChoice, ...] = ()
     preview: bool = False
+    dialing: bool = False  # of a preview: the call is placed already
     notes: str = ""
     fields: tuple[FieldLabel, ...] = ()  # those that stand first, in this order
     script: str = ""
@@ -313,7 +323,8 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
     asked (by a colleague, about that one's customer), wrap_up.
 
     `until` is when wrap-up ends by itself, or a pause should be over; `more` how often wrap-up may still be made
-    longer; `reason` a key of the catalogue (`phone_lost`, a pause reason …).
+    longer; `dials` the campaigns for which a number may be dialed by hand now; `reason` a key of the catalogue
+    (`phone_lost` …) or the code of a pause.
     """
 
     user_id: int
@@ -323,6 +334,7 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
     call_id: str = ""
     until: float | None = None
     more: int = 0
+    dials: tuple[str, ...] = ()
 
 
 class CallStatus(Message, frozen=True, tag="call_status"):

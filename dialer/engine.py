@@ -24,7 +24,16 @@ from campaigns.records import AttemptEnded
 from campaigns.recycle import after_no_call
 from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
-from cti.messages import Command, Dispose, FlaggedCallerId, PhoneAccess, Reply, SaveNotes, ScreenPop
+from cti.messages import (
+    Command,
+    DialNumber,
+    Dispose,
+    FlaggedCallerId,
+    PhoneAccess,
+    Reply,
+    SaveNotes,
+    ScreenPop,
+)
 from dialer.callbacks import CallbackWatch
 from dialer.core.call import CallEvent
 from dialer.core.effects import (
@@ -45,7 +54,7 @@ from dialer.core.effects import (
 )
 from dialer.core.engine import EngineCore
 from dialer.journal import Journal
-from dialer.leads import Authorizer, Hopper, LeadBuffer
+from dialer.leads import FAULTS, Authorizer, Hopper, LeadBuffer
 from dialer.metrics import Metrics
 from dialer.snapshots import snapshot
 from dialer.switch import port
@@ -122,6 +131,8 @@ class Engine:
 
     async def answer(self, command: Command) -> Reply:
         """Carry out a seat's command; what it saves is durable, and what it opens is open, before the reply."""
+        if isinstance(command, DialNumber):
+            return await self._dial_number(command)
         reply = Reply(ok=False, code="failed")
         with self._faults_counted(type(command).__name__):
             reply = self.core.command(command, monotonic())
@@ -134,6 +145,28 @@ class Engine:
                 return Reply(ok=False, code="not_saved")
         if reply.ok and reply.phone is not None:
             return await self._admit(reply, reply.phone)
+        return reply
+
+    async def _dial_number(self, command: DialNumber) -> Reply:
+        """Lease the number and call it; a refusal names its rule, and in `detail` when it may end (POSIX)."""
+        wanted = self.core.commands.number_to_dial(command)
+        if isinstance(wanted, Reply):
+            return wanted
+        campaign, number = wanted
+        try:
+            found = await self.hopper.lease_number(campaign.id, number)
+        except FAULTS as fault:
+            log.warning("a number could not be leased", campaign=campaign.name, reason=str(fault))
+            return Reply(ok=False, code="not_saved")
+        if isinstance(found, Refusal):
+            until = "" if found.until is None else str(found.until.timestamp())
+            return Reply(ok=False, code=f"rule_{found.reason.value}", detail=until)
+        reply = Reply(ok=False, code="failed")
+        with self._faults_counted("DialNumber"):
+            reply = self.core.commands.dial_by_hand(command, found, monotonic())
+        if not reply.ok:
+            self.core.free((found.call_id,))
+        self.flush()
         return reply
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:

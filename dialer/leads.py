@@ -42,6 +42,8 @@ class LeadSource(Protocol):
 
     def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]: ...
 
+    def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal: ...
+
     def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
     ) -> list[Coming]: ...
@@ -70,6 +72,9 @@ class Hopper:
 
     async def lease_callbacks(self, campaign_id: int, users: Sequence[int]) -> list[Lead]:
         return await self._in(self._leases, partial(self.source.lease_callbacks, campaign_id, users, _now()))
+
+    async def lease_number(self, campaign_id: int, number: str) -> Lead | Refusal:
+        return await self._in(self._leases, partial(self.source.lease_number, campaign_id, number, _now()))
 
     async def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], within: timedelta

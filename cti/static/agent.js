@@ -9,7 +9,7 @@ import { Phone } from "./phone.js";
 import { label, missing, resultTools } from "./results.js";
 import { scriptTools } from "./script.js";
 import * as seat from "./seat.js";
-import { clock, has, language, number, t, time } from "./text.js";
+import { clock, has, language, moment, number, t, time } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const NOTES_AFTER_MS = 700; // after the last keystroke
@@ -109,9 +109,17 @@ async function ask(command) {
   return reply.ok;
 }
 
-const problem = ({ code, detail }) => (has(`problem.${code}`) ? t(`problem.${code}`, { detail: detail ?? "" }) : t("problem.other", { code, detail: detail ?? "" }));
+// A rule that did not permit a call, and from when on it may.
+function ruleText(rule, until) {
+  const why = has(`refusal.${rule}`) ? t(`refusal.${rule}`) : t("cause.other");
+  return until ? t("refused.until", { why, time: moment(Number(until)) }) : t("refused.why", { why });
+}
+
+const problem = ({ code, detail }) =>
+  code.startsWith("rule_") ? ruleText(code.slice(5), detail) : (has(`problem.${code}`) ? t(`problem.${code}`, { detail: detail ?? "" }) : t("problem.other", { code, detail: detail ?? "" }));
 const callbackSoon = ({ customer, number: called, due_at }) => t("callback.soon", { name: customer || number(called), time: time(due_at) });
-const causeText = (cause) => (has(`cause.${cause}`) ? t(`cause.${cause}`) : t("cause.other"));
+const causeText = (cause) =>
+  cause.startsWith("rule_") ? ruleText(cause.slice(5)) : (has(`cause.${cause}`) ? t(`cause.${cause}`) : t("cause.other"));
 
 // --- commands -----------------------------------------------------------------------------------------------------------
 
@@ -351,10 +359,12 @@ function draw() {
   setText($("nobody-text"), has(`nobody.${state}`) ? t(`nobody.${state}`) : "");
   setText($("last-call"), lastCall ? t("agent.last_call", { name: lastCall.name, result: lastCall.result, time: time(lastCall.at) }) : "");
   document.title = customer ? `● ${model.pop.customer || number(model.pop.number)} – ${stateName(state)}` : `${stateName(state)} – ${t("brand")}`;
+  drawByHand(state, owes);
   if (!customer) return drawClock();
 
-  show("dial", state === "preview" && !drafts.dialed);
-  show("skip", state === "preview" && !drafts.dialed);
+  const waits = state === "preview" && !dialed();
+  show("dial", waits);
+  show("skip", waits);
   tools.draw(state);
   show("hold", ["talking", "muted", "held", "asking", "consulting", "conference"].includes(state));
   $("hold").setAttribute("aria-pressed", String(state === "held"));
@@ -375,11 +385,32 @@ function draw() {
   drawClock();
 }
 
+// A number that the agent types, for a campaign that lets them.
+function drawByHand(state, owes) {
+  const able = model.seat?.dials ?? [];
+  $("by-hand").hidden = !able.length || owes || !["ready", "paused"].includes(state);
+  const chosen = $("by-hand-campaign").value;
+  if (able.join() !== [...$("by-hand-campaign").options].map((each) => each.value).join()) {
+    $("by-hand-campaign").replaceChildren(...able.map((name) => new Option(name, name, false, name === chosen)));
+  }
+  $("by-hand-campaign").hidden = able.length < 2;
+  $("by-hand-call").disabled = !link.up;
+}
+
+async function dialByHand(event) {
+  event.preventDefault();
+  $("by-hand-call").disabled = true;
+  const ok = await ask({ type: "dial_number", campaign: $("by-hand-campaign").value, number: $("by-hand-number").value });
+  if (ok) $("by-hand-number").value = "";
+  draw();
+}
+
 // Of a pause: as the site calls it, else as the page calls one of the engine's own.
 const reasonText = (code) =>
   [...document.querySelectorAll("[data-reason]")].find(({ dataset }) => dataset.reason === code)?.dataset.label ??
   (code && has(`reason.${code}`) ? t(`reason.${code}`) : "");
 
+const dialed = () => drafts.dialed || model.pop?.dialing;
 const partyOf = () => model.call?.party ?? "";
 
 function stateName(state) {
@@ -397,7 +428,7 @@ function whatNext(state, owes) {
   if (state === "paused" && owes) return t("next.paused_owes");
   if (state === "no_phone" && reason === "phone_no_answer") return t("next.phone_no_answer");
   if (state === "no_phone" && reason === "switch_down") return t("next.phone_switch_down");
-  if (state === "preview" && drafts.dialed) return t("next.preview_dialed");
+  if (state === "preview" && dialed()) return t("next.preview_dialed");
   if (drafts.pausing && seat.inCall(model)) return t("next.pausing");
   if (state === "wrap_up" && drafts.chosen) return t("next.saving");
   return t(`next.${state}`, { phone: document.body.dataset.phone, party: partyOf() });
@@ -470,6 +501,7 @@ const script = scriptTools({
   ask,
   setText,
   draftsOf: () => drafts,
+  left: () => settle(),
   keep() {
     keepDraft();
     saveNotesSoon();
@@ -510,6 +542,7 @@ const clicks = {
 };
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", act);
 for (const button of document.querySelectorAll("[data-reason]")) button.addEventListener("click", () => pause(button.dataset.reason));
+$("by-hand").addEventListener("submit", dialByHand);
 $("seat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   takeSeat();
@@ -559,6 +592,10 @@ addEventListener("keydown", (event) => {
   }
   if (typing || !$("keys").checked) return;
   const scope = $("reasons").hidden ? document : $("reasons");
+  if (key === "D" && !$("by-hand").hidden) {
+    event.preventDefault();
+    return $("by-hand-number").focus();
+  }
   if (key === "N" && !$("work").hidden) {
     event.preventDefault();
     return $("notes").focus();

@@ -1,6 +1,6 @@
 // Beside the customer: their other numbers and earlier contacts. And the agent's own day, when they look for it.
 
-import { clock, count, has, number, t, time } from "./text.js";
+import { clock, count, has, moment, number, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const DAY_S = 86_400;
@@ -31,10 +31,6 @@ export function ownTools({ model, resultOf, reasonOf, now }) {
   let asked = "";
 
   const outcome = (contact) => (contact.code ? resultOf(contact.code) : has(`outcome.${contact.outcome}`) ? t(`outcome.${contact.outcome}`) : contact.outcome);
-  const day = (posix) => {
-    const same = new Date(posix * 1000).toDateString() === new Date(now() * 1000).toDateString();
-    return same ? time(posix) : `${new Date(posix * 1000).toLocaleDateString(document.documentElement.lang)} ${time(posix)}`;
-  };
 
   // Another customer: nothing of the last one stays.
   async function begin() {
@@ -48,7 +44,7 @@ export function ownTools({ model, resultOf, reasonOf, now }) {
     $("contact-list").replaceChildren(
       ...found.contacts.map((each) => {
         const at = Date.parse(each.at) / 1000;
-        return row([day(at), outcome(each), each.agent, each.talk_s ? clock(each.talk_s) : "", each.notes]);
+        return row([moment(at), outcome(each), each.agent, each.talk_s ? clock(each.talk_s) : "", each.notes]);
       }),
     );
     $("contacts").hidden = !others.length && !found.contacts.length;
@@ -73,7 +69,7 @@ export function ownTools({ model, resultOf, reasonOf, now }) {
     $("day-paused").replaceChildren(...Object.entries(paused).map(([code, s]) => row([reasonOf(code) || t("state.paused"), clock(s)])));
     $("day-results").replaceChildren(...Object.entries(verdicts).sort((a, b) => b[1] - a[1]).map(([code, n]) => row([resultOf(code), count(n)])));
     $("day-callbacks").replaceChildren(
-      ...callbacks.map((each) => row([day(Date.parse(each.at) / 1000), each.customer || number(each.number), each.campaign])),
+      ...callbacks.map((each) => row([moment(Date.parse(each.at) / 1000), each.customer || number(each.number), each.campaign])),
     );
     for (const id of ["day-paused", "day-results", "day-callbacks"]) $(id).previousElementSibling.hidden = !$(id).children.length;
     $("day").showModal();

@@ -9,7 +9,8 @@ const PLACE = /\{\{|\}\}|\{([^{}]+)\}/g;
 const inWords = (texts) => texts?.[language] ?? texts?.en ?? texts?.zh ?? "";
 
 // `draftsOf` gives what the agent has written for this call, `keep` is called when an answer changed.
-export function scriptTools({ model, link, ask, draftsOf, keep, setText }) {
+// `left` when they turn from the script to something else.
+export function scriptTools({ model, link, ask, draftsOf, keep, left, setText }) {
   const known = new Map(); // fingerprint -> steps
   let asked = "";
   let inside = false; // digits and Enter are the script's
@@ -57,6 +58,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, setText }) {
     answer(step, answers()[step.code] === code ? "" : code);
     if (answers()[step.code]) go(true);
     else draw();
+    if (!inside) left();
   }
 
   function enter() {
@@ -70,6 +72,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, setText }) {
     inside = false;
     if ($("script").contains(document.activeElement)) document.activeElement.blur();
     draw();
+    left();
   }
 
   function field(step) {
@@ -167,6 +170,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, setText }) {
     if (inside && !$("script").contains(event.target)) {
       inside = false;
       draw();
+      left();
     }
   });
 

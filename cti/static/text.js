@@ -23,6 +23,13 @@ export function clock(seconds) {
 export const time = (posix) =>
   new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hour12: false }).format(posix * 1000);
 
+// With the day, where it is another one than today.
+export function moment(posix) {
+  const at = new Date(posix * 1000);
+  if (at.toDateString() === new Date().toDateString()) return time(posix);
+  return `${new Intl.DateTimeFormat(locale, { month: "long", day: "numeric" }).format(at)} ${time(posix)}`;
+}
+
 export const count = (n) => new Intl.NumberFormat(locale).format(n);
 
 export const percent = (share, digits = 1) =>

@@ -230,6 +230,7 @@ class Call:
     state_at: float = 0.0  # since when it is as its seat is told: connected, or held
     party: Party | None = None  # who else is asked, joined or sent the customer
     came_from: int | None = None  # the seat that sent it on, to which it comes back where nobody takes it
+    refusal: str = ""  # the rule that did not permit it
     recording: str = ""  # on, paused, failed; empty: it is not recorded
 
     @property

@@ -221,7 +221,7 @@ class Calls:
     def _forget(self, call: Call, now: float) -> None:
         self._pace(call, CallStage.FAILED, now)
         if call.wanted_seat is not None:
-            self.core.seats.missed(call.wanted_seat, call, now, "refused")
+            self.core.seats.missed(call.wanted_seat, call, now, f"rule_{call.refusal}")
         self._remove(call)
 
     def _note_ringing(self, call: Call, now: float) -> None:

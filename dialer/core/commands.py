@@ -7,13 +7,16 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from campaigns.config import may_transfer_to
+from campaigns.config import fits
+from campaigns.numbers import NotANumber, number_of
 from campaigns.records import Audited
+from campaigns.values import Lead
 from cti.messages import (
     Colleague,
     Command,
     Complete,
     Confer,
+    DialNumber,
     DialPreviewed,
     Dispose,
     HangUp,
@@ -41,9 +44,10 @@ from cti.messages import (
     WhoIsThere,
 )
 from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.campaign import Campaign
 from dialer.core.effects import PauseRecording, Press
 from dialer.core.parties import Party
-from dialer.core.seat import Seat, SeatEvent, SeatState
+from dialer.core.seat import BY_HAND, Seat, SeatEvent, SeatState
 from dialer.core.verdicts import OK, Verdicts, refuse
 
 if TYPE_CHECKING:
@@ -134,6 +138,46 @@ class Commands:
         endpoint = lines.softphone_endpoint.format(phone=command.phone)
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         return Reply(ok=True, phone=PhoneAccess(switch, lines.softphone, endpoint, password))
+
+    def number_to_dial(self, command: DialNumber) -> tuple[Campaign, str] | Reply:
+        """The campaign and the number (E.164) that a seat would dial by hand, or why it can't."""
+        seat = self.core.seats.by_user.get(command.user_id)
+        if seat is None:
+            return refuse("not_at_seat")
+        if seat.state not in BY_HAND or seat.absent:
+            return refuse("wrong_state")
+        campaign = self.core.campaigns.get(command.campaign)
+        if campaign is None or command.campaign not in seat.campaigns or not campaign.config.manual.numbers:
+            return refuse("no_manual", command.campaign)
+        if self.core.draining:
+            return refuse("draining")
+        for switch in (campaign.config.switch, seat.switch):
+            if not self.core.is_up(switch):
+                return refuse("switch_down", switch)
+        try:
+            number = number_of(command.number, campaign.config.manual.country)
+        except NotANumber:
+            return refuse("bad_number", command.number)
+        if not fits(campaign.config.manual.numbers, number):
+            return refuse("number_not_allowed", number)
+        return campaign, number
+
+    def dial_by_hand(self, command: DialNumber, lead: Lead, now: float) -> Reply:
+        """Place the call to a number that was leased for this seat. Not ok: the lease is still there."""
+        wanted = self.number_to_dial(command)  # while the database was asked, a customer may have come
+        if isinstance(wanted, Reply):
+            return wanted
+        campaign, _ = wanted
+        seat = self.core.seats.by_user[command.user_id]
+        if seat.state is SeatState.PAUSED:  # and paused it is again, after the call
+            seat.pause_later, seat.pause_reason = True, seat.reason
+        seat.call, seat.serving, seat.zones = lead.call_id, campaign.name, lead.zones
+        self.core.seats.step(seat, SeatEvent.SHOW, now)
+        self.core.tell(
+            self.core.screen_pop(campaign.name, lead, seat.user_id, now, preview=True, dialing=True)
+        )
+        self.core.reserve([lead], campaign.name, now, seat=seat.user_id)
+        return OK
 
     def _log_out(self, command: LogOut, seat: Seat, now: float) -> Reply:
         self.core.seats.step(seat, SeatEvent.LOG_OUT, now)
@@ -319,7 +363,7 @@ class Commands:
             return refuse("bad_number", number)
         if not config.transfer_numbers:
             return refuse("no_numbers")
-        if not may_transfer_to(config, number):
+        if not fits(config.transfer_numbers, number):
             return refuse("number_not_allowed", number)
         if self.core.calls.lines.get(call.switch, 0) >= self.core.switches[call.switch].max_lines:
             return refuse("no_line")

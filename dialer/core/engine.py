@@ -188,6 +188,7 @@ class EngineCore:
         if call is not None:
             self.campaigns[call.campaign].counts.refusals[reason] += 1
             self.switches[call.switch].give_back()
+            call.refusal = reason
             self.calls.step(call, CallEvent.REFUSE, now)
 
     def pace_seat(self, seat: Seat, now: float) -> None:
@@ -311,7 +312,13 @@ class EngineCore:
                     self.match(call, seat, now)
 
     def screen_pop(
-        self, campaign: str, lead: Lead, user_id: int, answered_at: float, preview: bool = False
+        self,
+        campaign: str,
+        lead: Lead,
+        user_id: int,
+        answered_at: float,
+        preview: bool = False,
+        dialing: bool = False,
     ) -> ScreenPop:
         """What the seat's page shows of this lead."""
         config = self.campaigns[campaign].config
@@ -329,6 +336,7 @@ class EngineCore:
                 for d in config.dispositions
             ),
             preview=preview,
+            dialing=dialing,
             script=self.campaigns[campaign].script_id,
             lead_id=lead.lead_id,
             crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,

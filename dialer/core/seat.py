@@ -59,6 +59,7 @@ S, E, A = SeatState, SeatEvent, SeatAction
 
 LOGGED_IN = tuple(state for state in S if state is not S.OFFLINE)
 WITH_CALL = (S.CONNECTING, S.TALKING)
+BY_HAND = (S.READY, S.PAUSED)  # in which a number may be dialed by hand
 WITH_CUSTOMER = (S.PREVIEW, *WITH_CALL, S.ASKED, S.WRAP_UP)
 
 _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, ...]]] = {
@@ -72,6 +73,7 @@ _entries: dict[tuple[SeatState, SeatEvent], tuple[SeatState, tuple[SeatAction, .
     (S.READY, E.PAUSE): (S.PAUSED, (A.WITHDRAW,)),
     (S.READY, E.MATCH): (S.CONNECTING, (A.WITHDRAW,)),
     (S.READY, E.SHOW): (S.PREVIEW, (A.WITHDRAW,)),
+    (S.PAUSED, E.SHOW): (S.PREVIEW, ()),  # a number that it dials by hand
     (S.READY, E.LEG_GONE): (S.NO_PHONE, (A.WITHDRAW,)),
     (S.PREVIEW, E.MATCH): (S.CONNECTING, ()),
     (S.PREVIEW, E.MISSED): (S.READY, (A.OFFER,)),

@@ -10,7 +10,7 @@ from cti.messages import CallStatus, LogIn, SeatStatus
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.campaign import Campaign
 from dialer.core.effects import Bar, Drop, Mute, Originate
-from dialer.core.seat import BACK, SEAT, Seat, SeatAction, SeatEvent, SeatState
+from dialer.core.seat import BACK, BY_HAND, SEAT, Seat, SeatAction, SeatEvent, SeatState
 from dialer.switch.port import LEG_PREFIX, Origination
 from pacing.contract import SeatEvent as PacedSeat
 from pacing.contract import SeatState as PacedState
@@ -198,8 +198,16 @@ class Seats:
                 call_id=seat.call or (seat.last_call if seat.state is SeatState.WRAP_UP else ""),
                 until=None if seat.until is None else core.wall_s(seat.until),
                 more=seat.more,
+                dials=self._may_dial_for(seat),
             )
         )
+
+    def _may_dial_for(self, seat: Seat) -> tuple[str, ...]:
+        """The campaigns for which it may dial a number by hand now."""
+        if seat.state not in BY_HAND:
+            return ()
+        able = [self.core.campaigns[name] for name in seat.campaigns if name in self.core.campaigns]
+        return tuple(c.name for c in able if c.config.running and c.config.manual.numbers)
 
     def log(self, seat: Seat, now: float) -> None:
         """A line of the seat log: its state from now on, and for which campaign."""

@@ -65,6 +65,7 @@ async def test_an_answer_leads_where_the_script_says(context: BrowserContext, do
     door.engine.script = STEPS
     page = await context.new_page()
     await talking(page, door, script="s1", dispositions=TREE)
+    await expect(page.locator("#script")).to_be_visible()
     for key in ("q", "Enter", "1"):
         await page.keyboard.press(key)
     await expect(page.locator("#script-text")).to_have_text("The script ends here.")
@@ -79,6 +80,7 @@ async def test_a_result_is_found_in_its_tree_and_says_what_it_wants(
     door.engine.script = STEPS
     page = await context.new_page()
     await talking(page, door, script="s1", dispositions=TREE)
+    await expect(page.locator("#script")).to_be_visible()
     door.engine.end(AGENT.user_id)
     await state(page, "wrap_up")
     await page.keyboard.press("2")

@@ -15,6 +15,7 @@ from cti.messages import (
     Command,
     Complete,
     Confer,
+    DialNumber,
     DialPreviewed,
     Dispose,
     DispositionChoice,
@@ -103,6 +104,7 @@ class ScriptedEngine:
         self.call: dict[int, str] = {}
         self.pausing: dict[int, str] = {}
         self.absent: set[int] = set()
+        self.refuse: Reply | None = None  # what a number that is dialed by hand is answered with
         self.script: tuple[Step, ...] = ()
         bus.serve(self.answer)
 
@@ -170,6 +172,8 @@ class ScriptedEngine:
                 self.seat(user, "paused")
             case DialPreviewed():
                 pass
+            case DialNumber():
+                return self.refuse or Reply(ok=True)
             case _:
                 return Reply(ok=False, code="wrong_state", detail=state)
         return Reply(ok=True)

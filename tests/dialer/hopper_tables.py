@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
+import msgspec
 from sqlalchemy.exc import OperationalError
 
 from campaigns.callbacks import Coming
@@ -53,6 +54,12 @@ class Tables:
 
     def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]:
         return []
+
+    def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal:
+        found = self.lease(campaign_id, 1, now)
+        if not found:
+            return Refusal("", RefusalReason.WINDOW, "", now + timedelta(hours=1))
+        return msgspec.structs.replace(found[0], number=number)
 
     def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime

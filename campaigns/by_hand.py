@@ -1,0 +1,70 @@
+"""A number that an agent dials by hand: the lead it belongs to, put on the campaign's books when it is on none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from campaigns.lists.normalising import NumberReader
+from campaigns.prepared import Prepared
+from campaigns.rules import facts
+
+NAME = "by hand"  # of the list that such leads are on, and its source
+
+# One agent at a time puts a campaign's number on its books.
+ALONE = text("SELECT pg_advisory_xact_lock(hashtext('by hand'), CAST(:campaign AS int))")
+FOUND = text("SELECT lead_id FROM number WHERE campaign_id = :campaign AND e164 = :number")
+LIST = text("""
+SELECT id, lane FROM list WHERE campaign_id = :campaign AND name = :name AND source = :name AND undone_at IS NULL
+""")
+NEW_LIST = text("""
+INSERT INTO list (campaign_id, name, source, imported_at, finished_at, lane)
+SELECT :campaign, :name, :name, :now, :now, COALESCE(max(lane) + 1, 1) FROM list WHERE campaign_id = :campaign
+RETURNING id, lane
+""")
+NEW_LEAD = text("""
+INSERT INTO lead (campaign_id, list_id, name, attributes, zones, lane)
+VALUES (:campaign, :list, '', '{}', :zones, :lane) RETURNING id
+""")
+NEW_NUMBER = text("""
+INSERT INTO number (lead_id, campaign_id, e164) VALUES (:lead, :campaign, :number)
+ON CONFLICT (campaign_id, e164) DO NOTHING RETURNING lead_id
+""")
+GONE = text("DELETE FROM lead WHERE id = :lead")
+ZONES = text("""
+INSERT INTO campaign_zone (campaign_id, zone) SELECT :campaign, unnest(CAST(:zones AS text[])) ON CONFLICT DO NOTHING
+""")
+COUNTED = text("UPDATE list SET accepted = accepted + 1 WHERE id = :list")
+
+# The lead with all its numbers, locked; nothing when it is in a call, or about to be.
+LOCKED = Prepared(
+    "lead_by_hand",
+    "bigint, bigint",
+    f"""
+SELECT {facts.columns("$2", "0")} FROM (SELECT * FROM lead WHERE id = $1 AND lease IS NULL FOR UPDATE) l {facts.NUMBERS}
+""",
+)
+
+
+def lead_of(connection: Connection, campaign_id: int, number: str, now: datetime) -> int | None:
+    """The lead with this number (E.164), made if there is none; None when nobody knows in which zone it would be."""
+    asked = {"campaign": campaign_id, "number": number, "name": NAME, "now": now}
+    found = connection.execute(FOUND, asked).scalar_one_or_none()
+    if found is not None:
+        return found
+    zones = NumberReader().zones(number)
+    if not zones:
+        return None
+    connection.execute(ALONE, asked)
+    lists = connection.execute(LIST, asked).first() or connection.execute(NEW_LIST, asked).one()
+    made = {**asked, "list": lists.id, "lane": lists.lane, "zones": list(zones)}
+    lead = connection.execute(NEW_LEAD, made).scalar_one()
+    if (
+        connection.execute(NEW_NUMBER, {**asked, "lead": lead}).scalar_one_or_none() is None
+    ):  # an import came first
+        connection.execute(GONE, {"lead": lead})
+        return connection.execute(FOUND, asked).scalar_one()
+    connection.execute(ZONES, made)
+    connection.execute(COUNTED, made)
+    return lead
