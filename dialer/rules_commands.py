@@ -115,7 +115,9 @@ def _tell_lead(why: LeadWhy) -> None:
         until = f"  (until {_told(reason.until)})" if reason.until is not None else ""
         click.echo(f"  {reason.reason}: {reason.detail}{until}")
     if not why.permitted:
-        click.echo(f"  next: {_told(why.next_at) if why.next_at is not None else 'never by itself'}")
+        lasting = {reason.reason for reason in why.reasons if reason.until is None}
+        never = "when that call is over" if lasting == {"in_call"} else "never by itself"
+        click.echo(f"  next: {_told(why.next_at) if why.next_at is not None else never}")
     if why.in_hand_of is not None:
         click.echo(f"  it is in the hands of {why.in_hand_of} at the moment")
     click.echo(

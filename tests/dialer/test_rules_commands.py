@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from campaigns.hopper import Hopper
+from campaigns.values import Ask, Permit
 from dialer.check import check_calendar
 from tests.dialer.test_cli import Installation
 
@@ -33,6 +36,18 @@ def test_a_supervisor_asks_why_a_customer_is_not_called_and_when(here: Installat
     assert (why["permitted"], why["next_at"]) == (False, "2026-11-25T01:00:00+00:00")
     [why] = json.loads(here.do("why", str(why["lead_id"]), "--at", NOON, "--json").stdout)
     assert why["permitted"] and why["reasons"] == [] and why["profile"] == "cn-insurance"
+
+
+def test_who_is_in_another_campaigns_call_is_called_when_that_is_over(here: Installation) -> None:
+    here.do("apply", here.file("s.toml", CAMPAIGN.replace("spring", "summer")))
+    here.do("import", here.file("s.csv", "电话\n13800138001\n"), "--campaign", "summer")
+    at = datetime.fromisoformat(NOON)
+    with here.opened() as engine:
+        hopper = Hopper(engine, "engine-1")
+        [lead] = hopper.lease(2, 1, at)
+        assert isinstance(hopper.authorize([Ask(lead.call_id, "main")], at)[lead.call_id], Permit)
+    told = here.do("why", "13800138001", "--at", "2026-11-24T12:45+08:00").stdout
+    assert "in_call: another call to this customer is not over\n  next: when that call is over" in told
 
 
 def test_a_supervisor_asks_why_the_hopper_is_empty(here: Installation) -> None:
