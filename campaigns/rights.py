@@ -24,6 +24,7 @@ class Right(StrEnum):
     EVIDENCE = "evidence"  # what allowed the calls
     PERSON = "person"  # all that is known of one person
     AUDIT = "audit"  # read who did what
+    WEBHOOKS = "webhooks"  # see what no webhook took, and have it sent again
     UNIT_CAMPAIGNS = "unit_campaigns"  # see all campaigns of one's unit, beside those one serves
 
 

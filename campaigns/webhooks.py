@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
+from campaigns.audit import write
+
+LAST_ID = 2**63 - 1
+MOST_NAMED = 20  # in a line of the audit log
 DEAD_LIFE = timedelta(days=30)  # of what was given up; it names customers
 
 ADD = text("""
@@ -136,4 +140,7 @@ def dead(engine: Engine) -> list[DeadDelivery]:
 def send_again(engine: Engine, ids: Sequence[int] | None, now: datetime) -> int:
     """Have these sent again, all without `ids`; returns how many."""
     with engine.begin() as connection:
-        return connection.execute(AGAIN, {"ids": None if ids is None else list(ids), "now": now}).rowcount
+        count = connection.execute(AGAIN, {"ids": None if ids is None else list(ids), "now": now}).rowcount
+        which = "all" if ids is None else ", ".join(map(str, ids[:MOST_NAMED]))
+        write(connection, "webhook events sent again", which, after={"sent_again": count})
+        return count

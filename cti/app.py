@@ -42,6 +42,7 @@ from cti.second_factor import SecondFactorDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.tokens import TokenDesk
+from cti.webhook_desk import WebhookDesk
 from cti.why import WhyDesk
 
 STATIC = Path(__file__).parent / "static"
@@ -173,10 +174,13 @@ def _api_routes(
     why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
     lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
     audit = AuditDesk(stored)
-    desks += [own, audit, why, reports, requeue, lists, compliance]
+    hooks = WebhookDesk(stored)
+    desks += [hooks, own, audit, why, reports, requeue, lists, compliance]
     return [
         entry.api("/api/contacts", Right.SEAT, own.contacts),
         entry.api("/api/day", Right.SEAT, own.day),
+        entry.api("/api/webhooks/dead", Right.WEBHOOKS, hooks.dead),
+        entry.api("/api/webhooks/resend", Right.WEBHOOKS, hooks.resend, POST),
         entry.api("/api/audit", Right.AUDIT, audit.lines),
         entry.api("/api/why", Right.WHY, why.why),
         entry.api("/api/caller-ids", Right.REPORTS, reports.caller_ids),

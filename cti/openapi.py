@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from campaigns import contacts
-from cti import compliance, lists, requeue, wire
+from campaigns.webhooks import DeadDelivery
+from cti import compliance, lists, requeue, webhook_desk, wire
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
 
@@ -97,6 +98,12 @@ ROUTES: dict[tuple[str, str], Told] = {
             "limit": {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100},
         },
         answer=LIST, faults=(400, 503),
+    ),
+    ("GET", "/api/webhooks/dead"): Told(
+        "What no webhook took", answer=list[DeadDelivery], faults=(503,)
+    ),
+    ("POST", "/api/webhooks/resend"): Told(
+        "Have it sent again", body=webhook_desk.Resent, answer=OBJECT, faults=(400, 408, 413, 503)
     ),
     ("GET", "/api/why"): Told(
         "Why somebody is, or is not, called now",

@@ -53,6 +53,9 @@ CHANGES = {
     ("POST", "/api/requeue"): ("/api/requeue", JSON, '{"campaign": "demo", "list": "list"}', "requeue", "demo"),
     ("POST", "/api/dnc"): ("/api/dnc", JSON, f'{{"pattern": "{NUMBER}"}}', "dnc added", "company: +86139****5678"),
     ("DELETE", "/api/dnc"): ("/api/dnc", JSON, '{"pattern": "+86177*"}', "dnc removed", "+86177*"),
+    ("POST", "/api/webhooks/resend"): (
+        "/api/webhooks/resend", JSON, '{"ids": [7]}', "webhook events sent again", "7",
+    ),
     ("POST", "/api/consents"): (
         "/api/consents", JSON, f'{{"number": "{NUMBER}", "source": "form"}}', "consent given", "+86139****5678",
     ),
