@@ -104,7 +104,7 @@ class EventDesk:
                         now = asyncio.get_running_loop().time()
                         if now - checked > self._settings.session_check_s:
                             checked = now
-                            if await self._front.user(connection) is None:
+                            if await self._still(connection) is None:
                                 return
                         if not following.done():
                             yield "", None, ""
@@ -123,6 +123,12 @@ class EventDesk:
                 seq = None
         finally:
             self.followers -= 1
+
+    async def _still(self, connection: HTTPConnection) -> User | None:
+        """Whoever follows, if their token or session is still good."""
+        if isinstance(connection, Request):
+            return await self._front.program(connection)
+        return await self._front.user(connection)
 
     def _state(self, asker: User, own: bool, seq: int) -> str:
         states = self._gateway.states()

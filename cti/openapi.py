@@ -190,7 +190,10 @@ def described(routes: Iterable[BaseRoute]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "zd_session"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "zd_session"},
+            },
         },
     }
 
@@ -249,7 +252,7 @@ def _operation(way: Way, told: Told, by_kind: Mapping[str, Any]) -> dict[str, An
             kinds |= content(told.body if media == "application/json" else {}, media)
         operation["requestBody"] = {"required": True, "content": kinds}
     if way.needs is not None:
-        operation["security"] = [{"session": []}]
+        operation["security"] = [{"token": []}, {"session": []}]
         operation["description"] = f"Needs the right `{way.needs.value}`."
     return operation
 
