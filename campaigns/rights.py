@@ -23,6 +23,7 @@ class Right(StrEnum):
     REQUEUE = "requeue"  # have leads called again
     EVIDENCE = "evidence"  # what allowed the calls
     PERSON = "person"  # all that is known of one person
+    PEOPLE = "people"  # keep the people of one's unit
     AUDIT = "audit"  # read who did what
     WEBHOOKS = "webhooks"  # see what no webhook took, and have it sent again
     UNIT_CAMPAIGNS = "unit_campaigns"  # see all campaigns of one's unit, beside those one serves
@@ -48,7 +49,7 @@ _SUPERVISOR = frozenset(
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.AGENT: frozenset((_R.ACCOUNT, _R.SEAT)),
     Role.SUPERVISOR: _SUPERVISOR,
-    Role.BRANCH_MANAGER: _SUPERVISOR | {_R.UNIT_CAMPAIGNS},
+    Role.BRANCH_MANAGER: _SUPERVISOR | {_R.PEOPLE, _R.UNIT_CAMPAIGNS},
     # Figures, and nothing that names a customer.
     Role.ANALYST: frozenset((_R.ACCOUNT, _R.WATCH, _R.REPORTS, _R.LISTS, _R.UNIT_CAMPAIGNS)),
     Role.ADMINISTRATOR: frozenset(Right),

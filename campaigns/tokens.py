@@ -20,8 +20,8 @@ TOKEN_BYTES = 32
 LONGEST_NAME = 100
 LONGEST_DAYS = 366
 MOST = 20  # of one person at a time
-# One's own account is kept by oneself; how far a token reaches is how far its owner does.
-NEVER = frozenset((Right.ACCOUNT, Right.UNIT_CAMPAIGNS))
+# Accounts are kept by people on pages; how far a token reaches is how far its owner does.
+NEVER = frozenset((Right.ACCOUNT, Right.PEOPLE, Right.UNIT_CAMPAIGNS))
 
 MAKE = text("""
 INSERT INTO api_token (user_id, name, hash, rights, made_at, expires_at)

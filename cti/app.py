@@ -35,6 +35,7 @@ from cti.log_in import LogIn
 from cti.openapi import Description
 from cti.own import OwnDesk
 from cti.pages import Pages
+from cti.people import PeopleDesk
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
 from cti.seat_api import SeatApi
@@ -71,9 +72,10 @@ def create_app(
     desks: list[Desk] = []
     if stored is not None:
         account, factor = AccountDesk(front, stored), SecondFactorDesk(front, stored)
-        tokens = TokenDesk(front, stored)
-        desks += [account, factor, tokens]
+        tokens, people = TokenDesk(front, stored), PeopleDesk(front, stored)
+        desks += [account, factor, tokens, people]
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
+        routes += _people_routes(entry, people)
         routes += _api_routes(entry, front, stored, gateway, desks)
 
     @asynccontextmanager
@@ -129,6 +131,15 @@ def _account_routes(entry: Entry, account: AccountDesk, tokens: TokenDesk) -> li
         entry.page("/account/tokens", Right.ACCOUNT, tokens.page),
         entry.page("/account/tokens", Right.ACCOUNT, tokens.make, POST),
         entry.page("/account/tokens/revoke", Right.ACCOUNT, tokens.revoke, POST),
+    ]
+
+
+def _people_routes(entry: Entry, people: PeopleDesk) -> list[BaseRoute]:
+    return [
+        entry.page("/people", Right.PEOPLE, people.page),
+        entry.page("/people", Right.PEOPLE, people.add, POST),
+        entry.page("/people/change", Right.PEOPLE, people.change, POST),
+        entry.page("/people/reset", Right.PEOPLE, people.reset, POST),
     ]
 
 

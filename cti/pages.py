@@ -29,6 +29,7 @@ BACK = (
     "/account",
     "/account/factor",
     "/account/tokens",
+    "/people",
 )
 
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from sqlalchemy import Engine
 
 from campaigns.people import People
-from tests.browser.test_accessibility import clean
+from tests.browser.test_accessibility import clean as without_fault
 from tests.cti.running import open_stored
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,6 +25,12 @@ async def url(db: Engine, tmp_path: Path) -> AsyncIterator[str]:
     People(db).add("", "lina", "李娜", "supervisor", PASSWORD, "seat001", ["spring"])
     async with open_stored(db, tmp_path) as (at, _):
         yield at
+
+
+async def clean(page: Page, what: str) -> None:
+    """The page, once it is there with its style, has no fault: a form leads to a new one."""
+    await page.wait_for_load_state("load")
+    await without_fault(page, what)
 
 
 async def log_in(page: Page, url: str, login: str = "lina", password: str = PASSWORD) -> None:
@@ -102,4 +108,26 @@ async def test_tokens(browser: Browser, url: str, scheme: str, locale: str) -> N
     await page.goto(f"{url}/account/tokens")
     await expect(page.locator("tbody tr")).to_have_count(1)
     await clean(page, "listed")
+    await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_people(browser: Browser, url: str, db: Engine, scheme: str, locale: str) -> None:
+    People(db).add("", "root", "Root", "administrator", PASSWORD)
+    context = await browser.new_context(color_scheme=scheme, locale=locale)  # type: ignore[arg-type]
+    page = await context.new_page()
+    await log_in(page, url, "root")
+    await page.goto(f"{url}/people")
+    await clean(page, "people")
+    await page.focus("form[action='/people'] [name=login]")
+    for word in ("tom", "Tom"):
+        await page.keyboard.type(word)
+        await page.keyboard.press("Tab")
+    for _ in range(4):
+        await page.keyboard.press("Tab")
+    await page.keyboard.type("123456789012")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#problem")).to_be_visible()
+    await clean(page, "a weak password")
     await context.close()

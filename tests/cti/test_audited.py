@@ -38,6 +38,9 @@ CHANGES = {
     ("POST", "/account/password"): (
         "/account/password", FORM, f"old={PASSWORD}&new={NEW}&again={NEW}", "password changed", "root",
     ),
+    ("POST", "/people"): ("/people", FORM, f"login=lina&name=L&role=agent&unit=&password={NEW}", "user added", "lina"),
+    ("POST", "/people/change"): ("/people/change", FORM, "login=tom&role=supervisor&unit=", "user changed", "tom"),
+    ("POST", "/people/reset"): ("/people/reset", FORM, f"login=tom&password={NEW}", "password set", "tom"),
     ("POST", "/account/tokens"): ("/account/tokens", FORM, "name=crm&why=1&days=30", "token made", "token 2"),
     ("POST", "/account/tokens/revoke"): ("/account/tokens/revoke", FORM, "token=1", "token revoked", "token 1"),
     ("POST", "/account/factor"): ("/account/factor", FORM, "code={code}", "second factor on", "root"),
@@ -72,6 +75,7 @@ NOTHING = {("POST", "/language"), ("POST", "/api/seat/draft"), ("POST", "/api/se
 async def url(db: Engine, tmp_path: Path) -> AsyncIterator[str]:
     Campaign(db, leads=2, name="demo")
     People(db).add("", "root", "Root", "administrator", PASSWORD)
+    People(db).add("", "tom", "Tom", "agent", "")
     async with open_stored(db, tmp_path) as (at, _):
         yield at
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import cti
+from campaigns.rights import Right, Role
 from cti.language import LANGUAGES, catalogue
 
 ROOT = Path(cti.__file__).parent
@@ -16,7 +17,7 @@ SOURCES = [*ROOT.glob("templates/*.html"), *ROOT.glob("static/*.js"), *ROOT.glob
 FAMILIES = (
     "state.", "seat.", "next.", "nobody.", "line.", "reason.", "cause.", "problem.", "banner.", "mode.", "stage.",
     "refusal.", "bound.", "why.", "recording.", "needs.", "outcome.", "phone.", "role.",
-    "account.done_", "account.password_", "token.bad_", "right.",
+    "account.done_", "account.password_", "token.bad_", "people.bad_", "right.",
 )  # fmt: skip
 STATES = (
     "offline",
@@ -45,6 +46,11 @@ def test_both_languages_have_the_same_keys() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_is_empty_where_it_is_not_meant_to_be(language: str) -> None:
     assert {key for key, text in catalogue(language).texts.items() if not text.strip()} <= {"nobody.starting"}
+
+
+def test_every_right_and_role_has_a_name() -> None:
+    keys = {f"right.{right}" for right in Right} | {f"role.{role}" for role in Role}
+    assert keys <= set(catalogue("en").texts)
 
 
 def test_both_languages_fill_in_the_same_values() -> None:
