@@ -360,9 +360,13 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
         [(*_key(r), r.locked_until) for r in disposed if r.locked_until is not None],
         ID, TIME, TIME,
     )  # fmt: skip
-    notes = [(r.at, *_key(r), r.notes, r.answers or None) for r in kinds.get(NotesSaved, [])]
-    notes += [(r.at, *_key(r), None, r.answers or None) for r in disposed]
-    put(NOTES, _last(row[1:] for row in sorted(notes, key=lambda row: row[0])), ID, TIME, TEXT, TEXT)
+    notes = [(r.at, _key(r), r.notes, r.answers or None) for r in kinds.get(NotesSaved, [])]
+    notes += [(r.at, _key(r), None, r.answers or None) for r in disposed]
+    told: dict[Any, tuple[Any, str | None, str | None]] = {}  # a verdict has answers, and leaves the notes
+    for _, key, text, answers in sorted(notes, key=lambda row: row[0]):
+        before = told.get(key, (key, None, None))
+        told[key] = key, before[1] if text is None else text, answers
+    put(NOTES, [(*key, text, answers) for key, text, answers in told.values()], ID, TIME, TEXT, TEXT)
     seats: list[SeatChanged] = kinds.get(SeatChanged, [])
     put(
         SEATS,
