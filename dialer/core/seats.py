@@ -158,6 +158,10 @@ class Seats:
         back = BACK.get(seat.was) if seat.was is not None and seat.resumes else None
         seat.was = None
         self.step(seat, back or SeatEvent.LEG_UP, now)
+        lost = self.core.calls.by_id.get(seat.last_call)
+        waits = lost is not None and lost.state is CallState.WAITING and lost.last_seat == seat.user_id
+        if lost is not None and waits and seat.state is SeatState.WRAP_UP and self.core.is_up(lost.switch):
+            self.core.match(lost, seat, now)  # nobody else was free: its customer is still there
 
     def give_up_leg(self, seat: Seat, now: float) -> None:
         """The seat hears nothing on its leg any more: it has none, and the switch shall not keep it either."""

@@ -122,3 +122,30 @@ def test_a_desk_phone_that_is_asked_for_by_hand_comes_back_paused(world: World) 
     world.command(RedialPhone(user_id=SEAT))
     world.answer(world.core.seats.by_user[SEAT].leg)
     assert state(world) is SeatState.PAUSED
+
+
+def test_who_was_talked_to_is_there_again_when_nobody_else_was_free(world: World) -> None:
+    call = talking(world)
+    world.hang_up(world.core.seats.by_user[SEAT].leg)
+    assert state(world) is SeatState.NO_PHONE
+    world.pass_time(3.0)
+    back(world)
+    world.join_all()
+    assert state(world) is SeatState.TALKING
+    assert world.core.seats.by_user[SEAT].call == call
+    assert [pop.call_id for pop in world.pops()] == [call, call]
+    assert world.command(HangUp(user_id=SEAT, call_id=call)).ok
+    world.hang_up(f"zdc-{call}")
+    assert world.outcomes() == {call: "connected"}
+    world.check()
+
+
+def test_who_was_given_to_a_colleague_meanwhile_stays_there(world: World) -> None:
+    call = talking(world)
+    world.seat(SEAT + 1)
+    world.hang_up(world.core.seats.by_user[SEAT].leg)
+    world.join_all()
+    assert world.core.seats.by_user[SEAT + 1].call == call
+    back(world)
+    assert state(world) is SeatState.WRAP_UP
+    world.check()
