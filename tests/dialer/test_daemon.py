@@ -54,7 +54,7 @@ def write(path: Path, config: Config) -> None:
     sections = "".join(
         f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in section.items())
         for name, section in values.items()
-        if name not in ("switch", "pause")
+        if isinstance(section, dict)  # of what may stand several times there are the switches alone
     )
     switches = "".join(
         "[[switch]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in section.items())
