@@ -26,6 +26,7 @@ HARBOUR_LIMIT_S = 45.0  # message and key together; longer means that the dialog
 CLOSING_LIMIT_S = 5.0  # a hang-up takes milliseconds; after this the channel is given up and recorded
 DETECTION_LIMIT_S = 5.5  # AMD of Asterisk decides within 5 s, also about silence
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
+RETURN_S = 5.0  # of that the seat's own: a page that is loaded anew has its phone again in 2 to 3 s
 BRIDGE_TRIES = 3
 
 IN_AIR = frozenset(
@@ -252,13 +253,27 @@ class Calls:
         else:  # who was sent on and not taken hears music, who lost the seat hears nothing
             due = now + (SENT_LIMIT_S if call.came_from is not None else RESCUE_LIMIT_S)
         self._timer(call, max(now, due))
-        if call.bridge_tries < BRIDGE_TRIES:
-            seat = self.core.seats.for_call(call, campaign)
-            if seat is not None:
-                self.core.match(call, seat, now)
-            else:
-                call.waited = True
-                campaign.waiting[call.id] = None
+        if self.core.seats.may_return_to(call):
+            self.core.timers.start(now + RETURN_S, "return", call.id)
+        elif call.bridge_tries < BRIDGE_TRIES:
+            self._match_or_wait(call, now)
+
+    def not_returned(self, call_id: str, now: float) -> None:
+        """The seat that its page's phone was lost of has not come back in time: its customer is anyone's."""
+        call = self.by_id.get(call_id)
+        if call is None or call.state is not CallState.WAITING:
+            return
+        if call.id not in self.core.campaigns[call.campaign].waiting:
+            self._match_or_wait(call, now)
+
+    def _match_or_wait(self, call: Call, now: float) -> None:
+        campaign = self.core.campaigns[call.campaign]
+        seat = self.core.seats.for_call(call, campaign)
+        if seat is not None:
+            self.core.match(call, seat, now)
+        else:
+            call.waited = True
+            campaign.waiting[call.id] = None
 
     def _bridge(self, call: Call, now: float) -> None:
         """The screen-pop leaves first, then the connect command (or the ringing of the seat's phone)."""

@@ -126,6 +126,8 @@ class EngineCore:
                 self.seats.wrap_over(int(name), generation, now)
             elif owner == "join":
                 self.calls.join_again(str(name))
+            elif owner == "return":
+                self.calls.not_returned(str(name), now)
             elif owner == "party":
                 self.calls.parties.settled(str(name), now)
             else:

@@ -24,6 +24,11 @@ class SwitchLines:
     _tokens: float = 0.0
     _filled_at: float = 0.0
 
+    def in_page(self, phone: str) -> bool:
+        """Whether this endpoint is a phone in a page."""
+        before, _, after = self.softphone_endpoint.partition("{phone}")
+        return bool(self.softphone) and phone.startswith(before) and phone.endswith(after)
+
     def allowance(self, now: float) -> int:
         """Whole calls that may be placed now."""
         if now > self._filled_at:

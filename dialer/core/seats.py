@@ -161,7 +161,7 @@ class Seats:
         lost = self.core.calls.by_id.get(seat.last_call)
         waits = lost is not None and lost.state is CallState.WAITING and lost.last_seat == seat.user_id
         if lost is not None and waits and seat.state is SeatState.WRAP_UP and self.core.is_up(lost.switch):
-            self.core.match(lost, seat, now)  # nobody else was free: its customer is still there
+            self.core.match(lost, seat, now)  # its customer is still there
 
     def give_up_leg(self, seat: Seat, now: float) -> None:
         """The seat hears nothing on its leg any more: it has none, and the switch shall not keep it either."""
@@ -254,6 +254,14 @@ class Seats:
             able = seat is not None and seat.state in (SeatState.PREVIEW, SeatState.READY)
             return seat if able else None
         return self.idle(call.switch, campaign.name)
+
+    def may_return_to(self, call: Call) -> bool:
+        """Whether only the phone in its page was lost of the seat of this customer, as when that is loaded anew."""
+        seat = self.by_user.get(call.last_seat or 0)
+        if seat is None or call.connected_at is None or call.came_from is not None:
+            return False
+        lost = seat.state is SeatState.NO_PHONE and seat.was is not None and seat.last_call == call.id
+        return lost and self.core.switches[seat.switch].in_page(seat.phone)
 
     def idle(self, switch: str, name: str) -> Seat | None:
         """The longest-idle seat of a campaign on this switch."""

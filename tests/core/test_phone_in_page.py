@@ -124,28 +124,50 @@ def test_a_desk_phone_that_is_asked_for_by_hand_comes_back_paused(world: World) 
     assert state(world) is SeatState.PAUSED
 
 
-def test_who_was_talked_to_is_there_again_when_nobody_else_was_free(world: World) -> None:
-    call = talking(world)
+def lose_line(world: World) -> str:
+    """In a call whose seat's phone is in the page, and a colleague is free."""
+    world.seat(SEAT)
+    world.core.seats.by_user[SEAT].phone = "seat007-web"
+    (call,) = world.dial()
+    world.answer(f"zdc-{call}")
+    world.join_all()
+    world.seat(SEAT + 1)
     world.hang_up(world.core.seats.by_user[SEAT].leg)
     assert state(world) is SeatState.NO_PHONE
+    return call
+
+
+def test_a_page_that_is_loaded_anew_has_its_customer_again_though_a_colleague_is_free(world: World) -> None:
+    call = lose_line(world)
     world.pass_time(3.0)
     back(world)
     world.join_all()
     assert state(world) is SeatState.TALKING
     assert world.core.seats.by_user[SEAT].call == call
-    assert [pop.call_id for pop in world.pops()] == [call, call]
+    assert [pop.user_id for pop in world.pops()] == [SEAT, SEAT]
     assert world.command(HangUp(user_id=SEAT, call_id=call)).ok
     world.hang_up(f"zdc-{call}")
+    world.pass_time(10.0)
     assert world.outcomes() == {call: "connected"}
     world.check()
 
 
-def test_who_was_given_to_a_colleague_meanwhile_stays_there(world: World) -> None:
+def test_who_waits_in_vain_for_the_page_is_given_to_a_colleague(world: World) -> None:
+    call = lose_line(world)
+    world.pass_time(4.0)
+    assert world.core.seats.by_user[SEAT + 1].call == ""
+    world.pass_time(2.0)
+    world.join_all()
+    assert world.core.seats.by_user[SEAT + 1].call == call
+    back(world)
+    assert state(world) is SeatState.WRAP_UP
+    world.check()
+
+
+def test_a_phone_on_a_desk_that_is_lost_costs_no_time(world: World) -> None:
     call = talking(world)
     world.seat(SEAT + 1)
     world.hang_up(world.core.seats.by_user[SEAT].leg)
     world.join_all()
     assert world.core.seats.by_user[SEAT + 1].call == call
-    back(world)
-    assert state(world) is SeatState.WRAP_UP
     world.check()
