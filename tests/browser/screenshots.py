@@ -9,7 +9,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
-from cti.messages import CampaignSnapshot
+from campaigns.script import Choice, Step
+from cti.messages import CampaignSnapshot, Crm, DispositionChoice
 from tests.browser.chromium import launched
 from tests.cti.running import AGENT, MANAGER, PASSWORD, Door, open_door, until
 
@@ -38,6 +39,29 @@ ATTRIBUTES = {
         "地址": "安居路 18 号 3 单元",
     },
 }
+SCRIPT = (
+    Step(code="greeting", text={"en": "Good day, {customer}.", "zh": "{customer}您好。"}),
+    Step(
+        code="broadband",
+        text={
+            "en": "Your contract ends soon. Are you happy with the speed you have?",
+            "zh": "您的宽带合约即将到期，现在的网速够用吗？",
+        },
+        ask="choice",
+        choices=(
+            Choice(code="happy", label={"en": "Happy with it", "zh": "够用"}),
+            Choice(code="slow", label={"en": "Too slow", "zh": "偏慢"}),
+            Choice(code="leaving", label={"en": "Wants to leave", "zh": "打算换网"}),
+        ),
+    ),
+)
+RESULTS = (
+    DispositionChoice("sold", {"en": "Renewed", "zh": "已续约"}),
+    DispositionChoice("later", {"en": "Call back", "zh": "需回访"}, required=("callback",)),
+    DispositionChoice("no", {"en": "Not interested", "zh": "无意向"}),
+    DispositionChoice("dear", {"en": "Too expensive", "zh": "价格太高"}, within="no"),
+    DispositionChoice("wrong", {"en": "Wrong person", "zh": "非本人"}, other_number=True),
+)
 NOTES = {
     "en": "Wants 500 Mbit/s if the price stays. Router is from 2019.",
     "zh": "想升级到 500M，价格不变可当场办理。光猫是 2019 年的。",
@@ -120,6 +144,18 @@ async def seat_pictures(browser: Browser, language: str, folder: Path, scheme: s
         await page.wait_for_selector("[data-state=wrap_up]")
         await expect(page.locator("#clock-time")).to_have_text("0:29")
         await page.screenshot(path=folder / f"seat-wrap-{suffix}.png")
+        await page.keyboard.press("1")
+        await page.wait_for_selector("[data-state=ready]")
+        door.engine.script = SCRIPT
+        door.engine.pop(
+            AGENT.user_id, customer, number, campaign=campaign, attributes=ATTRIBUTES[language], script="s1",
+            dispositions=RESULTS, crm=Crm("https://crm.example/customers/7", frame=False),
+        )  # fmt: skip
+        door.engine.connect(AGENT.user_id)
+        await page.wait_for_selector("#script:not([hidden])")
+        await page.keyboard.press("q")
+        await page.keyboard.press("Enter")
+        await page.screenshot(path=folder / f"seat-script-{suffix}.png")
         await context.close()
 
 
