@@ -71,10 +71,12 @@ class SeatChannel:
             notes=self.notes,
             answers=self.answers,
             disposed=self.disposed,
-            draft=draft
-            if draft is not None and self.pop is not None and draft.call_id == self.pop.call_id
-            else None,
+            draft=None if self._of_another(draft) else draft,
         )
+
+    def _of_another(self, draft: Draft | None) -> bool:
+        """Whether it is of another call than the one on the screen; without one, its call may be found in a moment."""
+        return draft is not None and self.pop is not None and draft.call_id != self.pop.call_id
 
     def accepted(self, command: SeatCommand) -> None:
         """The engine took this command: keep what a page would want to see again."""

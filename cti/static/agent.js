@@ -77,7 +77,7 @@ const link = new Link("/ws", {
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
-      if (shownCall && shownCall !== pop?.call_id) kept.drop(shownCall);
+      if (shownCall && pop && shownCall !== pop.call_id) kept.drop(shownCall); // without one, an engine may be about to find it
       shownCall = null; // drawn anew: another window may have typed since
       changed();
       // A fresh page takes its seat by itself, and so does one whose daemon was restarted under it.

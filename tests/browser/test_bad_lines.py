@@ -247,7 +247,9 @@ async def test_a_server_that_is_killed_and_started_again_finds_the_page_in_its_c
         await page.keyboard.press("n")
         await page.keyboard.type("Half a no")
         await page.keyboard.press("Escape")
-        await asyncio.sleep(1.5)  # longer than a draft's way to the database
+        await house.until_so(
+            "the draft is kept", "SELECT count(*) FROM draft WHERE fields::text LIKE '%Half a no%'"
+        )
         await house.kill()
         await expect(page.locator("#banner")).to_contain_text("Connection lost")
         await page.evaluate("sessionStorage.clear()")  # only the server's copy is left
