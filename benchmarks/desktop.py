@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import resource
 import shutil
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page
 
 from benchmarks import push, report
-from benchmarks.engine import Load, _end, _receive, daemon_process, start_switch
+from benchmarks.engine import Load, shift
 from benchmarks.engine import Page as LightPage
 from benchmarks.report import Options, Result, percentile
 from cti.app import create_app
@@ -140,41 +139,14 @@ def pages_process(port: int, tokens: list[str], browsers: int, wrap_s: float, pi
     report.run_async(lambda: hold_pages(port, tokens, browsers, wrap_s, pipe))
 
 
-def shift(load: Load, browsers: int, folder: Path) -> list[float]:
+def painted_after(load: Load, browsers: int, folder: Path) -> list[float]:
     """From the answer to the painted card, in milliseconds, of all customers whom Chromium's pages got."""
     from simulator.switch.log import read_log
 
-    spawn = multiprocessing.get_context("spawn")
-    log = folder / "switch.jsonl"
-    with contextlib.ExitStack() as stack:
-        switch, at = start_switch(log)
-        stack.callback(switch.kill)
-        here, there = multiprocessing.Pipe()
-        daemon = spawn.Process(target=daemon_process, args=(load, at, folder, there))
-        daemon.start()
-        stack.callback(_end, daemon)
-        started = _receive(here, daemon)
-        page_here, page_there = multiprocessing.Pipe()
-        given = (started["web"], started["tokens"], browsers, 2.0, page_there)
-        pages = spawn.Process(target=pages_process, args=given)
-        pages.start()
-        stack.callback(_end, pages)
-        _receive(page_here, pages)
-        time.sleep(load.warm_up_s)
-        here.send("mark")
-        began = time.time()
-        time.sleep(load.measured_s)
-        page_here.send("stop")
-        painted: dict[str, float] = _receive(page_here, pages)
-        here.send("stop")
-        _receive(here, daemon)
-        daemon.join(30)
-        assert switch.stdin is not None
-        switch.stdin.close()
-        switch.wait(10)
-    answered = {r.uid.removeprefix("zdc-"): r.answered for r in read_log(log) if r.answered is not None}
+    had = shift(load, folder, pages_process, browsers, 2.0)
+    answered = {r.uid.removeprefix("zdc-"): r.answered for r in read_log(had.log) if r.answered is not None}
     return sorted(
-        (at - answered[call]) * 1000 for call, at in painted.items() if answered.get(call, 0) >= began
+        (at - answered[call]) * 1000 for call, at in had.pages.items() if answered.get(call, 0) >= had.began
     )
 
 
@@ -328,7 +300,7 @@ def measure(chosen: Options) -> list[Result]:
     browsers = max(1, round(BROWSERS * min(1.0, scale)))
     folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
     try:
-        painted = shift(load, browsers, folder)
+        painted = painted_after(load, browsers, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [

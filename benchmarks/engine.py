@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -263,8 +264,24 @@ def start_switch(log: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     return process, json.loads(process.stdout.readline()) | {"secret": SECRET}
 
 
-def run(load: Load, folder: Path) -> dict[str, Any]:
-    """One run; everything that was started is ended, whatever happens."""
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What a shift left: the switch's log, what its pages and its daemon say of it, and when it was measured."""
+
+    log: Path
+    began: float
+    ended: float
+    pages: dict[str, float]
+    daemon: dict[str, Any]
+    switch_cpu: float
+
+
+def shift(load: Load, folder: Path, pages_process: Callable[..., None], *given: object) -> Shift:
+    """One shift; everything that was started is ended, whatever happens.
+
+    `pages_process` is called in a process of its own with the door's port, the sessions' tokens, `given`, and a pipe:
+    it says "ready", and when it is told to stop, what its pages saw of each call.
+    """
     spawn = multiprocessing.get_context("spawn")
     log = folder / "switch.jsonl"
     with contextlib.ExitStack() as stack:
@@ -276,7 +293,8 @@ def run(load: Load, folder: Path) -> dict[str, Any]:
         stack.callback(_end, daemon)
         started = _receive(here, daemon)
         page_here, page_there = multiprocessing.Pipe()
-        pages = spawn.Process(target=pages_process, args=(started["web"], started["tokens"], page_there))
+        door = (started["web"], started["tokens"])
+        pages = spawn.Process(target=pages_process, args=(*door, *given, page_there))
         pages.start()
         stack.callback(_end, pages)
         _receive(page_here, pages)
@@ -286,15 +304,21 @@ def run(load: Load, folder: Path) -> dict[str, Any]:
         time.sleep(load.measured_s)
         ended, switch_cpu = time.time(), (_cpu_s(switch.pid) - switch_cpu) / load.measured_s
         page_here.send("stop")
-        read: dict[str, float] = _receive(page_here, pages)
+        seen: dict[str, float] = _receive(page_here, pages)
         here.send("stop")
         found = _receive(here, daemon)
         daemon.join(30)
         assert switch.stdin is not None
         switch.stdin.close()
         switch.wait(10)
-    outside = outside_latencies(log, read, began, ended)
-    return found | outside | {"switch_cpu": switch_cpu}
+    return Shift(log, began, ended, seen, found, switch_cpu)
+
+
+def run(load: Load, folder: Path) -> dict[str, Any]:
+    """One shift, in figures."""
+    had = shift(load, folder, pages_process)
+    outside = outside_latencies(had.log, had.pages, had.began, had.ended)
+    return had.daemon | outside | {"switch_cpu": had.switch_cpu}
 
 
 def outside_latencies(

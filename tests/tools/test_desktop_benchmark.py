@@ -22,7 +22,7 @@ def by_name(results: list[Result]) -> dict[str, float]:
 
 @pytest.mark.timeout(120)
 def test_a_card_is_painted_after_its_customer_has_answered(browser: Browser, tmp_path: Path) -> None:
-    painted = desktop.shift(Load(seats=2, calls_per_s=4, warm_up_s=1.0, measured_s=25.0), 1, tmp_path)
+    painted = desktop.painted_after(Load(seats=2, calls_per_s=4, warm_up_s=1.0, measured_s=25.0), 1, tmp_path)
     assert painted
     assert 0.0 < painted[0] <= painted[-1] < 10_000.0
 
