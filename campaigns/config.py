@@ -15,6 +15,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from campaigns.best_time.keys import BestTime, check_best_time
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
+from campaigns.codes import check_texts
 from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition, check_dispositions
 from campaigns.order import MOST_WEIGHT, Order
 from campaigns.rules.calendar import known_zone as known_zone
@@ -361,8 +362,7 @@ def _check_fields(config: CampaignConfig, check: Check) -> None:
         check(bool(each.name.strip()) and each.name.isprintable(), f"{at}.name", "must name a column")
         check(each.name not in names, f"{at}.name", f"{each.name!r} stands twice")
         check(each.type in FIELD_TYPES, f"{at}.type", f"must be one of {', '.join(FIELD_TYPES)}")
-        check(
-            not each.label or {"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh"
-        )
+        if each.label:
+            check_texts(each.label, f"{at}.label", check)
         check((each.type == "choice") is bool(each.choices), f"{at}.choices", "belong to the type choice")
         names.add(each.name)

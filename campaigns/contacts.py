@@ -18,7 +18,7 @@ SELECT e164, kind, done FROM number WHERE lead_id = :lead ORDER BY ordinal, id
 """)
 # The customer is the lead, and the leads of other lists that have the same customer id.
 CONTACTS = text("""
-SELECT a.call_id, a.dialed_at, a.outcome, a.talk_s, a.notes, a.answers, COALESCE(a.e164, n.e164) AS number,
+SELECT a.call_id, a.dialed_at, a.outcome, a.talk_s, a.notes, COALESCE(a.e164, n.e164) AS number,
     c.name AS campaign, u.name AS agent
 FROM (
     SELECT l.id FROM lead l WHERE l.id = :lead
@@ -39,7 +39,7 @@ SELECT state, reason, call_id, at, lead(at) OVER (ORDER BY at, id) AS until FROM
 WHERE user_id = :user AND at >= :since ORDER BY at, id
 """)
 CALLBACKS = text("""
-SELECT k.due_at, k.personal, l.name AS customer, c.name AS campaign,
+SELECT k.due_at, l.name AS customer, c.name AS campaign,
     (SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1) AS number
 FROM callback k JOIN lead l ON l.id = k.lead_id JOIN campaign c ON c.id = k.campaign_id
 WHERE c.name = ANY(:campaigns) AND k.done_at IS NULL AND k.user_id = :user AND k.personal AND k.expires_at > :now

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
+from campaigns.codes import check_code, check_texts
 from campaigns.rules.keys import DAY_S, LONGEST_S, NO_MORE_SAID, Part, Recycle
 from campaigns.rules.terms import DELAY, Check, check_recycle
 
-CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 NOTES, CALLBACK = "notes", "callback"  # what may be required beside answers
 
 
@@ -80,13 +79,8 @@ def check_dispositions(dispositions: Sequence[Disposition], questions: Collectio
     headings = set(within.values())
     for index, each in enumerate(dispositions):
         at = f"dispositions[{index}]"
-        check(
-            bool(CODE.fullmatch(each.code)),
-            f"{at}.code",
-            f"{each.code!r} must be lower-case letters, digits and _",
-        )
-        check(each.code not in codes, f"{at}.code", f"{each.code!r} stands twice")
-        check({"en", "zh"} <= set(each.label), f"{at}.label", "needs a text in en and in zh")
+        check_code(each.code, codes, at, check)
+        check_texts(each.label, f"{at}.label", check)
         check(len(each.key) <= 1, f"{at}.key", "must be one character")
         check(
             not each.key or (each.within, each.key) not in keys,

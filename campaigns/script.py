@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -10,10 +9,10 @@ from string import Formatter
 
 import msgspec
 
+from campaigns.codes import check_code, check_texts
 from campaigns.rules.keys import Part
 from campaigns.rules.terms import Check
 
-CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 END = "end"  # where no further step is
 ASKED = ("choice", "yes_no", "text", "number", "date")
 LONGEST_ANSWER = 2_000  # characters
@@ -88,14 +87,9 @@ def check_script(script: Sequence[Step], check: Check) -> None:
     seen: set[str] = set()
     for index, step in enumerate(script):
         at = f"script[{index}]"
-        check(
-            bool(CODE.fullmatch(step.code)) and step.code != END,
-            f"{at}.code",
-            f"{step.code!r} must be lower-case letters, digits and _, and not {END}",
-        )
-        check(step.code not in seen, f"{at}.code", f"{step.code!r} stands twice")
+        check_code(step.code, seen, at, check, taken=END)
         seen.add(step.code)
-        check({"en", "zh"} <= set(step.text), f"{at}.text", "needs a text in en and in zh")
+        check_texts(step.text, f"{at}.text", check)
         for language, words in step.text.items():
             check(
                 _well_formed(words), f"{at}.text.{language}", "has a brace without its other; {{ is a brace"
@@ -108,13 +102,8 @@ def check_script(script: Sequence[Step], check: Check) -> None:
         of_choices: set[str] = set()
         for place, choice in enumerate(step.choices):
             here = f"{at}.choices[{place}]"
-            check(
-                bool(CODE.fullmatch(choice.code)),
-                f"{here}.code",
-                f"{choice.code!r} must be lower-case letters, digits and _",
-            )
-            check(choice.code not in of_choices, f"{here}.code", f"{choice.code!r} stands twice")
-            check({"en", "zh"} <= set(choice.label), f"{here}.label", "needs a text in en and in zh")
+            check_code(choice.code, of_choices, here, check)
+            check_texts(choice.label, f"{here}.label", check)
             _check_next(choice.then, codes, f"{here}.then", check)
             of_choices.add(choice.code)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+from campaigns.codes import CODE
+
 MOST = 9  # one digit each on the page
 LONGEST_S = 86_400.0
 OURS = frozenset({"page_lost", "phone_lost", "phone_no_answer", "switch_down"})  # the engine's own reasons
