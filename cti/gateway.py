@@ -88,7 +88,7 @@ class Gateway:
         """Hot path: from the bus into the page's outbox, within the engine's own call."""
         at = monotonic()
         user_id = message.user_id
-        channel = self._channels.get(user_id) or self._channel(user_id)
+        channel = self._channel(user_id)
         try:
             text = channel.number(message)
         except Exception:  # an attribute that can't be written as JSON must not reach the engine
@@ -108,7 +108,10 @@ class Gateway:
             )  # a seat found again after a restart, its page not yet
 
     def _channel(self, user_id: int) -> SeatChannel:
-        channel = self._channels[user_id] = SeatChannel(user_id, self._epoch, self._settings.ring_size)
+        """A seat's channel, which is made when it is first wanted."""
+        channel = self._channels.get(user_id)
+        if channel is None:
+            channel = self._channels[user_id] = SeatChannel(user_id, self._epoch, self._settings.ring_size)
         return channel
 
     def _delivered(self, message: SeatMessage, delay_s: float) -> None:
@@ -117,7 +120,7 @@ class Gateway:
 
     def state_of(self, user_id: int) -> wire.FullState:
         """What a seat's page would be told now."""
-        channel = self._channels.get(user_id) or self._channel(user_id)
+        channel = self._channel(user_id)
         return channel.state(time.time(), self.drafts.of(user_id))
 
     def states(self) -> list[tuple[int, wire.FullState]]:
@@ -191,7 +194,7 @@ class Gateway:
     async def _do(self, command: SeatCommand) -> Reply:
         reply = await self._command(command)
         if reply.ok:
-            channel = self._channels.get(command.user_id) or self._channel(command.user_id)
+            channel = self._channel(command.user_id)
             channel.accepted(command)
             draft = self.drafts.of(command.user_id)
             if isinstance(command, Dispose) and draft is not None and draft.call_id == command.call_id:
@@ -228,7 +231,7 @@ class Gateway:
                 return False
             self.counters["pages_taken_over"] += 1
             older.end(wire.TAKEN_OVER, "taken_over")
-        channel = self._channels.get(user_id) or self._channel(user_id)
+        channel = self._channel(user_id)
         missed = channel.since(hello.epoch, hello.resume)
         if missed is None or len(missed) >= self._settings.outbox_limit:
             self.counters["full_states"] += 1

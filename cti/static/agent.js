@@ -297,9 +297,16 @@ function changed() {
   phone.heal();
 }
 
-function drawCustomer() {
-  for (const each of model.pop.dispositions) labels[each.code] = label(each);
+// A customer's card does not wait for the disk when the results are those of the one before.
+function keepLabels() {
+  const fresh = model.pop.dispositions.filter((each) => labels[each.code] !== label(each));
+  if (!fresh.length) return;
+  for (const each of fresh) labels[each.code] = label(each);
   localStorage.setItem(LABELS, JSON.stringify(labels));
+}
+
+function drawCustomer() {
+  keepLabels();
   const { campaign, customer, number: called, attributes, fields, crm } = model.pop;
   setText($("campaign"), campaign);
   setText($("customer-name"), customer || t("agent.no_name"));

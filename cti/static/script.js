@@ -1,6 +1,6 @@
 // The campaign's script beside the customer: one step at a time, with their own data in its words, branching by answers.
 
-import { has, language, number, t } from "./text.js";
+import { language, number, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const END = "end";
@@ -35,8 +35,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, left, setText })
 
   function following(step) {
     const chosen = choices(step).find(({ code }) => code === answers()[step.code]);
-    const next = chosen?.then || step.then || steps()[steps().indexOf(step) + 1]?.code || END;
-    return next;
+    return chosen?.then || step.then || steps()[steps().indexOf(step) + 1]?.code || END;
   }
 
   function answer(step, value) {
@@ -47,8 +46,11 @@ export function scriptTools({ model, link, ask, draftsOf, keep, left, setText })
 
   function go(forward) {
     const step = at();
-    if (forward && step) path().splice(0, path().length, ...(path().length ? path() : [steps()[0].code]), following(step));
     if (!forward) path().pop();
+    else if (step) {
+      if (!path().length) path().push(step.code);
+      path().push(following(step));
+    }
     keep();
     draw();
     if (inside) enter();
@@ -77,7 +79,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, left, setText })
 
   function field(step) {
     const input = document.createElement("input");
-    input.type = { date: "date" }[step.ask] ?? "text";
+    input.type = step.ask === "date" ? "date" : "text";
     if (step.ask === "number") input.inputMode = "decimal";
     input.maxLength = 2000;
     input.value = answers()[step.code] ?? "";
@@ -160,7 +162,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, left, setText })
     if (!steps().some((step) => step.code === code)) return code;
     path().push(code);
     draw();
-    return has("script.question") ? t("script.question", { text: fill(inWords(at().text)) }) : code;
+    return t("script.question", { text: fill(inWords(at().text)) });
   }
 
   $("script-next").addEventListener("click", () => go(true));
