@@ -16,7 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.desk import state
 from tests.browser.line import Line, line_to
-from tests.browser.test_softphone import COUNTS, WITNESS
+from tests.browser.test_softphone import WITNESS, counted, until
 from tests.contract.house import PASSWORD, House
 from tests.contract.switches import SwitchUnderTest, VirtualSwitchProcess, calls_over
 
@@ -54,6 +54,12 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await calls_over(switch)
     if own is not None:
         own.stop()
+
+
+async def goes_both_ways(page: Page, before: dict[str, float]) -> bool:
+    """Whether the phone in the page has had and sent voice since then."""
+    now = await counted(page)
+    return all(now[way] > before[way] for way in ("received", "sent"))
 
 
 class Shift:
@@ -156,10 +162,8 @@ async def _shift(house: House, context: BrowserContext, line: Line, language: st
     await expect(page.locator("body")).to_have_attribute("data-link", "up", timeout=SLOWEST_MS)
     await shift.sees("talking")
     if house.switch.softphone:  # the voice has gone both ways all the while
-        before = await page.evaluate(COUNTS)
-        await asyncio.sleep(1.0)
-        after = await page.evaluate(COUNTS)
-        assert min(after[way] - before[way] for way in ("received", "sent")) > 0, (before, after)
+        before = await counted(page)
+        await until(lambda: goes_both_ways(page, before))
     await shift.hang_up()
     await shift.done()
 
