@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tests.database import fresh_url
 
 PASSWORD = "correct horse"
 START_LIMIT_S = 60.0  # a busy machine takes its time over a new database
+PORTS = range(10_000, 20_000)
 DIALER = Path(sys.executable).with_name("dialer")
 OPEN_ALL_DAY = "".join(
     f"{day} = {{ from = 00:00:00, to = 23:59:59 }}\n"
@@ -52,7 +54,7 @@ class House:
         self.began = datetime.now(UTC)
         self.url = fresh_url()
         self.db: Engine = database.connect(self.url, pool_size=2)
-        self.web, self.metrics_port = _free_port(), _free_port()
+        self.web, self.metrics_port = _free_ports(2)
         self.log = folder / "dialer.log"
         self.applied = ""
         self._process: asyncio.subprocess.Process | None = None
@@ -269,7 +271,13 @@ def number(n: int, tail: str) -> str:
     return f"+8613800{n:04d}{tail}"
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+def _free_ports(count: int) -> list[int]:
+    """TCP ports that stay free until the daemon takes them: below those the system gives to outgoing connections."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):  # not the first free ones: another house may be starting
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no free port on this machine")
