@@ -1,7 +1,8 @@
-"""Callbacks that are due: for a person, then for anyone, then over. The lead of a waiting callback is in lane 0.
+"""Callbacks that are due: for a person, then for their team, then for anyone, then over.
 
-While a personal callback waits for its person, the lead itself is not ready before `anyone_at`: only
-:data:`OF_PERSONS` finds it sooner. So whoever leases by the order of leads needs to know nothing of callbacks.
+The lead of a waiting callback is in lane 0. While a personal one waits for its person, the lead itself is not ready
+before `anyone_at`: only :data:`OF_PERSONS` finds it sooner. So whoever leases by the order of leads needs to know
+nothing of callbacks.
 """
 
 from __future__ import annotations
@@ -15,16 +16,28 @@ from sqlalchemy import Connection, text
 from campaigns.prepared import Prepared
 from campaigns.rules import facts
 
-# One a person: who is busy with one customer has no use for a second one. The oldest that is due comes first.
+DUE = """
+c.campaign_id = $1 AND c.done_at IS NULL AND c.due_at <= $2 AND c.expires_at > $2 AND c.personal
+    AND EXISTS (SELECT FROM lead o WHERE o.id = c.lead_id AND o.open AND o.lease IS NULL)
+"""
+# One a person: who is busy with one customer has no use for a second one. Their own come before those of colleagues of
+# their unit who did not take them in time, and the oldest that is due first. Of several colleagues one is asked; what
+# is due besides comes at the next look.
 OF_PERSONS = Prepared(
     "callbacks_of_persons",
     "bigint, timestamptz, bigint[], bigint",
     f"""
 WITH due AS MATERIALIZED (
-    SELECT DISTINCT ON (c.user_id) c.user_id, c.lead_id, c.due_at FROM callback c JOIN lead o ON o.id = c.lead_id
-    WHERE c.campaign_id = $1 AND c.done_at IS NULL AND c.due_at <= $2 AND c.expires_at > $2 AND c.personal
-        AND c.user_id = ANY($3) AND o.open AND o.lease IS NULL
-    ORDER BY c.user_id, c.due_at
+    SELECT DISTINCT ON (user_id) user_id, lead_id, due_at FROM (
+        SELECT DISTINCT ON (lead_id) user_id, lead_id, due_at, stands_in FROM (
+            SELECT c.user_id, c.lead_id, c.due_at, false AS stands_in FROM callback c
+            WHERE {DUE} AND c.user_id = ANY($3)
+            UNION ALL
+            SELECT u.id, c.lead_id, c.due_at, true FROM callback c JOIN app_user p ON p.id = c.user_id
+            JOIN app_user u ON u.unit_id = p.unit_id AND u.id = ANY($3)
+            WHERE {DUE} AND c.team_at <= $2
+        ) each ORDER BY lead_id, stands_in, user_id
+    ) one ORDER BY user_id, stands_in, due_at
 ), picked AS MATERIALIZED (
     SELECT l.*, d.user_id, d.due_at FROM due d JOIN lead l ON l.id = d.lead_id
     WHERE l.open AND l.lease IS NULL FOR UPDATE OF l SKIP LOCKED
@@ -35,7 +48,8 @@ FROM (SELECT *, row_number() OVER (ORDER BY due_at, user_id) AS place FROM picke
 )
 # One that its person puts off.
 PUT_OFF = text("""
-UPDATE callback c SET due_at = GREATEST(c.due_at, :not_before), anyone_at = GREATEST(c.anyone_at, :not_before)
+UPDATE callback c SET due_at = GREATEST(c.due_at, :not_before), team_at = GREATEST(c.team_at, :not_before),
+    anyone_at = GREATEST(c.anyone_at, :not_before)
 FROM lead l WHERE l.lease = ANY(CAST(:ids AS uuid[])) AND c.lead_id = l.id AND c.done_at IS NULL
 """)
 LIST_LANE = "COALESCE((SELECT lane FROM list WHERE id = l.list_id), l.lane)"
@@ -54,23 +68,30 @@ WHERE c.campaign_id = :campaign AND c.done_at IS NULL AND c.personal AND c.user_
 """)
 # What leads wait for: the callback that holds each of them.
 WAITING = text("""
-SELECT DISTINCT ON (c.lead_id) c.lead_id, c.due_at, c.anyone_at, c.personal, c.user_id, u.name FROM callback c
-LEFT JOIN app_user u ON u.id = c.user_id WHERE c.lead_id = ANY(:leads) AND c.done_at IS NULL
+SELECT DISTINCT ON (c.lead_id) c.lead_id, c.due_at, c.team_at, c.anyone_at, c.personal, c.user_id, u.name
+FROM callback c LEFT JOIN app_user u ON u.id = c.user_id WHERE c.lead_id = ANY(:leads) AND c.done_at IS NULL
 ORDER BY c.lead_id, c.anyone_at DESC
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A callback that is not done: when it is due, and from when on anyone may call; until then `person`, if named."""
+    """A callback that is not done: when it is due, and from when on anyone may call.
+
+    If it is for a `person`, it is for them alone until then, or until `team_at` and then for their team.
+    """
 
     due_at: datetime
+    team_at: datetime | None
     anyone_at: datetime
     person: str
 
     def __str__(self) -> str:
         due = f"a callback, due at {self.due_at:%F %T}Z"
-        return f"{due}: for {self.person} until {self.anyone_at:%F %T}Z" if self.person else due
+        if not self.person:
+            return due
+        team = f"until {self.team_at:%F %T}Z, then their team " if self.team_at is not None else ""
+        return f"{due}: for {self.person} {team}until {self.anyone_at:%F %T}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +109,10 @@ def waiting(connection: Connection, leads: Sequence[int]) -> dict[int, Waiting]:
     """Which of these leads wait for a callback, and for which."""
     return {
         row.lead_id: Waiting(
-            row.due_at, row.anyone_at, (row.name or f"user {row.user_id}") if row.personal else ""
+            row.due_at,
+            row.team_at,
+            row.anyone_at,
+            (row.name or f"user {row.user_id}") if row.personal else "",
         )
         for row in connection.execute(WAITING, {"leads": list(leads)})
     }

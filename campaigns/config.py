@@ -80,13 +80,15 @@ class Abandon(Part, frozen=True):
 
 
 class Callbacks(Part, frozen=True):
-    """What holds for callbacks. A personal one waits `personal_wait_s` for its person, then it goes to anyone.
+    """What holds for callbacks. A personal one waits `personal_wait_s` for its person and `team_wait_s` for the others
+    of that person's unit, then it goes to anyone.
 
     `expire_s` after it was due it is none any more, and the lead one like others. The person is reminded `remind_s`
     before it is due.
     """
 
     personal_wait_s: float = 1800.0
+    team_wait_s: float = 900.0
     expire_s: float = 2 * DAY_S
     remind_s: float = 300.0
 

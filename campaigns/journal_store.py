@@ -212,13 +212,14 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
 WHERE n.id = a.number_id
 """
 CALLBACK = """
-INSERT INTO callback (call_id, lead_id, campaign_id, user_id, due_at, personal, anyone_at, expires_at)
-SELECT v.call_id, a.lead_id, a.campaign_id, v.user_id, v.due_at, v.personal, v.anyone_at, v.expires_at
-FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at, personal, anyone_at, expires_at)
+INSERT INTO callback (call_id, lead_id, campaign_id, user_id, due_at, personal, team_at, anyone_at, expires_at)
+SELECT v.call_id, a.lead_id, a.campaign_id, v.user_id, v.due_at, v.personal, v.team_at, v.anyone_at, v.expires_at
+FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at, personal, team_at, anyone_at, expires_at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at, user_id = excluded.user_id, done_at = NULL,
-    personal = excluded.personal, anyone_at = excluded.anyone_at, expires_at = excluded.expires_at
+    personal = excluded.personal, team_at = excluded.team_at, anyone_at = excluded.anyone_at,
+    expires_at = excluded.expires_at
 """
 # A later verdict on the same call that asks for none takes it back.
 NO_CALLBACK = """
@@ -382,13 +383,13 @@ def _put_callbacks(put: Callable[..., None], disposed: list[Dispositioned]) -> N
         CALLBACK,
         [
             (
-                *_key(r), r.user_id, r.callback_at, r.personal, r.anyone_at or r.callback_at,
+                *_key(r), r.user_id, r.callback_at, r.personal, r.team_at, r.anyone_at or r.callback_at,
                 r.expires_at or r.callback_at + CALLBACK_LASTS,
             )
             for r in disposed
             if r.callback_at is not None
         ],
-        ID, TIME, INT, TIME, BOOL, TIME, TIME,
+        ID, TIME, INT, TIME, BOOL, TIME, TIME, TIME,
     )  # fmt: skip
 
 

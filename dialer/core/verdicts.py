@@ -109,7 +109,10 @@ class Verdicts:
     ) -> Dispositioned:
         at = self.core.wall(now)
         told: Callbacks = config.callbacks
-        wait_s = told.personal_wait_s if command.callback_mine else 0.0
+        team_at = anyone_at = callback
+        if callback is not None and command.callback_mine:
+            team_at = callback + timedelta(seconds=told.personal_wait_s)
+            anyone_at = team_at + timedelta(seconds=told.team_wait_s)
         retry_at = other_at = at if choice.other_number and callback is None else None
         if callback is None and choice.retry_after_s is not None:
             retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
@@ -123,7 +126,8 @@ class Verdicts:
             answers=as_text(command.answers),
             callback_at=callback,
             personal=command.callback_mine,
-            anyone_at=None if callback is None else callback + timedelta(seconds=wait_s),
+            team_at=team_at if command.callback_mine else None,
+            anyone_at=anyone_at,
             expires_at=None if callback is None else callback + timedelta(seconds=told.expire_s),
             do_not_call=command.do_not_call,
             retry_at=retry_at,

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, text
 
 from campaigns.dnc import DncStore, Layer
+from campaigns.people import People
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.units import Units
 from campaigns.values import Ask, Lead, Permit, Refusal
+from campaigns.why import Explainer
 from tests.campaigns.world import NOON, Campaign, later
 
 LI, WU = 7, 8
@@ -32,6 +35,7 @@ def promised(
         code="interested",
         callback_at=due,
         personal=person is not None,
+        team_at=due + timedelta(minutes=20) if person is not None else None,
         anyone_at=due + timedelta(minutes=30 if person is not None else 0),
         expires_at=due + timedelta(days=2),
     )
@@ -69,6 +73,30 @@ def test_when_that_person_is_away_it_goes_to_anyone_after_its_wait(db: Engine) -
     lead = promised(campaign, LI)
     assert lead.lead_id not in {other.lead_id for other in campaign.lease(5, later(minutes=149))}
     assert [other.lead_id for other in campaign.lease(5, later(minutes=150))] == [lead.lead_id]
+
+
+def test_their_team_has_it_before_anyone_and_whose_own_it_is_goes_first(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    people = People(db)
+    Units(db).add("east/one")
+    Units(db).add("east/two")
+    li, wu, an = (
+        people.add(unit, login, login, "agent", "")
+        for unit, login in (("east/one", "li"), ("east/one", "wu"), ("east/two", "an"))
+    )
+    lead = promised(campaign, li)
+    assert back(campaign, wu, an, at=later(minutes=139)) == []
+    [fallback] = back(campaign, an, wu, at=later(minutes=140))
+    assert (fallback.lead_id, fallback.user_id) == (lead.lead_id, wu)
+    campaign.hopper.release([fallback.call_id])
+    [own] = back(campaign, wu, li, at=later(minutes=140))
+    assert own.user_id == li
+    campaign.hopper.release([own.call_id])
+    wus = promised(campaign, wu)
+    found = {each.user_id: each.lead_id for each in back(campaign, wu, at=later(minutes=141))}
+    assert found == {wu: wus.lead_id}, "their own comes before one that they stand in for"
+    [why] = [each for each in Explainer(db).lead(lead.lead_id, later(minutes=121)) if each.reasons]
+    assert "for li until" in why.reasons[0].detail and "then their team until" in why.reasons[0].detail
 
 
 def test_one_that_its_person_gives_back_waits_for_them_again_and_one_put_off_comes_later(db: Engine) -> None:

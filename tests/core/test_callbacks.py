@@ -109,8 +109,9 @@ def test_a_callback_is_due_in_the_customers_own_time_and_is_no_final_result(
     world.run()
     [record] = [r for r in world.records if isinstance(r, Dispositioned)]
     assert (record.callback_at, record.personal, record.final) == (at, True, False)
-    assert record.anyone_at is not None and record.expires_at is not None
-    assert (record.anyone_at - at).total_seconds() == world.config.callbacks.personal_wait_s
+    assert record.team_at is not None and record.anyone_at is not None and record.expires_at is not None
+    assert (record.team_at - at).total_seconds() == world.config.callbacks.personal_wait_s
+    assert (record.anyone_at - record.team_at).total_seconds() == world.config.callbacks.team_wait_s
     assert (record.expires_at - at).total_seconds() == world.config.callbacks.expire_s
 
 
