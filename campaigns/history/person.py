@@ -58,6 +58,8 @@ TOLD = {
     "calls_counted": "SELECT * FROM called WHERE party = ANY(:parties)",
     "lock_outs": "SELECT * FROM lock_out WHERE e164 = ANY(:e164s)",
     "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
+    "purchases": "SELECT * FROM purchase WHERE customer_id = ANY(:customers) ORDER BY id",
+    "taken_by_segments": "SELECT * FROM segment_member WHERE party = ANY(:parties)",
     "legal_holds": "SELECT * FROM legal_hold WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
 }
 
@@ -90,6 +92,9 @@ LIVE = {
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",
+    "purchases": "UPDATE purchase SET customer_id = 'erased:' || id WHERE customer_id = ANY(:customers)",
+    "taken_by_segments": """UPDATE segment_member SET party = 'erased:' || take_id || ':' || md5(random()::text)
+        WHERE party = ANY(:parties)""",
     "calls_counted": f"DELETE FROM called WHERE party = ANY(:parties) AND {UNCAPPED}",
     "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "lifted_holds": """UPDATE legal_hold SET e164 = CASE WHEN e164 IS NOT NULL THEN 'erased' END,

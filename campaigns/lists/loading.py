@@ -8,7 +8,7 @@ minutes would hold up the calls.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -284,8 +284,11 @@ class Loading:
         self.counts.zones.update(zone for row, _ in judged.accepted for zone in row.zones)
         return judged
 
-    def finish(self, rejected: int, at: datetime) -> Counts:
-        """Make it last, then change what was there. `rejected` rows never came here."""
+    def finish(self, rejected: int, at: datetime, beside: Callable[[Any], None] | None = None) -> Counts:
+        """Make it last, then change what was there. `rejected` rows never came here.
+
+        What `beside` does with the driver's cursor becomes lasting with it, or not at all.
+        """
         self.counts.rejected += rejected
         changes = self._policy.on_duplicate is not OnDuplicate.SKIP
         counted = {
@@ -299,6 +302,8 @@ class Loading:
         told = {key: counted[key] for key in ("accepted", "duplicates", "rejected")}
         subject = f"list {self.counts.list_id}: {self._values['name']}"
         write_through(self._cursor, self._engine, "list imported", subject, told)
+        if beside is not None:
+            beside(self._cursor)
         self._connection.commit()
         self._connection.close()
         self._open = False
@@ -336,9 +341,15 @@ class Loading:
 
 
 def store_rows(
-    engine: Engine, campaign_id: int, name: str, source: str, at: datetime, rows: Iterable[Row]
+    engine: Engine,
+    campaign_id: int,
+    name: str,
+    source: str,
+    at: datetime,
+    rows: Iterable[Row],
+    beside: Callable[[Any], None] | None = None,
 ) -> Counts:
-    """Put rows that are made, not read, into a campaign as a new list."""
+    """Put rows that are made, not read, into a campaign as a new list; `beside` as in :meth:`Loading.finish`."""
     loading = Loading(engine, campaign_id, name, source, at)
     try:
         chunk: list[Row] = []
@@ -349,7 +360,7 @@ def store_rows(
                 chunk = []
         if chunk:
             loading.load(chunk, copy_lines(chunk))
-        return loading.finish(0, at)
+        return loading.finish(0, at, beside)
     except BaseException:
         loading.abandon()
         raise

@@ -26,6 +26,20 @@ def erase(past: Past, person: Person, at: datetime = TODAY) -> persons.Erased:
         return persons.erase(job, person, "ticket 12", "li", at)
 
 
+# He was taken by a segment, and bought.
+SOLD = """
+WITH sold AS (
+    INSERT INTO purchase (unit_id, customer_id, at, amount, reference) SELECT id, :customer, :at, 10, 'A1' FROM unit
+), made AS (
+    INSERT INTO segment (unit_id, name, version) SELECT id, 'all', 1 FROM unit RETURNING id
+), taken AS (
+    INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
+        held_out)
+    SELECT id, 1, (SELECT min(id) FROM campaign), 'w', 0, :at, 'li', 1, 0 FROM made RETURNING id, campaign_id
+) INSERT INTO segment_member SELECT campaign_id, 'customer ' || :customer, id, false FROM taken
+"""
+
+
 def everything(past: Past) -> str:
     """All rows of all tables, and all of the archive, as one text."""
     tables = past.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -82,10 +96,13 @@ def test_an_erased_person_is_nowhere_and_every_count_stays(db: Engine, tmp_path:
     notes = [c.code_notes for c in past.history.calls(IMPORTED, TODAY, him) if c.code_notes]
     answers = [c.answers for c in past.history.calls(IMPORTED, TODAY, him) if c.answers]
     counts = past.history.outcomes(MONTHS[0], TODAY.date().replace(day=1))
+    with db.begin() as connection:
+        connection.execute(text(SOLD), {"customer": him.customer_ids[0], "at": TODAY})
     before = everything(past)
     assert all(trace in before for trace in (number(HIM), notes[0], answers[0]))
     erased = erase(past, him)
     assert (erased.archived, erased.live["attempts"], erased.live["leads"]) == (2, 1, 1)
+    assert (erased.live["purchases"], erased.live["taken_by_segments"]) == (1, 1)
     left = everything(past)
     for trace in (
         number(HIM),
@@ -193,6 +210,8 @@ def test_whoever_adds_a_table_that_may_name_a_person_says_what_becomes_of_it(
         "legal_hold",
         "erasure",
         "list_change",
+        "purchase",
+        "segment_member",
     }
     stay = {"dnc", "lock_out", "consent"}  # for the reasons that docs/howto/keep-history.md gives
     assert {row.relname for row in rows} - erased - stay == set(), (

@@ -1,0 +1,138 @@
+"""A segment's conditions as SQL over a lead `l`: what a person wrote goes in as parameters only, never as SQL."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from campaigns.segments.language import (
+    Answer,
+    Attribute,
+    Both,
+    Condition,
+    Count,
+    Empty,
+    Not,
+    OneOf,
+    Result,
+    Value,
+)
+
+DAY = timedelta(days=1)  # a call's partition is that of its lease, which is not much earlier
+# All leads of the customer of `l`, in the campaigns that are looked at.
+THEIRS = """
+o.campaign_id = ANY(:pool)
+    AND o.id IN (SELECT l.id UNION ALL SELECT s.id FROM lead s WHERE s.customer_id = l.customer_id)
+"""
+NUMERIC = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$"
+OF_LISTS = f"SELECT FROM lead o JOIN list i ON i.id = o.list_id JOIN campaign c ON c.id = o.campaign_id WHERE {THEIRS}"
+OWN_COLUMNS = {"region": "l.region", "list": "i.name", "campaign": "c.name"}
+CALLS = f"SELECT count(*) FROM lead o JOIN attempt a ON a.lead_id = o.id WHERE {THEIRS}"
+ORDERS = "FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units)"
+COUNTS = {
+    "calls": CALLS,
+    "connects": f"{CALLS} AND a.connected_at IS NOT NULL",
+    "orders": f"SELECT count(*) {ORDERS}",
+    "revenue": f"SELECT COALESCE(sum(p.amount), 0) {ORDERS}",
+}
+
+
+class Compiler:
+    """Makes SQL of conditions at `now`; `values` are its parameters, beside `pool` (campaigns) and `units`.
+
+    Their names begin with `prefix`, so that two may stand in one statement.
+    """
+
+    def __init__(self, now: datetime, prefix: str = "v") -> None:
+        self._now = now
+        self._prefix = prefix
+        self.values: dict[str, Any] = {}
+
+    def sql(self, condition: Condition | None) -> str:
+        """A boolean that is never NULL."""
+        match condition:
+            case None:
+                return "true"
+            case Both(word, parts):
+                return "(" + f" {word} ".join(self.sql(part) for part in parts) + ")"
+            case Not(inner):
+                return f"(NOT {self.sql(inner)})"
+            case Attribute(name, sign, value, True):
+                return self._own(name, sign, (value,))
+            case OneOf(name, values, True):
+                return self._own(name, "=", values)
+            case Attribute(name, sign, value):
+                return f"COALESCE({self._compared(name, sign, value)}, false)"
+            case OneOf(name, values):
+                tests = " OR ".join(self._compared(name, "=", value) for value in values)
+                return f"COALESCE({tests}, false)"
+            case Empty(name):
+                return f"(COALESCE(l.attributes->>{self._put(name)}, '') = '')"
+            case Count(what, sign, number, days):
+                since = self._since("p.at" if what in ("orders", "revenue") else "a.dialed_at", days)
+                return f"(({COUNTS[what]}{since}) {_sign(sign)} {self._put(number)})"
+            case Result(code, days):
+                test = (
+                    f"EXISTS (SELECT FROM disposition d WHERE d.call_id = a.call_id AND d.leased_at = a.leased_at \
+AND d.code = {self._put(code)})"
+                )
+                return self._happened(test, days)
+            case Answer(question, value, days):
+                said = f"a.answers IS NOT NULL AND (a.answers::jsonb)->>{self._put(question)} = {self._put(value)}"
+                return self._happened(said, days)
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _put(self, value: Value) -> str:
+        name = f"{self._prefix}{len(self.values)}"
+        self.values[name] = value
+        kind = "text" if isinstance(value, str) else "date" if isinstance(value, date) else "numeric"
+        return f"CAST(:{name} AS {kind})"
+
+    def _compared(self, name: str, sign: str, value: Value) -> str:
+        there = f"l.attributes->>{self._put(name)}"
+        if isinstance(value, Decimal):
+            number = f"CASE WHEN {there} ~ '{NUMERIC}' THEN ({there})::numeric END"
+            return f"({number} {_sign(sign)} {self._put(value)})"
+        if isinstance(value, date):  # dates are kept as ISO 8601 says, so their texts are in their order
+            return f'(left({there}, 10) COLLATE "C" {_sign(sign)} {self._put(value.isoformat())} COLLATE "C")'
+        return f"({_text_test(there, sign, self._put(value))})"
+
+    def _own(self, name: str, sign: str, values: tuple[Value, ...]) -> str:
+        """`!=` is said of all of a customer's lists, so it is the denial of `=`."""
+        if sign == "!=":
+            return f"(NOT {self._own(name, '=', values)})"
+        column = OWN_COLUMNS[name]
+        tests = " OR ".join(f"({_text_test(column, sign, self._put(str(value)))})" for value in values)
+        return f"({tests})" if name == "region" else f"EXISTS ({OF_LISTS} AND ({tests}))"
+
+    def _happened(self, test: str, days: int | None) -> str:
+        since = self._since("a.dialed_at", days)
+        return (
+            f"EXISTS (SELECT FROM lead o JOIN attempt a ON a.lead_id = o.id WHERE {THEIRS} AND {test}{since})"
+        )
+
+    def _since(self, column: str, days: int | None) -> str:
+        if days is None:
+            return ""
+        name = f"{self._prefix}{len(self.values)}"
+        self.values[name] = since = self._now - timedelta(days=days)
+        if column != "a.dialed_at":
+            return f" AND {column} >= :{name}"
+        self.values[f"{name}m"] = since - DAY
+        return f" AND {column} >= :{name} AND a.leased_at >= :{name}m"
+
+
+def _sign(sign: str) -> str:
+    return "<>" if sign == "!=" else sign
+
+
+def _text_test(column: str, sign: str, value: str) -> str:
+    if sign == "contains":
+        return f"strpos({column}, {value}) > 0"
+    if sign == "begins":
+        return f"starts_with({column}, {value})"
+    if sign in ("=", "!="):
+        return f"{column} {_sign(sign)} {value}"
+    return f'{column} COLLATE "C" {sign} {value} COLLATE "C"'

@@ -1,0 +1,1 @@
+"""Segments: the language, whom it fits, and whom campaigns take."""
