@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from sqlalchemy import Engine, text
 
 from campaigns.history.query import PastCall
+from campaigns.spreadsheet import plain
 
 BASES = text("""
 SELECT b.*, c.name AS campaign, v.version, v.applied_by, v.applied_at FROM permit_basis b
@@ -64,9 +65,6 @@ def _rows(engine: Engine, calls: list[PastCall]) -> Iterator[list[str]]:
 
 
 def _cell(value: object) -> str:
-    """A cell's text, never the start of a formula in a spreadsheet; a number in E.164 keeps its +."""
     if value is None:
         return ""
-    told = value.isoformat() if isinstance(value, datetime) else str(value)
-    number = told[:1] == "+" and told[1:].isdigit()
-    return "'" + told if told[:1] in ("=", "+", "-", "@", "\t", "\r") and not number else told
+    return plain(value.isoformat() if isinstance(value, datetime) else str(value))

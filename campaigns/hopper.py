@@ -90,6 +90,13 @@ TAKE_OVER = text("""
 UPDATE lead SET lease_owner = :owner, lease_until = :until
 WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
 """)
+# For reports: appended, so that no engine waits for another's row.
+REFUSED = text("""
+INSERT INTO rollup_refusal (half_hour, campaign_id, reason, calls)
+SELECT date_bin('30 minutes', CAST(:now AS timestamptz), '2000-01-01Z'), l.campaign_id, r.reason, count(*)
+FROM unnest(CAST(:of AS bigint[]), CAST(:reasons AS text[])) AS r (lead, reason) JOIN lead l ON l.id = r.lead
+GROUP BY l.campaign_id, r.reason
+""")
 
 OPEN_LEADS = text("SELECT count(*) FROM lead WHERE campaign_id = :campaign AND open")
 LANES = text(
@@ -472,6 +479,12 @@ class Hopper:
             "opens": [not closed for closed, _ in held.values()],
         }
         connection.execute(HOLD_BACK, values)
+        said = {
+            "now": now,
+            "of": [lead for lead, _ in refused],
+            "reasons": [str(r.reason) for _, r in refused],
+        }
+        connection.execute(REFUSED, said)
 
 
 def _shown(permit: Permit, found: str | datetime) -> Permit | Refusal:

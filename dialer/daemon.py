@@ -54,6 +54,7 @@ from dialer.journal import Batch, Journal, Unavailable
 from dialer.leads import Hopper
 from dialer.learning import Learning
 from dialer.metrics import Metrics
+from dialer.rolling import Rolling
 from dialer.switch.asterisk import AsteriskSwitch
 
 T = TypeVar("T")
@@ -182,6 +183,7 @@ class Daemon:
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
         learning = Learning(stored, engine, self.metrics)
+        rolling = Rolling(stored, self.metrics)
         archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
         app = create_app(
             self.bus,
@@ -204,6 +206,7 @@ class Daemon:
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
             asyncio.create_task(self._refresh(app, agi, switches, webhooks), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
+            asyncio.create_task(rolling.run(), name="roll-ups"),
             asyncio.create_task(webhooks.run(), name="webhooks"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
@@ -224,6 +227,7 @@ class Daemon:
             await asyncio.to_thread(self.metrics.close)
             hopper.close()
             learning.close()
+            rolling.close()
             accounts.close()
         if faults:
             raise faults[0]

@@ -140,6 +140,11 @@ class Metrics:
             ("hook", "result"),
             registry,
         )
+        self.half_hours_due = Gauge(
+            "zhudong_report_half_hours_due",
+            "Half hours that reports have not counted anew since they changed.",
+            registry=registry,
+        )
         self._webhooks_waiting = Gauge(
             "zhudong_webhook_waiting", "Events that wait for a webhook.", ("hook",), registry=registry
         )

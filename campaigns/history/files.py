@@ -198,13 +198,21 @@ def printed(duck: DuckDBPyConnection, kind: Kind, path: Path) -> tuple[int, str]
     return found[0], found[1]
 
 
-def to_csv(duck: DuckDBPyConnection, kind: Kind, path: Path, out: Path) -> None:
-    """Write a month's file as PostgreSQL's COPY reads it."""
+def to_csv(
+    duck: DuckDBPyConnection, kind: Kind, path: Path, out: Path, span: tuple[datetime, datetime] | None = None
+) -> None:
+    """Write a month's file, or what of it lies from one instant up to another, as PostgreSQL's COPY reads it."""
     texts = ", ".join(f'"{name}"' for name, t in kind.columns.items() if t.filed == "VARCHAR")
     duck.execute(
-        f"COPY (SELECT {kind.names} FROM {quoted(path)}) TO {quoted(out)} "
+        f"COPY (SELECT {kind.names} FROM {quoted(path)} WHERE {_within(kind, span)}) TO {quoted(out)} "
         f"(FORMAT csv, HEADER false, NULLSTR '{NULL}', FORCE_QUOTE ({texts}))"
     )
+
+
+def _within(kind: Kind, span: tuple[datetime, datetime] | None) -> str:
+    if span is None:
+        return "true"
+    return f"\"{kind.time}\" >= '{span[0]}'::TIMESTAMPTZ AND \"{kind.time}\" < '{span[1]}'::TIMESTAMPTZ"
 
 
 def _read_csv(kind: Kind, path: Path) -> str:

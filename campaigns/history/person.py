@@ -88,7 +88,7 @@ LIVE = {
         AND (call_id, leased_at) IN (SELECT call_id, leased_at FROM attempt WHERE {CALLS})""",
     "attempts": f"UPDATE attempt SET notes = NULL, answers = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
     "changes_by_lists": "DELETE FROM list_change WHERE lead_id = ANY(:leads)",
-    "callbacks": "DELETE FROM callback WHERE lead_id = ANY(:leads)",
+    "callbacks": "UPDATE callback SET done_at = COALESCE(done_at, :at) WHERE lead_id = ANY(:leads)",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",
@@ -212,7 +212,7 @@ def _carry_out(job: Job, erasure: int, person: Person, who: str, at: datetime) -
         if kind == ATTEMPT.table and (DISPOSITION.table, month) not in files
         for call in _calls(job, m, person)
     ]
-    values = {**_values(person), "caps": at - LONGEST_CAP}
+    values = {**_values(person), "caps": at - LONGEST_CAP, "at": at}
     with job.work.begin():
         live = {name: job.work.execute(text(sql), values).rowcount for name, sql in LIVE.items()}
         live["dispositions"] += job.work.execute(LOOSE, {"calls": loose}).rowcount

@@ -19,6 +19,7 @@ from campaigns.history.months import Month
 from campaigns.history.person import LONGEST_CAP, UNCAPPED, resume
 from campaigns.ids import LAST_LEASED_AT
 from campaigns.partitions import bounds, month_of
+from campaigns.reports.filed import settle
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +94,7 @@ class Done:
     held: list[Manifest] = field(default_factory=list)  # over their time, with rows that a hold keeps
     leads: int = 0
     audit: int = 0
+    counted: int = 0  # half hours of archived months, for reports
 
 
 def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
@@ -109,6 +111,7 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
                 with job.work.begin():
                     rows = f"{manifest.rows} rows"
                     write(job.work, "archived", f"{kind.table} {month:%Y-%m}", rows, at=at, who=who)
+    done.counted = settle(job, at)
     for kind in reversed(KINDS.values()):  # what is held is found by a month's attempts: they go last
         for month in job.months():
             over = bounds(month.month)[1] + policy.kept(kind.keep) <= at

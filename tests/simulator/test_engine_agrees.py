@@ -64,7 +64,9 @@ def wrong(**changes: object) -> Campaign:
 def test_a_simulator_that_is_wrong_is_found(planted: Campaign) -> None:
     """By an engine whose figures are the right ones: the comparison is tested, not the machine's mood."""
     squad = validation.teams()
-    found = compare({team: on_floor(team) for team in squad}, {team: on_floor(team, planted) for team in squad})
+    found = compare(
+        {team: on_floor(team) for team in squad}, {team: on_floor(team, planted) for team in squad}
+    )
     assert any(each.apart for each in found)
 
 

@@ -1,0 +1,55 @@
+"""Roll-ups for reports, kept up to date beside the engine: in a thread of its own, which no call waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns import database
+from campaigns.reports.rolling import roll
+from dialer.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+ROLL_S = 10.0  # between two turns: how old a report's last figures may be
+REST = 9  # times as long as a turn took: the database gives reports a tenth of one core at most
+
+
+class Rolling:
+    """The roll-ups of one daemon's database. Call :meth:`close` at the end."""
+
+    def __init__(self, stored: DatabaseEngine, metrics: Metrics) -> None:
+        self._stored = stored
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, "roll-ups")
+
+    async def run(self) -> None:
+        """Take turns until cancelled. With the database away what is due stays due."""
+        told = ""
+        while True:
+            began, more = monotonic(), False
+            try:
+                turn = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, lambda: roll(self._stored, datetime.now(UTC))
+                )
+                if turn is not None:
+                    more = turn.more
+                    self._metrics.half_hours_due.set(turn.left)
+                told = ""
+            except SQLAlchemyError as fault:
+                why = database.reason(fault)
+                if why != told:
+                    log.warning("reports stand still for the moment", reason=why)
+                told = why
+            rest = REST * (monotonic() - began)
+            await asyncio.sleep(rest if more else max(ROLL_S, rest))
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
