@@ -27,7 +27,8 @@ from benchmarks.report import Result, percentile
 from campaigns.users import User
 from cti.app import create_app
 from cti.bus import Bus
-from cti.messages import CallStatus, CampaignSnapshot, DispositionChoice, ScreenPop, SeatMessage, SeatStatus
+from cti.figures import CampaignSnapshot
+from cti.messages import CallStatus, DispositionChoice, ScreenPop, SeatMessage, SeatStatus
 from cti.server import serve
 from cti.settings import WebSettings
 

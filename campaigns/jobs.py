@@ -27,6 +27,7 @@ from campaigns.lists.importing import AlreadyIn, Request, import_list
 from campaigns.lists.loading import OnDuplicate, Policy
 from campaigns.lists.undoing import undo
 from campaigns.priority import step_back
+from campaigns.why import Explainer
 
 REPORT, REJECTS = "report.json", "rejected.csv"
 MOST_ROWS = 10_000  # of a batch
@@ -144,7 +145,17 @@ class PersonJob(msgspec.Struct, frozen=True, tag="person"):
         return {"calls": len(told["calls"])}
 
 
-Job = ImportJob | UndoJob | EvidenceJob | PersonJob
+class HeldJob(msgspec.Struct, frozen=True, tag="held"):
+    """What holds a campaign's leads back: as `dialer why --campaign`."""
+
+    campaign: str
+
+    def run(self, engine: Engine) -> dict[str, Any]:
+        """Its answer is a :class:`campaigns.why.CampaignWhy`."""
+        return msgspec.to_builtins(Explainer(engine).campaign(self.campaign, datetime.now(UTC)))
+
+
+Job = ImportJob | UndoJob | EvidenceJob | PersonJob | HeldJob
 
 
 class Order(msgspec.Struct, frozen=True):

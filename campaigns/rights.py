@@ -10,7 +10,8 @@ class Right(StrEnum):
 
     ACCOUNT = "account"  # be signed in, and keep one's own account
     SEAT = "seat"  # take calls on the agents' page
-    WATCH = "watch"  # the status page
+    WATCH = "watch"  # the console
+    ALARMS = "alarms"  # acknowledge its alarms
     EVENTS = "events"  # follow every call as it happens, with its customer
     WHY = "why"  # ask why a customer is or is not called
     REPORTS = "reports"  # what was learned of calls
@@ -42,8 +43,8 @@ class Role(StrEnum):
 
 _R = Right
 _SUPERVISOR = frozenset(
-    (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.EVENTS, _R.WHY, _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR, _R.CONSENTS,
-     _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
+    (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.ALARMS, _R.EVENTS, _R.WHY, _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR,
+     _R.CONSENTS, _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
 )  # fmt: skip
 
 RIGHTS: dict[Role, frozenset[Right]] = {

@@ -21,6 +21,7 @@ from cti.assets import Assets
 from cti.audit import AuditDesk
 from cti.bus import Bus
 from cti.compliance import ComplianceDesk
+from cti.console import ConsoleDesk
 from cti.desk import Desk, Refusal, Stored
 from cti.drafts import Drafts
 from cti.entry import POST, Entry
@@ -70,6 +71,7 @@ def create_app(
         entry, SeatApi(front, gateway, settings), EventDesk(front, feed, gateway, settings)
     )
     desks: list[Desk] = []
+    work = [gateway.run, board.run]
     if stored is not None:
         account, factor = AccountDesk(front, stored), SecondFactorDesk(front, stored)
         tokens, people = TokenDesk(front, stored), PeopleDesk(front, stored)
@@ -77,11 +79,15 @@ def create_app(
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _people_routes(entry, people)
         routes += _api_routes(entry, front, stored, gateway, desks)
+        console = ConsoleDesk(stored, board)
+        desks.append(console)
+        work.append(console.run_looks)
+        routes.append(entry.api("/api/alarms/acknowledge", Right.ALARMS, console.acknowledge, POST))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await drafts.load()
-        background = [asyncio.create_task(gateway.run()), asyncio.create_task(board.run())]
+        background = [asyncio.create_task(run()) for run in work]
         try:
             yield
         finally:

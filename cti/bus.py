@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from cti.messages import CampaignSnapshot, Command, Reply, SeatMessage
+from cti.figures import CampaignSnapshot, FloorChange
+from cti.messages import Command, Reply, SeatMessage
 
 Engine = Callable[[Command], Awaitable[Reply]]
 SeatListener = Callable[[SeatMessage], None]
 DoneListener = Callable[[Command, Reply], None]
 SnapshotListener = Callable[[CampaignSnapshot], None]
+FloorListener = Callable[[FloorChange], None]
 
 
 class Bus:
@@ -20,6 +22,7 @@ class Bus:
         self._seat_listeners: list[SeatListener] = []
         self._done_listeners: list[DoneListener] = []
         self._snapshot_listeners: list[SnapshotListener] = []
+        self._floor_listeners: list[FloorListener] = []
 
     def serve(self, engine: Engine) -> None:
         """Let `engine` answer the commands."""
@@ -49,6 +52,9 @@ class Bus:
     def on_snapshot(self, listener: SnapshotListener) -> None:
         self._snapshot_listeners.append(listener)
 
+    def on_floor(self, listener: FloorListener) -> None:
+        self._floor_listeners.append(listener)
+
     def to_seat(self, message: SeatMessage) -> None:
         for listener in self._seat_listeners:
             listener(message)
@@ -56,3 +62,7 @@ class Bus:
     def snapshot(self, snapshot: CampaignSnapshot) -> None:
         for listener in self._snapshot_listeners:
             listener(snapshot)
+
+    def floor(self, change: FloorChange) -> None:
+        for listener in self._floor_listeners:
+            listener(change)

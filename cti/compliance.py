@@ -22,7 +22,7 @@ from campaigns.consents import ConsentStore
 from campaigns.dnc import DncStore, Layer
 from campaigns.jobs import EvidenceJob, Job, PersonJob
 from campaigns.users import User
-from cti.desk import Desk, Refusal, instant_in, number_in
+from cti.desk import Desk, Refusal, by, instant_in, number_in
 
 LONGEST = 366  # days of evidence at a time
 
@@ -167,7 +167,7 @@ class ComplianceDesk(Desk):
             shutil.rmtree(folder, ignore_errors=True)
 
         try:
-            await self.job(request, asker, job, folder)
+            await self.job(by(request, asker), job, folder)
         except BaseException:
             gone()
             raise

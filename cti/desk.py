@@ -80,7 +80,7 @@ class Desk:
 
     def acting(self, request: Request, asker: User) -> Engine:
         """The database, on whose record the asker stands as the one who acts."""
-        return acting(self._stored.engine, By(asker.login, source_of(request)))
+        return acting(self._stored.engine, by(request, asker))
 
     async def campaign_id(self, asker: User, name: str) -> int:
         """The id of a campaign that the asker may see. Raises :class:`Refusal`."""
@@ -101,15 +101,15 @@ class Desk:
         finally:
             self._waiting -= 1
 
-    async def job(self, request: Request, asker: User, job: Job, folder: Path) -> dict[str, Any]:
-        """Have a job done for the asker, in this folder, when it is its turn. Raises :class:`Refusal`."""
+    async def job(self, by: By, job: Job, folder: Path) -> dict[str, Any]:
+        """Have a job done for somebody, in this folder, when it is its turn. Raises :class:`Refusal`."""
         if self._jobs >= WAITING:
             raise Refusal(503, "busy")
         self._jobs += 1
         try:
             url = self._stored.engine.url.render_as_string(hide_password=False)
             async with self._turn:
-                return await self._done(Order(url, job, By(asker.login, source_of(request))), folder)
+                return await self._done(Order(url, job, by), folder)
         finally:
             self._jobs -= 1
 
@@ -160,6 +160,11 @@ class Desk:
                     await loop.run_in_executor(self._clerks, out.write, bytes(block))
                     block.clear()
             await loop.run_in_executor(self._clerks, out.write, bytes(block))
+
+
+def by(request: Request, asker: User) -> By:
+    """The asker, as the one who acts."""
+    return By(asker.login, source_of(request))
 
 
 async def _timely(request: Request, most: int):  # type: ignore[no-untyped-def]

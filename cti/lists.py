@@ -19,7 +19,7 @@ from campaigns.jobs import REJECTS, REPORT, ImportJob, UndoJob
 from campaigns.lists import undoing
 from campaigns.lists.loading import OnDuplicate
 from campaigns.users import User
-from cti.desk import Desk, Refusal
+from cti.desk import Desk, Refusal, by
 
 MOST_FILE = 512 << 20  # bytes; ten million rows are 400 MB
 MOST_ROWS = 16 << 20  # bytes of a batch of rows
@@ -60,7 +60,7 @@ class ListDesk(Desk):
         try:
             await self.to_file(request, folder / job.file, MOST_ROWS if job.array else MOST_FILE)
             try:
-                done = await self.job(request, asker, job, folder)
+                done = await self.job(by(request, asker), job, folder)
             except Refusal as refusal:
                 if refusal.status != 422 or not (folder / REPORT).exists():
                     raise
@@ -95,7 +95,7 @@ class ListDesk(Desk):
         campaign_id = await self.campaign_id(asker, wanted.campaign)
         self._stored.imports.mkdir(parents=True, exist_ok=True)
         job = UndoJob(campaign_id, wanted.list)
-        return JSONResponse(await self.job(request, asker, job, self._stored.imports))
+        return JSONResponse(await self.job(by(request, asker), job, self._stored.imports))
 
     # --- within -----------------------------------------------------------------------------------------------
 

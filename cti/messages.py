@@ -398,45 +398,6 @@ class Script(Message, frozen=True, tag="script"):
 
 SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon | Targets | Script
 
-
-# --- events to watchers -------------------------------------------------------------------------------------
-
-
-class FlaggedCallerId(msgspec.Struct, frozen=True):
-    """A number that is answered far less than the others of its pool; rates as shares, `out` of rotation."""
-
-    number: str
-    rate: float | None
-    pool_rate: float | None
-    out: bool
-
-
-class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
-    """A campaign as it stands: what the status page and the live terminal view show. Coalesced; the last one counts."""
-
-    campaign: str
-    at: float
-    mode: str
-    running: bool
-    seats: dict[str, int]  # seats by state
-    lines: dict[str, int]  # calls by stage: dialing, ringing, waiting, connected, harbour …
-    dials: int
-    answered_humans: int
-    connected: int
-    abandoned: int
-    abandon_rate: float
-    target: float
-    idle_s_per_call: float
-    occupancy: float
-    leads_left: int | None = None
-    decision: dict[str, Any] = {}  # the last one: `dial`, `bound`, and beside them the figures behind it
-    refusals: dict[str, int] = {}
-    caller_ids: tuple[FlaggedCallerId, ...] = ()
-    note: str = ""
-
-
-Event = ScreenPop | SeatStatus | CallStatus | CallbackSoon | CampaignSnapshot
-
 decode_command = msgspec.json.Decoder(Command).decode
 encode = msgspec.json.Encoder(
     enc_hook=str

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from campaigns import contacts
 from campaigns.webhooks import DeadDelivery
-from cti import compliance, lists, requeue, webhook_desk, wire
+from cti import compliance, console, lists, requeue, webhook_desk, wire
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
 
@@ -114,6 +114,9 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("GET", "/api/best-time"): Told("When people answer", CAMPAIGN, answer=LIST, faults=(404, 503)),
     ("POST", "/api/requeue"): Told(
         "Have leads called again", body=requeue.Asked, answer=OBJECT, faults=(400, 404, 408, 413, 503)
+    ),
+    ("POST", "/api/alarms/acknowledge"): Told(
+        "An alarm of the console has been seen", body=console.Seen, answer=OBJECT, faults=(400, 404, 408, 413, 503)
     ),
     ("GET", "/api/lists"): Told("The imports on record", CAMPAIGN, answer=LIST, faults=(404, 503)),
     ("POST", "/api/lists"): Told(

@@ -41,6 +41,10 @@ class Outbox:
         self._latest[key] = text
         self._wake.set()
 
+    def waits(self, key: str) -> bool:
+        """Whether a snapshot of this key is still unsent."""
+        return key in self._latest
+
     def close(self) -> None:
         """Let the writer end once everything is written."""
         self._closed = True

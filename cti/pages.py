@@ -74,7 +74,7 @@ class Pages:
 
     async def status(self, request: Request, user: User) -> Response:
         """GET /status"""
-        return self._front.page(request, "status.html", user=user)
+        return self._front.page(request, "status.html", user=user, pauses=self._settings.pauses)
 
     async def health(self, request: Request) -> Response:
         """GET /healthz: 200 while the door is open and the engine listens."""

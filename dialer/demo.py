@@ -21,7 +21,8 @@ from rich.live import Live
 from campaigns.accounts import Accounts
 from campaigns.config import ConfigError, parse
 from campaigns.demo_data import CONFIG, PASSWORD, DemoData, set_up
-from cti.messages import CampaignSnapshot, LogIn
+from cti.figures import CampaignSnapshot
+from cti.messages import LogIn
 from dialer import logs
 from dialer.accounting import Balance, Witnessed, balance
 from dialer.cli import new_loop

@@ -13,7 +13,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from time import monotonic, time
+from time import monotonic
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,11 +24,11 @@ from campaigns.records import AttemptEnded
 from campaigns.recycle import after_no_call
 from campaigns.values import Ask, Outcome, Permit, Refusal
 from cti.bus import Bus
+from cti.figures import FlaggedCallerId
 from cti.messages import (
     Command,
     DialNumber,
     Dispose,
-    FlaggedCallerId,
     PhoneAccess,
     Reply,
     SaveNotes,
@@ -56,7 +56,7 @@ from dialer.core.engine import EngineCore
 from dialer.journal import Journal
 from dialer.leads import FAULTS, Authorizer, Hopper, LeadBuffer
 from dialer.metrics import Metrics
-from dialer.snapshots import snapshot
+from dialer.snapshots import Snapshots
 from dialer.switch import port
 from pacing.contract import Mode
 
@@ -92,6 +92,7 @@ class Engine:
         self.metrics = metrics
         self.leads_left: dict[str, int] = {}
         self.flagged: dict[str, tuple[FlaggedCallerId, ...]] = {}  # caller-IDs by campaign
+        self._snapshots = Snapshots(core)
         self._buffers: dict[str, LeadBuffer] = {}
         self._fillers: dict[str, asyncio.Task[None]] = {}
         self._authorizer = Authorizer(hopper, self._answered)
@@ -485,16 +486,17 @@ class Engine:
         while True:
             await asyncio.sleep(SECOND_S)
             with self._faults_counted("figures"):
-                self._tell_figures(time())
+                self._tell_figures(monotonic())
 
-    def _tell_figures(self, at: float) -> None:
-        for campaign in self.core.campaigns.values():
-            left = self.leads_left.get(campaign.name)
-            flagged = self.flagged.get(campaign.name, ())
-            self.bus.snapshot(snapshot(self.core, campaign, at, monotonic(), left, flagged))
-            self.metrics.leads_buffered.labels(campaign.name).set(len(self._buffers[campaign.name]))
-            if left is not None:
-                self.metrics.leads_left.labels(campaign.name).set(left)
+    def _tell_figures(self, now: float) -> None:
+        snapshots, floor = self._snapshots.take(now, self.leads_left, self.flagged)
+        if floor is not None:
+            self.bus.floor(floor)
+        for told in snapshots:
+            self.bus.snapshot(told)
+            self.metrics.leads_buffered.labels(told.campaign).set(len(self._buffers[told.campaign]))
+            if told.leads_left is not None:
+                self.metrics.leads_left.labels(told.campaign).set(told.leads_left)
         self.metrics.refresh(self.core)
         journal = self.journal
         self.metrics.journal(journal.depth, journal.applied, journal.rejected, journal.available)

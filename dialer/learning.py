@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns import database
 from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerId, CallerIdWatch
-from cti.messages import FlaggedCallerId
+from cti.figures import FlaggedCallerId
 from dialer.engine import Engine
 from dialer.metrics import Metrics
 

@@ -11,8 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cti.figures import CampaignSnapshot
 from cti.language import catalogue
-from cti.messages import CampaignSnapshot
 
 SEAT_STYLES = {
     "talking": "green",

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from campaigns.demo_data import CONFIG
-from cti.messages import CampaignSnapshot
+from cti.figures import CampaignSnapshot
 from dialer import logs
 from dialer.cli import new_loop
 from dialer.demo import Demo, DemoOptions

@@ -1,7 +1,10 @@
-// The status page: one card a campaign, redrawn in place at most once a frame.
+// The console: one card a campaign, redrawn in place at most once a frame, with its seats, its last hours, and alarms.
 
+import { alarmList } from "./alarms.js";
+import { charts } from "./charts.js";
 import { Link } from "./link.js";
-import { clock, count, decimal, has, language, percent, t } from "./text.js";
+import * as floor from "./roster.js";
+import { clock, count, decimal, has, language, moment, percent, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const SEATS = ["ready", "preview", "connecting", "talking", "asked", "wrap_up", "paused", "phone", "no_phone", "offline"];
@@ -11,9 +14,12 @@ const SHARES = new Set(["risk", "risk_limit", "answer_share"]);
 const SHOWN_ELSEWHERE = new Set(["abandon_rate"]); // large, at the top of the card
 const UNLIMITED = 1e9;
 const STALE_S = 5;
+const DAY_S = 86_400;
 
 const snapshots = new Map();
 const cards = new Map();
+const curves = new Map(); // campaign -> frames that came before its card
+const held = new Map();
 let asked = false;
 let newest = 0;
 
@@ -21,6 +27,7 @@ const link = new Link(
   "/ws/status",
   {
     up() {
+      floor.forget();
       $("banner").hidden = true;
     },
     down() {
@@ -31,15 +38,40 @@ const link = new Link(
       else show(t(`banner.${why}`));
     },
     frame(frame) {
-      if (frame.type !== "campaign_snapshot") return;
-      snapshots.set(frame.campaign, frame);
-      newest = Math.max(newest, frame.at);
+      if (frame.type === "floor") floor.take(frame);
+      else if (frame.type === "alarms") alarms.take(frame);
+      else if (frame.type === "held") held.set(frame.campaign, frame.found);
+      else if (frame.type === "curves") {
+        const card = cards.get(frame.campaign);
+        if (card) card.charts.take(frame);
+        else curves.set(frame.campaign, [...(curves.get(frame.campaign) ?? []), frame]);
+        return;
+      } else if (frame.type === "campaign_snapshot") {
+        snapshots.set(frame.campaign, frame);
+        newest = Math.max(newest, frame.at);
+      } else return;
       if (!asked) requestAnimationFrame(draw);
       asked = true;
     },
   },
   false,
 );
+
+async function acknowledge(alarm) {
+  try {
+    const answer = await fetch("/api/alarms/acknowledge", { method: "POST", body: JSON.stringify({ alarm }) });
+    return answer.ok || answer.status === 404; // it is over: the next frame says so
+  } catch {
+    return false;
+  }
+}
+
+const alarms = alarmList({
+  list: $("alarms"),
+  status: $("news"),
+  now: () => link.now(),
+  acknowledge: document.body.dataset.alarms ? acknowledge : null,
+});
 
 const byName = ([a], [b]) => a.localeCompare(b);
 
@@ -57,6 +89,7 @@ function draw() {
       const article = $("campaign-template").content.firstElementChild.cloneNode(true);
       card = Object.fromEntries([...article.querySelectorAll("[data-f]")].map((element) => [element.dataset.f, element]));
       card.article = article;
+      furnish(card, name);
       cards.set(name, card);
       $("campaigns").append(article);
       unsorted = true;
@@ -65,6 +98,23 @@ function draw() {
   }
   if (unsorted) $("campaigns").append(...[...cards].sort(byName).map(([, card]) => card.article));
   $("empty").hidden = cards.size > 0;
+}
+
+// What of a card opens: what was open stays so in this browser.
+function furnish(card, name) {
+  card.charts = charts(card.charts_place);
+  for (const frame of curves.get(name) ?? []) card.charts.take(frame);
+  curves.delete(name);
+  card.roster = floor.roster({ body: card.roster_rows, states: card.roster_states, more: card.roster_more, campaign: name, now: () => link.now() });
+  for (const part of [card.hours, card.roster_part]) {
+    const key = `open ${part.dataset.f} ${name}`;
+    part.addEventListener("toggle", () => {
+      localStorage.setItem(key, part.open ? "1" : "");
+      if (part.open && part === card.hours) card.charts.look();
+      if (part.open && part === card.roster_part) card.roster.draw();
+    });
+    part.open = Boolean(localStorage.getItem(key));
+  }
 }
 
 const put = (element, text) => element.textContent !== text && (element.textContent = text);
@@ -79,6 +129,9 @@ function fill(card, s) {
   put(card.note, s.note);
   put(card.abandon_rate, percent(s.abandon_rate, 2));
   put(card.target, t("status.target", { target: percent(s.target, 1) }));
+  put(card.window, budget(s));
+  put(card.answer_rate, s.dials ? percent(s.answered_humans / s.dials, 1) : "–");
+  put(card.trunk, s.trunk ? t(s.trunk.up ? "status.trunk" : "status.trunk_down", { switch: s.trunk.switch, n: count(s.trunk.in_use), most: count(s.trunk.most) }) : "");
   const gauge = card.article.querySelector(".gauge");
   const scale = Math.max(s.target * 2, s.abandon_rate, 0.001);
   gauge.firstElementChild.style.transform = `scaleX(${s.abandon_rate / scale})`;
@@ -95,6 +148,8 @@ function fill(card, s) {
   stack(card.seats_bar, card.seats, card.seats_total, s.seats, SEATS, "seat");
   stack(card.lines_bar, card.lines, card.lines_total, s.lines, LINES, "stage");
   decision(card, s.decision ?? {});
+  waiting(card, held.get(s.campaign));
+  if (card.roster_part.open) card.roster.draw();
   callers(card, s.caller_ids ?? []);
   const refused = Object.entries(s.refusals ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   put(card.refusals_total, refused.length ? count(sum(s.refusals)) : "");
@@ -107,6 +162,23 @@ function callers(card, flagged) {
   const rate = (share) => (share === null ? "–" : percent(share, 1));
   const words = (each) => t(each.out ? "status.caller_id_out" : "status.caller_id_flagged", { number: each.number });
   list(card.callers, flagged.map((each) => [words(each), t("status.caller_id_rates", { rate: rate(each.rate), pool: rate(each.pool_rate) })]));
+}
+
+// What the legal window has seen, and what it leaves.
+function budget(s) {
+  const window = s.window_s === null || s.window_s === undefined ? t("status.window_life") : s.window_s >= 2 * DAY_S ? t("status.window_days", { n: count(Math.round(s.window_s / DAY_S)) }) : t("status.window_hours", { n: count(Math.round(s.window_s / 3600)) });
+  const counts = t("status.window", { window, abandoned: count(Math.round(s.window_abandoned ?? 0)), answered: count(Math.round(s.window_answered ?? 0)) });
+  const left = Math.floor(s.budget ?? 0);
+  return `${counts}${language === "zh" ? "" : " "}${left >= 0 ? t("status.budget", { n: count(left) }) : t("status.budget_over", { n: count(-left) })}`;
+}
+
+// Of the leads left: how many may be called now, and what holds back the rest.
+function waiting(card, found) {
+  card.held_part.hidden = !found;
+  if (!found) return;
+  const rows = Object.entries(found.held).map(([why, n]) => [named("refusal", why), count(n.leads)]);
+  const next = found.callable || !found.next_at ? [] : [[t("status.next_at", { time: moment(Date.parse(found.next_at) / 1000) }), ""]];
+  list(card.held, [[t("status.callable"), count(found.callable)], ...rows, ...next]);
 }
 
 // A bar of parts with a legend that says the same in words.
@@ -158,7 +230,20 @@ function decision(card, { dial, bound, ...why }) {
   list(card.why, figures.map(([name, value]) => [named("why", name), figure(name, value)]));
 }
 
+// The wallboard: the same page with large figures and nothing to click, for a screen across the room.
+function wall() {
+  const on = location.hash === "#wall";
+  document.body.classList.toggle("wall", on);
+  $("wall").setAttribute("aria-pressed", String(on));
+}
+addEventListener("hashchange", wall);
+$("wall").addEventListener("click", () => {
+  location.hash = location.hash === "#wall" ? "" : "wall";
+});
+wall();
+
 setInterval(() => {
+  alarms.tick();
   const age = newest ? link.now() - newest : 0;
   put($("freshness"), newest && age > STALE_S ? t("status.stale", { age: clock(age) }) : "");
 }, 1000);

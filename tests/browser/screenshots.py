@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 from playwright.async_api import Browser, Page, expect
 
 from campaigns.script import Choice, Step
-from cti.messages import CampaignSnapshot, Crm, DispositionChoice
+from cti.figures import CampaignSnapshot, FloorChange, SeatRow, Trunk
+from cti.messages import Crm, DispositionChoice
 from tests.browser.chromium import launched
 from tests.cti.running import AGENT, MANAGER, PASSWORD, Door, open_door, until
 
@@ -62,6 +67,11 @@ RESULTS = (
     DispositionChoice("dear", {"en": "Too expensive", "zh": "价格太高"}, within="no"),
     DispositionChoice("wrong", {"en": "Wrong person", "zh": "非本人"}, other_number=True),
 )
+HELD = {
+    "window": {"leads": 9_800, "alone": 9_100},
+    "retry_delay": {"leads": 4_310, "alone": 4_000},
+    "dnc": {"leads": 57, "alone": 57},
+}
 NOTES = {
     "en": "Wants 500 Mbit/s if the price stays. Router is from 2019.",
     "zh": "想升级到 500M，价格不变可当场办理。光猫是 2019 年的。",
@@ -100,8 +110,77 @@ def snapshot(campaign: str, mode: str, **more: object) -> CampaignSnapshot:
             "answer_share": 0.325,
         },
         "refusals": {"window": 212, "dnc": 57, "lock_out": 9},
+        "window_s": 30 * 86_400.0,
+        "window_answered": 2731.0,
+        "window_abandoned": 31.0,
+        "budget": 52.5,
+        "idle_s": 30_650.0,
+        "busy_s": 149_600.0,
+        "outcomes": {"connected": 2689, "abandoned": 31, "no_answer": 4100, "busy": 912, "failed": 31},
+        "trunk": Trunk("main", up=True, in_use=31, most=120),
     }
     return CampaignSnapshot(**(fields | more))  # type: ignore[arg-type]
+
+
+def hours(newest: CampaignSnapshot) -> Iterator[CampaignSnapshot]:
+    """The four hours before this snapshot, with a weak one in the middle of them."""
+    share = {"dials": newest.dials, "answered_humans": newest.answered_humans, "connected": newest.connected}
+    idle_s = busy_s = 0.0
+    slacks = [1.0 + 0.35 * _wave(n) + (1.6 if 200 < n < 235 else 0.0) for n in range(480)]
+    for n in range(480):
+        wave = _wave(n)
+        idle_s += slacks[n] * newest.idle_s / sum(slacks)
+        busy_s += newest.busy_s / 480
+        counts = {
+            name: round(count * (n + 1) / 480 - (6 * wave if n < 479 else 0)) for name, count in share.items()
+        }
+        yield msgspec.structs.replace(
+            newest,
+            at=newest.at - (480 - n) * 30.0,
+            abandon_rate=0.011 + 0.003 * wave,
+            idle_s=idle_s,
+            busy_s=busy_s,
+            seats={"ready": 2, "talking": round(13 + 2 * wave), "wrap_up": 5, "paused": 3},
+            lines={"ringing": round(14 + 5 * wave), "connected": round(13 + 2 * wave)},
+            **counts,
+        )
+
+
+def _wave(n: int) -> float:
+    return math.sin(n / 23) + 0.4 * math.sin(n / 7)
+
+
+def floor(campaign: str, names: Sequence[str], at: float) -> FloorChange:
+    """Who sits there: the states are those of :func:`snapshot`."""
+    states = (
+        ["talking"] * 14 + ["ready"] * 2 + ["wrap_up"] * 3 + ["connecting", "paused", "paused", "no_phone"]
+    )
+    draw = random.Random(7)
+    rows = []
+    for n, state in enumerate(states):
+        since = at - {"talking": 170, "wrap_up": 25, "connecting": 1, "no_phone": 260}.get(
+            state, 60
+        ) * draw.uniform(0.2, 1.0)
+        reason = {"paused": "lunch", "no_phone": "phone_lost"}.get(state, "")
+        name = names[n % len(names)] + (f" {n // len(names) + 1}" if n >= len(names) else "")
+        until = since + 30 if state == "wrap_up" else None
+        rows.append(SeatRow(100 + n, name, state, since, campaign, (campaign,), reason, until))
+    return FloorChange(at=at, seats=tuple(rows))
+
+
+NAMES = {
+    "en": (
+        "Astrid Holm",
+        "Erik Berg",
+        "Maja Lind",
+        "Oskar Nyman",
+        "Freja Dahl",
+        "Nils Ek",
+        "Saga Lund",
+        "Hugo Falk",
+    ),
+    "zh": ("李娜", "张伟", "王芳", "刘洋", "陈杰", "杨静", "赵磊", "黄敏", "周涛", "吴丽", "徐强", "孙燕"),
+}
 
 
 async def log_in(page: Page, door: Door, login: str) -> None:
@@ -159,10 +238,13 @@ async def seat_pictures(browser: Browser, language: str, folder: Path, scheme: s
         await context.close()
 
 
-async def status_picture(browser: Browser, language: str, folder: Path) -> None:
+async def status_picture(browser: Browser, language: str, folder: Path, scheme: str = "light") -> None:
+    """The console: its cards with charts and alarms, who is at work, and the wallboard."""
     async with open_door() as door:
         context = await browser.new_context(
-            viewport={"width": SIZE[0], "height": SIZE[1]}, locale="zh-CN" if language == "zh" else "en-GB"
+            viewport={"width": SIZE[0], "height": SIZE[1]},
+            locale="zh-CN" if language == "zh" else "en-GB",
+            color_scheme=scheme,  # type: ignore[arg-type]
         )
         page = await context.new_page()
         await page.goto(f"{door.url}/login")
@@ -173,7 +255,12 @@ async def status_picture(browser: Browser, language: str, folder: Path) -> None:
             ("宽带续约", "满意度回访") if language == "zh" else ("Broadband renewal", "Satisfaction survey")
         )
         await until(lambda: door.app.state.board.watchers == 1)
-        door.bus.snapshot(snapshot(names[0], "predictive"))
+        first = snapshot(names[0], "predictive")
+        for earlier in hours(first):
+            door.bus.snapshot(earlier)
+        door.bus.snapshot(first)
+        door.bus.floor(floor(names[0], NAMES[language], time.time()))
+        door.app.state.board.held(names[0], {"callable": 6120, "held": HELD, "next_at": None})
         door.bus.snapshot(
             snapshot(
                 names[1],
@@ -199,8 +286,20 @@ async def status_picture(browser: Browser, language: str, folder: Path) -> None:
                 refusals={},
             )
         )
-        await page.wait_for_selector(".campaign:nth-of-type(2)")
-        await page.screenshot(path=folder / f"status-{language}.png", full_page=True)
+        card = page.locator(".campaign").filter(has_text=names[0])
+        await expect(page.locator(".campaign")).to_have_count(2)
+        await expect(page.locator("#alarms li")).to_have_count(1)
+        await card.locator("[data-f=hours] summary").click()
+        await expect(card.locator("canvas")).to_have_count(4)
+        suffix = language if scheme == "light" else f"{language}-{scheme}"
+        await page.screenshot(path=folder / f"console-{suffix}.png", full_page=True)
+        await card.locator("[data-f=hours] summary").click()
+        await card.locator("[data-f=roster_part] summary").click()
+        await expect(card.locator("[data-f=roster_rows] tr")).to_have_count(23)
+        await card.locator("[data-f=roster_part]").screenshot(path=folder / f"console-seats-{suffix}.png")
+        await page.click("#wall")
+        await page.set_viewport_size({"width": 1920, "height": 1080})
+        await page.screenshot(path=folder / f"console-wall-{suffix}.png")
         await context.close()
 
 
@@ -211,6 +310,7 @@ async def main(folder: Path) -> None:
             await seat_pictures(browser, language, folder)
             await status_picture(browser, language, folder)
         await seat_pictures(browser, "en", folder, "dark")
+        await status_picture(browser, "en", folder, "dark")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
-from tests.browser.screenshots import ATTRIBUTES, snapshot
+from tests.browser.screenshots import ATTRIBUTES, NAMES, floor, snapshot
 from tests.cti.running import AGENT, MANAGER, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -92,8 +93,16 @@ async def test_the_status_page(browser: Browser, door: Door, scheme: str) -> Non
     await clean(page, "empty")
     for rate in (0.01, 0.028, 0.05):
         door.bus.snapshot(snapshot(f"at {rate}", "ratio", abandon_rate=rate, note="the switch is away"))
+    door.bus.floor(floor("at 0.01", NAMES["en"], time.time()))
     await expect(page.locator(".campaign")).to_have_count(3)
-    await clean(page, "three campaigns")
+    await expect(page.locator("#alarms li")).to_have_count(1)
+    card = page.locator(".campaign").first
+    for part in ("hours", "roster_part"):
+        await card.locator(f"[data-f={part}] summary").click()
+    await expect(card.locator("canvas")).to_have_count(4)
+    await clean(page, "three campaigns, one opened")
+    await page.click("#wall")
+    await clean(page, "wallboard")
     await context.close()
 
 

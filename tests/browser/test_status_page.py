@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
+from sqlalchemy import Engine
 
-from cti.messages import FlaggedCallerId
+from cti.desk import Stored
+from cti.figures import FlaggedCallerId, FloorChange
 from tests.browser.desk import log_in
-from tests.browser.screenshots import snapshot
-from tests.cti.running import MANAGER, Door, until
+from tests.browser.screenshots import NAMES, floor, hours, snapshot
+from tests.cti.running import MANAGER, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,6 +61,53 @@ async def test_the_status_page_in_chinese(browser: Browser, door: Door) -> None:
     await expect(card.locator("[data-f=why]")).to_contain_text("下一通的风险4.1%风险限值3.6%")
     await expect(card.locator("[data-f=refusals]")).to_contain_text("不在可拨打时段212")
     await context.close()
+
+
+async def test_a_supervisor_sees_who_is_stuck_the_last_hours_and_the_wall(
+    browser: Browser, db: Engine, tmp_path: Path
+) -> None:
+    """With the database behind it, an alarm is acknowledged; a second console hears of it."""
+    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as door:
+        context = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
+        page, other = await context.new_page(), await context.new_page()
+        await log_in(page, door, MANAGER.login)
+        await page.wait_for_url("**/status")
+        await other.goto(f"{door.url}/status")
+        await until(lambda: door.app.state.board.watchers == 2)
+        newest = snapshot("Broadband renewal", "predictive")
+        for each in (*hours(newest), newest):
+            door.bus.snapshot(each)
+        door.bus.floor(floor("Broadband renewal", NAMES["en"], newest.at))
+        alarm = page.locator("#alarms li")
+        await expect(alarm).to_contain_text("is stuck: Phone lost for")
+        await alarm.get_by_role("button", name="Seen").click()
+        await expect(alarm).to_contain_text("seen by 孟洁")
+        await expect(other.locator("#alarms li.seen")).to_have_count(1)
+        card = page.locator(".campaign")
+        await expect(card.locator("[data-f=window]")).to_have_text(
+            "31 abandoned of 2,731 in 30 days; 52 more allowed."
+        )
+        await card.locator("[data-f=hours] summary").click()
+        await expect(card.locator("canvas")).to_have_count(4)
+        chart = card.get_by_role("img", name="Abandoned in the legal window")
+        await expect(chart).to_have_attribute("aria-label", re.compile(r"Abandoned 1\.1%, Target 3\.0%$"))
+        await card.locator("[data-f=roster_part] summary").click()
+        rows = card.locator("[data-f=roster_rows] tr")
+        await expect(rows).to_have_count(23)
+        await expect(rows.first).to_contain_text("Phone lost")  # the longest in its state
+        await card.get_by_role("button", name="Paused 2").click()
+        await expect(rows).to_have_count(2)
+        await expect(rows.first).to_contain_text("Lunch")
+        first = (await rows.first.get_attribute("data-user")) or ""
+        door.bus.floor(FloorChange(at=newest.at, seats=(), gone=(int(first),)))
+        await expect(rows).to_have_count(1)
+        await page.reload()
+        await expect(page.locator("canvas")).to_have_count(4)
+        await expect(page.locator("[data-f=roster_rows] tr")).to_have_count(22)  # what was open is open
+        await page.click("#wall")
+        await expect(page.locator("[data-f=hours]")).to_be_hidden()
+        assert page.url.endswith("#wall")
+        await context.close()
 
 
 async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:

@@ -69,6 +69,8 @@ CHANGES = {
 # What a browser is told to remember changes nothing of ours; a half-typed note is its writer's own until it is given;
 # what a seat does is on record with its calls, over whichever way the command comes.
 NOTHING = {("POST", "/language"), ("POST", "/api/seat/draft"), ("POST", "/api/seat/commands")}
+# What needs an engine that tells something first is asked where it does: tests/cti/test_console.py.
+ELSEWHERE = {("POST", "/api/alarms/acknowledge")}
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_every_changing_route_is_asked(db: Engine, tmp_path: Path) -> None:
         for method in route.methods or ()
         if method not in SAFE_METHODS
     }
-    assert changing - NOTHING == set(CHANGES)
+    assert changing - NOTHING - ELSEWHERE == set(CHANGES)
 
 
 def second_factor(db: Engine, on: bool) -> dict[str, str]:

@@ -98,6 +98,7 @@ ROWS = (
     Row("GET", "/api/day", FLOOR, "since=0"),
     Row("GET", "/api/webhooks/dead", frozenset((ADMIN,)), company=True),
     Row("POST", "/api/webhooks/resend", frozenset((ADMIN,)), body='{{"ids": [1]}}', company=True),
+    Row("POST", "/api/alarms/acknowledge", LEADING, body='{{"alarm": 1}}', answers=404),
     Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),

@@ -7,11 +7,12 @@ import hashlib
 import re
 
 import httpx2
+import pytest
 
 from cti.app import STATIC
 from cti.messages import OpenPhone, PhoneAccess, Reply
 from cti.settings import WebSettings
-from scripts.vendor_jssip import BUNDLE, PACKAGES, VENDOR
+from scripts.vendor import LIBRARIES, VENDOR, Library
 from tests.cti.client import page
 from tests.cti.running import AGENT, PASSWORD, Door, open_door
 
@@ -83,8 +84,9 @@ def packed(content: bytes) -> int:
     return len(gzip.compress(content))
 
 
-def test_the_library_in_the_page_is_the_one_that_was_checked() -> None:
-    bundle = (VENDOR / "jssip.js").read_bytes()
-    assert hashlib.sha256(bundle).hexdigest() == BUNDLE
-    licences = (VENDOR / "jssip.LICENSE.txt").read_text("utf-8")
-    assert set(re.findall(r"^([a-z-]+) \d\S* \(MIT\)$", licences, re.M)) == set(PACKAGES)
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+def test_the_libraries_of_the_pages_are_those_that_were_checked(library: Library) -> None:
+    for name, checksum in library.files.items():
+        assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == checksum, name
+    licences = (VENDOR / f"{library.name}.LICENSE.txt").read_text("utf-8")
+    assert set(re.findall(r"^([a-z-]+) \d\S* \(MIT\)$", licences, re.M)) == set(library.packages)

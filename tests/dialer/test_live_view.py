@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from cti.messages import CampaignSnapshot
+from cti.figures import CampaignSnapshot
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
 from dialer.live_view import BAR, HISTORY, LINE_STYLES, SEAT_STYLES, LiveView, _bar
