@@ -48,7 +48,9 @@ class OpenAccounts:
     async def verify(self, login: str, password: str, source: str = "") -> User | None:
         return None
 
-    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
+    async def open_session(
+        self, user: User, source: str, browser: str = "", waits_for: str = "", id_token: str = ""
+    ) -> str:
         return str(user.user_id)
 
     async def session(self, token: str) -> User | None:
@@ -58,8 +60,8 @@ class OpenAccounts:
     async def token(self, token: str, source: str) -> User | None:
         return None
 
-    async def close_session(self, token: str, source: str = "") -> None:
-        return None
+    async def close_session(self, token: str, source: str = "") -> str:
+        return ""
 
 
 def pop(user_id: int, number: int) -> ScreenPop:

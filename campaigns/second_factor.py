@@ -98,8 +98,8 @@ class SecondFactor:
     def let_in(self, token: str, user: User, source: str, browser: str) -> str:
         """End the session that waited, and open one that is good."""
         users = UserStore(self._engine)
-        users.close_session(token, source)
-        return users.open_session(user.user_id, source, browser)
+        id_token = users.close_session(token, source)
+        return users.open_session(user.user_id, source, browser, id_token=id_token)
 
 
 def uri(secret: str, login: str) -> str:

@@ -42,8 +42,8 @@ SELECT {COLUMNS} FROM session s JOIN app_user u ON u.id = s.user_id
 WHERE s.token_hash = :hash AND u.enabled AND s.opened_at > :since AND s.waits_for = :waits_for
 """)
 OPEN = text("""
-INSERT INTO session (token_hash, user_id, source, browser, opened_at, seen_at, waits_for)
-VALUES (:hash, :user, :source, :browser, :now, :now, :waits_for)
+INSERT INTO session (token_hash, user_id, source, browser, opened_at, seen_at, waits_for, id_token)
+VALUES (:hash, :user, :source, :browser, :now, :now, :waits_for, :id_token)
 """)
 OF_USER = text("""
 SELECT id, source, browser, opened_at, seen_at, token_hash = :hash AS this FROM session
@@ -53,9 +53,10 @@ REVOKE = text("DELETE FROM session WHERE user_id = :user AND id = :id")
 CLOSE_ALL = text("DELETE FROM session WHERE user_id = :user")
 SEEN = text("UPDATE session SET seen_at = :now WHERE token_hash = :hash")
 LOGIN = text("SELECT login FROM app_user WHERE id = :user")
-CLOSE = text(
-    "DELETE FROM session s USING app_user u WHERE s.token_hash = :hash AND u.id = s.user_id RETURNING u.login"
-)
+CLOSE = text("""
+DELETE FROM session s USING app_user u WHERE s.token_hash = :hash AND u.id = s.user_id
+RETURNING u.login, s.id_token
+""")
 EXPIRED = text("DELETE FROM session WHERE seen_at <= :idle OR opened_at <= :total")
 SECRET = text("SELECT login, name, password_hash FROM app_user WHERE id = :user FOR UPDATE")
 REHASH = text("UPDATE app_user SET password_hash = :hash WHERE id = :user")
@@ -131,18 +132,22 @@ class UserStore:
                 connection.execute(REHASH, {"hash": HASHER.hash(password), "user": row.id})
         return user_in(row)
 
-    def open_session(self, user_id: int, source: str, browser: str = "", waits_for: str = "") -> str:
+    def open_session(
+        self, user_id: int, source: str, browser: str = "", waits_for: str = "", id_token: str = ""
+    ) -> str:
         """A new session's token, of which only the hash is kept. Sessions that have run out are swept.
 
         `source` is the address it is opened from, `browser` what the browser says it is. One that
-        `waits_for` a code or an enrolment is good for that alone, and for ten minutes.
+        `waits_for` a code or an enrolment is good for that alone, and for ten minutes. `id_token` is
+        what the company's own sign-on gave for it.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with acting(self.engine, By("", source)).begin() as connection:
-            _open(connection, token, user_id, source, browser, waits_for)
+            _open(connection, token, user_id, source, browser, waits_for, id_token)
             login = connection.execute(LOGIN, {"user": user_id}).scalar_one()
             action = "signed in" if not waits_for else "password right"
-            write(connection, action, login, after={"browser": browser[:BROWSER]}, who=login)
+            after = {"browser": browser[:BROWSER]} | ({"by": "sign-on"} if id_token else {})
+            write(connection, action, login, after=after, who=login)
         return token
 
     def session(self, token: str) -> User | None:
@@ -163,12 +168,14 @@ class UserStore:
             row = connection.execute(WAITING, values).one_or_none()
         return user_in(row) if row is not None else None
 
-    def close_session(self, token: str, source: str = "") -> None:
-        """End a session; an unknown one is no error."""
+    def close_session(self, token: str, source: str = "") -> str:
+        """End a session, an unknown one is no error; the ID token that it was opened with, or an empty text."""
         with acting(self.engine, By("", source)).begin() as connection:
-            login = connection.execute(CLOSE, {"hash": _hash(token)}).scalar_one_or_none()
-            if login is not None:
-                write(connection, "signed out", login, who=login)
+            closed = connection.execute(CLOSE, {"hash": _hash(token)}).one_or_none()
+            if closed is None:
+                return ""
+            write(connection, "signed out", closed.login, who=closed.login)
+            return closed.id_token
 
     def sessions(self, user_id: int, token: str) -> Sequence[Session]:
         """A user's live sessions, the last used first; `token` says which one is asking."""
@@ -208,7 +215,13 @@ class UserStore:
 
 
 def _open(
-    connection: Connection, token: str, user_id: int, source: str, browser: str, waits_for: str = ""
+    connection: Connection,
+    token: str,
+    user_id: int,
+    source: str,
+    browser: str,
+    waits_for: str = "",
+    id_token: str = "",
 ) -> None:
     now = datetime.now(UTC)
     connection.execute(EXPIRED, {"idle": now - IDLE_LIMIT, "total": now - TOTAL_LIMIT})
@@ -217,6 +230,7 @@ def _open(
         "user": user_id,
         "source": source,
         "waits_for": waits_for,
+        "id_token": id_token,
         "browser": browser[:BROWSER],
         "now": now,
     }

@@ -39,9 +39,12 @@ class StoredAccounts:
         finally:
             self._waiting -= 1
 
-    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
+    async def open_session(
+        self, user: User, source: str, browser: str = "", waits_for: str = "", id_token: str = ""
+    ) -> str:
         return await self._run(
-            self._readers, lambda: self._users.open_session(user.user_id, source, browser, waits_for)
+            self._readers,
+            lambda: self._users.open_session(user.user_id, source, browser, waits_for, id_token),
         )
 
     async def session(self, token: str) -> User | None:
@@ -50,8 +53,8 @@ class StoredAccounts:
     async def token(self, token: str, source: str) -> User | None:
         return await self._run(self._readers, lambda: self._tokens.user(token, source, datetime.now(UTC)))
 
-    async def close_session(self, token: str, source: str = "") -> None:
-        await self._run(self._readers, lambda: self._users.close_session(token, source))
+    async def close_session(self, token: str, source: str = "") -> str:
+        return await self._run(self._readers, lambda: self._users.close_session(token, source))
 
     def close(self) -> None:
         """Let the executors' threads end."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -47,6 +48,9 @@ from cti.tokens import TokenDesk
 from cti.webhook_desk import WebhookDesk
 from cti.why import WhyDesk
 
+if TYPE_CHECKING:
+    from cti.provider import Provider
+
 STATIC = Path(__file__).parent / "static"
 
 
@@ -65,7 +69,8 @@ def create_app(
     front = Front(accounts, settings)
     pages = Pages(front, bus, settings, gateway, board)
     entry = Entry(front)
-    log_in = LogIn(front, accounts, settings, gateway, board)
+    provider = _provider(settings)
+    log_in = LogIn(front, accounts, settings, gateway, board, provider)
     routes = _log_in_routes(entry, log_in) + _page_routes(entry, pages)
     routes += _seat_routes(
         entry, SeatApi(front, gateway, settings), EventDesk(front, feed, gateway, settings)
@@ -78,6 +83,15 @@ def create_app(
         desks += [account, factor, tokens, people]
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _people_routes(entry, people)
+        if provider is not None and settings.oidc is not None:
+            from cti.sign_on import SignOnDesk
+
+            sign_on = SignOnDesk(front, stored, log_in, provider, settings.oidc)
+            desks.append(sign_on)
+            routes += [
+                entry.anybody("/login/oidc", sign_on.begin),
+                entry.anybody("/login/oidc/back", sign_on.back),
+            ]
         routes += _api_routes(entry, front, stored, gateway, desks)
         console = ConsoleDesk(stored, board)
         desks.append(console)
@@ -119,6 +133,15 @@ def create_app(
     app.state.feed = feed
     app.state.board = board
     return app
+
+
+def _provider(settings: WebSettings) -> Provider | None:
+    """The company's own sign-on, where it is configured."""
+    if settings.oidc is None:
+        return None
+    from cti.provider import Provider  # its libraries take a third of a second and 20 MB
+
+    return Provider(settings.oidc)
 
 
 def _log_in_routes(entry: Entry, log_in: LogIn) -> list[BaseRoute]:

@@ -21,11 +21,14 @@ class Accounts(Protocol):
         """
         ...
 
-    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
+    async def open_session(
+        self, user: User, source: str, browser: str = "", waits_for: str = "", id_token: str = ""
+    ) -> str:
         """A new session's token: a secret for the cookie, never stored as such.
 
         `source` is the caller's address, `browser` what theirs says it is. One that `waits_for` a
         second factor (`code`) or its setting up (`enrolment`) is no user's in :meth:`session`.
+        `id_token` is what the company's own sign-on gave for it.
         """
         ...
 
@@ -37,4 +40,6 @@ class Accounts(Protocol):
         """The owner of an API token, with its rights alone."""
         ...
 
-    async def close_session(self, token: str, source: str = "") -> None: ...
+    async def close_session(self, token: str, source: str = "") -> str:
+        """End it; the ID token that it was opened with, empty without one."""
+        ...

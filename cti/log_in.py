@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.requests import Request
@@ -17,6 +18,9 @@ from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.throttle import LogInThrottle
 
+if TYPE_CHECKING:
+    from cti.provider import Provider
+
 log = structlog.get_logger(__name__)
 
 PHONE_COOKIE = "zd_phone"
@@ -27,13 +31,20 @@ class LogIn:
     """The endpoints."""
 
     def __init__(
-        self, front: Front, accounts: Accounts, settings: WebSettings, gateway: Gateway, board: StatusBoard
+        self,
+        front: Front,
+        accounts: Accounts,
+        settings: WebSettings,
+        gateway: Gateway,
+        board: StatusBoard,
+        provider: Provider | None = None,
     ) -> None:
         self._front = front
         self._accounts = accounts
         self._gateway = gateway
         self._board = board
         self._required = settings.second_factor
+        self._provider = provider
         self._throttle = LogInThrottle()
 
     async def form(self, request: Request) -> Response:
@@ -41,7 +52,7 @@ class LogIn:
         user = await self._front.user(request)
         if user is not None:
             return RedirectResponse(home_of(user), 303)
-        return self._front.page(request, "login.html", problem="", wait_s=0, login="", phone="")
+        return self.shown(request)
 
     async def log_in(self, request: Request) -> Response:
         """POST /login: check, open a new session (the id of an older one is never kept), set the cookie."""
@@ -51,7 +62,7 @@ class LogIn:
         source = source_of(request)
 
         def refused(problem: str, status: int, wait_s: float = 0.0) -> Response:
-            return self._refused(request, problem, status, login, phone, wait_s)
+            return self.shown(request, status, problem, login, phone, wait_s)
 
         wait_s = self._throttle.wait_s(login, source, monotonic())
         if wait_s > 0:
@@ -67,41 +78,71 @@ class LogIn:
             log.info("a log-in failed", login=login, source=source)
             return refused("login.wrong", 401)
         self._throttle.succeeded(login, source)
-        return await self._let_in(request, user, phone)
+        return await self.let_in(request, user, phone)
 
-    async def _let_in(self, request: Request, user: User, phone: str) -> Response:
+    async def let_in(
+        self, request: Request, user: User, phone: str, second_factor: bool = False, id_token: str = ""
+    ) -> Response:
+        """Open a session for who has proved who they are, or one that waits for the second factor.
+
+        `second_factor`: it was asked for already, by the provider whose `id_token` this is.
+        """
         older = request.cookies.get(SESSION_COOKIE)
         if older:
             await self._accounts.close_session(older, source_of(request))
         waits_for, page = "", home_of(user) if not phone else "/"
-        if user.second_factor:
+        if second_factor:
+            pass
+        elif user.second_factor:
             waits_for, page = "code", "/login/code"
         elif user.role in self._required:
             waits_for, page = "enrolment", "/login/enrol"
-        token = await self._accounts.open_session(user, source_of(request), browser_of(request), waits_for)
+        token = await self._accounts.open_session(
+            user, source_of(request), browser_of(request), waits_for, id_token
+        )
         response = RedirectResponse(page, 303)
         self._front.set(request, response, SESSION_COOKIE, token)
         self._front.set(request, response, PHONE_COOKIE, phone)
         return response
 
-    def _refused(
-        self, request: Request, problem: str, status: int, login: str, phone: str, wait_s: float
+    def shown(
+        self,
+        request: Request,
+        status: int = 200,
+        problem: str = "",
+        login: str = "",
+        phone: str = "",
+        wait_s: float = 0.0,
     ) -> Response:
+        """The page, with what went wrong."""
         wait = max(1, round(wait_s))
         response = self._front.page(
-            request, "login.html", status, problem=problem, wait_s=wait, login=login, phone=phone
+            request,
+            "login.html",
+            status,
+            problem=problem,
+            wait_s=wait,
+            login=login,
+            phone=phone,
+            oidc=self._provider is not None,
         )
         if wait_s:
             response.headers["Retry-After"] = str(wait)
         return response
 
     async def log_out(self, request: Request, user: User) -> Response:
-        """POST /logout: end the session and free the seat."""
+        """POST /logout: end the session and free the seat; at the provider, too, for who came by it.
+
+        Else the next at this desk would be let in as them. A page leads there: the answer to a form may not.
+        """
         token = request.cookies[SESSION_COOKIE]
-        await self._accounts.close_session(token, source_of(request))
+        id_token = await self._accounts.close_session(token, source_of(request))
         await self._gateway.sign_out(user, token)
         self._board.sign_out(token)
-        response = RedirectResponse("/login", 303)
+        url = await self._provider.end_url(id_token) if self._provider is not None and id_token else None
+        response: Response = (
+            self._front.page(request, "signed_out.html", url=url) if url else RedirectResponse("/login", 303)
+        )
         response.delete_cookie(SESSION_COOKIE)
         response.delete_cookie(PHONE_COOKIE)
         return response

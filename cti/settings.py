@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cti.pauses import DEFAULT_PAUSES, PauseReason
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """The company's own sign-on. No `secret`: a public client; no `new_role`: nobody is added by signing on."""
+
+    issuer: str
+    client_id: str
+    redirect_uri: str
+    secret: str = ""
+    claim: str = "preferred_username"
+    scopes: tuple[str, ...] = ("openid", "profile")
+    new_role: str = ""
+    new_unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +54,18 @@ class WebSettings:
     allowed_origins: tuple[str, ...] = ()  # further origins, e.g. behind a proxy that rewrites Host
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
     second_factor: tuple[str, ...] = ()  # roles that must have one
+    oidc: OidcSettings | None = None  # None: people log in by password alone
     default_language: str = "zh"
     pauses: tuple[PauseReason, ...] = DEFAULT_PAUSES
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
     softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register
+
+
+def safe(url: str) -> bool:
+    """Whether nobody on the way reads what is sent there: https, or this machine itself."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from campaigns.config import fault_of_dial
 from campaigns.rights import Role
 from cti import pauses
 from cti.pauses import DEFAULT_PAUSES, PauseReason
+from cti.settings import safe
 from cti.wire import PHONE
 
 WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a word there
@@ -27,6 +29,7 @@ WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a wo
 )
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+OIDC_SECRET = "ZHUDONG_OIDC_SECRET"  # of the environment
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
@@ -64,6 +67,19 @@ class WebSection(_Section, frozen=True):
     default_language: str = "zh"
     second_factor: tuple[Role, ...] = ()
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
+
+
+class OidcSection(_Section, frozen=True):
+    """The company's own sign-on. The secret is in `secret_file` or in the environment, never here."""
+
+    issuer: str
+    client_id: str
+    redirect_uri: str
+    secret_file: str = ""
+    claim: str = "preferred_username"
+    scopes: tuple[str, ...] = ("openid", "profile")
+    new_role: Role | None = None  # what those become whom nobody added; None: they are not let in
+    new_unit: str = ""
 
 
 class MetricsSection(_Section, frozen=True):
@@ -135,6 +151,7 @@ class Config(_Section, frozen=True):
     engine: EngineSection = EngineSection()
     database: DatabaseSection = DatabaseSection()
     web: WebSection = WebSection()
+    oidc: OidcSection | None = None
     metrics: MetricsSection = MetricsSection()
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
@@ -156,7 +173,10 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: can't be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(f"{path}: is not UTF-8 at byte {fault.start}") from fault
-    return parse(text, str(path))
+    config = parse(text, str(path))
+    if config.oidc is not None:
+        client_secret(config.oidc, os.environ)  # a daemon that starts has it
+    return config
 
 
 def parse(text: str, where: str) -> Config:
@@ -205,6 +225,8 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         if not ORIGIN.fullmatch(origin):
             yield f"web.frames[{index}]", f"{origin!r} must be an origin, as in https://crm.example"
     yield from pauses.faults(config.pause)
+    if config.oidc is not None:
+        yield from _oidc_faults(config.oidc)
     if not 2 <= config.history.live_months <= 120:
         yield "history.live_months", "must be between 2 and 120"
     yield from _webhook_faults(config.webhook)
@@ -238,6 +260,40 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
                 yield f"{key}.{field}", "must not be empty"
             if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
                 yield f"{key}.{field}", "holds a control character"
+
+
+def _oidc_faults(oidc: OidcSection) -> Iterator[tuple[str, str]]:
+    for key in ("issuer", "redirect_uri"):
+        if not safe(getattr(oidc, key)):
+            yield f"oidc.{key}", "must be an https address; http only on this machine"
+    if not oidc.redirect_uri.endswith("/login/oidc/back"):
+        yield (
+            "oidc.redirect_uri",
+            "must end in /login/oidc/back, as in https://dialer.example/login/oidc/back",
+        )
+    if not oidc.client_id:
+        yield "oidc.client_id", "must not be empty"
+    if not oidc.claim:
+        yield "oidc.claim", "must name a claim, as in preferred_username"
+    if "openid" not in oidc.scopes:
+        yield "oidc.scopes", "must have openid among them"
+    if oidc.new_role in (Role.ADMINISTRATOR, Role.AUDITOR):
+        yield "oidc.new_role", f"whom nobody added can't be made {oidc.new_role}"
+    if oidc.new_unit and oidc.new_role is None:
+        yield "oidc.new_unit", "says nothing without new_role"
+
+
+def client_secret(oidc: OidcSection, environment: Mapping[str, str]) -> str:
+    """The client's secret, from its file or the environment; empty for a public client. Raises :class:`ConfigError`."""
+    if not oidc.secret_file:
+        return environment.get(OIDC_SECRET, "")
+    try:
+        secret = Path(oidc.secret_file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"oidc.secret_file: {oidc.secret_file} can't be read: {fault}") from fault
+    if not secret:
+        raise ConfigError(f"oidc.secret_file: {oidc.secret_file} is empty")
+    return secret
 
 
 def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, str]]:

@@ -42,10 +42,10 @@ from cti.bus import Bus
 from cti.desk import Stored
 from cti.messages import LogIn
 from cti.server import serve
-from cti.settings import WebSettings
+from cti.settings import OidcSettings, WebSettings
 from cti.webhooks import Hook, Webhooks
 from dialer.campaign_folder import CampaignFolder
-from dialer.config import Config, SwitchSection, WebhookSection
+from dialer.config import Config, OidcSection, SwitchSection, WebhookSection, client_secret
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
 from dialer.engine import Engine
@@ -146,7 +146,7 @@ class Daemon:
         self._drain_limit_s = config.engine.drain_limit_s
         fixed = [
             name
-            for name in ("database", "web", "metrics", "agi", "campaigns", "webhook")
+            for name in ("database", "web", "oidc", "metrics", "agi", "campaigns", "webhook")
             if getattr(config, name) != getattr(self.config, name)
         ]
         if config.engine.name != self.config.engine.name:
@@ -420,6 +420,19 @@ def _link(section: SwitchSection) -> tuple[object, ...]:
     return section.name, section.host, section.port, section.user, section.secret, section.softphone
 
 
+def _sign_on(section: OidcSection) -> OidcSettings:
+    return OidcSettings(
+        issuer=section.issuer,
+        client_id=section.client_id,
+        redirect_uri=section.redirect_uri,
+        secret=client_secret(section, os.environ),
+        claim=section.claim,
+        scopes=section.scopes,
+        new_role=section.new_role or "",
+        new_unit=section.new_unit,
+    )
+
+
 def _web_settings(config: Config) -> WebSettings:
     web = config.web
     return WebSettings(
@@ -429,6 +442,7 @@ def _web_settings(config: Config) -> WebSettings:
         default_language=web.default_language,
         second_factor=tuple(str(role) for role in web.second_factor),
         frames=web.frames,
+        oidc=_sign_on(config.oidc) if config.oidc is not None else None,
         pauses=config.pause,
         softphones=tuple(section.softphone for section in config.switch if section.softphone),
     )

@@ -149,6 +149,19 @@ def drop_factor(login: str, config_file: Path | None, data: Path | None) -> None
     click.echo(f"{login}: logs in by the password alone")
 
 
+@user.command(name="forget-sign-on")
+@click.argument("login")
+@common
+def forget_sign_on(login: str, config_file: Path | None, data: Path | None) -> None:
+    """Undo a person's bond to their company account, as when that was made anew; they are signed out."""
+    from campaigns.sign_on import SignOns
+
+    with opened_database(Settings(config_file, data)) as engine:
+        if not SignOns(engine).forget(login):
+            fail(f"{login} never signed on with a company account")
+    click.echo(f"{login}: the next company account of that name is theirs")
+
+
 @user.command()
 @click.argument("login")
 @common

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page, expect
 from campaigns.script import Choice, Step
 from cti.figures import CampaignSnapshot, FloorChange, SeatRow, Trunk
 from cti.messages import Crm, DispositionChoice
+from cti.settings import OidcSettings, WebSettings
 from tests.browser.chromium import launched
 from tests.cti.running import AGENT, MANAGER, PASSWORD, Door, open_door, until
 
@@ -238,6 +239,19 @@ async def seat_pictures(browser: Browser, language: str, folder: Path, scheme: s
         await context.close()
 
 
+async def sign_on_picture(browser: Browser, language: str, folder: Path) -> None:
+    """The log-in page with the button of the company account."""
+    settings = OidcSettings("https://sso.example", "zhudong", "https://dialer.example/login/oidc/back")
+    async with open_door(WebSettings(oidc=settings)) as door:
+        context = await browser.new_context(
+            viewport={"width": SIZE[0], "height": SIZE[1]}, locale="zh-CN" if language == "zh" else "en-GB"
+        )
+        page = await context.new_page()
+        await page.goto(f"{door.url}/login")
+        await page.screenshot(path=folder / f"login-sign-on-{language}.png")
+        await context.close()
+
+
 async def status_picture(browser: Browser, language: str, folder: Path, scheme: str = "light") -> None:
     """The console: its cards with charts and alarms, who is at work, and the wallboard."""
     async with open_door() as door:
@@ -309,6 +323,7 @@ async def main(folder: Path) -> None:
         for language in ("en", "zh"):
             await seat_pictures(browser, language, folder)
             await status_picture(browser, language, folder)
+            await sign_on_picture(browser, language, folder)
         await seat_pictures(browser, "en", folder, "dark")
         await status_picture(browser, "en", folder, "dark")
 

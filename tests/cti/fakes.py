@@ -64,7 +64,9 @@ class MemoryAccounts:
         user, right = self.users.get(login, (None, ""))
         return user if user is not None and password == right else None
 
-    async def open_session(self, user: User, source: str, browser: str = "", waits_for: str = "") -> str:
+    async def open_session(
+        self, user: User, source: str, browser: str = "", waits_for: str = "", id_token: str = ""
+    ) -> str:
         token = secrets.token_urlsafe(32)
         self.sessions[token] = user
         return token
@@ -75,8 +77,9 @@ class MemoryAccounts:
     async def token(self, token: str, source: str) -> User | None:
         return None
 
-    async def close_session(self, token: str, source: str = "") -> None:
+    async def close_session(self, token: str, source: str = "") -> str:
         self.sessions.pop(token, None)
+        return ""
 
 
 def identity(user_id: int = 7, login: str = "lina", role: str = "agent", **more: object) -> User:

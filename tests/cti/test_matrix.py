@@ -29,6 +29,7 @@ from cti.app import create_app
 from cti.bus import Bus
 from cti.desk import Stored
 from cti.entry import SocketWay, Way
+from cti.settings import OidcSettings, WebSettings
 from tests.campaigns.world import Campaign
 from tests.cti.running import DEADLINE_S, open_stored
 
@@ -42,6 +43,8 @@ CHECKING = LEADING | {AUDITOR}
 OPEN = None  # anybody, signed in or not
 
 NUMBER = "+8613800000000"
+AWAY = "http://127.0.0.1:9"  # discard: nobody listens
+SETTINGS = WebSettings(oidc=OidcSettings(AWAY, "zhudong", f"{AWAY}/login/oidc/back"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ ROWS = (
     Row("POST", "/login/code", OPEN, body="code=1"),
     Row("GET", "/login/enrol", OPEN),
     Row("POST", "/login/enrol", OPEN, body="code=1"),
+    Row("GET", "/login/oidc", OPEN, answers=503),
+    Row("GET", "/login/oidc/back", OPEN, answers=401),
     Row("GET", "/account/factor", EVERYONE),
     Row("POST", "/account/factor", EVERYONE, body="code=1", answers=400),
     Row("POST", "/account/factor/off", EVERYONE, body="code={fresh}", answers=400),
@@ -166,7 +171,7 @@ async def company(db: Engine, tmp_path: Path) -> AsyncIterator[Company]:
         role: people.add("兰州分公司", role, role, role, "", "seat1", served.get(role, ())) for role in Role
     }
     root = people.add("", "root", "Root", ADMIN, "", "seat2")
-    async with open_stored(db, tmp_path) as (url, users):
+    async with open_stored(db, tmp_path, SETTINGS) as (url, users):
         yield Company(url.removeprefix("http://"), users, db, ids, root, lists)
 
 
@@ -222,7 +227,7 @@ def kept_out(row: Row, status: int, code: int) -> bool:
 
 
 def test_every_route_has_a_row(db: Engine, tmp_path: Path) -> None:
-    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), SETTINGS, Stored(db, tmp_path, tmp_path))
     found = set()
     for route in app.routes:
         if isinstance(route, WebSocketRoute):
@@ -235,7 +240,7 @@ def test_every_route_has_a_row(db: Engine, tmp_path: Path) -> None:
 
 
 def test_every_route_says_the_right_it_needs(db: Engine, tmp_path: Path) -> None:
-    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), SETTINGS, Stored(db, tmp_path, tmp_path))
     rows = {(row.method, row.path): row for row in ROWS}
     for route in app.routes:
         if isinstance(route, Mount):

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dialer.config import Config, ConfigError, load, parse
+from dialer.config import OIDC_SECRET, Config, ConfigError, client_secret, load, parse
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "dialer.toml"
 SWITCH = '[[switch]]\nname = "main"\nhost = "10.0.0.5"\nuser = "zhudong"\nsecret = "s"\n'
@@ -28,6 +28,12 @@ def test_a_switch_is_all_that_is_needed() -> None:
     )
 
 
+OIDC = """
+[oidc]
+issuer = "https://sso.example/realms/company"
+client_id = "zhudong"
+redirect_uri = "https://dialer.example/login/oidc/back"
+"""
 HOOK = '\n[[webhook]]\nname = "crm"\nurl = "https://crm.example/x"\nsecret = "sixteen characters"\n'
 
 
@@ -78,6 +84,14 @@ HOOK = '\n[[webhook]]\nname = "crm"\nurl = "https://crm.example/x"\nsecret = "si
         (SWITCH + "[web]\nport = -1", "web.port: -1 is no port"),
         (SWITCH + '[web]\ndefault_language = "fr"', "web.default_language: must be zh or en"),
         (SWITCH + "[web]\ntls = true", "unknown field `tls` - at `web`"),
+        (SWITCH + OIDC.replace("https://sso", "http://sso"), "oidc.issuer: must be an https address"),
+        (SWITCH + OIDC.replace("/back", "/there"), "oidc.redirect_uri: must end in /login/oidc/back"),
+        (SWITCH + OIDC.replace('"zhudong"', '""'), "oidc.client_id: must not be empty"),
+        (SWITCH + OIDC + 'scopes = ["email"]', "oidc.scopes: must have openid"),
+        (SWITCH + OIDC + 'claim = ""', "oidc.claim: must name a claim"),
+        (SWITCH + OIDC + 'new_role = "administrator"', "oidc.new_role: whom nobody added can't be made"),
+        (SWITCH + OIDC + 'new_unit = "a"', "oidc.new_unit: says nothing without new_role"),
+        (SWITCH + OIDC + 'secret = "s"', "unknown field `secret` - at `oidc`"),
         (SWITCH + "[metrics]\nport = 65536", "metrics.port: 65536 is no port"),
         (SWITCH + "[agi]\nport = 70000", "agi.port: 70000 is no port"),
         (SWITCH + '[agi]\nadvertise = "10.0.0.4:4573"', "agi.advertise: must begin with agi://"),
@@ -97,6 +111,24 @@ def test_a_secret_is_never_in_a_message() -> None:
         with pytest.raises(ConfigError) as raised:
             parse(SWITCH.replace('"s"', '"very-secret"') + wrong, "dialer.toml")
         assert "very-secret" not in str(raised.value)
+
+
+def test_the_secret_of_the_sign_on_is_in_a_file_or_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, secret = tmp_path / "dialer.toml", tmp_path / "secret"
+    file.write_text(f'{SWITCH}{OIDC}secret_file = "{secret}"\n')
+    for kept, says in ((None, "can't be read"), ("\n", "is empty")):
+        if kept is not None:
+            secret.write_text(kept)
+        with pytest.raises(ConfigError, match=says):
+            load(file)
+    secret.write_text("of the file\n")
+    section = load(file).oidc
+    assert section is not None and client_secret(section, {OIDC_SECRET: "another"}) == "of the file"
+    section = msgspec.structs.replace(section, secret_file="")
+    assert client_secret(section, {OIDC_SECRET: "of the environment"}) == "of the environment"
+    assert client_secret(section, {}) == ""  # a public client
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
@@ -132,6 +164,6 @@ def leaves(struct: type[msgspec.Struct]) -> Iterator[str]:
     """The keys of all sections."""
     for section in msgspec.structs.fields(struct):
         for part in msgspec.inspect.multi_type_info([section.type]):
-            inner = getattr(part, "item_type", part)
-            if isinstance(inner, msgspec.inspect.StructType):
-                yield from (field.encode_name for field in msgspec.structs.fields(inner.cls))
+            for inner in getattr(part, "types", None) or (getattr(part, "item_type", part),):
+                if isinstance(inner, msgspec.inspect.StructType):
+                    yield from (field.encode_name for field in msgspec.structs.fields(inner.cls))

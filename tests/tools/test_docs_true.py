@@ -37,8 +37,9 @@ def keys(struct: type[msgspec.Struct]) -> Iterator[str]:
         yield field.encode_name
         for part in msgspec.inspect.multi_type_info([field.type]):
             inner = getattr(part, "item_type", None) or getattr(part, "value_type", None) or part
-            if isinstance(inner, msgspec.inspect.StructType):
-                yield from keys(inner.cls)
+            for each in getattr(inner, "types", (inner,)):
+                if isinstance(each, msgspec.inspect.StructType):
+                    yield from keys(each.cls)
 
 
 @pytest.mark.parametrize("config", [Config, CampaignConfig])
