@@ -27,6 +27,7 @@ from campaigns.lists.importing import AlreadyIn, Request, import_list
 from campaigns.lists.loading import OnDuplicate, Policy
 from campaigns.lists.undoing import undo
 from campaigns.priority import step_back
+from campaigns.segments.taking import Wish, take
 from campaigns.why import Explainer
 
 REPORT, REJECTS = "report.json", "rejected.csv"
@@ -155,7 +156,18 @@ class HeldJob(msgspec.Struct, frozen=True, tag="held"):
         return msgspec.to_builtins(Explainer(engine).campaign(self.campaign, datetime.now(UTC)))
 
 
-Job = ImportJob | UndoJob | EvidenceJob | PersonJob | HeldJob
+class TakeJob(msgspec.Struct, frozen=True, tag="take"):
+    """A campaign takes customers of a segment."""
+
+    wish: Wish
+
+    def run(self, engine: Engine) -> dict[str, Any]:
+        """Its answer has the counts."""
+        taken = take(engine, self.wish, engine.get_execution_options()["by"].who, datetime.now(UTC))
+        return {name: getattr(taken, name) for name in taken.__slots__}
+
+
+Job = ImportJob | UndoJob | EvidenceJob | PersonJob | HeldJob | TakeJob
 
 
 class Order(msgspec.Struct, frozen=True):

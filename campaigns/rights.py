@@ -26,6 +26,7 @@ class Right(StrEnum):
     PERSON = "person"  # all that is known of one person
     PEOPLE = "people"  # keep the people of one's unit
     AUDIT = "audit"  # read who did what
+    PLAN = "plan"  # choose customers by segments, have campaigns take them, bring in what they bought
     WEBHOOKS = "webhooks"  # see what no webhook took, and have it sent again
     UNIT_CAMPAIGNS = "unit_campaigns"  # see all campaigns of one's unit, beside those one serves
 
@@ -50,7 +51,7 @@ _SUPERVISOR = frozenset(
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.AGENT: frozenset((_R.ACCOUNT, _R.SEAT)),
     Role.SUPERVISOR: _SUPERVISOR,
-    Role.BRANCH_MANAGER: _SUPERVISOR | {_R.PEOPLE, _R.UNIT_CAMPAIGNS},
+    Role.BRANCH_MANAGER: _SUPERVISOR | {_R.PEOPLE, _R.PLAN, _R.UNIT_CAMPAIGNS},
     # Figures, and nothing that names a customer.
     Role.ANALYST: frozenset((_R.ACCOUNT, _R.WATCH, _R.REPORTS, _R.LISTS, _R.UNIT_CAMPAIGNS)),
     Role.ADMINISTRATOR: frozenset(Right),

@@ -42,6 +42,7 @@ from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
 from cti.seat_api import SeatApi
 from cti.second_factor import SecondFactorDesk
+from cti.segments import SegmentDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
 from cti.tokens import TokenDesk
@@ -83,6 +84,9 @@ def create_app(
         desks += [account, factor, tokens, people]
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _people_routes(entry, people)
+        segments = SegmentDesk(front, stored)
+        desks.append(segments)
+        routes += _plan_routes(entry, segments)
         if provider is not None and settings.oidc is not None:
             from cti.sign_on import SignOnDesk
 
@@ -169,6 +173,16 @@ def _people_routes(entry: Entry, people: PeopleDesk) -> list[BaseRoute]:
         entry.page("/people", Right.PEOPLE, people.add, POST),
         entry.page("/people/change", Right.PEOPLE, people.change, POST),
         entry.page("/people/reset", Right.PEOPLE, people.reset, POST),
+    ]
+
+
+def _plan_routes(entry: Entry, segments: SegmentDesk) -> list[BaseRoute]:
+    return [
+        entry.page("/segments", Right.PLAN, segments.page),
+        entry.api("/api/segments", Right.PLAN, segments.show),
+        entry.api("/api/segments", Right.PLAN, segments.save, POST),
+        entry.api("/api/segments/count", Right.PLAN, segments.count, POST),
+        entry.api("/api/segments/take", Right.PLAN, segments.take, POST),
     ]
 
 

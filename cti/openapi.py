@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from campaigns import contacts
+from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
-from cti import compliance, console, lists, requeue, webhook_desk, wire
+from cti import compliance, console, lists, requeue, segments, webhook_desk, wire
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
 
@@ -117,6 +118,19 @@ ROUTES: dict[tuple[str, str], Told] = {
     ),
     ("POST", "/api/alarms/acknowledge"): Told(
         "An alarm of the console has been seen", body=console.Seen, answer=OBJECT, faults=(400, 404, 408, 413, 503)
+    ),
+    ("GET", "/api/segments"): Told("The segments; with a name the versions of one", {"name": TEXT}, answer=LIST,
+        faults=(404, 503)),
+    ("POST", "/api/segments"): Told(
+        "Save a segment: a new version, or a new one", body=segments.Saved, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503),
+    ),
+    ("POST", "/api/segments/count"): Told(
+        "How many customers a text fits, and its lines where a form can show it", body=segments.Asked, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503),
+    ),
+    ("POST", "/api/segments/take"): Told(
+        "A campaign takes customers of a segment", body=Wish, answer=OBJECT, faults=(400, 404, 408, 413, 422, 503)
     ),
     ("GET", "/api/lists"): Told("The imports on record", CAMPAIGN, answer=LIST, faults=(404, 503)),
     ("POST", "/api/lists"): Told(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+import msgspec
+
 from campaigns.config import CampaignsError
 
 MOST_TEXT = 10_000  # characters
@@ -145,6 +147,49 @@ def parse(text: str) -> Condition | None:
     if not text.strip():
         return None
     return _Reader(_tokens(text), len(text)).whole()
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A condition as a line of a form has it. `values` are as written in the language, without the quotes of texts."""
+
+    what: str  # "attribute", one of COUNTED or OWN, "result" or "answer"
+    name: str  # of the attribute or the question
+    sign: str
+    values: tuple[str, ...]
+    quoted: bool  # whether the values are texts
+    days: int | None
+
+
+def lines(condition: Condition | None) -> tuple[str, tuple[Line, ...]] | None:
+    """What joins the conditions (`and`, `or`) and these, if a form of lines can show them; None: it can't."""
+    if condition is None:
+        return "and", ()
+    word, parts = (condition.word, condition.parts) if isinstance(condition, Both) else ("and", (condition,))
+    found = [_line(part) for part in parts]
+    shown = tuple(line for line in found if line is not None)
+    return (word, shown) if len(shown) == len(found) else None
+
+
+def _line(condition: Condition) -> Line | None:
+    match condition:
+        case Attribute(name, sign, value, is_own):
+            what = name if is_own else "attribute"
+            return Line(what, "" if is_own else name, sign, (str(value),), isinstance(value, str), None)
+        case OneOf(name, values, is_own) if len({isinstance(value, str) for value in values}) == 1:
+            what, told = (name, "") if is_own else ("attribute", name)
+            return Line(what, told, "in", tuple(map(str, values)), isinstance(values[0], str), None)
+        case Empty(name):
+            return Line("attribute", name, "is empty", (), False, None)
+        case Not(Empty(name)):
+            return Line("attribute", name, "is not empty", (), False, None)
+        case Count(what, sign, number, days):
+            return Line(what, "", sign, (str(number),), False, days)
+        case Result(code, days):
+            return Line("result", "", "=", (code,), True, days)
+        case Answer(question, value, days):
+            return Line("answer", question, "=", (value,), True, days)
+        case _:
+            return None
 
 
 def _tokens(text: str) -> list[Token]:

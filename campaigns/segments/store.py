@@ -23,6 +23,7 @@ from campaigns.units import BELOW, PATHS, unit_of
 QUERY_CANCELED = "57014"
 LONGEST_NAME = 100  # characters
 COUNT_MS, SAMPLE_MS = 2_000, 1_500  # how long a page may wait for a figure
+LOOKED_AT, MOST_ATTRIBUTES = 5_000, 200  # leads that are looked at for the names of attributes, and names
 SAMPLED = 30_000  # leads that are looked at when all of them take too long
 
 POOL = text(
@@ -41,6 +42,17 @@ FROM lead l {beside} WHERE l.campaign_id = ANY(:pool) AND l.zones <> '{{}}' AND 
     OR NOT EXISTS (SELECT FROM lead k
         WHERE k.customer_id = l.customer_id AND k.id > l.id AND k.campaign_id = ANY(:pool)))
 """
+# What the newest leads have.
+ATTRIBUTES = text("""
+SELECT DISTINCT jsonb_object_keys(attributes) AS name FROM (
+    SELECT attributes FROM lead WHERE id > (SELECT max(id) FROM lead) - :looked AND campaign_id = ANY(:pool)
+) l ORDER BY name LIMIT :most
+""")
+CAMPAIGNS = text(f"""
+SELECT c.name FROM campaign c WHERE CAST(:within AS bigint) IS NULL
+    OR c.unit_id IN ({BELOW.format(unit="CAST(:within AS bigint)")} SELECT id FROM below)
+ORDER BY c.name
+""")
 LEADS = text("SELECT GREATEST(reltuples, 1) FROM pg_class WHERE oid = 'lead'::regclass")
 SAVED = f"""
 {PATHS}
@@ -127,6 +139,18 @@ class SegmentStore:
         """All of a segment's versions, the newest first."""
         with self._engine.connect() as connection:
             return [Version(*row) for row in connection.execute(VERSIONS, {"name": name})]
+
+    def attributes(self, unit_id: int) -> Sequence[str]:
+        """What is known of the newest customers of a unit."""
+        with self._engine.connect() as connection:
+            pool = list(connection.execute(POOL, {"unit": unit_id}).scalars())
+            values = {"pool": pool, "looked": LOOKED_AT, "most": MOST_ATTRIBUTES}
+            return list(connection.execute(ATTRIBUTES, values).scalars())
+
+    def campaigns(self, within: int | None) -> Sequence[str]:
+        """Those that may take customers: of a unit and all below it, or of the company."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(CAMPAIGNS, {"within": within}).scalars())
 
     def save(self, name: str, words: str, unit: str, who: str, at: datetime) -> Segment:
         """A new version, or a new segment in the unit of this path; the same text again changes nothing.

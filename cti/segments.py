@@ -1,0 +1,144 @@
+"""Segments over HTTP and on a page: saved, counted as they are written, and taken by campaigns, within one's units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from campaigns.jobs import TakeJob
+from campaigns.segments.language import COUNTED, OWN, lines, parse
+from campaigns.segments.store import Segment, SegmentStore
+from campaigns.segments.taking import Wish
+from campaigns.units import Units
+from campaigns.users import User
+from cti.desk import Desk, Refusal, Stored, by
+from cti.front import Front, home_of
+
+HAPPENED = (*COUNTED, "result", "answer")  # what a condition may be about, beside attributes and lists
+
+
+class Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A segment to save: a new version of one that is there, or a new one in the unit of this path."""
+
+    name: str
+    text: str
+    unit: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A text whose customers are to be counted, in the unit of this path."""
+
+    text: str
+    unit: str = ""
+
+
+class SegmentDesk(Desk):
+    """The endpoints and the page. A segment of a unit that is not the asker's is as if it were not there."""
+
+    def __init__(self, front: Front, stored: Stored) -> None:
+        super().__init__(stored, "segments")
+        self._front = front
+        self._segments = SegmentStore(stored.engine)
+
+    async def show(self, request: Request, asker: User) -> Response:
+        """GET /api/segments: all of them; with `name` the versions of one."""
+        name = request.query_params.get("name")
+        if name is None:
+            found: Sequence[object] = await self.run(lambda: self._segments.all(_within(asker)))
+        else:
+            found = await self.run(lambda: (self._mine(asker, name), self._segments.versions(name))[1])
+        return JSONResponse(msgspec.to_builtins(found))
+
+    async def save(self, request: Request, asker: User) -> Response:
+        """POST /api/segments"""
+        wanted = await self.fields(request, Saved)
+        store = SegmentStore(self.acting(request, asker))
+
+        def saving() -> Segment:
+            there = {each.name for each in self._segments.all()}
+            unit = (
+                self._mine(asker, wanted.name).unit
+                if wanted.name in there
+                else self._path(asker, wanted.unit)
+            )
+            return store.save(wanted.name, wanted.text, unit, asker.login, datetime.now(UTC))
+
+        return JSONResponse(msgspec.to_builtins(await self.run(saving)))
+
+    async def count(self, request: Request, asker: User) -> Response:
+        """POST /api/segments/count: how many customers a text fits; 400 with what is wrong in it."""
+        asked = await self.fields(request, Asked)
+
+        def counting() -> dict[str, object]:
+            path = self._path(asker, asked.unit)
+            unit = next(each.unit_id for each in Units(self._stored.engine).all() if each.path == path)
+            counted = self._segments.count(asked.text, unit, datetime.now(UTC))
+            word, shown = lines(parse(asked.text)) or ("", None)
+            return {**asdict(counted), "word": word, "lines": shown}
+
+        return JSONResponse(msgspec.to_builtins(await self.run(counting)))
+
+    async def take(self, request: Request, asker: User) -> Response:
+        """POST /api/segments/take: a campaign takes customers of a segment onto a new list."""
+        wish = await self.fields(request, Wish)
+        await self.campaign_id(asker, wish.campaign)
+        await self.run(lambda: self._mine(asker, wish.segment))
+        self._stored.imports.mkdir(parents=True, exist_ok=True)
+        return JSONResponse(await self.job(by(request, asker), TakeJob(wish), self._stored.imports))
+
+    async def page(self, request: Request, user: User) -> Response:
+        """GET /segments: the builder; with `name` that segment is in it."""
+        name = request.query_params.get("name")
+
+        def reading() -> dict[str, Any]:
+            units, store = self._units(user), self._segments
+            chosen = self._mine(user, name) if name is not None else None
+            own = user.unit_id if chosen is None else chosen.unit_id
+            return {
+                "segments": store.all(_within(user)),
+                "units": units,
+                "chosen": chosen,
+                "versions": store.versions(name) if chosen is not None and name is not None else (),
+                "attributes": store.attributes(own),
+                "campaigns": [each for each in store.campaigns(_within(user)) if user.sees(each)],
+            }
+
+        found = await self.run(reading)
+        return self._front.page(
+            request, "segments.html", user=user, home=home_of(user), own=OWN, happened=HAPPENED, **found
+        )
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _units(self, user: User) -> list[str]:
+        """The paths of the asker's unit and of all below it."""
+        units = Units(self._stored.engine).all()
+        own = next((each.path for each in units if each.unit_id == user.unit_id), "")
+        if not user.sees_all and not own:
+            return []
+        return [each.path for each in units if not own or each.path == own or each.path.startswith(f"{own}/")]
+
+    def _path(self, user: User, path: str) -> str:
+        """The path of a unit of theirs; their own when none is named."""
+        units = self._units(user)
+        if not path and units:
+            return units[0]
+        if path not in units:
+            raise Refusal(404, "not_found", f"there is no unit {path!r}")
+        return path
+
+    def _mine(self, user: User, name: str) -> Segment:
+        for each in self._segments.all(_within(user)):
+            if each.name == name:
+                return each
+        raise Refusal(404, "not_found", f"there is no segment {name!r}")
+
+
+def _within(user: User) -> int | None:
+    return None if user.sees_all else user.unit_id
