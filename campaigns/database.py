@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 MIGRATION_LOCK = 0x7A68_7564_6F6E_6701  # "zhudong" in ASCII, and a number: any constant of our own does
 STATEMENT_LIMIT_MS = 30_000
+READING_LIMIT_MS = 20_000  # of a report: a reader has long given up
 CONNECT_LIMIT_S = 5
 
 
@@ -49,8 +50,11 @@ def start_embedded(folder: Path) -> str:
         ) from fault
 
 
-def connect(url: str, pool_size: int = 8) -> Engine:
-    """An engine over psycopg2. Statements are limited to 30 s: nothing of ours takes longer and stays useful."""
+def connect(url: str, pool_size: int = 8, more: str = "") -> Engine:
+    """An engine over psycopg2. Statements are limited to 30 s: nothing of ours takes longer and stays useful.
+
+    `more` are further options of a session.
+    """
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg2" + url[len("postgresql") :]
     return create_engine(
@@ -61,9 +65,20 @@ def connect(url: str, pool_size: int = 8) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_LIMIT_S,
             # To compile a query takes longer than any of ours, reports aside, takes to run.
-            "options": f"-c statement_timeout={STATEMENT_LIMIT_MS} -c timezone=UTC -c jit=off",
+            "options": f"-c statement_timeout={STATEMENT_LIMIT_MS} -c timezone=UTC -c jit=off {more}",
             "application_name": f"zhudong-{os.getpid()}",
         },
+    )
+
+
+def connect_reading(url: str, pool_size: int = 2) -> Engine:
+    """An engine that only reads: for reports, of a replica or beside the calls. Its statements have 20 s.
+
+    On a replica a statement that reads what the primary has cleared away meanwhile is given up by the server; it may
+    be asked again.
+    """
+    return connect(
+        url, pool_size, f"-c default_transaction_read_only=on -c statement_timeout={READING_LIMIT_MS}"
     )
 
 

@@ -49,6 +49,7 @@ SELECT sum(connected), sum(attempts - machines) FILTER (WHERE outcome = 'hung_up
 FROM archived_outcome WHERE campaign_id = :campaign AND month >= CAST(:since AS date)
 ) x
 """)
+NAMES = text("SELECT name FROM campaign ORDER BY name")
 ID = text("SELECT id FROM campaign WHERE name = :name")
 SURELY_LIVE = timedelta(days=31)  # the last two months never leave: campaigns/history/retention.py
 LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")
@@ -133,6 +134,11 @@ class CampaignStore:
         """A campaign's id; None when there is no such campaign."""
         with self._engine.connect() as connection:
             return connection.execute(ID, {"name": name}).scalar_one_or_none()
+
+    def names(self) -> list[str]:
+        """All campaigns, in the order of their names."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(NAMES).scalars())
 
     def window(
         self, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str] = ()

@@ -38,6 +38,7 @@ from cti.openapi import Description
 from cti.own import OwnDesk
 from cti.pages import Pages
 from cti.people import PeopleDesk
+from cti.report_desk import ReportsDesk
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
 from cti.seat_api import SeatApi
@@ -101,6 +102,9 @@ def create_app(
         desks.append(console)
         work.append(console.run_looks)
         routes.append(entry.api("/api/alarms/acknowledge", Right.ALARMS, console.acknowledge, POST))
+        asked = ReportsDesk(front, stored, settings.pauses)
+        desks.append(asked)
+        routes += _report_routes(entry, asked)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -183,6 +187,15 @@ def _plan_routes(entry: Entry, segments: SegmentDesk) -> list[BaseRoute]:
         entry.api("/api/segments", Right.PLAN, segments.save, POST),
         entry.api("/api/segments/count", Right.PLAN, segments.count, POST),
         entry.api("/api/segments/take", Right.PLAN, segments.take, POST),
+    ]
+
+
+def _report_routes(entry: Entry, reports: ReportsDesk) -> list[BaseRoute]:
+    return [
+        entry.page("/reports", Right.REPORTS, reports.page),
+        entry.api("/api/reports", Right.REPORTS, reports.describe),
+        entry.api("/api/reports/{report}", Right.REPORTS, reports.ask),
+        entry.api("/api/abandonment", Right.REPORTS, reports.abandonment),
     ]
 
 

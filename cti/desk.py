@@ -56,11 +56,16 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where the desks' work is done: the database, the folder of imports and that of the archive."""
+    """Where the desks' work is done: the database, the folder of imports and that of the archive.
+
+    Reports are asked of `reports`, or of the same database, and their days are those of `zone`.
+    """
 
     engine: Engine
     imports: Path
     archive: Path
+    reports: Engine | None = None
+    zone: str = "Asia/Shanghai"
 
 
 class Desk:

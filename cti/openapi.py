@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from campaigns import contacts
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
-from cti import compliance, console, lists, requeue, segments, webhook_desk, wire
+from cti import compliance, console, lists, report_desk, requeue, segments, webhook_desk, wire
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
 
@@ -31,6 +31,10 @@ TEXT = {"type": "string"}
 INSTANT = {"type": "string", "description": "ISO 8601; UTC without an offset"}
 NUMBER = {"type": "string", "description": "E.164, or as it is dialed in the country"}
 COUNTRY = {"type": "string", "default": "CN", "description": "ISO 3166"}
+DAY = {"type": "string", "description": "a day, as 2026-11-24"}
+MANY = {"type": "array", "items": TEXT}
+COUNTED = {"type": "integer", "minimum": 0}  # in a path
+NAMED = {"type": "string", "pattern": "^[a-z_]+$"}
 FLAG = {"type": "string", "enum": ["1"]}
 # What a command's sender need not say: it is the session's own.
 OWN = {"user_id", "name", "campaigns"}
@@ -54,6 +58,7 @@ class Told:
     body_kinds: tuple[str, ...] = ("application/json",)
     answer: Any = None
     kind: str = "application/json"
+    files: tuple[str, ...] = ()  # other types of the answer
     status: int = 200
     faults: tuple[int, ...] = ()
     also: Mapping[int, Any] = field(default_factory=dict)  # other answers, by status
@@ -164,6 +169,17 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("POST", "/api/consents/withdraw"): Told(
         "End a number's consents", body=compliance.Withdrawn, answer=OBJECT, faults=(400, 408, 413, 503)
     ),
+    ("GET", "/api/reports"): Told("Which reports there are, and how their figures are made", answer=LIST),
+    ("GET", "/api/reports/{report}"): Told(
+        "A report",
+        {"from": DAY, "to": DAY, "zone": TEXT, "by": MANY, "campaign": MANY,
+         "format": {"type": "string", "enum": list(report_desk.FORMATS)},
+         "language": {"type": "string", "enum": ["en", "zh"]}},
+        answer=OBJECT, files=tuple(report_desk.KINDS.values())[1:], faults=(400, 404, 503),
+    ),
+    ("GET", "/api/abandonment"): Told(
+        "Each campaign's abandon rate over its legal window", answer=LIST, faults=(400, 503)
+    ),
     ("GET", "/api/evidence"): Told(
         "What allowed the calls, as CSV",
         {"campaign": TEXT, "number": NUMBER, "country": COUNTRY, "from": INSTANT, "to": INSTANT}, ("from", "to"),
@@ -246,6 +262,8 @@ def _operation(way: Way, told: Told, by_kind: Mapping[str, Any]) -> dict[str, An
     answers: dict[str, Any] = {str(told.status): {"description": "done"}}
     if told.answer is not None:
         answers[str(told.status)]["content"] = content(told.answer, told.kind)
+        for media in told.files:
+            answers[str(told.status)]["content"] |= content({}, media)
     for status, kind in told.also.items():
         answers[str(status)] = {"description": "not done", "content": content(kind)}
     for status in (*((401, 403) if way.needs is not None else ()), *told.faults):
@@ -259,8 +277,8 @@ def _operation(way: Way, told: Told, by_kind: Mapping[str, Any]) -> dict[str, An
         for name in told.headers
     ]
     parameters += [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
-        for name in re.findall(r"{(\w+)}", _path(way))
+        {"name": name, "in": "path", "required": True, "schema": COUNTED if kind == ":int" else NAMED}
+        for name, kind in re.findall(r"{(\w+)(:\w+)?}", way.path)
     ]
     operation: dict[str, Any] = {"summary": told.summary, "parameters": parameters, "responses": answers}
     if told.body is not None:

@@ -31,6 +31,7 @@ BACK = (
     "/account/tokens",
     "/people",
     "/segments",
+    "/reports",
 )
 
 

@@ -20,6 +20,7 @@ from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
 from dialer.people_commands import unit, user
 from dialer.person_commands import hold, person
+from dialer.report_commands import report
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
 from dialer.segment_commands import segment
 from dialer.webhook_commands import webhooks
@@ -44,7 +45,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, audit, webhooks, segment
+    user, unit, audit, webhooks, segment, report
 ):  # fmt: skip
     main.add_command(command)
 

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
+from campaigns.reports.asking import BadQuestion, zone_of
 from campaigns.rights import Role
 from cti import pauses
 from cti.pauses import DEFAULT_PAUSES, PauseReason
@@ -124,6 +125,15 @@ class HistorySection(_Section, frozen=True):
     audit: Kept = "10y"
 
 
+class ReportsSection(_Section, frozen=True):
+    """`database_url`: a read replica that reports are asked of, empty for the database itself; `zone`: whose days
+    they are.
+    """
+
+    database_url: str = ""
+    zone: str = "Asia/Shanghai"
+
+
 class SwitchSection(_Section, frozen=True):
     """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them.
 
@@ -156,6 +166,7 @@ class Config(_Section, frozen=True):
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
+    reports: ReportsSection = ReportsSection()
     webhook: tuple[WebhookSection, ...] = ()
     pause: tuple[PauseReason, ...] = DEFAULT_PAUSES
 
@@ -204,12 +215,18 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "engine.drain_limit_s", "must be a number of seconds"
     if config.engine.drain_limit_s < 0:
         yield "engine.drain_limit_s", "must not be negative"
-    if config.database.url and not config.database.url.startswith(
-        ("postgresql://", "postgresql+psycopg2://")
+    for key, url in (
+        ("database.url", config.database.url),
+        ("reports.database_url", config.reports.database_url),
     ):
-        yield "database.url", "must begin with postgresql://; no other database is supported"
-    if config.database.url and not _readable(config.database.url):
-        yield "database.url", "can't be read; it looks like postgresql://user:password@host:5432/name"
+        if url and not url.startswith(("postgresql://", "postgresql+psycopg2://")):
+            yield key, "must begin with postgresql://; no other database is supported"
+        if url and not _readable(url):
+            yield key, "can't be read; it looks like postgresql://user:password@host:5432/name"
+    try:
+        zone_of(config.reports.zone)
+    except BadQuestion as fault:
+        yield "reports.zone", str(fault).removeprefix("zone: ")
     for key, port in (
         ("web.port", config.web.port),
         ("metrics.port", config.metrics.port),

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from dialer.config import Config, ConfigError, HistorySection, default_data_folder, load
+from dialer.config import Config, ConfigError, HistorySection, ReportsSection, default_data_folder, load
 
 WRONG_INPUT = 2
 
@@ -28,6 +28,10 @@ class Settings:
     def history(self) -> HistorySection:
         """What the configuration says of history; without one the defaults."""
         return self.config().history if self.config_file is not None else HistorySection()
+
+    def reports(self) -> ReportsSection:
+        """What the configuration says of reports; without one the defaults."""
+        return self.config().reports if self.config_file is not None else ReportsSection()
 
     def config(self) -> Config:
         """The configuration, or the end of the command with exit code 2."""

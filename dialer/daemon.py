@@ -146,7 +146,7 @@ class Daemon:
         self._drain_limit_s = config.engine.drain_limit_s
         fixed = [
             name
-            for name in ("database", "web", "oidc", "metrics", "agi", "campaigns", "webhook")
+            for name in ("database", "web", "oidc", "metrics", "agi", "campaigns", "webhook", "reports")
             if getattr(config, name) != getattr(self.config, name)
         ]
         if config.engine.name != self.config.engine.name:
@@ -184,12 +184,15 @@ class Daemon:
         store = CampaignStore(stored)
         learning = Learning(stored, engine, self.metrics)
         rolling = Rolling(stored, self.metrics)
+        reading = database.connect_reading(
+            config.reports.database_url or stored.url.render_as_string(hide_password=False)
+        )
         archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
         app = create_app(
             self.bus,
             accounts,
             _web_settings(config),
-            Stored(stored, self.data / "imports", archive),
+            Stored(stored, self.data / "imports", archive, reading, config.reports.zone),
         )
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
@@ -228,6 +231,7 @@ class Daemon:
             hopper.close()
             learning.close()
             rolling.close()
+            await asyncio.to_thread(reading.dispose)
             accounts.close()
         if faults:
             raise faults[0]

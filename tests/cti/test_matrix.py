@@ -112,6 +112,10 @@ ROWS = (
     Row("POST", "/api/alarms/acknowledge", LEADING, body='{{"alarm": 1}}', answers=404),
     Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
+    Row("GET", "/reports", LOOKING),
+    Row("GET", "/api/reports", LOOKING),
+    Row("GET", "/api/reports/{report}", LOOKING),
+    Row("GET", "/api/abandonment", LOOKING),
     Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),
     Row("POST", "/api/requeue", LEADING, body='{{"campaign": "{campaign}", "list": "list"}}', scoped=True),
     Row("GET", "/api/lists", LOOKING, "campaign={campaign}", scoped=True),
@@ -183,7 +187,7 @@ async def company(db: Engine, tmp_path: Path) -> AsyncIterator[Company]:
 
 async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str = "mine") -> int:
     """Ask the route about a campaign; its status, for a socket the code it is closed with, 101 when it stays open."""
-    path = row.path.replace("{list_id:int}", str(company.lists[campaign]))
+    path = row.path.replace("{list_id:int}", str(company.lists[campaign])).replace("{report}", "campaigns")
     if row.method == "WS":
         try:
             async with connect(

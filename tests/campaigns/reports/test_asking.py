@@ -1,0 +1,159 @@
+"""Reports agree with the rows and with each other to the unit, whatever they are split by, on page and in files."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+from io import BytesIO, StringIO
+from random import Random
+from typing import Any
+
+import pytest
+from python_calamine import CalamineWorkbook
+from sqlalchemy import Engine, text
+
+from campaigns.reports.asking import Asking, BadQuestion, Question, Table
+from campaigns.reports.catalogue import MEASURES, REPORTS
+from campaigns.reports.compliance import windows
+from campaigns.reports.writing import as_csv, as_workbook
+from tests.campaigns.reports.raw import CODES, OUTCOMES, STATES, TURNS, Call, Line, World
+from tests.campaigns.world import NOON, later
+
+SINCE, UNTIL = date(2026, 11, 22), date(2026, 11, 26)
+
+
+def history(seed: int, many: int = 60) -> tuple[list[Call], list[Line]]:
+    dice = Random(seed)
+    calls = [
+        Call(
+            dice.uniform(-30_000, 30_000), 3.0, dice.randrange(2), dice.choice(("+864000000001", "+864000000002")),
+            dice.choice(OUTCOMES), dice.choice((0, 16, 17)), dice.randrange(3), dice.uniform(0, 40),
+            dice.uniform(0, 900), dice.choice((None, "MACHINE")), dice.choice((None, *CODES)), (0, 1, 2),
+        )
+        for _ in range(many)
+    ]  # fmt: skip
+    lines = [
+        Line(
+            dice.uniform(-30_000, 30_000),
+            dice.randrange(3),
+            dice.choice(STATES),
+            "lunch",
+            dice.randrange(2),
+            1,
+        )
+        for _ in range(many)
+    ]
+    return calls, lines
+
+
+def asked(world: World, report: str, by: tuple[str, ...] = (), **more: Any) -> Table:
+    seen = more.pop("seen", None)
+    question = Question(report, SINCE, UNTIL, more.pop("zone", "Asia/Shanghai"), by, **more)
+    return Asking().answer(world.db, question, seen)
+
+
+def total(table: Table, measure: str) -> Any:
+    return table.totals[[column.key for column in table.columns].index(measure)]
+
+
+def test_every_report_by_every_dimension_comes_to_the_same(db: Engine) -> None:
+    world = World(db)
+    calls, lines = history(7)
+    ids: dict[int, str] = {}
+    for turn in range(TURNS):
+        world.write(calls, lines, turn, ids)
+    world.roll(later(hours=12))
+    raw = world.rows(
+        "SELECT count(*) AS attempts, count(connected_at) AS connected, count(*) FILTER (WHERE outcome = 'abandoned')"
+        " AS abandoned, sum(round(talk_s * 1000.0)) / 1000 AS talk, (SELECT count(*) FROM disposition) AS judged "
+        "FROM attempt"
+    )[0]
+    promised = world.rows("SELECT count(*) AS n FROM callback")[0].n
+    expected = {
+        "attempts": raw.attempts, "line_attempts": raw.attempts, "connected": raw.connected,
+        "agent_calls": raw.connected, "abandoned": raw.abandoned, "talk": float(raw.talk),
+        "agent_talk": float(raw.talk), "line_talk": float(raw.talk), "judged": raw.judged, "agent_judged": raw.judged,
+        "promised": promised,
+    }  # fmt: skip
+    logged_in = set()
+    for report in REPORTS.values():
+        whole = asked(world, report.key)
+        for by in ((each,) for each in report.dimensions):
+            table = asked(world, report.key, by)
+            assert table.totals[1:] == whole.totals[len(report.by) :], (report.key, by)
+            for place, column in enumerate(table.columns):
+                if column.unit is not None and len(MEASURES[column.key].needs) == 1:
+                    found = sum(row[place] for row in table.rows)
+                    assert round(found, 6) == round(table.totals[place], 6), (report.key, by, column.key)
+        for measure in set(report.measures) & set(expected):
+            assert total(whole, measure) == expected[measure], (report.key, measure)
+        if "logged_in" in report.measures:
+            logged_in.add(total(whole, "logged_in"))
+    assert len(logged_in) == 1
+
+    # Two branches are the whole, and who sees one sees no more; another zone's days are other days.
+    parts = [asked(world, "campaigns", seen=[name]) for name in ("east", "west")]
+    assert sum(total(part, "attempts") for part in parts) == raw.attempts
+    assert [part.rows[0][0] for part in parts] == ["east", "west"] and all(
+        len(part.rows) == 1 for part in parts
+    )
+    assert (
+        asked(world, "campaigns", seen=[]).rows
+        == []
+        == asked(world, "campaigns", seen=["east"], campaigns=("west",)).rows
+    )
+    assert total(asked(world, "days", zone="America/St_Johns"), "attempts") == raw.attempts
+
+    # The law's count is the same rows', and so is what the files say.
+    law = {each.campaign: each for each in windows(db, later(hours=12), None)}
+    assert sum(each.abandoned for each in law.values()) == raw.abandoned
+    assert sum(each.connected for each in law.values()) == raw.connected
+    table = asked(world, "campaigns")
+    rows = list(csv.reader(StringIO(as_csv(table, str, lambda _, value: value, "total").decode("utf-8-sig"))))
+    assert [row[0] for row in rows[1:]] == [*(row[0] for row in table.rows), "total"]
+    assert int(rows[-1][1]) == raw.attempts
+    [sheet] = CalamineWorkbook.from_filelike(
+        BytesIO(as_workbook(table, str, lambda _, value: value, "total", "campaigns"))
+    ).sheet_names
+    assert sheet == "campaigns"
+
+
+def test_a_name_that_is_a_formula_is_none_in_a_file(db: Engine) -> None:
+    world = World(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET name = '=cmd|'' /C calc''!A0'"))
+    world.write([Call(0, 1, 0, "", "connected", 16, 0, 5, 60, None, "sold", (0, 0, 0))], [], 0, {})
+    world.roll(NOON + timedelta(hours=1))
+    table = asked(world, "agents")
+    written = as_csv(table, str, lambda _, value: value, "total").decode("utf-8-sig")
+    assert written.splitlines()[1].startswith("'=cmd|")
+    book = CalamineWorkbook.from_filelike(
+        BytesIO(as_workbook(table, str, lambda _, value: value, "total", "agents"))
+    )
+    assert str(book.get_sheet_by_index(0).to_python()[1][0]).startswith("=cmd|")  # a string, and no formula
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"report": "none"}, "report"),
+        ({"zone": "Mars/Base"}, "zone"),
+        ({"zone": "Asia/Kathmandu"}, "half hour"),
+        ({"zone": "../../etc/passwd"}, "zone"),
+        ({"by": ("caller_id",)}, "by"),
+        ({"by": ("campaign", "campaign")}, "twice"),
+        ({"until": date(2026, 11, 1)}, "from"),
+        ({"until": date(2036, 11, 1)}, "from"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(db: Engine, change: dict[str, Any], says: str) -> None:
+    question: dict[str, Any] = {"report": "campaigns", "since": SINCE, "until": UNTIL, "zone": "UTC"} | change
+    with pytest.raises(BadQuestion, match=says):
+        Asking().answer(db, Question(**question), None)
+
+
+def test_an_answer_that_nobody_waits_for_is_not_looked_for(db: Engine) -> None:
+    asking = Asking()
+    asking.cancel()
+    with pytest.raises(BadQuestion):
+        asking.answer(db, Question("campaigns", SINCE, UNTIL, "UTC"), None)
