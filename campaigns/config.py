@@ -26,6 +26,7 @@ from campaigns.values import Lead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OUTSIDE_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
+MOST_MONEY = 1e9
 MODES = ("preview", "progressive", "ratio", "predictive")
 
 
@@ -91,6 +92,17 @@ class Callbacks(Part, frozen=True):
     team_wait_s: float = 900.0
     expire_s: float = 2 * DAY_S
     remind_s: float = 300.0
+
+
+class Worth(Part, frozen=True):
+    """What evaluations reckon with, in the company's currency: what a conversion is worth whose order is not on record,
+    what an hour of a seat costs, and a call; and for how many days after a talk a purchase is its doing.
+    """
+
+    conversion: float = 0.0
+    seat_hour: float = 0.0
+    call: float = 0.0
+    days: int = 30
 
 
 class Shadow(Part, frozen=True):
@@ -166,6 +178,7 @@ class CampaignConfig(Part, frozen=True):
     order: Order = Order()
     best_time: BestTime = BestTime()
     callbacks: Callbacks = Callbacks()
+    worth: Worth = Worth()
 
 
 def crm_url(config: CampaignConfig, lead: Lead) -> str:
@@ -313,6 +326,13 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check_rules(config.rules, check)
     _check_order(config.order, check)
     check_best_time(config.best_time, config.order.score, check)
+    for name in ("conversion", "seat_hour", "call"):
+        check(
+            0 <= getattr(config.worth, name) <= MOST_MONEY,
+            f"worth.{name}",
+            f"must be between 0 and {MOST_MONEY:,.0f}",
+        )
+    check(1 <= config.worth.days <= 366, "worth.days", f"must be between 1 and 366, is {config.worth.days}")
     for name in Callbacks.__struct_fields__:
         value = getattr(config.callbacks, name)
         check(0 <= value <= LONGEST_S, f"callbacks.{name}", DELAY)

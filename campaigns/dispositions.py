@@ -15,6 +15,7 @@ class Disposition(Part, frozen=True):
     """A verdict an agent may give. `final` ends the lead, `retry_after_s` overrules the outcome's delay, and `recycle`
     says how it goes on beside that.
 
+    `converts`: the customer bought, or did what the campaign is for.
     `machine`: it says that no person was on the line. `refusal`: the customer does not want such calls, which bars
     their numbers for the time that the rules say. `other_number`: the number is not the customer's; it ends the call,
     the number is not called again for this lead, and another one of the lead's is.
@@ -28,6 +29,7 @@ class Disposition(Part, frozen=True):
     key: str = ""
     final: bool = False
     retry_after_s: float | None = None
+    converts: bool = False
     machine: bool = False
     refusal: bool = False
     recycle: Recycle = NO_MORE_SAID
@@ -37,7 +39,7 @@ class Disposition(Part, frozen=True):
 
 
 DEFAULT_DISPOSITIONS = (
-    Disposition(code="sold", label={"en": "Sold", "zh": "成交"}, key="1", final=True),
+    Disposition(code="sold", label={"en": "Sold", "zh": "成交"}, key="1", final=True, converts=True),
     Disposition(
         code="interested",
         label={"en": "Interested, call back", "zh": "有意向，需回访"},

@@ -21,6 +21,7 @@ from dialer.list_commands import import_lists, lists
 from dialer.people_commands import unit, user
 from dialer.person_commands import hold, person
 from dialer.report_commands import report
+from dialer.results_commands import evaluate, results
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
 from dialer.segment_commands import segment
 from dialer.webhook_commands import webhooks
@@ -45,7 +46,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, audit, webhooks, segment, report
+    user, unit, audit, webhooks, segment, report, results, evaluate
 ):  # fmt: skip
     main.add_command(command)
 

@@ -1,0 +1,1 @@
+"""The closed loop: what customers bought, and what calling them was worth."""

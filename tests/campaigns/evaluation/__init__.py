@@ -1,0 +1,1 @@
+"""What came of calls: results that come in, the intervals, and what they say of campaigns."""

@@ -1,0 +1,209 @@
+"""From calls, dispositions and orders to what a campaign was worth, by hand and by machine the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from campaigns.evaluation.evaluating import CanNotEvaluate, evaluate
+from campaigns.evaluation.purchases import NoResults, Purchase, bring_in, from_csv
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
+from campaigns.people import People
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.segments.store import SegmentStore
+from campaigns.segments.taking import Wish, take
+from campaigns.store import NoSuchCampaign
+from campaigns.units import Units
+from tests.campaigns.world import NOON, Campaign, later
+
+WORTH = "[worth]\nconversion = 10.0\nseat_hour = 60.0\ncall = 0.1\ndays = 10\n"
+SINCE, UNTIL = later(days=-1), later(days=20)
+
+
+def root(db: Engine) -> int:
+    with db.connect() as connection:
+        return connection.execute(text("SELECT id FROM unit WHERE parent_id IS NULL")).scalar_one()
+
+
+def bought(db: Engine, *rows: tuple[str, Any, float], unit: int | None = None) -> Any:
+    made = (
+        Purchase(customer, at if isinstance(at, str) else at.isoformat(), amount)
+        for customer, at, amount in rows
+    )
+    return bring_in(db, unit if unit is not None else root(db), made, "Asia/Shanghai", "test")
+
+
+@pytest.fixture
+def spring(db: Engine) -> Iterator[Campaign]:
+    """Four customers on two lists; two were talked to, one said that they bought, and one was not reached."""
+    campaign = Campaign(db, leads=0, more=WORTH)
+    li = People(db).add("", "li", "李", "agent", "")
+    for name, ids in (("vip", (1, 2)), ("others", (3, 4))):
+        rows = [
+            Row(n, (f"+861390000000{n}",), "客户", {}, ("Asia/Shanghai",), customer_id=f"C{n}") for n in ids
+        ]
+        store_rows(db, campaign.id, name, "test", NOON, rows)
+    leads = {lead.customer_id: lead for lead in campaign.lease(4)}
+    assert len(campaign.dial(list(leads.values()))) == 4
+    for customer, code in (("C1", "sold"), ("C2", "not_interested"), ("C3", "interested")):
+        call = leads[customer].call_id
+        campaign.record(
+            AttemptConnected(at=NOON, call_id=call, user_id=li),
+            AttemptEnded(at=NOON, call_id=call, outcome="connected", final=True, talk_s=60.0),
+            Dispositioned(at=NOON, call_id=call, user_id=li, code=code, final=True),
+        )
+    campaign.record(AttemptEnded(at=NOON, call_id=leads["C4"].call_id, outcome="no_answer", final=True))
+    with db.begin() as connection:
+        connection.execute(
+            text("INSERT INTO rollup_seat VALUES (:at, :campaign, :user, 'talking', '', 3, 7200000)"),
+            {"at": NOON, "campaign": campaign.id, "user": li},
+        )
+    yield campaign
+
+
+def test_a_talk_converts_by_its_disposition_or_by_an_order_in_time(db: Engine, spring: Campaign) -> None:
+    bought(
+        db,
+        ("C2", later(days=3), 100.0),
+        ("C2", later(days=4), 20.0),
+        ("C3", later(days=11), 500.0),  # too late
+        ("C1", NOON - timedelta(hours=1), 70.0),  # before the call
+        ("C4", later(days=1), 30.0),  # nobody talked to them
+    )
+    found = evaluate(db, "spring", SINCE, UNTIL, "list")
+    whole = found.whole
+    assert (whole.calls, whole.contacts, whole.conversions, whole.revenue) == (4, 3, 2, 130.0)
+    assert (whole.seat_hours, whole.cost) == (2.0, pytest.approx(120.4))
+    assert (whole.cost_per_contact, whole.revenue_per_seat_hour) == (pytest.approx(120.4 / 3), 65.0)
+    assert whole.rate is not None and whole.rate.estimate == pytest.approx(2 / 3)
+    assert whole.next_hundred is not None
+    assert whole.next_hundred.estimate == pytest.approx(100 * (130.0 - 120.4) / 4)
+    rows = {row.key: (row.calls, row.contacts, row.conversions, row.revenue) for row in found.rows}
+    assert rows == {"vip": (2, 2, 2, 130.0), "others": (2, 1, 0, 0.0)}
+    assert sum(row.cost for row in found.rows) == pytest.approx(whole.cost)
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("campaign", set()),
+        ("segment", {""}),
+        ("script", {"1"}),
+        ("caller_id", {""}),
+        ("agent", {"李", ""}),
+        ("hour", {"12"}),
+    ],
+)
+def test_however_it_is_split_the_parts_make_the_whole(
+    db: Engine, spring: Campaign, by: str, keys: set[str]
+) -> None:
+    bought(db, ("C2", later(days=3), 100.0))
+    found = evaluate(db, "spring", SINCE, UNTIL, by)
+    assert {row.key for row in found.rows} == keys
+    if keys:
+        for name in ("calls", "contacts", "conversions", "revenue"):
+            assert sum(getattr(row, name) for row in found.rows) == getattr(found.whole, name)
+
+
+def test_orders_of_other_units_customers_are_not_ours(db: Engine) -> None:
+    Units(db).add("east")
+    Units(db).add("west")
+    with db.connect() as connection:
+        units = {r.name: r.id for r in connection.execute(text("SELECT name, id FROM unit"))}
+    campaign = Campaign(db, leads=0, more='unit = "east"\n')
+    rows = [Row(1, ("+8613900000001",), "客户", {}, ("Asia/Shanghai",), customer_id="C1")]
+    store_rows(db, campaign.id, "all", "test", NOON, rows)
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    campaign.record(AttemptConnected(at=NOON, call_id=lead.call_id, user_id=7))
+    for n, (unit, revenue) in enumerate((("west", 0.0), ("east", 5.0), ("", 10.0))):
+        bought(db, ("C1", later(days=1, minutes=n), 5.0), unit=units[unit])
+        assert evaluate(db, "spring", SINCE, UNTIL, "list").whole.revenue == revenue
+
+
+def test_what_was_gained_is_told_by_those_held_out(db: Engine) -> None:
+    pool, spring = Campaign(db, leads=0, name="pool"), Campaign(db, leads=0, more=WORTH)
+    rows = [
+        Row(n, (f"+8613900{n:06d}",), "客户", {}, ("Asia/Shanghai",), customer_id=f"C{n}") for n in range(400)
+    ]
+    store_rows(db, pool.id, "all", "test", NOON, rows)
+    SegmentStore(db).save("all", "", "", "li", NOON)
+    taken = take(db, Wish("all", "spring", "w", hold_out=0.5, rest_days=0), "li", NOON)
+    with db.connect() as connection:
+        members = connection.execute(
+            text("SELECT substr(party, 10) AS customer, held_out FROM segment_member")
+        ).all()
+    called = [m.customer for m in members if not m.held_out]
+    held = [m.customer for m in members if m.held_out]
+    orders = [(c, later(days=2), 50.0) for c in [*called[:60], *held[:20]]]
+    bought(db, *orders, (called[70], later(days=11), 50.0), (called[0], later(days=3), 10.0))
+    [gain] = evaluate(db, "spring", SINCE, UNTIL, "list").gains
+    assert (gain.segment, gain.called, gain.held_out) == ("all", taken.called, taken.held_out)
+    assert (gain.called_buyers, gain.held_out_buyers) == (60, 20)
+    assert gain.buyers_gained is not None and gain.looked is not None and gain.revenue_gained is not None
+    assert gain.buyers_gained.estimate == pytest.approx(60 / len(called) - 20 / len(held))
+    assert gain.buyers_gained.low > 0 and gain.looked.low < gain.buyers_gained.low
+    assert gain.revenue_gained.estimate == pytest.approx(3010 / len(called) - 1000 / len(held))
+    assert spring.lease(1)
+
+
+def test_each_order_comes_in_once_and_a_bad_row_says_why(db: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    head = "客户编号,成交日期,金额,订单号\n"
+    rows = (
+        'C1,2026-11-24,"1,234.50",A1\n',
+        "C1,2026/11/25 10:00,5,\n",
+        "C1,2026/11/25 10:00,5,\n",
+        "C2,yesterday,1,A3\n",
+        ",2026-11-24,1,A4\n",
+        "C3,2026-11-24,x,A5\n",
+    )
+    file.write_bytes((head + "".join(rows)).encode("gb18030"))
+    first = bring_in(db, root(db), from_csv(file), "Asia/Shanghai", "orders.csv")
+    assert (first.accepted, first.known, first.rejected) == (3, 0, 3)
+    assert [(each.row, each.reason.split()[0]) for each in first.rejects] == [
+        (4, "'yesterday'"),
+        (5, "there"),
+        (6, "the"),
+    ]
+    again = bring_in(db, root(db), from_csv(file), "Asia/Shanghai", "orders.csv")
+    assert (again.accepted, again.known) == (0, 3)
+    with db.connect() as connection:
+        found = connection.execute(text("SELECT at, amount FROM purchase WHERE reference = 'A1'")).one()
+    assert found.at.isoformat() == "2026-11-24T15:59:59+00:00" and float(found.amount) == 1234.5
+    for content in ("name,phone\nx,1\n", "", "\x00\x01"):
+        file.write_text(content)
+        with pytest.raises(NoResults):
+            bring_in(db, root(db), from_csv(file), "Asia/Shanghai", "x")
+    file.write_text("customer_id;date;amount\nC9;2026-11-24;7\n")
+    assert bring_in(db, root(db), from_csv(file), "UTC", "x").accepted == 1
+    with pytest.raises(NoResults, match="time zone"):
+        bring_in(db, root(db), (), "Mars/Base", "x")
+
+
+@pytest.mark.parametrize("row", [
+    Purchase("C" * 201, "2026-01-01", 1), Purchase("C\n1", "2026-01-01", 1), Purchase("C1", "0001-01-01", 1),
+    Purchase("C1", "2026-01-01", "NaN"), Purchase("C1", "2026-01-01", 1e15), Purchase("C1", "2026-13-01", 1),
+])  # fmt: skip
+def test_a_hostile_row_is_rejected(db: Engine, row: Purchase) -> None:
+    found = bring_in(db, root(db), [row], "UTC", "x")
+    assert (found.accepted, found.rejected) == (0, 1)
+
+
+def test_what_makes_no_sense_is_refused(db: Engine) -> None:
+    Campaign(db, leads=1)
+    for fault, values in (
+        (CanNotEvaluate, ("spring", SINCE, UNTIL, "weather")),
+        (CanNotEvaluate, ("spring", UNTIL, SINCE, "list")),
+        (CanNotEvaluate, ("spring", later(days=-500), UNTIL, "list")),
+        (NoSuchCampaign, ("autumn", SINCE, UNTIL, "list")),
+    ):
+        with pytest.raises(fault):
+            evaluate(db, *values)
+    assert evaluate(db, "spring", SINCE, UNTIL, "list").whole.calls == 0
