@@ -27,6 +27,7 @@ from campaigns.jobs import Answer, Job, Order
 from campaigns.numbers import NotANumber, number_of
 from campaigns.store import CampaignStore
 from campaigns.users import User
+from campaigns.vault import Vault
 from campaigns.why import asked_about
 from cti.front import source_of
 
@@ -56,7 +57,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where the desks' work is done: the database, the folder of imports and that of the archive.
+    """Where the desks' work is done: the database, the folder of imports, that of the archive, the keys.
 
     Reports are asked of `reports`, or of the same database, and their days are those of `zone`.
     """
@@ -64,6 +65,7 @@ class Stored:
     engine: Engine
     imports: Path
     archive: Path
+    vault: Vault
     reports: Engine | None = None
     zone: str = "Asia/Shanghai"
 

@@ -12,7 +12,7 @@ from campaigns.config import CampaignsError
 from campaigns.passwords import WeakPassword
 from campaigns.people import People, Person
 from campaigns.rights import RIGHTS, Role
-from campaigns.second_factor import SecondFactor
+from campaigns.second_factor import turn_off
 from campaigns.units import Units
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
@@ -82,7 +82,7 @@ class PeopleDesk(Desk):
             person = self._kept(user, form.get("login", ""))
             People(engine).set_password(person.user.login, form.get("password", ""))
             if form.get("factor") == "1":
-                SecondFactor(engine).turn_off(person.user.login)
+                turn_off(engine, person.user.login)
 
         return await self._tried(request, user, resetting)
 

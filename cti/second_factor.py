@@ -9,7 +9,7 @@ import segno
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from campaigns.second_factor import SecondFactor, uri
+from campaigns.second_factor import SecondFactor, turn_off, uri
 from campaigns.users import User, UserStore
 from cti.desk import Desk, Stored
 from cti.front import SESSION_COOKIE, Front, browser_of, home_of, source_of
@@ -77,8 +77,8 @@ class SecondFactorDesk(Desk):
             return self._front.page(
                 request, "factor_off.html", 400, user=user, home=home_of(user), problem=problem
             )
-        factor = SecondFactor(self.acting(request, user))
-        await self.run(lambda: factor.turn_off(user.login))
+        engine = self.acting(request, user)
+        await self.run(lambda: turn_off(engine, user.login))
         return RedirectResponse("/login", 303)
 
     # --- within -----------------------------------------------------------------------------------------------
@@ -97,7 +97,8 @@ class SecondFactorDesk(Desk):
         source, now = source_of(request), datetime.now(UTC)
         if self._throttle.wait_s(user.login, source, monotonic()) > 0:
             return "factor.throttled"
-        factor, code = SecondFactor(self.acting(request, user)), form.get("code", "")[:LONGEST].strip()
+        factor = SecondFactor(self.acting(request, user), self._stored.vault)
+        code = form.get("code", "")[:LONGEST].strip()
         if not await self.run(lambda: factor.check(user.user_id, code, now)):
             self._throttle.failed(user.login, source, monotonic())
             return "factor.wrong"
@@ -105,7 +106,7 @@ class SecondFactorDesk(Desk):
         return ""
 
     async def _offered(self, request: Request, user: User, problem: str = "") -> Response:
-        factor = SecondFactor(self._stored.engine)
+        factor = SecondFactor(self._stored.engine, self._stored.vault)
         secret = await self.run(lambda: factor.offer(user.user_id))
         if secret is None:
             return self._front.page(request, "factor_off.html", user=user, home=home_of(user), problem="")
@@ -122,7 +123,7 @@ class SecondFactorDesk(Desk):
 
     async def _taken_up(self, request: Request, user: User) -> Response:
         code, now = (await self._front.form(request)).get("code", "")[:LONGEST].strip(), datetime.now(UTC)
-        factor = SecondFactor(self.acting(request, user))
+        factor = SecondFactor(self.acting(request, user), self._stored.vault)
         codes = await self.run(lambda: factor.take_up(user.user_id, code, now))
         if codes is None:
             return await self._offered(request, user, "factor.wrong")
@@ -130,7 +131,7 @@ class SecondFactorDesk(Desk):
 
     async def _let_in(self, request: Request, user: User, response: Response) -> Response:
         waited, source, browser = request.cookies[SESSION_COOKIE], source_of(request), browser_of(request)
-        factor = SecondFactor(self._stored.engine)
+        factor = SecondFactor(self._stored.engine, self._stored.vault)
         token = await self.run(lambda: factor.let_in(waited, user, source, browser))
         self._front.set(request, response, SESSION_COOKIE, token)
         return response

@@ -18,7 +18,7 @@ from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, files_of, history
 from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
-from dialer.people_commands import unit, user
+from dialer.people_commands import keys, unit, user
 from dialer.person_commands import hold, person
 from dialer.report_commands import report
 from dialer.results_commands import evaluate, results
@@ -46,7 +46,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, audit, webhooks, segment, report, results, evaluate
+    user, unit, keys, audit, webhooks, segment, report, results, evaluate
 ):  # fmt: skip
     main.add_command(command)
 

@@ -32,9 +32,11 @@ from campaigns import database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import ensure_partitions
+from campaigns.second_factor import seal_plain
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
 from campaigns.values import Outcome
+from campaigns.vault import KEYS, Vault
 from campaigns.webhooks import WebhookStore
 from cti.accounts import StoredAccounts
 from cti.app import create_app
@@ -163,6 +165,12 @@ class Daemon:
         database.migrate(engine)
         return engine
 
+    def _sealed(self, stored: DatabaseEngine) -> Vault:
+        vault = Vault(self.data / KEYS)
+        if lost := seal_plain(stored, vault):
+            log.error("second factors can't be checked: the keys are not those of this database", people=lost)
+        return vault
+
     async def _run(self, stored: DatabaseEngine, ready: Callable[[Addresses], None] | None) -> None:
         config, name = self.config, self.config.engine.name
         agi = FastAgi(config.agi.host, config.agi.port, self._harbour_done)
@@ -182,6 +190,7 @@ class Daemon:
         switches = {section.name: _switch(section) for section in config.switch}
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
         store = CampaignStore(stored)
+        vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
         rolling = Rolling(stored, self.metrics)
         reading = database.connect_reading(
@@ -192,7 +201,7 @@ class Daemon:
             self.bus,
             accounts,
             _web_settings(config),
-            Stored(stored, self.data / "imports", archive, reading, config.reports.zone),
+            Stored(stored, self.data / "imports", archive, vault, reading, config.reports.zone),
         )
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))

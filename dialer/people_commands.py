@@ -1,4 +1,4 @@
-"""The commands about who may log in: `dialer user`, `dialer unit`."""
+"""The commands about who may log in: `dialer user`, `dialer unit`, `dialer keys`."""
 
 from __future__ import annotations
 
@@ -141,10 +141,10 @@ def disable(login: str, config_file: Path | None, data: Path | None) -> None:
 @common
 def drop_factor(login: str, config_file: Path | None, data: Path | None) -> None:
     """Turn off a person's second factor, as when the phone is lost; they are signed out."""
-    from campaigns.second_factor import SecondFactor
+    from campaigns.second_factor import turn_off
 
     with opened_database(Settings(config_file, data)) as engine:
-        if not SecondFactor(engine).turn_off(login):
+        if not turn_off(engine, login):
             fail(f"{login} has no second factor")
     click.echo(f"{login}: logs in by the password alone")
 
@@ -170,6 +170,36 @@ def enable(login: str, config_file: Path | None, data: Path | None) -> None:
     with people_of(config_file, data) as people:
         people.change(login, enabled=True)
     click.echo(f"{login}: may log in")
+
+
+@click.group()
+def keys() -> None:
+    """The keys that secrets in the database are sealed with."""
+
+
+@keys.command(name="rotate")
+@common
+def rotate_keys(config_file: Path | None, data: Path | None) -> None:
+    """Seal all secrets by a new key, and forget the old ones. A running daemon takes it over."""
+    from campaigns.audit import write
+    from campaigns.second_factor import reseal
+    from campaigns.vault import KEYS, Vault, VaultError
+
+    settings = Settings(config_file, data)
+    if not (settings.data / KEYS).exists():
+        fail(f"there is no {settings.data / KEYS}; the daemon makes it at its first start")
+    with opened_database(settings) as engine:
+        try:
+            vault = Vault(settings.data / KEYS)
+            vault.add_key()
+            if lost := reseal(engine, vault):
+                fail(f"no key here opens the second factor of {lost} people; the old keys are kept", 1)
+            vault.drop_old_keys()
+        except VaultError as fault:
+            fail(str(fault), 1)
+        with engine.begin() as connection:
+            write(connection, "keys rotated", "second factors")
+    click.echo(f"{settings.data / KEYS}: a new key; its older backups open nothing any more")
 
 
 @click.group()

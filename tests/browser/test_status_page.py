@@ -9,11 +9,10 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 from sqlalchemy import Engine
 
-from cti.desk import Stored
 from cti.figures import FlaggedCallerId, FloorChange
 from tests.browser.desk import log_in
 from tests.browser.screenshots import NAMES, floor, hours, snapshot
-from tests.cti.running import MANAGER, Door, open_door, until
+from tests.cti.running import MANAGER, Door, open_door, stored_in, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -67,7 +66,7 @@ async def test_a_supervisor_sees_who_is_stuck_the_last_hours_and_the_wall(
     browser: Browser, db: Engine, tmp_path: Path
 ) -> None:
     """With the database behind it, an alarm is acknowledged; a second console hears of it."""
-    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as door:
+    async with open_door(stored=stored_in(db, tmp_path)) as door:
         context = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
         page, other = await context.new_page(), await context.new_page()
         await log_in(page, door, MANAGER.login)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from campaigns.users import UserStore
+from campaigns.vault import KEYS, Vault
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
@@ -49,6 +50,11 @@ class Door:
         return self.app.state.gateway
 
 
+def stored_in(db: Engine, folder: Path) -> Stored:
+    """A real database, with everything else in one folder."""
+    return Stored(db, folder, folder, Vault(folder / KEYS))
+
+
 @asynccontextmanager
 async def open_door(
     settings: WebSettings | None = None,
@@ -73,7 +79,7 @@ async def open_stored(
     ScriptedEngine(bus)
     accounts = StoredAccounts(users)
     try:
-        async with serving(create_app(bus, accounts, settings, Stored(db, folder, folder))) as port:
+        async with serving(create_app(bus, accounts, settings, stored_in(db, folder))) as port:
             yield f"http://127.0.0.1:{port}", users
     finally:
         accounts.close()

@@ -16,11 +16,10 @@ from campaigns.users import UserStore
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
-from cti.desk import Stored
 from cti.guard import SAFE_METHODS
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR
-from tests.cti.running import open_stored
+from tests.cti.running import open_stored, stored_in
 
 OLD, NEW = "correct horse", "battery staple 7"
 
@@ -115,7 +114,7 @@ async def test_no_changing_route_is_open_to_a_foreign_page(
     url: str, db: Engine, tmp_path: Path, headers: dict[str, str]
 ) -> None:
     """A browser can't send a request to us from elsewhere without saying so in one of these two headers."""
-    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=stored_in(db, tmp_path))
     here = await browser(url)
     asked = 0
     for route in app.routes:

@@ -26,6 +26,7 @@ from sqlalchemy import Engine
 
 from campaigns.people import People
 from campaigns.users import UserStore
+from campaigns.vault import Vault
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
@@ -55,7 +56,9 @@ def running(db: Engine, tmp_path: Path) -> Iterator[tuple[str, dict[str, str], d
     bus = Bus()
     ScriptedEngine(bus)
     app = create_app(
-        bus, StoredAccounts(users), stored=Stored(db, tmp_path / "imports", tmp_path / "archive")
+        bus,
+        StoredAccounts(users),
+        stored=Stored(db, tmp_path / "imports", tmp_path / "archive", Vault(tmp_path / "keys")),
     )
     loop = asyncio.new_event_loop()
     started, port = threading.Event(), []

@@ -18,13 +18,13 @@ from campaigns.second_factor import SecondFactor
 from campaigns.tokens import Tokens
 from campaigns.units import Units
 from campaigns.users import UserStore
+from campaigns.vault import KEYS, Vault
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
-from cti.desk import Stored
 from cti.guard import SAFE_METHODS
 from tests.campaigns.world import Campaign
-from tests.cti.running import open_stored
+from tests.cti.running import open_stored, stored_in
 
 PASSWORD, NEW = "correct horse", "battery staple 7"
 NUMBER = "+8613912345678"
@@ -83,7 +83,7 @@ async def url(db: Engine, tmp_path: Path) -> AsyncIterator[str]:
 
 
 def test_every_changing_route_is_asked(db: Engine, tmp_path: Path) -> None:
-    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=Stored(db, tmp_path, tmp_path))
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), stored=stored_in(db, tmp_path))
     changing = {
         (method, route.path)
         for route in app.routes
@@ -94,9 +94,9 @@ def test_every_changing_route_is_asked(db: Engine, tmp_path: Path) -> None:
     assert changing - NOTHING - ELSEWHERE == set(CHANGES)
 
 
-def second_factor(db: Engine, on: bool) -> dict[str, str]:
+def second_factor(db: Engine, folder: Path, on: bool) -> dict[str, str]:
     """A code that is good now, and one of last resort where it is turned on."""
-    factor, now = SecondFactor(db), datetime.now(UTC)
+    factor, now = SecondFactor(db, Vault(folder / KEYS)), datetime.now(UTC)
     secret = factor.offer(1)
     assert secret is not None
     code = pyotp.TOTP(secret).at(now)
@@ -106,7 +106,7 @@ def second_factor(db: Engine, on: bool) -> dict[str, str]:
 
 @pytest.mark.parametrize("route", CHANGES, ids=" ".join)
 async def test_a_change_leaves_a_line_that_names_who_and_from_where(
-    url: str, db: Engine, route: tuple[str, str]
+    url: str, db: Engine, tmp_path: Path, route: tuple[str, str]
 ) -> None:
     path, headers, body, action, subject = CHANGES[route]
     users = UserStore(db)
@@ -116,7 +116,7 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
         root = users.session(token)
         assert root is not None
         Tokens(db).make(root, "first", ["why"], 30, datetime.now(UTC))
-        codes = second_factor(db, on="{recovery}" in body)
+        codes = second_factor(db, tmp_path, on="{recovery}" in body)
         if path.startswith("/login/"):
             waits_for = "code" if path == "/login/code" else "enrolment"
             client.cookies.set("zd_session", users.open_session(1, "127.0.0.1", waits_for=waits_for))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from campaigns.users import User
+from campaigns.vault import Vault
 from cti.desk import Stored
 from tests.campaigns.world import NOON, Campaign, later
 from tests.cti.client import cookie
@@ -24,7 +25,9 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     demo = Campaign(db, leads=1, name="demo")
     demo.dial(demo.lease(1))
     Campaign(db, leads=1, name="summer")
-    async with open_door(stored=Stored(db, tmp_path / "imports", tmp_path / "archive")) as opened:
+    async with open_door(
+        stored=Stored(db, tmp_path / "imports", tmp_path / "archive", Vault(tmp_path / "keys"))
+    ) as opened:
         yield opened
 
 

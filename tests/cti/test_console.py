@@ -12,21 +12,18 @@ from sqlalchemy import Engine
 
 from campaigns.audit import lines
 from campaigns.users import User
-from cti.desk import Stored
 from cti.figures import FloorChange, SeatRow
 from cti.settings import WebSettings
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
-from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
 from tests.cti.test_status import snapshot
 
 
 @pytest.fixture
 async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=3, name="demo")
-    async with open_door(
-        WebSettings(status_interval_s=0.01), stored=Stored(db, tmp_path, tmp_path)
-    ) as opened:
+    async with open_door(WebSettings(status_interval_s=0.01), stored=stored_in(db, tmp_path)) as opened:
         yield opened
 
 

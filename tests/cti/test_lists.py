@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.users import User
+from campaigns.vault import Vault
 from cti import desk, lists
 from cti.desk import Stored
 from tests.campaigns.lists import workbooks
@@ -30,7 +31,9 @@ OPTIONS = {"list": "autumn", "campaign": "demo"}
 async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=0, name="demo")
     Campaign(db, leads=0, name="summer")
-    async with open_door(stored=Stored(db, tmp_path / "imports", tmp_path / "archive")) as opened:
+    async with open_door(
+        stored=Stored(db, tmp_path / "imports", tmp_path / "archive", Vault(tmp_path / "keys"))
+    ) as opened:
         yield opened
 
 

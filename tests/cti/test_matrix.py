@@ -27,11 +27,10 @@ from cti import wire
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
-from cti.desk import Stored
 from cti.entry import SocketWay, Way
 from cti.settings import OidcSettings, WebSettings
 from tests.campaigns.world import Campaign
-from tests.cti.running import DEADLINE_S, open_stored
+from tests.cti.running import DEADLINE_S, open_stored, stored_in
 
 MINE, OTHER = "兰州分公司/一组", "天水分公司"  # the asked-about campaign is of the first, or of the second
 AGENT, SUPERVISOR, MANAGER, ANALYST, ADMIN, AUDITOR = Role
@@ -237,7 +236,7 @@ def kept_out(row: Row, status: int, code: int) -> bool:
 
 
 def test_every_route_has_a_row(db: Engine, tmp_path: Path) -> None:
-    app = create_app(Bus(), StoredAccounts(UserStore(db)), SETTINGS, Stored(db, tmp_path, tmp_path))
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), SETTINGS, stored_in(db, tmp_path))
     found = set()
     for route in app.routes:
         if isinstance(route, WebSocketRoute):
@@ -250,7 +249,7 @@ def test_every_route_has_a_row(db: Engine, tmp_path: Path) -> None:
 
 
 def test_every_route_says_the_right_it_needs(db: Engine, tmp_path: Path) -> None:
-    app = create_app(Bus(), StoredAccounts(UserStore(db)), SETTINGS, Stored(db, tmp_path, tmp_path))
+    app = create_app(Bus(), StoredAccounts(UserStore(db)), SETTINGS, stored_in(db, tmp_path))
     rows = {(row.method, row.path): row for row in ROWS}
     for route in app.routes:
         if isinstance(route, Mount):

@@ -13,6 +13,7 @@ from campaigns.people import People, Person
 from campaigns.second_factor import SecondFactor
 from campaigns.units import Units
 from campaigns.users import UserStore
+from campaigns.vault import KEYS, Vault
 from tests.campaigns.world import Campaign
 from tests.cti.running import open_stored
 from tests.cti.test_second_factor import turned_on
@@ -121,12 +122,12 @@ async def test_what_a_manager_may_not(
 
 
 async def test_a_new_password_signs_out_and_may_take_the_second_factor_along(
-    meng: httpx2.AsyncClient, db: Engine, ids: dict[str, int]
+    meng: httpx2.AsyncClient, db: Engine, tmp_path: Path, ids: dict[str, int]
 ) -> None:
-    turned_on(db, ids["lina"])
+    turned_on(db, tmp_path, ids["lina"])
     token = UserStore(db).open_session(ids["lina"], "test")
     form = {"login": "lina", "password": NEW, "factor": "1"}
     assert (await meng.post("/people/reset", data=form)).status_code == 303
     user = UserStore(db).verify("lina", NEW)
     assert user is not None and not user.second_factor and UserStore(db).session(token) is None
-    assert SecondFactor(db).offer(ids["lina"]) is not None
+    assert SecondFactor(db, Vault(tmp_path / KEYS)).offer(ids["lina"]) is not None

@@ -15,11 +15,10 @@ from sqlalchemy import Engine, text
 
 from campaigns import database
 from campaigns.users import User
-from cti.desk import Stored
 from tests.campaigns.reports.raw import Call, World
 from tests.campaigns.world import later
 from tests.cti.client import cookie
-from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, until
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in, until
 
 DAYS = {"from": "2026-11-23", "to": "2026-11-25"}
 EAST = replace(SUPERVISOR, user_id=21, login="east", campaigns=("east",))
@@ -35,7 +34,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     world.write(calls, [], 0, {})
     world.roll(later(hours=2))
     reading = database.connect_reading(db.url.render_as_string(hide_password=False))
-    async with open_door(stored=Stored(db, tmp_path, tmp_path, reading)) as opened:
+    async with open_door(stored=replace(stored_in(db, tmp_path), reports=reading)) as opened:
         opened.accounts.users[EAST.login] = EAST, "correct horse"
         yield opened
     reading.dispose()

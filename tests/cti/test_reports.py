@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from campaigns.users import User
-from cti.desk import Stored
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie
-from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
 
 MORE = 'caller_ids = ["+864000000001", "+864000000002"]\n'
 
@@ -22,7 +21,7 @@ MORE = 'caller_ids = ["+864000000001", "+864000000002"]\n'
 async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=3, name="demo", more=MORE)
     Campaign(db, leads=3, name="summer", more=MORE.replace("400", "800"))
-    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as opened:
+    async with open_door(stored=stored_in(db, tmp_path)) as opened:
         yield opened
 
 

@@ -13,12 +13,11 @@ from sqlalchemy import Engine, text
 
 from campaigns.drafts import DraftStore, StoredDraft
 from campaigns.people import People
-from cti.desk import Stored
 from cti.messages import Command, HangUp, LogIn, Mute, PageLost, Reply
 from cti.settings import WebSettings
 from cti.wire import Health
 from tests.cti.client import SeatClient, cookie, drop, page
-from tests.cti.running import AGENT, Door, open_door, until
+from tests.cti.running import AGENT, Door, open_door, stored_in, until
 
 CALL = "c0ffee00" * 4
 
@@ -228,7 +227,7 @@ async def test_a_pages_last_word_comes_by_http(door: Door) -> None:
 
 async def test_a_draft_outlives_the_process(db: Engine, tmp_path: Path) -> None:
     user_id = People(db).add("", "lina", "李娜", "agent", "")
-    stored = Stored(db, tmp_path, tmp_path)
+    stored = stored_in(db, tmp_path)
     draft = {
         "type": "draft",
         "call_id": CALL,

@@ -11,10 +11,12 @@ from pathlib import Path
 import httpx2
 import pyotp
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from campaigns.people import People
-from campaigns.second_factor import STEP_S, SecondFactor
+from campaigns.second_factor import STEP_S, SecondFactor, reseal, seal_plain
+from campaigns.users import UserStore
+from campaigns.vault import KEYS, Vault, VaultError
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR
 from tests.cti.running import open_stored
@@ -36,9 +38,9 @@ async def browser(db: Engine, folder: Path, *roles: str) -> AsyncIterator[httpx2
         yield client
 
 
-def turned_on(db: Engine, user_id: int) -> tuple[pyotp.TOTP, list[str]]:
+def turned_on(db: Engine, folder: Path, user_id: int) -> tuple[pyotp.TOTP, list[str]]:
     """A phone with the secret, an hour ago, and the recovery codes."""
-    factor, then = SecondFactor(db), datetime.now(UTC) - timedelta(hours=1)
+    factor, then = SecondFactor(db, Vault(folder / KEYS)), datetime.now(UTC) - timedelta(hours=1)
     secret = factor.offer(user_id)
     assert secret is not None
     phone = pyotp.TOTP(secret)
@@ -78,7 +80,7 @@ async def test_it_is_set_up_with_a_picture_and_asked_for_from_then_on(
 
 
 async def test_a_code_is_good_once_and_a_wrong_one_never(db: Engine, tmp_path: Path, user_id: int) -> None:
-    phone, codes = turned_on(db, user_id)
+    phone, codes = turned_on(db, tmp_path, user_id)
     async with browser(db, tmp_path) as client:
         for code, lets_in in ((phone.now(), True), (phone.now(), False), (codes[0], True), (codes[0], False)):
             await client.post("/login", data=RIGHT)
@@ -88,7 +90,7 @@ async def test_a_code_is_good_once_and_a_wrong_one_never(db: Engine, tmp_path: P
 
 
 async def test_codes_can_not_be_guessed(db: Engine, tmp_path: Path, user_id: int) -> None:
-    phone, _ = turned_on(db, user_id)
+    phone, _ = turned_on(db, tmp_path, user_id)
     async with browser(db, tmp_path) as client:
         await client.post("/login", data=RIGHT)
         for _ in range(PER_PAIR):
@@ -103,7 +105,7 @@ async def test_who_must_have_one_sets_it_up_before_anything_else(
         assert (await client.post("/login", data=RIGHT)).headers["location"] == "/login/enrol"
         assert (await client.get("/status")).headers["location"] == "/login"
         assert (await client.get("/login/code")).headers["location"] == "/login"
-        secret = SecondFactor(db).offer(user_id)
+        secret = SecondFactor(db, Vault(tmp_path / KEYS)).offer(user_id)
         assert secret is not None
         await client.get("/login/enrol")
         done = await client.post("/login/enrol", data={"code": pyotp.TOTP(secret).now()})
@@ -111,7 +113,7 @@ async def test_who_must_have_one_sets_it_up_before_anything_else(
 
 
 async def test_nobody_gets_to_the_code_without_the_password(db: Engine, tmp_path: Path, user_id: int) -> None:
-    phone, _ = turned_on(db, user_id)
+    phone, _ = turned_on(db, tmp_path, user_id)
     async with browser(db, tmp_path) as client:
         for path in ("/login/code", "/login/enrol"):
             assert (await client.post(path, data={"code": phone.now()})).headers["location"] == "/login"
@@ -121,7 +123,7 @@ async def test_nobody_gets_to_the_code_without_the_password(db: Engine, tmp_path
 async def test_it_is_turned_off_with_a_code_and_that_signs_out(
     db: Engine, tmp_path: Path, user_id: int
 ) -> None:
-    _, codes = turned_on(db, user_id)
+    _, codes = turned_on(db, tmp_path, user_id)
     async with browser(db, tmp_path) as client:
         await client.post("/login", data=RIGHT)
         await client.post("/login/code", data={"code": codes[0]})
@@ -133,8 +135,10 @@ async def test_it_is_turned_off_with_a_code_and_that_signs_out(
         assert (await client.post("/login", data=RIGHT)).headers["location"] == "/status"
 
 
-def test_codes_around_now_are_taken_and_none_that_is_older_than_the_last(db: Engine, user_id: int) -> None:
-    factor = SecondFactor(db)
+def test_codes_around_now_are_taken_and_none_that_is_older_than_the_last(
+    db: Engine, tmp_path: Path, user_id: int
+) -> None:
+    factor = SecondFactor(db, Vault(tmp_path / KEYS))
     secret = factor.offer(user_id)
     assert secret is not None and factor.offer(user_id) == secret
     phone = pyotp.TOTP(secret)
@@ -152,10 +156,6 @@ def test_codes_around_now_are_taken_and_none_that_is_older_than_the_last(db: Eng
 
 
 def test_a_session_that_waits_for_a_code_does_so_for_ten_minutes(db: Engine, user_id: int) -> None:
-    from sqlalchemy import text
-
-    from campaigns.users import UserStore
-
     users = UserStore(db)
     token = users.open_session(user_id, "test", waits_for="code")
     assert users.session(token) is None and users.waiting(token, "enrolment") is None
@@ -163,3 +163,75 @@ def test_a_session_that_waits_for_a_code_does_so_for_ten_minutes(db: Engine, use
     with db.begin() as connection:
         connection.execute(text("UPDATE session SET opened_at = opened_at - interval '11 minutes'"))
     assert users.waiting(token, "code") is None
+
+
+# --- how it is kept -----------------------------------------------------------------------------------------------
+
+
+def kept(db: Engine) -> str:
+    with db.connect() as connection:
+        return connection.execute(text("SELECT totp_secret FROM app_user WHERE login = 'chen'")).scalar_one()
+
+
+def test_who_reads_the_database_has_no_secret(db: Engine, tmp_path: Path, user_id: int) -> None:
+    phone, _ = turned_on(db, tmp_path, user_id)
+    vault = Vault(tmp_path / KEYS)
+    assert phone.secret not in kept(db) and kept(db).startswith("v1:")
+    with pytest.raises(VaultError, match="no key of"):  # nor is it anybody else's
+        vault.open(kept(db), "the second factor of user 2")
+    assert (tmp_path / KEYS).stat().st_mode & 0o777 == 0o600
+
+
+def test_secrets_of_before_there_were_keys_are_sealed_at_the_start(
+    db: Engine, tmp_path: Path, user_id: int
+) -> None:
+    phone = pyotp.TOTP(pyotp.random_base32())
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET totp_secret = :secret"), {"secret": phone.secret})
+    vault = Vault(tmp_path / KEYS)
+    assert seal_plain(db, vault) == 0 and phone.secret not in kept(db)
+    sealed = kept(db)
+    assert seal_plain(db, vault) == 0 and kept(db) == sealed  # once
+    assert SecondFactor(db, vault).check(user_id, phone.at(NOW), NOW)
+
+
+def test_a_new_key_takes_over_while_the_daemon_runs(db: Engine, tmp_path: Path, user_id: int) -> None:
+    phone, _ = turned_on(db, tmp_path, user_id)
+    daemons, commands, before = Vault(tmp_path / KEYS), Vault(tmp_path / KEYS), kept(db)
+    now = datetime.now(UTC)
+    commands.add_key()
+    assert SecondFactor(db, daemons).check(user_id, phone.at(now), now)  # by the older of two
+    assert reseal(db, commands) == 0
+    commands.drop_old_keys()
+    later = now + timedelta(minutes=2)
+    assert SecondFactor(db, daemons).check(user_id, phone.at(later), later)
+    with pytest.raises(VaultError):
+        daemons.open(before, f"the second factor of user {user_id}")
+
+
+def test_without_its_keys_only_recovery_codes_are_good(db: Engine, tmp_path: Path, user_id: int) -> None:
+    phone, codes = turned_on(db, tmp_path, user_id)
+    (tmp_path / KEYS).unlink()
+    vault, now = Vault(tmp_path / KEYS), datetime.now(UTC)
+    factor = SecondFactor(db, vault)
+    assert seal_plain(db, vault) == 1 and reseal(db, vault) == 1
+    assert not factor.check(user_id, phone.at(now), now) and factor.check(user_id, codes[0], now)
+
+
+def test_keys_that_can_not_be_used_are_told_of(tmp_path: Path) -> None:
+    def refused(says: str, path: Path) -> None:
+        with pytest.raises(VaultError, match=says):
+            Vault(path)
+
+    file = tmp_path / KEYS
+    Vault(file)
+    refused("can't be made", file / "below a file" / KEYS)
+    file.chmod(0o640)
+    refused("open to others", file)
+    file.chmod(0o600)
+    for odd in ("", "c2hvcnQ=\n", "no base64!\n"):
+        file.write_text(odd)
+        refused("holds no keys", file)
+    file.unlink()
+    file.mkdir()
+    refused("can't be read", file)

@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from campaigns.users import User
-from cti.desk import Stored
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie
-from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
 
 NIGHT, NOON = "2026-11-24T23:00:00+08:00", "2026-11-24T12:00:00+08:00"
 NUMBER = "13800000000"
@@ -23,7 +22,7 @@ NUMBER = "13800000000"
 async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=3, name="demo")
     Campaign(db, leads=3, name="summer")
-    async with open_door(stored=Stored(db, tmp_path, tmp_path)) as opened:
+    async with open_door(stored=stored_in(db, tmp_path)) as opened:
         yield opened
 
 

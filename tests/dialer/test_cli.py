@@ -18,7 +18,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, text
 
 from campaigns import database
+from campaigns.second_factor import SecondFactor
 from campaigns.users import UserStore
+from campaigns.vault import KEYS, Vault
 from dialer.cli import main
 from dialer.console import WRONG_INPUT
 from tests.database import fresh_url
@@ -414,3 +416,17 @@ def test_without_a_config_the_embedded_database_of_the_data_folder_is_used(tmp_p
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout) == [{"campaign": "spring", "version": 1, "running": False}]
     assert (data / "postgresql").is_dir()
+
+
+def test_the_keys_are_rotated_where_there_are_some(here: Installation) -> None:
+    data = here.folder / "data"
+    assert "the daemon makes it" in here.do("keys", "rotate", "--data", data).stderr
+    here.do("user", "add", "li", "--name", "Li", "--password", "correct horse")
+    with here.opened() as engine:
+        secret = SecondFactor(engine, Vault(data / KEYS)).offer(1)
+        before = (data / KEYS).read_bytes()
+        assert here.do("keys", "rotate", "--data", data).exit_code == 0
+        after = (data / KEYS).read_bytes()
+        assert after != before and len(after) == len(before)
+        assert SecondFactor(engine, Vault(data / KEYS)).offer(1) == secret
+    assert here.rows("SELECT action FROM audit ORDER BY id DESC LIMIT 1") == [("keys rotated",)]

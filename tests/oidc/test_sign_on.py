@@ -25,14 +25,14 @@ from campaigns.people import People
 from campaigns.second_factor import SecondFactor
 from campaigns.sign_on import SignOns
 from campaigns.users import UserStore
+from campaigns.vault import KEYS, Vault
 from cti import provider as checked
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
-from cti.desk import Stored
 from cti.settings import OidcSettings, WebSettings
 from tests.cti.fakes import ScriptedEngine
-from tests.cti.running import PASSWORD, serving
+from tests.cti.running import PASSWORD, serving, stored_in
 from tests.database import fresh_url
 from tests.oidc.running import CLIENT, SECRET, OpenId, free_port, key, running, through
 
@@ -104,7 +104,10 @@ async def door(
     bus, accounts = Bus(), StoredAccounts(UserStore(db))
     ScriptedEngine(bus)
     app = create_app(
-        bus, accounts, WebSettings(oidc=settings, second_factor=roles), Stored(db, folder, folder)
+        bus,
+        accounts,
+        WebSettings(oidc=settings, second_factor=roles),
+        stored_in(db, folder),
     )
     try:
         async with (
@@ -206,10 +209,10 @@ async def test_an_address_counts_once_it_is_verified(people: Engine, tmp_path: P
             assert (await floor.signed_on("s-mail")).status_code == status
 
 
-async def test_ones_own_second_factor_is_asked_for(floor: Floor) -> None:
+async def test_ones_own_second_factor_is_asked_for(floor: Floor, tmp_path: Path) -> None:
     await floor.openid.claims("s-twice", preferred_username="twice")
     user = next(each.user_id for each in UserStore(floor.db).all() if each.login == "twice")
-    factor, then = SecondFactor(floor.db), datetime.now(UTC) - timedelta(hours=1)
+    factor, then = SecondFactor(floor.db, Vault(tmp_path / KEYS)), datetime.now(UTC) - timedelta(hours=1)
     secret = factor.offer(user)
     assert secret is not None and factor.take_up(user, pyotp.TOTP(secret).at(then), then)
     assert (await floor.signed_on("s-twice")).headers["location"] == "/login/code"
