@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from campaigns.audit import write
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
 from campaigns.rules.held import let_campaign_go
+from campaigns.steering import Outdated, difference, followed, settings_of
 from campaigns.units import BadUnit, NoSuchUnit, unit_of
 
 CURRENT = text("""
@@ -22,14 +24,17 @@ ADD = text("""
 INSERT INTO campaign (name, unit_id, version) VALUES (:name, :unit, 1)
 ON CONFLICT (name) DO UPDATE SET unit_id = excluded.unit_id, version = campaign.version + 1 RETURNING id, version
 """)
-SAME = text("""
-SELECT c.id, v.version, v.change FROM campaign c
-JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
-WHERE c.name = :name AND v.text = :text
+LIVE = text("""
+SELECT c.id, v.version, v.change, v.text, v.applied_by, v.applied_at, v.made_in FROM campaign c
+JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version WHERE c.name = :name FOR UPDATE OF c
 """)
 VERSION = text("""
-INSERT INTO campaign_version (campaign_id, version, text, applied_by, applied_at)
-VALUES (:campaign, :version, :text, :who, :at) RETURNING change
+INSERT INTO campaign_version (campaign_id, version, text, applied_by, applied_at, made_in, why)
+VALUES (:campaign, :version, :text, :who, :at, :made_in, :why) RETURNING change
+""")
+VERSIONS = text("""
+SELECT v.version, v.text, v.applied_by, v.applied_at, v.made_in, v.why FROM campaign_version v
+JOIN campaign c ON c.id = v.campaign_id WHERE c.name = :name ORDER BY v.version DESC LIMIT :most
 """)
 # Months that are archived count as they were counted then; their partition may be there for a moment more.
 WINDOW = text("""
@@ -56,6 +61,9 @@ LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")
 KEEP_LEARNED = text("UPDATE campaign SET learned = :learned WHERE id = :campaign")
 
 
+FILE, CONSOLE = "file", "console"  # where a version was made
+
+
 class NoSuchCampaign(CampaignsError):
     """No campaign of this name was applied."""
 
@@ -79,6 +87,26 @@ class Unreadable:
     reason: str  # names campaign and version
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a campaign. `made_in` is `file` or `console`."""
+
+    version: int
+    text: str
+    who: str
+    at: datetime
+    made_in: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    who: str
+    at: datetime
+    made_in: str
+    why: str
+
+
 class CampaignStore:
     """The campaigns of one database. Every method blocks."""
 
@@ -86,28 +114,112 @@ class CampaignStore:
         self._engine = engine
 
     def apply(self, source: str, where: str, who: str, at: datetime) -> Applied:
-        """Make a text the campaign's newest version. The same text again changes nothing.
+        """Make a file's text the campaign's newest version. The same text again changes nothing.
 
-        Raises :class:`campaigns.config.ConfigError`; then nothing has changed.
+        A version that was made in the console is replaced only by a file that says it follows it. Raises
+        :class:`campaigns.config.ConfigError`, then nothing has changed; :class:`campaigns.steering.Outdated` is one.
         """
+        follows, source = followed(source)
         config = parse(source, where)
         with self._engine.begin() as connection:
-            same = connection.execute(SAME, {"name": config.name, "text": source}).one_or_none()
-            if same is not None:
-                return Applied(same.id, same.version, same.change, config)
-            try:
-                unit = unit_of(connection, config.unit)
-            except (NoSuchUnit, BadUnit) as fault:
-                raise ConfigError(f"{where}: unit: {fault}") from fault
-            row = connection.execute(ADD, {"name": config.name, "unit": unit}).one()
-            values = {"campaign": row.id, "version": row.version, "text": source, "who": who, "at": at}
-            change = connection.execute(VERSION, values).scalar_one()
-            before = {"version": row.version - 1} if row.version > 1 else None
-            after = {"version": row.version, "running": config.running, "from": where}
-            write(connection, "campaign applied", config.name, before=before, after=after, at=at, who=who)
-        if row.version > 1:  # what the last version's rules held back may be let go by these
-            let_campaign_go(self._engine, row.id)
+            live = connection.execute(LIVE, {"name": config.name}).one_or_none()
+            if live is not None and live.text == source:
+                return Applied(live.id, live.version, live.change, config)
+            if live is not None and live.made_in == CONSOLE and follows != live.version:
+                raise _outdated(live, config.name, source, where)
+            applied = self._add(connection, config, source, where, _Made(who, at, FILE, ""))
+        self._let_go(applied)
+        return applied
+
+    def differs(self, source: str, where: str) -> str:
+        """What a file would change of the live version, as a difference; empty: nothing.
+
+        Raises what :meth:`apply` would.
+        """
+        follows, source = followed(source)
+        config = parse(source, where)
+        with self._engine.connect() as connection:
+            live = connection.execute(LIVE, {"name": config.name}).one_or_none()
+        if live is None:
+            return difference("", source, "nothing", where)
+        if live.text != source and live.made_in == CONSOLE and follows != live.version:
+            raise _outdated(live, config.name, source, where)
+        return difference(live.text, source, f"version {live.version}", where)
+
+    def change(self, name: str, base: int, source: str, who: str, at: datetime, why: str) -> Applied:
+        """Make a text that was made from version `base` in the console the campaign's newest version.
+
+        Raises :class:`NoSuchCampaign`, :class:`campaigns.config.ConfigError`, and
+        :class:`campaigns.steering.Outdated` when another version has become live since.
+        """
+        where = f"campaign {name}"
+        config = parse(source, where)
+        if config.name != name:
+            raise ConfigError(f"{where}: name: a campaign is not renamed")
+        with self._engine.begin() as connection:
+            live = connection.execute(LIVE, {"name": name}).one_or_none()
+            if live is None:
+                raise NoSuchCampaign(f"there is no campaign {name!r}")
+            if live.version != base:
+                raise _outdated(live, name, source, f"a change of version {base}")
+            if live.text == source:
+                return Applied(live.id, live.version, live.change, config)
+            applied = self._add(
+                connection, config, source, "console", _Made(who, at, CONSOLE, why), live.text
+            )
+        self._let_go(applied)
+        return applied
+
+    def versions(self, name: str, most: int = 50) -> Sequence[Version]:
+        """A campaign's versions, the newest first."""
+        with self._engine.connect() as connection:
+            return [Version(*row) for row in connection.execute(VERSIONS, {"name": name, "most": most})]
+
+    def _add(
+        self,
+        connection: Connection,
+        config: CampaignConfig,
+        source: str,
+        where: str,
+        made: _Made,
+        was: str = "",
+    ) -> Applied:
+        try:
+            unit = unit_of(connection, config.unit)
+        except (NoSuchUnit, BadUnit) as fault:
+            raise ConfigError(f"{where}: unit: {fault}") from fault
+        row = connection.execute(ADD, {"name": config.name, "unit": unit}).one()
+        values = {
+            "campaign": row.id,
+            "version": row.version,
+            "text": source,
+            "who": made.who,
+            "at": made.at,
+            "made_in": made.made_in,
+            "why": made.why,
+        }
+        change = connection.execute(VERSION, values).scalar_one()
+        before: dict[str, object] | None = {"version": row.version - 1} if row.version > 1 else None
+        after: dict[str, object] = {"version": row.version, "running": config.running, "from": where}
+        if was and before is not None:
+            old, new = settings_of(parse(was, where)), settings_of(config)
+            before |= {key: old[key] for key in old if old[key] != new[key]}
+            after |= {key: new[key] for key in old if old[key] != new[key]}
+        write(
+            connection,
+            "campaign applied",
+            config.name,
+            made.why,
+            before=before,
+            after=after,
+            at=made.at,
+            who=made.who,
+        )
         return Applied(row.id, row.version, change, config)
+
+    def _let_go(self, applied: Applied) -> None:
+        if applied.version > 1:  # what the last version's rules held back may be let go by these
+            let_campaign_go(self._engine, applied.campaign_id)
 
     def newer_than(self, change: int) -> Sequence[Applied | Unreadable]:
         """The campaigns whose newest version is newer than `change`, in the order of change; 0 gives all."""
@@ -163,3 +275,12 @@ class CampaignStore:
         """Keep what pacing has learned with the campaign."""
         with self._engine.begin() as connection:
             connection.execute(KEEP_LEARNED, {"campaign": campaign_id, "learned": learned})
+
+
+def _outdated(live: Any, name: str, source: str, where: str) -> Outdated:
+    made = "in the console" if live.made_in == CONSOLE else "from a file"
+    return Outdated(
+        f"{where}: is older than the live version {live.version} of {name}, which {live.applied_by} made {made} at "
+        f"{live.applied_at:%Y-%m-%d %H:%M}; `dialer export {name}` writes that one as a file to go on with",
+        difference(live.text, source, f"version {live.version}", where),
+    )

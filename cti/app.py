@@ -46,6 +46,7 @@ from cti.second_factor import SecondFactorDesk
 from cti.segments import SegmentDesk
 from cti.settings import WebSettings
 from cti.status import StatusBoard
+from cti.steer import Preview, SteerDesk
 from cti.tokens import TokenDesk
 from cti.webhook_desk import WebhookDesk
 from cti.why import WhyDesk
@@ -57,9 +58,15 @@ STATIC = Path(__file__).parent / "static"
 
 
 def create_app(
-    bus: Bus, accounts: Accounts, settings: WebSettings | None = None, stored: Stored | None = None
+    bus: Bus,
+    accounts: Accounts,
+    settings: WebSettings | None = None,
+    stored: Stored | None = None,
+    preview: Preview | None = None,
 ) -> Starlette:
     """The app over a bus and accounts; with `stored`, the HTTP API over what is kept there.
+
+    `preview` says what other settings would have come to.
 
     `app.state.gateway` and `app.state.board` carry counters and the `on_delivered` hook for an exporter.
     """
@@ -98,13 +105,13 @@ def create_app(
                 entry.anybody("/login/oidc/back", sign_on.back),
             ]
         routes += _api_routes(entry, front, stored, gateway, desks)
-        console = ConsoleDesk(stored, board)
-        desks.append(console)
+        console, steer = ConsoleDesk(stored, board), SteerDesk(stored, preview)
+        desks += [console, steer]
         work.append(console.run_looks)
-        routes.append(entry.api("/api/alarms/acknowledge", Right.ALARMS, console.acknowledge, POST))
         asked = ReportsDesk(front, stored, settings.pauses)
         desks.append(asked)
         routes += _report_routes(entry, asked)
+        routes += _console_routes(entry, console, steer)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -196,6 +203,16 @@ def _report_routes(entry: Entry, reports: ReportsDesk) -> list[BaseRoute]:
         entry.api("/api/reports", Right.REPORTS, reports.describe),
         entry.api("/api/reports/{report}", Right.REPORTS, reports.ask),
         entry.api("/api/abandonment", Right.REPORTS, reports.abandonment),
+    ]
+
+
+def _console_routes(entry: Entry, console: ConsoleDesk, steer: SteerDesk) -> list[BaseRoute]:
+    return [
+        entry.api("/api/alarms/acknowledge", Right.ALARMS, console.acknowledge, POST),
+        entry.api("/api/campaign", Right.STEER, steer.show),
+        entry.api("/api/campaign/change", Right.STEER, steer.change, POST),
+        entry.api("/api/campaign/back", Right.STEER, steer.back, POST),
+        entry.api("/api/campaign/preview", Right.STEER, steer.preview, POST),
     ]
 
 

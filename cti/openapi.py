@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from campaigns import contacts
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
-from cti import compliance, console, lists, report_desk, requeue, segments, webhook_desk, wire
+from cti import compliance, console, lists, report_desk, requeue, segments, steer, webhook_desk, wire
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
 
@@ -136,6 +136,22 @@ ROUTES: dict[tuple[str, str], Told] = {
     ),
     ("POST", "/api/segments/take"): Told(
         "A campaign takes customers of a segment", body=Wish, answer=OBJECT, faults=(400, 404, 408, 413, 422, 503)
+    ),
+    ("GET", "/api/campaign"): Told(
+        "How a campaign dials, and its versions: who made them, why, and what each changed",
+        CAMPAIGN, ("campaign",), answer=OBJECT, faults=(400, 404, 503), also={422: OBJECT},
+    ),
+    ("POST", "/api/campaign/change"): Told(
+        "Change how it dials: a new version, if `version` is still the live one", body=steer.ChangeWanted,
+        answer=OBJECT, faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
+    ("POST", "/api/campaign/back"): Told(
+        "An earlier version is live again, as a new one", body=steer.BackWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
+    ("POST", "/api/campaign/preview"): Told(
+        "What the last hours would have come to with other settings", body=steer.PreviewWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={422: OBJECT},
     ),
     ("GET", "/api/lists"): Told("The imports on record", CAMPAIGN, answer=LIST, faults=(404, 503)),
     ("POST", "/api/lists"): Told(

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from campaigns.config import ConfigError
+from campaigns.steering import Outdated
 from campaigns.store import CampaignStore
 from dialer.metrics import Metrics
 
@@ -43,6 +44,9 @@ class CampaignFolder:
                 continue
             try:
                 applied = self._store.apply(source, str(path), "folder", datetime.now(UTC))
+            except Outdated as fault:  # a right file; what is live is newer
+                log.warning("a campaign file is older than what is live", file=str(path), reason=str(fault))
+                self._metrics.config_ok.labels(path.name).set(1)
             except ConfigError as fault:
                 self._tell(path, str(fault))
             else:

@@ -14,6 +14,7 @@ import click
 
 from dialer import __version__
 from dialer.audit_commands import audit
+from dialer.campaign_commands import apply, diff, export
 from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.history_commands import archive, files_of, history
 from dialer.learning_commands import best_time, caller_ids
@@ -46,7 +47,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, keys, audit, webhooks, segment, report, results, evaluate
+    user, unit, keys, audit, webhooks, segment, report, results, evaluate, apply, diff, export
 ):  # fmt: skip
     main.add_command(command)
 
@@ -180,54 +181,6 @@ def check(
         if not calendar.ok:
             click.echo(f"          {calendar.hint}")
     sys.exit(0 if all(step.ok for steps in results.values() for step in steps) else 1)
-
-
-@main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--by", default="", help="Who applies it; the system's user by default.")
-@as_json
-@common
-def apply(
-    files: tuple[Path, ...], by: str, json_out: bool, config_file: Path | None, data: Path | None
-) -> None:
-    """Apply campaign files. A running daemon takes them within 2 s; with a wrong one among them none is applied.
-
-    With --config, a campaign whose switch that file does not name is applied with a warning: it will not dial there.
-    """
-    import getpass
-
-    from campaigns.config import ConfigError as CampaignError
-    from campaigns.config import parse
-    from campaigns.store import CampaignStore
-
-    settings = Settings(config_file, data)
-    texts: list[tuple[str, Path]] = []
-    with opened_database(settings) as engine:
-        for path in files:
-            try:
-                texts.append((path.read_text("utf-8"), path))
-                parse(texts[-1][0], str(path))
-            except (OSError, UnicodeDecodeError) as fault:
-                fail(f"{path}: can't be read: {fault}")
-            except CampaignError as fault:
-                fail(str(fault))
-        store, who = CampaignStore(engine), by or getpass.getuser()
-        applied = [store.apply(text, str(path), who, datetime.now(UTC)) for text, path in texts]
-    rows = [{"campaign": a.config.name, "version": a.version, "running": a.config.running} for a in applied]
-    if json_out:
-        click.echo(json.dumps(rows))
-    else:
-        for row in rows:
-            click.echo(
-                f"{row['campaign']}: version {row['version']}, {'running' if row['running'] else 'stopped'}"
-            )
-    if config_file is not None:
-        switches = {section.name for section in settings.config().switch}
-        for config in [a.config for a in applied if a.config.switch not in switches]:
-            click.echo(
-                f"dialer: warning: {config.name} does not dial: {config_file} names no switch {config.switch!r}",
-                err=True,
-            )
 
 
 @main.command()

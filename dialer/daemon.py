@@ -56,6 +56,7 @@ from dialer.journal import Batch, Journal, Unavailable
 from dialer.leads import Hopper
 from dialer.learning import Learning
 from dialer.metrics import Metrics
+from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
 from dialer.switch.asterisk import AsteriskSwitch
 
@@ -202,6 +203,7 @@ class Daemon:
             accounts,
             _web_settings(config),
             Stored(stored, self.data / "imports", archive, vault, reading, config.reports.zone),
+            lambda name, text: preview(order_of(stored, archive, name, text, config.switch)),
         )
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))

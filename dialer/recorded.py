@@ -58,13 +58,18 @@ class RecordedDay:
 
     @property
     def law(self) -> str:
-        """The law it was dialed by, as `dialer simulate --policies` names it. A previewed call is dialed one by one."""
-        mode = self.config.mode
-        return f"ratio:{self.config.ratio:g}" if mode == "ratio" else mode.replace("preview", "progressive")
+        """The law it was dialed by."""
+        return law_of(self.config)
 
     def at_s(self, when: datetime) -> float:
         """Seconds since the begin of the scenario."""
         return (when - self.begin).total_seconds() + WARM_UP_S
+
+
+def law_of(config: CampaignConfig) -> str:
+    """A campaign's law, as `dialer simulate --policies` names it. A previewed call is dialed one by one."""
+    mode = config.mode
+    return f"ratio:{config.ratio:g}" if mode == "ratio" else mode.replace("preview", "progressive")
 
 
 def read(engine: Engine, files: Files, campaign: str, day: date) -> RecordedDay:
@@ -72,17 +77,24 @@ def read(engine: Engine, files: Files, campaign: str, day: date) -> RecordedDay:
 
     Raises NoSuchDay, and :class:`campaigns.history.files.FileGone` when a file is missing.
     """
+    since = datetime.combine(day, time.min).astimezone()
+    until = datetime.combine(day + timedelta(days=1), time.min).astimezone()
+    return read_span(engine, files, campaign, since, until)
+
+
+def read_span(engine: Engine, files: Files, campaign: str, since: datetime, until: datetime) -> RecordedDay:
+    """Read what is on record from one instant to another, as :func:`read` does a day."""
     found = CampaignStore(engine).find(campaign)
     if found is None:
         raise NoSuchDay(f"there is no campaign {campaign!r}")
     if isinstance(found, Unreadable):
         raise NoSuchDay(found.reason)
-    since = datetime.combine(day, time.min).astimezone()
-    until = datetime.combine(day + timedelta(days=1), time.min).astimezone()
     history = History(engine, files)
     calls = dialed_calls(history, found.campaign_id, since, until)
     if not calls:
-        raise NoSuchDay(f"{campaign} has no attempt on {day}")
+        raise NoSuchDay(
+            f"{campaign} has no attempt between {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M}"
+        )
     begin = _floor(calls[0].dialed_at.astimezone())
     over = max(call.ended_at or call.dialed_at for call in calls)
     end = min(until, _floor(over.astimezone()) + timedelta(seconds=BUCKET_S))

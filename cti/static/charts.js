@@ -15,7 +15,7 @@ const CHARTS = [
     title: "chart.abandon",
     format: (v) => percent(v, 1),
     lines: [
-      { label: "chart.abandon_rate", color: "--s-talk", value: (s) => s.abandon_rate, fill: true },
+      { label: "chart.abandon_rate", color: "--accent", value: (s) => s.abandon_rate, fill: true },
       { label: "chart.target", color: "--danger", value: (s) => s.target, dash: [5, 4] },
     ],
   },
@@ -23,22 +23,22 @@ const CHARTS = [
     title: "chart.seats",
     format: (v) => decimal(v, 0),
     lines: [
-      { label: "chart.at_work", color: "--s-pause", value: (s) => s.seats },
-      { label: "chart.talking", color: "--s-talk", value: (s) => s.talking, fill: true },
-      { label: "chart.lines", color: "--s-wrap", value: (s) => s.lines },
+      { label: "chart.at_work", color: "--muted", value: (s) => s.seats },
+      { label: "chart.talking", color: "--accent", value: (s) => s.talking, fill: true },
+      { label: "chart.lines", color: "--warn", value: (s) => s.lines },
     ],
   },
   {
     title: "chart.waiting",
     format: (v) => t("status.seconds", { n: decimal(v, 0) }),
-    lines: [{ label: "chart.idle", color: "--s-ready", value: (s, b) => share(s.idle_s - b.idle_s, s.connected - b.connected), fill: true }],
+    lines: [{ label: "chart.idle", color: "--good", value: (s, b) => share(s.idle_s - b.idle_s, s.connected - b.connected), fill: true }],
   },
   {
     title: "chart.shares",
     format: (v) => percent(v, 0),
     lines: [
-      { label: "chart.answered", color: "--s-preview", value: (s, b) => share(s.answered - b.answered, s.dials - b.dials) },
-      { label: "chart.occupancy", color: "--s-phone", value: (s, b) => share(s.busy_s - b.busy_s, s.busy_s - b.busy_s + s.idle_s - b.idle_s) },
+      { label: "chart.answered", color: "--accent", value: (s, b) => share(s.answered - b.answered, s.dials - b.dials) },
+      { label: "chart.occupancy", color: "--good", value: (s, b) => share(s.busy_s - b.busy_s, s.busy_s - b.busy_s + s.idle_s - b.idle_s) },
     ],
   },
 ];

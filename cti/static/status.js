@@ -4,6 +4,7 @@ import { alarmList } from "./alarms.js";
 import { charts } from "./charts.js";
 import { Link } from "./link.js";
 import * as floor from "./roster.js";
+import { steering } from "./steer.js";
 import { clock, count, decimal, has, language, moment, percent, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
@@ -73,6 +74,27 @@ const alarms = alarmList({
   acknowledge: document.body.dataset.alarms ? acknowledge : null,
 });
 
+const steer = $("steer") && steering();
+const ARMED_MS = 4000; // within which a second click is meant
+
+// Start or pause, at the second click.
+function runButton(card, name) {
+  let armed;
+  card.run.addEventListener("click", async () => {
+    if (!card.run.classList.contains("armed")) {
+      card.run.classList.add("armed");
+      armed = setTimeout(() => card.run.classList.remove("armed"), ARMED_MS);
+      return;
+    }
+    clearTimeout(armed);
+    card.run.classList.remove("armed");
+    card.run.disabled = true;
+    put(card.note, await steer.run(name, !snapshots.get(name).running));
+    card.run.disabled = false;
+  });
+  card.steer.addEventListener("click", () => steer.open(name));
+}
+
 const byName = ([a], [b]) => a.localeCompare(b);
 
 function show(text) {
@@ -102,6 +124,7 @@ function draw() {
 
 // What of a card opens: what was open stays so in this browser.
 function furnish(card, name) {
+  if (steer) runButton(card, name);
   card.charts = charts(card.charts_place);
   for (const frame of curves.get(name) ?? []) card.charts.take(frame);
   curves.delete(name);
@@ -124,9 +147,11 @@ const sum = (counts) => Object.values(counts).reduce((total, n) => total + n, 0)
 function fill(card, s) {
   put(card.campaign, s.campaign);
   put(card.mode, named("mode", s.mode));
-  put(card.running, s.running ? t("status.running") : t("status.stopped"));
+  const underWay = sum(s.lines);
+  put(card.running, s.running ? t("status.running") : underWay ? t("status.draining", { n: count(underWay) }) : t("status.stopped"));
+  if (steer) put(card.run, t(s.running ? "steer.pause" : "steer.start"));
   card.running.classList.toggle("on", s.running);
-  put(card.note, s.note);
+  if (s.note || !steer) put(card.note, s.note);
   put(card.abandon_rate, percent(s.abandon_rate, 2));
   put(card.target, t("status.target", { target: percent(s.target, 1) }));
   put(card.window, budget(s));

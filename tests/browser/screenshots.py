@@ -169,6 +169,10 @@ def floor(campaign: str, names: Sequence[str], at: float) -> FloorChange:
     return FloorChange(at=at, seats=tuple(rows))
 
 
+STEERED = {
+    "en": ("chen", ("More seats came at ten", "Few complaints, and idle seats")),
+    "zh": ("chen", ("十点增加了座席", "投诉很少，座席空等")),
+}
 NAMES = {
     "en": (
         "Astrid Holm",
@@ -311,10 +315,62 @@ async def status_picture(browser: Browser, language: str, folder: Path, scheme: 
         await card.locator("[data-f=roster_part] summary").click()
         await expect(card.locator("[data-f=roster_rows] tr")).to_have_count(23)
         await card.locator("[data-f=roster_part]").screenshot(path=folder / f"console-seats-{suffix}.png")
+        await steer_picture(page, names[0], folder / f"steer-{suffix}.png", language)
         await page.click("#wall")
         await page.set_viewport_size({"width": 1920, "height": 1080})
         await page.screenshot(path=folder / f"console-wall-{suffix}.png")
         await context.close()
+
+
+async def steer_picture(page: Page, campaign: str, file: Path, language: str) -> None:
+    """The settings of a campaign, with a preview, and its versions."""
+    who, whys = STEERED[language]
+    settings = {"mode": "predictive", "target": 0.03, "ratio": 1.5, "max_lines": 60, "priority": 0}
+    settings |= {"ring_limit_s": 25.0, "wrap_up_s": 30.0, "running": True}
+    now = time.time()
+    versions = [
+        {
+            "version": 3 - n,
+            "who": who,
+            "at": now - 4000 * (n + 1),
+            "made_in": "console",
+            "why": why,
+            "difference": "",
+        }
+        for n, why in enumerate(whys)
+    ]
+    versions.append(
+        {"version": 1, "who": "folder", "at": now - 90_000, "made_in": "file", "why": "", "difference": ""}
+    )
+    live = {
+        "abandon": [0.0212],
+        "occupancy": [0.861],
+        "idle_s_per_call": [11.2],
+        "connects_per_seat_hour": [19.4],
+    }
+    then = {
+        "abandon": [0.0098],
+        "occupancy": [0.823],
+        "idle_s_per_call": [14.9],
+        "connects_per_seat_hour": [18.5],
+    }
+    effect = {
+        "from": now - 3 * 3600, "to": now, "seats": 23, "days": 3, "unseen": [],
+        "live": live | {"dials": 4120.0, "connected": 1338.0, "abandoned": 29.0},
+        "then": then | {"dials": 3870.0, "connected": 1276.0, "abandoned": 12.7},
+    }  # fmt: skip
+    await page.route("**/api/campaign?*", lambda route: route.fulfill(
+        json={"version": 3, "settings": settings, "versions": versions}
+    ))  # fmt: skip
+    await page.route("**/api/campaign/preview", lambda route: route.fulfill(json=effect))
+    await page.locator(".campaign").filter(has_text=campaign).locator("[data-f=steer]").click()
+    await expect(page.locator("#steer-versions li")).to_have_count(3)
+    await page.locator("[data-setting=target]").fill("1.5")
+    await page.click("#steer-preview")
+    await expect(page.locator("#steer-rows tr")).to_have_count(7)
+    await page.set_viewport_size({"width": SIZE[0], "height": 1100})
+    await page.locator("#steer").screenshot(path=file)
+    await page.click("#steer-close")
 
 
 async def main(folder: Path) -> None:

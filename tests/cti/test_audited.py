@@ -53,6 +53,14 @@ CHANGES = {
     ("POST", "/api/lists/undo"): (
         "/api/lists/undo", JSON, '{"campaign": "demo", "list": "list"}', "list undone", "list",
     ),
+    ("POST", "/api/campaign/change"): (
+        "/api/campaign/change", JSON,
+        '{"campaign": "demo", "version": 1, "settings": {"priority": 3}, "why": "x"}', "campaign applied", "demo",
+    ),
+    ("POST", "/api/campaign/back"): (
+        "/api/campaign/back", JSON, '{"campaign": "demo", "version": 2, "to": 1, "why": "x"}',
+        "campaign applied", "demo",
+    ),
     ("POST", "/api/requeue"): ("/api/requeue", JSON, '{"campaign": "demo", "list": "list"}', "requeue", "demo"),
     ("POST", "/api/dnc"): ("/api/dnc", JSON, f'{{"pattern": "{NUMBER}"}}', "dnc added", "company: +86139****5678"),
     ("DELETE", "/api/dnc"): ("/api/dnc", JSON, '{"pattern": "+86177*"}', "dnc removed", "+86177*"),
@@ -68,7 +76,12 @@ CHANGES = {
 }  # fmt: skip
 # What a browser is told to remember changes nothing of ours; a half-typed note is its writer's own until it is given;
 # what a seat does is on record with its calls, over whichever way the command comes.
-NOTHING = {("POST", "/language"), ("POST", "/api/seat/draft"), ("POST", "/api/seat/commands")}
+NOTHING = {
+    ("POST", "/language"),
+    ("POST", "/api/seat/draft"),
+    ("POST", "/api/seat/commands"),
+    ("POST", "/api/campaign/preview"),
+}
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py.
 ELSEWHERE = {("POST", "/api/alarms/acknowledge")}
 
@@ -122,6 +135,9 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
             client.cookies.set("zd_session", users.open_session(1, "127.0.0.1", waits_for=waits_for))
         if action == "dnc removed":
             await client.post("/api/dnc", json={"pattern": "+86177*"})
+        if path == "/api/campaign/back":
+            body_before = '{"campaign": "demo", "version": 1, "settings": {"priority": 3}, "why": "x"}'
+            await client.post("/api/campaign/change", content=body_before)
         before = lines(db)[0].id
         response = await client.request(
             route[0],

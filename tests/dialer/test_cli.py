@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from sqlalchemy import create_engine, text
 
 from campaigns import database
 from campaigns.second_factor import SecondFactor
+from campaigns.steering import changed
+from campaigns.store import CampaignStore
 from campaigns.users import UserStore
 from campaigns.vault import KEYS, Vault
 from dialer.cli import main
@@ -181,6 +184,28 @@ def test_a_campaign_on_a_switch_that_is_not_configured_is_applied_with_a_warning
     assert (result.exit_code, result.stdout) == (0, "spring: version 1, stopped\n")
     assert result.stderr == f"dialer: warning: spring does not dial: {here.config} names no switch 'north'\n"
     assert here.do("apply", here.file("good.toml", CAMPAIGN)).stderr == ""
+
+
+def test_a_file_and_the_console_do_not_fight(here: Installation) -> None:
+    file = here.file("spring.toml", CAMPAIGN)
+    assert here.do("apply", file, "--by", "chen").exit_code == 0
+    assert (here.do("diff", file).exit_code, here.do("diff", file).stdout) == (0, "")
+    engine = database.connect(here.url)
+    live = changed(CAMPAIGN, {"priority": 7}, "spring")
+    CampaignStore(engine).change("spring", 1, live, "meng", datetime.now(UTC), "first")
+    engine.dispose()
+    told = here.do("apply", file)
+    assert told.exit_code == WRONG_INPUT and "-priority = 7" in told.stderr
+    assert "older than the live version 2 of spring, which meng made" in told.stderr
+    seen = here.do("diff", file)
+    assert seen.exit_code == 1 and "-priority = 7" in seen.stdout
+    taken = here.do("export", "spring")
+    assert taken.stdout.startswith("# follows version 2 of spring\n") and "priority = 7" in taken.stdout
+    file.write_text(taken.stdout + "running = true\n", "utf-8")
+    assert here.do("apply", file).stdout == "spring: version 3, running\n"
+    assert "priority" not in here.do("export", "spring", "--version", "1").stdout
+    refused(here.do("export", "autumn"), "there is no campaign 'autumn'")
+    refused(here.do("export", "spring", "--version", "9"), "spring has no version 9")
 
 
 # --- import ------------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
@@ -14,12 +15,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine
+from sqlalchemy import text as sql
 
 from campaigns import database
 from campaigns.history.files import Files
+from campaigns.steering import changed
 from dialer import recorded
 from dialer.cli import main
 from dialer.config import SwitchSection
+from dialer.preview import NoPreview, Order, preview
 from dialer.recorded import NoSuchDay, RecordedDay
 from pacing.contract import Mode
 from pacing.pacer import CampaignPacer
@@ -262,3 +266,19 @@ def test_what_can_not_be_asked_is_told(arguments: list[str], says: str, dialer_t
     found = CliRunner().invoke(main, ["simulate", *arguments, "--config", dialer_toml])
     assert found.exit_code == 2
     assert says in found.stderr
+
+
+def test_a_preview_lives_the_last_hours_as_they_were_dialed_and_as_they_would_be(by_ratio: Record) -> None:
+    with by_ratio.db.connect() as connection:
+        text = connection.execute(sql("SELECT text FROM campaign_version")).scalar_one()
+    wanted = changed(text, {"mode": "progressive", "priority": 4}, "spring")
+    until = BEGIN + timedelta(hours=3)
+    order = Order(by_ratio.url, "no-archive", "spring", wanted, (), until)
+    found = asyncio.run(preview(order))
+    assert found["then"]["abandoned"] == 0  # one call for each free seat
+    assert found["live"]["abandoned"] > 0
+    assert found["then"]["occupancy"][0] < found["live"]["occupancy"][0]
+    assert (found["seats"], found["unseen"]) == (10, ["priority"])
+    later = msgspec.structs.replace(order, until=until + timedelta(days=1))
+    with pytest.raises(NoPreview, match="spring has no attempt between"):
+        asyncio.run(preview(later))

@@ -1,0 +1,146 @@
+"""Campaigns steered from the console: what may be changed, each version with who and why, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
+from campaigns.steering import Outdated, Value, changed, difference, settings_of
+from campaigns.store import Applied, CampaignStore, Version
+from campaigns.users import User
+from cti.desk import Desk, Refusal, Stored
+
+MOST_VERSIONS = 50  # shown
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Preview = Callable[[str, str], Awaitable[dict[str, Any]]]  # of a campaign with another text
+
+
+class ChangeWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings to be changed, of the live `version`, and why."""
+
+    campaign: str
+    version: int
+    settings: dict[str, Value]
+    why: Why
+
+
+class BackWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version `to` be live again, in place of the live `version`, and why."""
+
+    campaign: str
+    version: int
+    to: int
+    why: Why
+
+
+class PreviewWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings whose effect is asked for."""
+
+    campaign: str
+    settings: dict[str, Value]
+
+
+class SteerDesk(Desk):
+    """The endpoints."""
+
+    def __init__(self, stored: Stored, preview: Preview | None = None) -> None:
+        super().__init__(stored, "steer")
+        self._preview = preview
+        self._previewing = False
+
+    async def show(self, request: Request, asker: User) -> Response:
+        """A `campaign`'s settings, and its versions with what each changed, the newest first."""
+        name = request.query_params.get("campaign", "")
+        await self.campaign_id(asker, name)
+        versions = await self.run(lambda: self._store.versions(name, MOST_VERSIONS + 1))
+        live = await self.run(lambda: _parsed(versions[0], name))
+        told = [
+            {
+                "version": each.version,
+                "who": each.who,
+                "at": each.at.timestamp(),
+                "made_in": each.made_in,
+                "why": each.why,
+                "difference": difference(
+                    before.text, each.text, f"version {before.version}", f"version {each.version}"
+                )
+                if before is not None
+                else "",
+            }
+            for each, before in zip(versions, [*versions[1:], None], strict=True)
+        ][:MOST_VERSIONS]
+        return JSONResponse({"version": versions[0].version, "settings": settings_of(live), "versions": told})
+
+    async def change(self, request: Request, asker: User) -> Response:
+        """Make a new version with these settings; 409 when another version has become live since."""
+        wanted = await self.fields(request, ChangeWanted)
+        await self.campaign_id(asker, wanted.campaign)
+        store, now = CampaignStore(self.acting(request, asker)), datetime.now(UTC)
+
+        def made() -> Applied:
+            text = changed(self._text(wanted.campaign), wanted.settings, wanted.campaign)
+            return store.change(wanted.campaign, wanted.version, text, asker.login, now, wanted.why)
+
+        return await self._made(made)
+
+    async def back(self, request: Request, asker: User) -> Response:
+        """Make an earlier version the newest one."""
+        wanted = await self.fields(request, BackWanted)
+        await self.campaign_id(asker, wanted.campaign)
+        store, now = CampaignStore(self.acting(request, asker)), datetime.now(UTC)
+
+        def made() -> Applied:
+            text = self._text(wanted.campaign, wanted.to)
+            return store.change(wanted.campaign, wanted.version, text, asker.login, now, wanted.why)
+
+        return await self._made(made)
+
+    async def preview(self, request: Request, asker: User) -> Response:
+        """What the last hours would have come to with these settings, beside what they came to with the live ones."""
+        wanted = await self.fields(request, PreviewWanted)
+        await self.campaign_id(asker, wanted.campaign)
+        if self._preview is None:
+            raise Refusal(422, "no_preview", "no simulator is at hand")
+        if self._previewing:  # each takes a core for seconds
+            raise Refusal(503, "busy")
+
+        def text_of() -> str:
+            return changed(self._text(wanted.campaign), wanted.settings, wanted.campaign)
+
+        self._previewing = True
+        try:
+            return JSONResponse(await self._preview(wanted.campaign, await self.run(text_of)))
+        except CampaignsError as fault:
+            raise Refusal(422, "no_preview", str(fault)) from fault
+        finally:
+            self._previewing = False
+
+    async def _made(self, work: Callable[[], Applied]) -> Response:
+        def tried() -> Applied:
+            try:
+                return work()
+            except Outdated as fault:
+                raise Refusal(409, "outdated", fault.difference) from fault
+
+        applied = await self.run(tried)
+        return JSONResponse({"version": applied.version, "settings": settings_of(applied.config)})
+
+    def _text(self, name: str, version: int | None = None) -> str:
+        """The text of a version, or of the live one. Raises :class:`Refusal`."""
+        for each in self._store.versions(name, 1_000_000 if version is not None else 1):
+            if version in (None, each.version):
+                return each.text
+        raise Refusal(404, "not_found", f"{name} has no version {version}")
+
+
+def _parsed(version: Version, name: str) -> CampaignConfig:
+    try:
+        return parse(version.text, name)
+    except ConfigError as fault:
+        raise Refusal(422, "unreadable", str(fault)) from fault
