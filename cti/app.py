@@ -50,6 +50,7 @@ from cti.steer import Preview, SteerDesk
 from cti.tokens import TokenDesk
 from cti.webhook_desk import WebhookDesk
 from cti.why import WhyDesk
+from cti.worth import WorthDesk
 
 if TYPE_CHECKING:
     from cti.provider import Provider
@@ -92,9 +93,9 @@ def create_app(
         desks += [account, factor, tokens, people]
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _people_routes(entry, people)
-        segments = SegmentDesk(front, stored)
-        desks.append(segments)
-        routes += _plan_routes(entry, segments)
+        segments, worth = SegmentDesk(front, stored), WorthDesk(front, stored)
+        desks += [segments, worth]
+        routes += _plan_routes(entry, segments, worth)
         if provider is not None and settings.oidc is not None:
             from cti.sign_on import SignOnDesk
 
@@ -187,13 +188,17 @@ def _people_routes(entry: Entry, people: PeopleDesk) -> list[BaseRoute]:
     ]
 
 
-def _plan_routes(entry: Entry, segments: SegmentDesk) -> list[BaseRoute]:
+def _plan_routes(entry: Entry, segments: SegmentDesk, worth: WorthDesk) -> list[BaseRoute]:
     return [
         entry.page("/segments", Right.PLAN, segments.page),
         entry.api("/api/segments", Right.PLAN, segments.show),
         entry.api("/api/segments", Right.PLAN, segments.save, POST),
         entry.api("/api/segments/count", Right.PLAN, segments.count, POST),
         entry.api("/api/segments/take", Right.PLAN, segments.take, POST),
+        entry.page("/evaluation", Right.REPORTS, worth.page),
+        entry.page("/best-time", Right.REPORTS, worth.best_time),
+        entry.api("/api/evaluation", Right.REPORTS, worth.evaluation),
+        entry.api("/api/results", Right.PLAN, worth.bring_in, POST),
     ]
 
 

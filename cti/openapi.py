@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from campaigns import contacts
+from campaigns.evaluation.evaluating import SPLITS, Evaluation
+from campaigns.evaluation.purchases import BroughtIn, Purchase
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
 from cti import compliance, console, lists, report_desk, requeue, segments, steer, webhook_desk, wire
@@ -152,6 +154,16 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("POST", "/api/campaign/preview"): Told(
         "What the last hours would have come to with other settings", body=steer.PreviewWanted, answer=OBJECT,
         faults=(400, 404, 408, 413, 503), also={422: OBJECT},
+    ),
+    ("GET", "/api/evaluation"): Told(
+        "What a campaign's calls were worth, and what was gained over those held out",
+        {"campaign": TEXT, "by": {"type": "string", "enum": [*SPLITS], "default": "list"},
+         "days": {"type": "integer", "minimum": 1, "maximum": 400, "default": 30}},
+        ("campaign",), answer=Evaluation, faults=(400, 404, 503),
+    ),
+    ("POST", "/api/results"): Told(
+        "What customers bought comes in", {"unit": TEXT, "zone": TEXT}, body=list[Purchase], answer=BroughtIn,
+        faults=(400, 404, 408, 413, 503),
     ),
     ("GET", "/api/lists"): Told("The imports on record", CAMPAIGN, answer=LIST, faults=(404, 503)),
     ("POST", "/api/lists"): Told(

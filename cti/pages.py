@@ -31,6 +31,8 @@ BACK = (
     "/account/tokens",
     "/people",
     "/segments",
+    "/evaluation",
+    "/best-time",
     "/reports",
 )
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from campaigns.evaluation.purchases import Purchase, bring_in
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.people import People
+from campaigns.segments.store import SegmentStore
+from campaigns.segments.taking import Wish, take
 from tests.browser.test_accessibility import clean
 from tests.browser.test_people_pages import PASSWORD, log_in
 from tests.campaigns.world import NOON, Campaign
@@ -87,4 +91,41 @@ async def test_a_segment_is_built_counted_saved_and_called(browser: Browser, url
         await page.fill("#text", 'city = "兰州" and calls < 3 within 30 days and answer "q" = "y"')
         await expect(page.locator("#lines li")).to_have_count(3)
         await clean(page, f"a segment, {locale}, {scheme}")
+        await page.context.close()
+
+
+async def test_what_calls_were_worth_and_when_to_call(browser: Browser, url: str, db: Engine) -> None:
+    now = datetime.now(UTC)
+    SegmentStore(db).save("all", "", "", "root", now)
+    with db.connect() as connection:
+        spring, unit = connection.execute(
+            text("SELECT id, unit_id FROM campaign WHERE name = 'spring'")
+        ).one()
+    take(db, Wish("all", "spring", "wave", hold_out=0.4, rest_days=0), "root", now - timedelta(days=2))
+    with db.begin() as connection:
+        members = connection.execute(
+            text("SELECT substr(party, 10) AS id, held_out FROM segment_member")
+        ).all()
+        connection.execute(
+            text(
+                "INSERT INTO best_time_cell SELECT :campaign, 'mobile', d, 'CN-62', 'wave', h, 20 + h, "
+                "(h * 7 + d) % 20, :now FROM generate_series(0, 6) d, generate_series(9, 20) h"
+            ),
+            {"campaign": spring, "now": now},
+        )
+        connection.execute(
+            text("INSERT INTO best_time_arm VALUES (:campaign, false, 900, 300), (:campaign, true, 100, 25)"),
+            {"campaign": spring},
+        )
+    bought = [each.id for each in members if not each.held_out][:20]
+    orders = [Purchase(each, (now - timedelta(days=1)).isoformat(), 99) for each in bought]
+    assert bring_in(db, unit, orders, "UTC", "test").accepted == len(bought)
+    for locale, scheme in (("en-GB", "light"), ("zh-CN", "dark"), ("zh-CN", "light"), ("en-GB", "dark")):
+        page = await opened(browser, url, locale, scheme)
+        await page.goto(f"{url}/evaluation?campaign=spring&by=agent")
+        await expect(page.locator("tbody tr").first).to_contain_text("20")
+        await clean(page, f"evaluation, {locale}, {scheme}")
+        await page.goto(f"{url}/best-time?campaign=spring")
+        await expect(page.locator(".heat tbody tr")).to_have_count(7)
+        await clean(page, f"best time, {locale}, {scheme}")
         await page.context.close()

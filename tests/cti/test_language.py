@@ -18,7 +18,7 @@ FAMILIES = (
     "state.", "seat.", "next.", "nobody.", "line.", "reason.", "cause.", "problem.", "banner.", "mode.", "stage.",
     "refusal.", "bound.", "why.", "recording.", "needs.", "outcome.", "phone.", "role.",
     "account.done_", "account.password_", "token.bad_", "people.bad_", "right.",
-    "segments.what.", "segments.sign.", "alarm.", "report.", "hangup.",
+    "segments.what.", "segments.sign.", "worth.split.", "best.day.", "best.kind.", "alarm.", "report.", "hangup.",
 )  # fmt: skip
 STATES = (
     "offline",
