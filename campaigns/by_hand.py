@@ -1,7 +1,8 @@
-"""A number that an agent dials by hand: the lead it belongs to, put on the campaign's books when it is on none."""
+"""A number that an agent dials by hand, or that calls in: its lead, put on the campaign's books when it is on none."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, text
@@ -10,7 +11,7 @@ from campaigns.lists.normalising import NumberReader
 from campaigns.prepared import Prepared
 from campaigns.rules import facts
 
-NAME = "by hand"  # of the list that such leads are on, and its source
+BY_HAND, CALLED_IN = "by hand", "called in"  # the lists that such leads are on, and their sources
 
 # One agent at a time puts a campaign's number on its books.
 ALONE = text("SELECT pg_advisory_xact_lock(hashtext('by hand'), CAST(:campaign AS int))")
@@ -24,8 +25,8 @@ SELECT :campaign, :name, :name, :now, :now, COALESCE(max(lane) + 1, 1) FROM list
 RETURNING id, lane
 """)
 NEW_LEAD = text("""
-INSERT INTO lead (campaign_id, list_id, name, attributes, zones, lane)
-VALUES (:campaign, :list, '', '{}', :zones, :lane) RETURNING id
+INSERT INTO lead (campaign_id, list_id, name, attributes, zones, lane, open)
+VALUES (:campaign, :list, '', '{}', :zones, :lane, :open) RETURNING id
 """)
 NEW_NUMBER = text("""
 INSERT INTO number (lead_id, campaign_id, e164) VALUES (:lead, :campaign, :number)
@@ -49,16 +50,36 @@ SELECT {facts.columns("$2", "0")} FROM (SELECT * FROM lead WHERE id = $1 AND lea
 
 def lead_of(connection: Connection, campaign_id: int, number: str, now: datetime) -> int | None:
     """The lead with this number (E.164), made if there is none; None when nobody knows in which zone it would be."""
-    asked = {"campaign": campaign_id, "number": number, "name": NAME, "now": now}
-    found = connection.execute(FOUND, asked).scalar_one_or_none()
+    found = _found(connection, campaign_id, number)
+    zones = () if found is not None else NumberReader().zones(number)
+    return _made(connection, campaign_id, number, zones, BY_HAND, now) if zones else found
+
+
+def caller(connection: Connection, campaign_id: int, number: str, now: datetime) -> int:
+    """The lead of a customer who called in, made if there is none: one that is not called of itself.
+
+    Those who withhold their number are one lead.
+    """
+    found = _found(connection, campaign_id, number)
     if found is not None:
         return found
-    zones = NumberReader().zones(number)
-    if not zones:
-        return None
+    zones = NumberReader().zones(number) if number else ()
+    return _made(connection, campaign_id, number, zones, CALLED_IN, now)
+
+
+def _found(connection: Connection, campaign_id: int, number: str) -> int | None:
+    return connection.execute(FOUND, {"campaign": campaign_id, "number": number}).scalar_one_or_none()
+
+
+def _made(
+    connection: Connection, campaign_id: int, number: str, zones: Sequence[str], name: str, now: datetime
+) -> int:
+    asked = {"campaign": campaign_id, "number": number, "name": name, "now": now}
     connection.execute(ALONE, asked)
     lists = connection.execute(LIST, asked).first() or connection.execute(NEW_LIST, asked).one()
-    made = {**asked, "list": lists.id, "lane": lists.lane, "zones": list(zones)}
+    made = {
+        **asked, "list": lists.id, "lane": lists.lane, "zones": list(zones), "open": name == BY_HAND
+    }  # fmt: skip
     lead = connection.execute(NEW_LEAD, made).scalar_one()
     if (
         connection.execute(NEW_NUMBER, {**asked, "lead": lead}).scalar_one_or_none() is None

@@ -27,6 +27,7 @@ from campaigns.values import Lead
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OUTSIDE_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
 MOST_MONEY = 1e9
+CALLED_NUMBER = re.compile(r"\+?[0-9]{1,20}")
 MODES = ("preview", "progressive", "ratio", "predictive")
 
 
@@ -133,6 +134,17 @@ class Manual(Part, frozen=True):
     country: str = "CN"
 
 
+class Inbound(Part, frozen=True):
+    """The company's numbers whose callers the campaign's seats take, before the customers that it dials: each as the
+    switch's dialplan has it. A caller waits for a seat for `wait_limit_s`; one whose number comes without a country
+    code is of `country` (ISO 3166).
+    """
+
+    numbers: tuple[str, ...] = ()
+    wait_limit_s: float = 300.0
+    country: str = "CN"
+
+
 class CampaignConfig(Part, frozen=True):
     """One campaign. Durations in seconds. `unit` is the path of the unit that it belongs to, empty for the company.
 
@@ -173,6 +185,7 @@ class CampaignConfig(Part, frozen=True):
     script: tuple[Step, ...] = ()
     crm: Crm = Crm()
     manual: Manual = Manual()
+    inbound: Inbound = Inbound()
     fields: tuple[Field, ...] = ()
     rules: Rules = msgspec.field(default_factory=Rules)
     order: Order = Order()
@@ -323,6 +336,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "manual.country",
         f"{config.manual.country!r} is no region with telephone numbers (ISO 3166, as in CN)",
     )
+    _check_inbound(config.inbound, check)
     check_rules(config.rules, check)
     _check_order(config.order, check)
     check_best_time(config.best_time, config.order.score, check)
@@ -363,6 +377,23 @@ def _check_crm(crm: Crm, check: Check) -> None:
         names = [""]
     check(all(names), "crm.url", "has a brace without its other")
     check(not crm.frame or bool(crm.url), "crm.frame", "needs an address")
+
+
+def _check_inbound(inbound: Inbound, check: Check) -> None:
+    for index, number in enumerate(inbound.numbers):
+        at = f"inbound.numbers[{index}]"
+        check(
+            bool(CALLED_NUMBER.fullmatch(number)),
+            at,
+            f"{number!r} must be the digits of a number, + before them or not",
+        )
+        check(number not in inbound.numbers[:index], at, f"{number!r} stands twice")
+    check(5.0 <= inbound.wait_limit_s <= 1800.0, "inbound.wait_limit_s", "must be between 5 and 1800")
+    check(
+        inbound.country in SUPPORTED_REGIONS,
+        "inbound.country",
+        f"{inbound.country!r} is no region with telephone numbers (ISO 3166, as in CN)",
+    )
 
 
 def _check_order(order: Order, check: Check) -> None:

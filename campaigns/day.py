@@ -98,4 +98,5 @@ def dialed_calls(
             call.outcome, call.ring_s, call.wait_s, call.talk_s, call.user_id, call.amd, call.code,
         )
         for call in calls
+        if call.called_in is None
     ]  # fmt: skip

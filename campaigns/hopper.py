@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, Engine, text
 
-from campaigns import by_hand, callbacks
+from campaigns import by_hand, callbacks, called_in
+from campaigns.called_in import OLDEST_CALL
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
@@ -80,10 +81,11 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
 
 IN_FLIGHT = text("""
 SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones,
-    n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id
+    n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id,
+    COALESCE(a.called_in, '') AS channel
 FROM lead l
-JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(l.lease_number, n.id)
 LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
+JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
 WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
 """)
 TAKE_OVER = text("""
@@ -129,7 +131,6 @@ NEVER = frozenset(
         RefusalReason.CAP_LIFE,
     }
 )
-OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
 
 class Hopper:
@@ -216,6 +217,11 @@ class Hopper:
             if refused
             else Refusal("", RefusalReason.LEASE_LOST, "the customer is being called")
         )
+
+    def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None:
+        """The campaign's customer who calls in from this number (E.164), if it is one's; `call_id` is the call."""
+        with self._engine.connect() as connection:
+            return called_in.who(connection, campaign_id, number, call_id)
 
     def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
@@ -312,29 +318,34 @@ class Hopper:
             rows = connection.execute(
                 IN_FLIGHT, {"owner": self._owner, "now": now, "oldest": now - OLDEST_CALL}
             ).all()
+            callers = called_in.in_flight(connection, self._owner, now)
         return [
-            InFlight(
-                call_id=r.lease.hex,
-                campaign_id=r.campaign_id,
-                lead=Lead(
+            *callers,
+            *(
+                InFlight(
                     call_id=r.lease.hex,
                     campaign_id=r.campaign_id,
-                    lead_id=r.id,
-                    number_id=r.number_id,
-                    number=r.e164,
-                    name=r.name,
-                    zones=tuple(r.zones),
-                    attempts=r.attempts - 1 if r.dialed else r.attempts,
-                    attributes=r.attributes,
-                    list_id=r.list_id,
-                    customer_id=r.customer_id or "",
-                ),
-                owner=r.lease_owner,
-                dialed=r.dialed,
-                switch=r.switch or "",
-                seat_user_id=r.user_id if r.connected_at is not None else None,
-            )
-            for r in rows
+                    lead=Lead(
+                        call_id=r.lease.hex,
+                        campaign_id=r.campaign_id,
+                        lead_id=r.id,
+                        number_id=r.number_id,
+                        number=r.e164,
+                        name=r.name,
+                        zones=tuple(r.zones),
+                        attempts=r.attempts - 1 if r.dialed else r.attempts,
+                        attributes=r.attributes,
+                        list_id=r.list_id,
+                        customer_id=r.customer_id or "",
+                    ),
+                    owner=r.lease_owner,
+                    dialed=r.dialed,
+                    switch=r.switch or "",
+                    seat_user_id=r.user_id if r.connected_at is not None else None,
+                    channel=r.channel,
+                )
+                for r in rows
+            ),
         ]
 
     def take_over(self, now: datetime) -> int:

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from psycopg2.extras import execute_values
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from campaigns import called_in
 from campaigns.callbacks import LIST_LANE
 from campaigns.ids import as_uuid, leased_at
 from campaigns.records import (
@@ -17,6 +18,7 @@ from campaigns.records import (
     AttemptConnected,
     AttemptEnded,
     Audited,
+    CalledIn,
     Dispositioned,
     NotesSaved,
     OptedOut,
@@ -37,6 +39,7 @@ CURSOR = """
 INSERT INTO journal_cursor (writer, serial) VALUES (%s, 0)
 ON CONFLICT (writer) DO UPDATE SET serial = journal_cursor.serial RETURNING serial
 """
+LAST_SERIAL = "SELECT serial FROM journal_cursor WHERE writer = %s"
 MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
 # `{months}` is the span of the calls at hand. It tells PostgreSQL before it runs the statement which partitions there
@@ -82,7 +85,7 @@ SELECT a.campaign_id, i.name, COALESCE(NULLIF(l.region, ''), l.zones[1], ''), CO
 FROM (VALUES %s) AS v (call_id, leased_at, outcome)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
 JOIN lead l ON l.id = a.lead_id JOIN list i ON i.id = l.list_id JOIN number n ON n.id = a.number_id
-WHERE a.outcome IS NULL AND v.outcome IN ({RANG})
+WHERE a.outcome IS NULL AND a.called_in IS NULL AND v.outcome IN ({RANG})
 GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
 ON CONFLICT (campaign_id, list_name, region, zone, kind, quarter, bucket)
 DO UPDATE SET calls = k.calls + excluded.calls, answers = k.answers + excluded.answers
@@ -125,7 +128,7 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 WHERE n.id = a.number_id AND (v.number_done OR v.most <= (
     SELECT count(*) FROM attempt p
-    WHERE p.lead_id = a.lead_id AND p.number_id = a.number_id AND p.outcome = a.outcome
+    WHERE p.lead_id = a.lead_id AND p.number_id = a.number_id AND p.outcome = a.outcome AND p.called_in IS NULL
 ))
 """
 # Whether the lead of an attempt has other numbers to go on with, and whether one of them was tried less often.
@@ -140,12 +143,15 @@ LANE = f"""
 CASE WHEN EXISTS (SELECT FROM callback c WHERE c.call_id = v.call_id AND c.done_at IS NULL) THEN 0
     ELSE {LIST_LANE} END
 """
-# The lead's next state. A disposition that came first has the last word.
+# The lead's next state. A disposition that came first has the last word. A call of the customer's own changes nothing
+# but by its disposition.
 RECYCLED = f"""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
-    open = l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
-        ELSE v.final OR n.done AND o.any IS NULL END,
-    next_at = COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at),
+    open = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(NOT d.final, l.open)
+        ELSE l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
+            ELSE v.final OR n.done AND o.any IS NULL END END,
+    next_at = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, l.next_at)
+        ELSE COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at) END,
     lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final, other_at) LEFT JOIN disposition d
     ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
@@ -231,7 +237,7 @@ CALLED_BACK = """
 UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
-WHERE c.lead_id = a.lead_id AND c.call_id <> v.call_id AND c.done_at IS NULL
+WHERE c.lead_id = a.lead_id AND a.called_in IS NULL AND c.call_id <> v.call_id AND c.done_at IS NULL
 """
 BARRED = """
 INSERT INTO dnc (e164, layer, source, at)
@@ -275,35 +281,22 @@ class JournalStore:
 
     def last_serial(self) -> int:
         """The serial that was applied last, 0 before the first."""
-        connection = self._engine.raw_connection()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT serial FROM journal_cursor WHERE writer = %s", (self._writer,))
-                row = cursor.fetchone()
-                return row[0] if row else 0
-        finally:
-            connection.close()
+        with self._engine.connect() as connection:
+            row = connection.exec_driver_sql(LAST_SERIAL, (self._writer,)).first()
+            return row[0] if row else 0
 
     def apply(self, batch: Rows) -> None:
         """Apply (serial, record) pairs in one transaction; those applied before are left out."""
-        connection = self._engine.raw_connection()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(CURSOR, (self._writer,))
-                done = cursor.fetchone()[0]  # type: ignore[index]
-                fresh = [record for serial, record in batch if serial > done]
-                if fresh:
-                    _write(cursor, fresh)
-                    cursor.execute(MOVE, (batch[-1][0], self._writer))
-            connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
-        finally:
-            connection.close()
+        with self._engine.begin() as connection:
+            done = connection.exec_driver_sql(CURSOR, (self._writer,)).scalar_one()
+            fresh = [record for serial, record in batch if serial > done]
+            if fresh:
+                _write(connection, fresh)
+                connection.exec_driver_sql(MOVE, (batch[-1][0], self._writer))
 
 
-def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
+def _write(connection: Connection, records: Sequence[AnyRecord]) -> None:
+    cursor = connection.connection.cursor()
     kinds: dict[type, list[Any]] = {}
     for record in records:
         kinds.setdefault(type(record), []).append(record)
@@ -316,6 +309,8 @@ def _write(cursor: Any, records: Sequence[AnyRecord]) -> None:
                 sql = sql.format(months=f"'{min(times)}' AND '{max(times)}'")
             execute_values(cursor, sql, rows, template=template, page_size=2_000)
 
+    for call in kinds.get(CalledIn, ()):
+        called_in.record(connection, call)
     answered: list[AttemptAnswered] = kinds.get(AttemptAnswered, [])
     put(ANSWERED, _last((*_key(r), r.at) for r in answered), ID, TIME, TIME)
     connected: list[AttemptConnected] = kinds.get(AttemptConnected, [])

@@ -13,6 +13,17 @@ class Record(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
     at: datetime
 
 
+class CalledIn(Record, frozen=True, tag="called_in"):
+    """A customer has called one of the campaign's numbers. `number` is theirs (E.164), empty when it is withheld."""
+
+    call_id: str
+    campaign_id: int
+    number: str
+    channel: str
+    switch: str
+    owner: str
+
+
 class AttemptAnswered(Record, frozen=True, tag="answered"):
     call_id: str
 
@@ -122,7 +133,8 @@ class Audited(Record, frozen=True, tag="audit"):
 
 
 AnyRecord = (
-    AttemptAnswered
+    CalledIn
+    | AttemptAnswered
     | AttemptConnected
     | AttemptEnded
     | Dispositioned

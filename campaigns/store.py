@@ -45,7 +45,7 @@ SELECT count(*) FILTER (WHERE a.connected_at IS NOT NULL) AS connected,
     count(*) FILTER (WHERE a.outcome = 'abandoned') AS abandoned,
     count(*) FILTER (WHERE a.connected_at IS NOT NULL AND d.code = ANY(:machine_codes)) AS machines
 FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :since
-WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.leased_at >= :since
+WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.leased_at >= :since AND a.called_in IS NULL
     AND (a.leased_at >= :live_since OR date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(ARRAY(
         SELECT month FROM archived_month WHERE kind = 'attempt' AND state <> 'restored')))
 UNION ALL

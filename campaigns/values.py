@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  # the switch or the network could not place it
     CANCELLED = "cancelled"  # hung up by us before an answer
     LOST = "lost"  # dialed, and a crash or a lost switch took its fate
+    MISSED = "missed"  # the customer called in, and no seat had them before they left or the wait was over
 
 
 DNC_LAYERS = ("national", "company", "campaign", "complaint")
@@ -110,3 +111,4 @@ class InFlight:
     dialed: bool
     switch: str = ""
     seat_user_id: int | None = None  # connected with, when the record says so
+    channel: str = ""  # of a customer who called in: the Uniqueid, which is not of our making

@@ -316,6 +316,7 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     script: str = ""
     lead_id: int = 0
     crm: Crm | None = None
+    inbound: bool = False  # the customer has called in
 
 
 class SeatStatus(Message, frozen=True, tag="seat_status"):

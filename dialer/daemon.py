@@ -187,6 +187,7 @@ class Daemon:
             wall_offset=time() - monotonic(),
             agi_url=config.agi.advertise or f"agi://{config.agi.host}:{agi.port}",
             pauses=config.pause,
+            name=name,
         )
         switches = {section.name: _switch(section) for section in config.switch}
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)

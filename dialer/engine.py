@@ -43,6 +43,7 @@ from dialer.core.effects import (
     Drop,
     Free,
     Join,
+    LookUp,
     Mute,
     Originate,
     PauseRecording,
@@ -114,6 +115,7 @@ class Engine:
             Tell: self._tell,
             Write: self._write,
             Authorize: self._ask,
+            LookUp: lambda e: self._spawn(self._look_up(e)),
             Free: self._free,
         }
         core.ended = metrics.ended
@@ -283,6 +285,7 @@ class Engine:
     def _start_join(self, effect: Join) -> None:
         call = self.core.calls.by_id.get(effect.call_id)
         first = call is not None and call.connected_at is None and call.bridge_tries <= 1 and not call.waited
+        first = first and call is not None and not call.inbound
         self._spawn(self._join(effect, call.human_at if call is not None and first else None))
 
     async def _join(self, effect: Join, human_at: float | None) -> None:
@@ -317,7 +320,9 @@ class Engine:
             await self.switches[effect.switch].confer(effect.uid, effect.leg)
         except port.SwitchError as fault:
             log.info("a conference was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
-            self.core.join_failed(effect.uid.removeprefix(port.CALL_PREFIX), monotonic())
+            call = self.core.call_of(effect.uid)
+            if call is not None:
+                self.core.join_failed(call.id, monotonic())
 
     async def _mute(self, effect: Mute) -> None:
         try:
@@ -366,7 +371,9 @@ class Engine:
             call = self.core.calls.by_id.get(effect.message.call_id)
             if call is None or call.human_at is None or call.bridge_tries > 1:
                 return
-            if call.waited:
+            if call.inbound:
+                self.metrics.caller_wait.observe(monotonic() - call.human_at)
+            elif call.waited:
                 self.metrics.seat_wait.observe(monotonic() - call.human_at)
             else:
                 self.metrics.popped(monotonic() - call.human_at)
@@ -458,6 +465,14 @@ class Engine:
             with self._faults_counted("a permit that was not taken"):
                 self.core.not_dialed(call_id, now)
         self.flush()
+
+    async def _look_up(self, effect: LookUp) -> None:
+        lead = None
+        try:
+            lead = await self.hopper.who_called(effect.campaign_id, effect.number, effect.call_id)
+        except FAULTS as fault:
+            log.warning("a caller could not be looked up", call=effect.call_id, reason=str(fault))
+        self.core.looked_up(effect.call_id, lead, monotonic())
 
     def _ask(self, effect: Authorize) -> None:
         self._authorizer.ask([Ask(call_id, effect.switch) for call_id in effect.call_ids])

@@ -44,6 +44,8 @@ class LeadSource(Protocol):
 
     def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal: ...
 
+    def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None: ...
+
     def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
     ) -> list[Coming]: ...
@@ -66,6 +68,7 @@ class Hopper:
         self.source = source
         self._leases = ThreadPoolExecutor(2, "hopper")
         self._rules = ThreadPoolExecutor(1, "rules")
+        self._callers = ThreadPoolExecutor(1, "callers")  # who call in, and do not wait for leases
 
     async def lease(self, campaign_id: int, limit: int) -> list[Lead]:
         return await self._in(self._leases, partial(self.source.lease, campaign_id, limit, _now()))
@@ -75,6 +78,9 @@ class Hopper:
 
     async def lease_number(self, campaign_id: int, number: str) -> Lead | Refusal:
         return await self._in(self._leases, partial(self.source.lease_number, campaign_id, number, _now()))
+
+    async def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None:
+        return await self._in(self._callers, partial(self.source.who_called, campaign_id, number, call_id))
 
     async def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], within: timedelta
@@ -103,6 +109,7 @@ class Hopper:
         """Let the threads end."""
         self._leases.shutdown(wait=False)
         self._rules.shutdown(wait=False)
+        self._callers.shutdown(wait=False)
 
     @staticmethod
     async def _in(executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:

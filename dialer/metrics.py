@@ -27,6 +27,7 @@ from pacing.contract import Decision
 
 FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 STALL_S = (0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+CALLER_WAIT_S = (0.1, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 RINGING_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 TINY_S = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05)
 KEPT = 200_000  # samples kept for the percentiles of a run's summary
@@ -79,6 +80,13 @@ class Metrics:
             buckets=FAST_S,
             registry=registry,
         )
+        self.caller_wait = Histogram(
+            "zhudong_caller_wait_seconds",
+            "From the call of a customer who called in to the screen-pop on a seat.",
+            buckets=CALLER_WAIT_S,
+            registry=registry,
+        )
+        self._called_in = _Level("zhudong_called_in", "Customers who called in.", ("campaign",), registry)
         self.originate_to_ring = Histogram(
             "zhudong_originate_to_ring_seconds",
             "From the originate to the first ringing.",
@@ -315,6 +323,7 @@ class Metrics:
                     self.lines.labels(name, stage.value).set(stages[name, stage])
             self._dials.set(counts.dials, name)
             self._humans.set(counts.humans, name)
+            self._called_in.set(counts.called_in, name)
             self._abandoned.set(counts.abandoned, name)
             for reason, count in counts.refusals.items():
                 self._refusals.set(count, name, reason)

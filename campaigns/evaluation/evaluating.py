@@ -71,7 +71,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (SELECT CASE WHEN a.connected_at IS NULL THEN 0 WHEN p.orders > 0 THEN p.amount
     WHEN d.code = ANY(:codes) THEN CAST(:conversion AS numeric) ELSE 0 END AS worth) w
 WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.dialed_at < :until AND a.leased_at >= :leased
-    AND a.leased_at < :until
+    AND a.leased_at < :until AND a.called_in IS NULL
 GROUP BY key
 """
 SEATS = text("""

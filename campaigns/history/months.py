@@ -28,7 +28,7 @@ SELECT :month, a.campaign_id, COALESCE(a.outcome, ''), COALESCE(d.code, ''), cou
     count(*) FILTER (WHERE a.amd = 'MACHINE')
 FROM {table} a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
     AND d.leased_at >= :since AND d.leased_at < :until
-GROUP BY a.campaign_id, a.outcome, d.code
+WHERE a.called_in IS NULL GROUP BY a.campaign_id, a.outcome, d.code
 """
 
 

@@ -29,7 +29,7 @@ SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 LIVE = """
 SELECT a.call_id, a.campaign_id, a.lead_id, COALESCE(a.e164, n.e164), COALESCE(a.customer_id, l.customer_id),
     a.dialed_at, a.answered_at, a.connected_at, a.ended_at, a.outcome, a.ring_s, a.wait_s, a.talk_s, a.user_id, a.amd,
-    a.notes, a.answers, a.basis_id, a.consent_id, a.caller_id
+    a.notes, a.answers, a.basis_id, a.consent_id, a.caller_id, a.called_in
 FROM attempt a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id = a.lead_id
 WHERE a.leased_at >= :from AND a.leased_at < :until AND a.dialed_at >= :since AND a.dialed_at < :until
     AND date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(CAST(:filed AS date[]))
@@ -42,7 +42,7 @@ WHERE leased_at >= :from AND leased_at < :until AND call_id = ANY(CAST(:calls AS
 FILED = """
 SELECT call_id, campaign_id, lead_id, e164, customer_id, epoch_us(dialed_at), epoch_us(answered_at),
     epoch_us(connected_at), epoch_us(ended_at), outcome, ring_s::VARCHAR::DOUBLE, wait_s::VARCHAR::DOUBLE,
-    talk_s::VARCHAR::DOUBLE, user_id, amd, notes, answers, basis_id, consent_id, caller_id
+    talk_s::VARCHAR::DOUBLE, user_id, amd, notes, answers, basis_id, consent_id, caller_id, called_in
 """
 LIVE_SEATS = text("""
 SELECT id, at, user_id, session_id, state, reason, call_id, campaign_id FROM seat_log
@@ -59,7 +59,7 @@ SELECT month, campaign, outcome, code, sum(attempts)::bigint AS attempts, sum(co
         COALESCE(d.code, ''), count(*), count(a.connected_at)
     FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
         AND d.leased_at >= :begin AND d.leased_at < :end
-    WHERE a.leased_at >= :begin AND a.leased_at < :end
+    WHERE a.leased_at >= :begin AND a.leased_at < :end AND a.called_in IS NULL
         AND date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(CAST(:filed AS date[]))
     GROUP BY 1, 2, 3, 4
 ) x LEFT JOIN LATERAL (SELECT name AS campaign FROM campaign c WHERE c.id = x.campaign_id) n ON true
@@ -122,6 +122,7 @@ class PastCall:
     basis_id: int | None  # what allowed it, see campaigns/rules/basis.py
     consent_id: int | None
     caller_id: str | None
+    called_in: str | None  # the channel that the customer called in on; None: they were called
     archived: bool
     code: str | None = None
     code_notes: str | None = None

@@ -16,10 +16,11 @@ ORIGIN = "2000-01-01Z"  # of half hours
 LONGEST_BUFFER = timedelta(days=1)  # between the lease, whose time finds the partition, and the dial
 LONGEST_STATE = timedelta(days=1)  # a seat that said nothing for longer is not counted as there
 
-# The index on (campaign_id, dialed_at) serves, since all campaigns are named.
+# Calls of customers who called in are none that were dialed. The index on (campaign_id, dialed_at) serves, since all
+# campaigns are named.
 OF_HALF_HOUR = """
 a.campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND a.dialed_at >= :begin AND a.dialed_at < :end
-    AND a.leased_at >= :leased_from AND a.leased_at < :end
+    AND a.leased_at >= :leased_from AND a.leased_at < :end AND a.called_in IS NULL
 """
 CALLS_GONE = tuple(
     text(f"DELETE FROM {table} WHERE half_hour >= :begin AND half_hour < :end")

@@ -307,10 +307,11 @@ function keepLabels() {
 
 function drawCustomer() {
   keepLabels();
-  const { campaign, customer, number: called, attributes, fields, crm } = model.pop;
+  const { campaign, customer, number: called, attributes, fields, crm, inbound } = model.pop;
   setText($("campaign"), campaign);
+  show("inbound", inbound);
   setText($("customer-name"), customer || t("agent.no_name"));
-  setText($("number"), number(called));
+  setText($("number"), called ? number(called) : t("agent.number_withheld"));
   const named = new Map((fields ?? []).map((field) => [field.name, field.label]));
   const order = [...named.keys(), ...Object.keys(attributes ?? {}).filter((name) => !named.has(name))];
   const rows = order

@@ -9,7 +9,7 @@ import { clock, count, decimal, has, language, moment, percent, t } from "./text
 
 const $ = (id) => document.getElementById(id);
 const SEATS = ["ready", "preview", "connecting", "talking", "asked", "wrap_up", "paused", "phone", "no_phone", "offline"];
-const LINES = ["reserved", "dialing", "ringing", "screening", "waiting", "connecting", "connected", "held", "consulting", "conference", "sent", "outside", "harbour", "closing"];
+const LINES = ["reserved", "offered", "dialing", "ringing", "screening", "waiting", "connecting", "connected", "held", "consulting", "conference", "sent", "outside", "harbour", "closing"];
 const ALWAYS = new Set(["ready", "talking", "wrap_up", "paused", "dialing", "ringing", "waiting", "connected"]); // shown at 0, too
 const SHARES = new Set(["risk", "risk_limit", "answer_share"]);
 const SHOWN_ELSEWHERE = new Set(["abandon_rate"]); // large, at the top of the card

@@ -18,6 +18,7 @@ from dialer.switch.port import CALL_PREFIX
 
 class CallState(StrEnum):
     RESERVED = "reserved"  # the rules are being asked
+    OFFERED = "offered"  # the customer called in: who it is, is being looked up
     DIALING = "dialing"
     RINGING = "ringing"
     SCREENING = "screening"  # answered, machine detection listens
@@ -112,6 +113,10 @@ _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, .
     (S.RESERVED, E.CANCEL): (S.ENDED, (A.MARK_CANCELLED, A.SETTLE)),
     (S.DIALING, E.CANCEL): (S.ENDED, (A.MARK_CANCELLED, A.SETTLE)),
     (S.DIALING, E.RING): (S.RINGING, (A.NOTE_RINGING,)),
+    # called in
+    (S.OFFERED, E.HUMAN): (S.WAITING, (A.SEEK_SEAT,)),
+    (S.OFFERED, E.OVERDUE): (S.WAITING, (A.SEEK_SEAT,)),
+    (S.OFFERED, E.HANG): (S.CLOSING, (A.HANG_UP,)),
     # answered
     (S.SCREENING, E.HUMAN): (S.WAITING, (A.SEEK_SEAT,)),
     (S.SCREENING, E.LIMIT): (S.WAITING, (A.SEEK_SEAT,)),  # no verdict in time: treat as a human
@@ -224,6 +229,7 @@ class Call:
     tech_cause: int = 0
     timed_out: bool = False
     harbour_played: bool = False
+    channel: str = ""  # of a customer who called in: the Uniqueid, of the switch's making
     timer: int = 0  # the generation of its running timer; older ones are void
     caller_id: str = ""
     ended_by: str = "customer"  # or agent
@@ -240,4 +246,9 @@ class Call:
     @property
     def uid(self) -> str:
         """The channel's Uniqueid."""
-        return CALL_PREFIX + self.lead.call_id
+        return self.channel or CALL_PREFIX + self.lead.call_id
+
+    @property
+    def inbound(self) -> bool:
+        """Whether the customer called in. The law and the campaign's counts of dialed calls are not about it."""
+        return bool(self.channel)

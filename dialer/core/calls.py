@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
-from campaigns.recycle import after_no_call, after_outcome
+from campaigns.recycle import After, after_no_call, after_outcome
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
@@ -14,7 +14,7 @@ from dialer.core.parties import SENT_LIMIT_S, SETTLE_S, Parties
 from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
 from pacing.contract import CallEvent as PacedCall
-from pacing.contract import CallStage
+from pacing.contract import CallStage, InboundOffered
 
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
@@ -24,6 +24,7 @@ DIAL_GRACE_S = (
 )
 HARBOUR_LIMIT_S = 45.0  # message and key together; longer means that the dialogue hangs
 CLOSING_LIMIT_S = 5.0  # a hang-up takes milliseconds; after this the channel is given up and recorded
+LOOK_UP_LIMIT_S = 1.0  # who calls in is looked up in milliseconds; past it the seat has their number alone
 DETECTION_LIMIT_S = 5.5  # AMD of Asterisk decides within 5 s, also about silence
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
 RETURN_S = 5.0  # of that the seat's own: a page that is loaded anew has its phone again in 2 to 3 s
@@ -57,6 +58,8 @@ STAGES = {
     Outcome.BUSY: CallStage.BUSY,
     Outcome.NO_ANSWER: CallStage.NO_ANSWER,
 }
+# Of a customer who called in pacing wants to know that they came, that a seat has them, and that they are gone.
+UNTOLD_OF_CALLERS = frozenset({CallStage.HUMAN})
 
 
 class Calls:
@@ -65,6 +68,7 @@ class Calls:
     def __init__(self, core: EngineCore) -> None:
         self.core = core
         self.by_id: dict[str, Call] = {}
+        self.callers: dict[str, Call] = {}  # those of customers who called in, by channel
         self.lines: dict[str, int] = {}  # calls by switch, from the moment they are decided on
         self.parties = Parties(core, self)
         ours = {action: getattr(self, f"_{action.value}", None) for action in CallAction}
@@ -86,9 +90,21 @@ class Calls:
         self._pace(call, CallStage.DIALED, now)
         return call
 
+    def offer(self, call: Call, now: float) -> None:
+        """Take on the call of a customer who called in, and have it looked up who it is."""
+        campaign = self.core.campaigns[call.campaign]
+        call.state, call.answered_at = CallState.OFFERED, now
+        self.adopt(call)
+        self._timer(call, now + LOOK_UP_LIMIT_S)
+        campaign.counts.called_in += 1
+        campaign.observe(InboundOffered(now, call.id))
+        self.core.touched.add(campaign.name)
+
     def adopt(self, call: Call) -> None:
         """Take on a call found alive after a restart. Its state is set by the caller."""
         self.by_id[call.id] = call
+        if call.inbound:
+            self.callers[call.channel] = call
         if call.state in IN_AIR:
             self._enter_air(call)
         if call.dialed_at is None:
@@ -248,7 +264,9 @@ class Calls:
             self._pace(call, CallStage.HUMAN, now)
         begun = call.human_at if campaign.ledger.rule.clock == "detected" else call.answered_at
         answered = begun if begun is not None else now
-        if call.connected_at is None:
+        if call.connected_at is None and call.inbound:
+            due = answered + campaign.config.inbound.wait_limit_s
+        elif call.connected_at is None:
             due = answered + campaign.config.connect_limit_s
         else:  # who was sent on and not taken hears music, who lost the seat hears nothing
             due = now + (SENT_LIMIT_S if call.came_from is not None else RESCUE_LIMIT_S)
@@ -352,6 +370,9 @@ class Calls:
             self._status(call, call.seat, "held", now)
 
     def _abandon(self, call: Call, now: float) -> None:
+        if call.inbound:
+            call.outcome = Outcome.MISSED
+            return
         call.outcome = Outcome.ABANDONED
         campaign = self.core.campaigns[call.campaign]
         self._count_human(call)
@@ -360,7 +381,8 @@ class Calls:
 
     def _play_harbour(self, call: Call, now: float) -> None:
         self._timer(call, now + HARBOUR_LIMIT_S)
-        self.core.effects.append(Send(call.switch, call.uid, "zhudong-safe-harbour"))
+        context = "zhudong-busy" if call.inbound else "zhudong-safe-harbour"
+        self.core.effects.append(Send(call.switch, call.uid, context))
 
     def _mark_machine(self, call: Call, now: float) -> None:
         call.outcome = Outcome.MACHINE
@@ -387,6 +409,8 @@ class Calls:
             return Outcome.CONNECTED
         if call.outcome is not None:
             return call.outcome
+        if call.inbound:
+            return Outcome.MISSED
         if call.answered_at is not None:
             return Outcome.HUNG_UP
         if call.timed_out:
@@ -395,11 +419,12 @@ class Calls:
 
     def _remove(self, call: Call) -> None:
         del self.by_id[call.id]
+        self.callers.pop(call.channel, None)
         self.lines[call.switch] -= 1
 
     def _count_human(self, call: Call) -> None:
         """Once a call, as soon as it is known whether the person who answered got a seat."""
-        if not call.human_counted:
+        if not call.human_counted and not call.inbound:
             call.human_counted = True
             campaign = self.core.campaigns[call.campaign]
             campaign.counts.humans += 1
@@ -420,11 +445,12 @@ class Calls:
             self.core.seats.missed(call.wanted_seat, call, now, outcome.value)
         at = self.core.wall(now)
         dialed = call.dialed_at is not None
-        after = (
-            after_outcome(campaign.config, outcome, call.lead.attempts + 1, at, call.lead.zones)
-            if dialed
-            else after_no_call(campaign.config, at)
-        )
+        if call.inbound:
+            after = After()  # what the campaign would do next with this customer stays as it was
+        elif dialed:
+            after = after_outcome(campaign.config, outcome, call.lead.attempts + 1, at, call.lead.zones)
+        else:
+            after = after_no_call(campaign.config, at)
         self.core.write(
             AttemptEnded(
                 at=at,
@@ -478,6 +504,8 @@ class Calls:
         call.timer = self.core.timers.start(due, "call", call.id)
 
     def _pace(self, call: Call, stage: CallStage, now: float) -> None:
+        if call.inbound and stage in UNTOLD_OF_CALLERS:
+            return
         campaign = self.core.campaigns[call.campaign]
         hour = int(self.core.wall_s(now) // 3600.0) % 24  # any clock does that goes round once a day
         cause = call.cause or None
@@ -485,10 +513,12 @@ class Calls:
         self.core.touched.add(call.campaign)
 
     def _enter_air(self, call: Call) -> None:
-        self.core.campaigns[call.campaign].in_air += 1
+        if not call.inbound:
+            self.core.campaigns[call.campaign].in_air += 1
 
     def _leave_air(self, call: Call) -> None:
-        self.core.campaigns[call.campaign].in_air -= 1
+        if not call.inbound:
+            self.core.campaigns[call.campaign].in_air -= 1
 
 
 def _span(start: float | None, end: float) -> float | None:

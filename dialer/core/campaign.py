@@ -70,6 +70,7 @@ class Counts:
     humans: int = 0
     connected: int = 0
     abandoned: int = 0
+    called_in: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     idle_s: float = 0.0  # seat seconds ready without a customer
     busy_s: float = 0.0  # seat seconds with a customer or in wrap-up

@@ -120,6 +120,15 @@ class Authorize:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """Find out which customer calls in from this number (E.164; empty when it is withheld)."""
+
+    call_id: str
+    campaign_id: int
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Free:
     """Give back leases whose calls were never dialed; `skipped` ones come again later, not at once."""
 
@@ -141,5 +150,6 @@ Effect = (
     | Tell
     | Write
     | Authorize
+    | LookUp
     | Free
 )

@@ -17,7 +17,9 @@ from typing import Any
 import structlog
 
 from campaigns.config import CampaignConfig, crm_url
-from campaigns.records import AnyRecord
+from campaigns.ids import new_call_id
+from campaigns.numbers import NotANumber, number_of
+from campaigns.records import AnyRecord, CalledIn
 from campaigns.values import InFlight, Lead, Outcome
 from cti.messages import Command, Crm, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
 from cti.pauses import DEFAULT_PAUSES, PauseReason
@@ -26,7 +28,7 @@ from dialer.core.callbacks import Callbacks
 from dialer.core.calls import Calls
 from dialer.core.campaign import Campaign
 from dialer.core.commands import Commands
-from dialer.core.effects import Authorize, Drop, Effect, Free, Tell, Write
+from dialer.core.effects import Authorize, Drop, Effect, Free, LookUp, Tell, Write
 from dialer.core.lines import SwitchLines
 from dialer.core.recovery import Recovery
 from dialer.core.seat import Seat, SeatEvent, SeatState
@@ -55,7 +57,9 @@ class EngineCore:
         wall_offset: float,
         agi_url: str = "",
         pauses: Iterable[PauseReason] = DEFAULT_PAUSES,
+        name: str = "",
     ) -> None:
+        self.name = name  # on record with the calls of customers who call in, whom no lease may name
         self.pauses = {each.code: each for each in pauses}
         self.wall_offset = wall_offset
         self.agi_url = agi_url
@@ -79,6 +83,7 @@ class EngineCore:
             port.LinkUp: self._link_up,
             port.LinkDown: self._link_down,
             port.Created: self._created,
+            port.CalledIn: self._called_in,
             port.Ringing: self._ringing,
             port.Answered: self._answered,
             port.OriginateFailed: self._originate_failed,
@@ -276,16 +281,21 @@ class EngineCore:
         return campaign.config.running and campaign.config.switch in self.switches
 
     def waiting_for(self, seat: Seat) -> Call | None:
-        """The customer this seat should take: of the campaign with the highest priority, who waited longest."""
+        """The customer this seat should take: one who called in or was sent on before one who was dialed, then of the
+        campaign with the highest priority, who waited longest.
+        """
         served = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
         served.sort(key=lambda c: -c.config.priority)
+        found = None
         for campaign in served:
             for call_id in (*campaign.sent, *campaign.waiting):
                 call = self.calls.by_id[call_id]
                 mine = call.wanted_seat in (None, seat.user_id) or call.came_from is not None
                 if mine and call.switch == seat.switch and self.is_up(call.switch):
-                    return call
-        return None
+                    if call.inbound or call_id in campaign.sent:
+                        return call
+                    found = found or call
+        return found
 
     def match(self, call: Call, seat: Seat, now: float) -> None:
         """Give this customer to this seat."""
@@ -324,6 +334,7 @@ class EngineCore:
     ) -> ScreenPop:
         """What the seat's page shows of this lead."""
         config = self.campaigns[campaign].config
+        call = self.calls.by_id.get(lead.call_id)
         return ScreenPop(
             user_id=user_id,
             call_id=lead.call_id,
@@ -342,6 +353,7 @@ class EngineCore:
             script=self.campaigns[campaign].script_id,
             lead_id=lead.lead_id,
             crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,
+            inbound=call is not None and call.inbound,
         )
 
     def trunk(self, switch: str, config: CampaignConfig) -> str:
@@ -379,14 +391,53 @@ class EngineCore:
 
     def _created(self, event: port.Created) -> None:
         """A channel of ours that nobody waits for, such as of an originate whose reply was lost, is hung up."""
-        known = self._call(event.uid) is not None or event.uid in self.seats.by_leg
+        known = self.call_of(event.uid) is not None or event.uid in self.seats.by_leg
         known = known or event.uid in self.calls.parties.by_uid
         if not known and not self.recovery.is_spare(event.uid):
             self.anomaly("unknown_channel", event.uid)
             self.effects.append(Drop(event.switch, event.uid))
 
+    def _called_in(self, event: port.CalledIn) -> None:
+        """A customer who is new is given to the campaign whose number was called; of one it has, it is a repeat."""
+        if event.uid in self.calls.callers or self.draining:
+            return
+        found = [c for c in self.campaigns.values() if event.called in c.config.inbound.numbers]
+        if not found:
+            self.anomaly("call_to_unknown_number", event.called)
+            return
+        campaign = max(found, key=lambda each: each.config.priority)
+        try:
+            number = number_of(event.caller, campaign.config.inbound.country)
+        except NotANumber:
+            number = ""
+        at = self.wall(event.at)
+        lead = Lead(new_call_id(at), campaign.id, 0, 0, number, "", (), 0)
+        call = Call(lead, campaign.name, event.switch, reserved_at=event.at, channel=event.uid)
+        self.write(
+            CalledIn(
+                at=at,
+                call_id=call.id,
+                campaign_id=campaign.id,
+                number=number,
+                channel=event.uid,
+                switch=event.switch,
+                owner=self.name,
+            )
+        )
+        self.calls.offer(call, event.at)
+        self.effects.append(LookUp(call.id, campaign.id, number))
+
+    def looked_up(self, call_id: str, lead: Lead | None, now: float) -> None:
+        """Who calls in; None: nobody on the campaign's lists, or the database could not say."""
+        call = self.calls.by_id.get(call_id)
+        if call is None or call.state is not CallState.OFFERED:
+            return
+        if lead is not None:
+            call.lead = lead
+        self.calls.step(call, CallEvent.HUMAN, now)
+
     def _ringing(self, event: port.Ringing) -> None:
-        call = self._call(event.uid)
+        call = self.call_of(event.uid)
         if call is not None:
             self.calls.step(call, CallEvent.RING, event.at)
 
@@ -399,13 +450,13 @@ class EngineCore:
         if asking is not None:
             self.calls.party_up(asking, event.at)
             return
-        call = self._call(event.uid)
+        call = self.call_of(event.uid)
         if call is not None:
             screen = self.campaigns[call.campaign].config.amd
             self.calls.step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, event.at)
 
     def _amd(self, event: port.AmdResult) -> None:
-        call = self._call(event.uid)
+        call = self.call_of(event.uid)
         if call is not None:
             call.amd = event.status
             self.calls.step(
@@ -413,7 +464,7 @@ class EngineCore:
             )
 
     def _bridged(self, event: port.Bridged) -> None:
-        call = self._call(event.uid)
+        call = self.call_of(event.uid)
         if call is not None:
             self.calls.step(call, CallEvent.BRIDGED, event.at)
 
@@ -422,7 +473,7 @@ class EngineCore:
         if seat is not None:
             self.seats.leg_gone(seat, event.at)
             return
-        call = self._call(event.uid)
+        call = self.call_of(event.uid)
         if call is not None:
             call.cause, call.tech_cause, call.timed_out = event.cause, event.tech_cause, event.timed_out
             self.calls.step(call, CallEvent.GONE, event.at)
@@ -434,7 +485,7 @@ class EngineCore:
         if seat is not None:
             self.seats.leg_gone(seat, event.at)
             return
-        call = self._call(event.uid)
+        call = self.call_of(event.uid)
         if call is not None:
             call.timed_out = event.reason == 3
             self.calls.step(call, CallEvent.GONE, event.at)
@@ -446,10 +497,11 @@ class EngineCore:
         if call is not None:
             self.calls.step(call, CallEvent.PARTY_GONE, now)
 
-    def _call(self, uid: str) -> Call | None:
-        return (
-            self.calls.by_id.get(uid[len(port.CALL_PREFIX) :]) if uid.startswith(port.CALL_PREFIX) else None
-        )
+    def call_of(self, uid: str) -> Call | None:
+        """The customer's call that this channel is of."""
+        if uid.startswith(port.CALL_PREFIX):
+            return self.calls.by_id.get(uid[len(port.CALL_PREFIX) :])
+        return self.calls.callers.get(uid)
 
     # --- what came of an effect -----------------------------------------------------------------------------------
 
@@ -459,7 +511,7 @@ class EngineCore:
 
     def originate_withheld(self, uid: str, now: float) -> None:
         """The switch places no calls at all for now, or is not there: it is nothing against this number."""
-        call = self._call(uid)
+        call = self.call_of(uid)
         if call is not None:
             self.not_dialed(call.id, now)
         else:
@@ -482,7 +534,7 @@ class EngineCore:
         seat = self.seats.by_leg.get(uid)
         if seat is not None:
             self.seats.leg_gone(seat, now)
-        call = self._call(uid)
+        call = self.call_of(uid)
         if call is not None:
             self.calls.step(call, CallEvent.LOST, now)
         else:
@@ -490,7 +542,7 @@ class EngineCore:
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool, now: float) -> None:
         """The safe-harbour dialogue is over: what was heard, what was pressed. The call may be over before it."""
-        call = self._call(uid)
+        call = self.call_of(uid)
         if call is not None:
             call.harbour_played = call.harbour_played or played
         else:

@@ -127,7 +127,7 @@ class Recovery:
             seats.mute(seat, False)  # its call ended while the link was away
 
     def _find(self, flight: InFlight, event: port.LinkUp) -> None:
-        channel = event.snapshot.channels.get(port.CALL_PREFIX + flight.call_id)
+        channel = event.snapshot.channels.get(flight.channel or port.CALL_PREFIX + flight.call_id)
         if channel is None:
             self._lost(flight, event.switch, event.at)
             return
@@ -159,6 +159,10 @@ class Recovery:
             call.connected_at, call.state = event.at, CallState.OUTSIDE
             self.core.calls.adopt(call)
             self.core.calls.parties.adopt(call, party)
+        elif call.inbound and call.connected_at is None:
+            call.state = CallState.OFFERED
+            self.core.calls.adopt(call)
+            self.core.calls.step(call, CallEvent.HUMAN, event.at)
         else:
             call.state = CallState.WAITING
             self.core.calls.adopt(call)
@@ -209,7 +213,14 @@ class Recovery:
         if not names:
             self.core.anomaly("in_flight_of_unknown_campaign", flight.call_id)
             return None
-        call = Call(lead=flight.lead, campaign=names[0], switch=switch, reserved_at=at, dialed_at=at)
+        call = Call(
+            lead=flight.lead,
+            campaign=names[0],
+            switch=switch,
+            reserved_at=at,
+            dialed_at=at,
+            channel=flight.channel,
+        )
         if flight.seat_user_id is not None:
             call.connected_at, call.last_seat = at, flight.seat_user_id
         return call

@@ -67,6 +67,10 @@ WANTED = (
     "UserEvent",
     "DTMFEnd",
 )
+# Where in our dialplan a customer who called in may be; whoever they talk to, it is there that they go on.
+CALLERS_CONTEXTS = frozenset(
+    f"zhudong-{name}" for name in ("inbound", "busy", "hold", "customer", "confer", "play")
+)
 # Counted under their own names, which become a metric's labels; a peer may invent any others.
 COUNTED = frozenset({*WANTED, "CoreShowChannel", "CoreShowChannelsComplete"})
 
@@ -433,14 +437,14 @@ def is_shutting_down(fault: ActionRefused) -> bool:
 
 
 async def take_snapshot(link: AmiLink) -> Snapshot:
-    """All live channels with ids of ours, and all bridges with their members."""
+    """All live channels with ids of ours, those of customers who called in, and all bridges with their members."""
     channels: dict[str, Channel] = {}
     bridges: dict[str, list[str]] = {}
     for item in await link.listing("CoreShowChannels"):
         uid, bridge = item.get("Uniqueid", ""), item.get("BridgeId", "")
         if bridge:
             bridges.setdefault(bridge, []).append(uid)
-        if uid.startswith(OURS):
+        if uid.startswith(OURS) or item.get("Context", "") in CALLERS_CONTEXTS:
             channels[uid] = Channel(
                 uid=uid,
                 name=item.get("Channel", ""),

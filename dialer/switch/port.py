@@ -2,8 +2,9 @@
 
 Channels are named by their Uniqueid, which is the ChannelId the engine chose: `zdc-<32 hex>` for a customer's call,
 `zds-<32 hex>` for a seat's leg, `zdp-<32 hex>` for an outside number that is asked or given a customer. All have one
-length, because Asterisk refuses a ChannelId while a live channel's id begins with it. Every event carries `at`, the
-monotonic instant its bytes were read, in seconds.
+length, because Asterisk refuses a ChannelId while a live channel's id begins with it. Only a customer who calls in has
+an id of the switch's making; what happens to them is told from their :class:`CalledIn` on. Every event carries `at`,
+the monotonic instant its bytes were read, in seconds.
 """
 
 from __future__ import annotations
@@ -92,6 +93,18 @@ class Created(Event, frozen=True):
     channel: str
 
 
+class CalledIn(Event, frozen=True):
+    """A customer has called a number of the company's and hears music: said again every few seconds, as long as the
+    dialplan has them. `uid` is the switch's own; `called` and `caller` are digits, with + or without.
+    """
+
+    at: float
+    switch: str
+    uid: str
+    called: str
+    caller: str
+
+
 class Ringing(Event, frozen=True):
     at: float
     switch: str
@@ -174,6 +187,7 @@ SwitchEvent = (
     LinkUp
     | LinkDown
     | Created
+    | CalledIn
     | Ringing
     | Answered
     | OriginateFailed

@@ -8,6 +8,7 @@ outright. So a failed OriginateResponse waits a moment for the Hangup that knows
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from time import monotonic
 
@@ -16,6 +17,7 @@ from dialer.switch.port import (
     AmdResult,
     Answered,
     Bridged,
+    CalledIn,
     Created,
     Digit,
     HungUp,
@@ -30,6 +32,7 @@ from dialer.switch.wire import Message
 GRACE_S = 0.5  # between a failed OriginateResponse and its Hangup; seen: up to some milliseconds
 TIMED_OUT = 3  # OriginateResponse's Reason for the ring limit
 ENDED = 1_000  # how many are remembered: what follows a channel's end was seen up to some milliseconds later
+DIGITS = re.compile(r"\+?[0-9]{1,20}")
 AMD_STATUSES = frozenset({"HUMAN", "MACHINE", "NOTSURE", "HANGUP"})
 HELD = 50_000  # events kept while a snapshot is taken; past it the link is given up: one that is lost may be an answer
 
@@ -49,6 +52,7 @@ class Translation:
         self._held: list[tuple[str, Message, float]] | None = []
         self.booted = asyncio.Event()  # the switch has said that all of it has started
         self._answered: set[str] = set()
+        self._callers: set[str] = set()  # channels of customers who called in
         self._failed: dict[str, tuple[int, asyncio.TimerHandle]] = {}  # reason, and the grace's end
         self._ended: dict[str, None] = {}  # the newest that are over: what comes after says nothing new
         self._over = False
@@ -78,7 +82,9 @@ class Translation:
                 self._give_up()
             return
         uid = message.get("Uniqueid", "")
-        if not uid.startswith(OURS):
+        if not uid.startswith(OURS) and uid not in self._callers:
+            if name == "UserEvent":
+                self._called_in(message, uid, at)
             return
         kind = self._kinds.get(name)
         if kind is not None:
@@ -89,6 +95,8 @@ class Translation:
         for uid, channel in link_up.snapshot.channels.items():
             if channel.state == 6:
                 self._answered.add(uid)
+            if not uid.startswith(OURS):
+                self._callers.add(uid)
         held, self._held = self._held or (), None
         self._listener(link_up)
         for name, message, at in held:
@@ -161,6 +169,7 @@ class Translation:
 
     def _end_of(self, uid: str) -> None:
         self._answered.discard(uid)
+        self._callers.discard(uid)
         self._ended[uid] = None
         if len(self._ended) > ENDED:
             del self._ended[next(iter(self._ended))]
@@ -171,7 +180,17 @@ class Translation:
     def _leave(self, message: Message, uid: str, at: float) -> None:
         self._listener(Unbridged(at, self._switch, uid, message.get("BridgeUniqueid", "")))
 
+    def _called_in(self, message: Message, uid: str, at: float) -> None:
+        called, caller = message.get("Called", ""), message.get("Caller", "")
+        if message.get("UserEvent") != "ZhudongCall" or not uid or not DIGITS.fullmatch(called):
+            return
+        self._callers.add(uid)
+        self._answered.add(uid)
+        self._listener(CalledIn(at, self._switch, uid, called, caller if DIGITS.fullmatch(caller) else ""))
+
     def _user_event(self, message: Message, uid: str, at: float) -> None:
+        if message.get("UserEvent") == "ZhudongCall" and uid in self._callers:
+            self._called_in(message, uid, at)
         if message.get("UserEvent") == "ZhudongAMD":
             status = message.get("Status", "")
             found = status if status in AMD_STATUSES else "NOTSURE"

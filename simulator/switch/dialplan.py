@@ -91,14 +91,17 @@ def user_event(name: str, data: str, headers: Callable[[Channel], str]) -> Step:
     return Step("UserEvent", f"{name},{data}", play)
 
 
-def music() -> Step:
+def music(seconds: float | None = None) -> Step:
     def play(exchange: Exchange, channel: Channel) -> Outcome:
         channel.music = True
         exchange.feed.channel("MusicOnHoldStart", channel, "Class: default\r\n")
-        exchange.hold(channel)
+        if seconds is None:
+            exchange.hold(channel)
+        else:
+            exchange.resume_after(channel, seconds)
         return WAIT
 
-    return Step("MusicOnHold", "default", play)
+    return Step("MusicOnHold", "default" if seconds is None else f",{seconds:g}", play)
 
 
 def agi(script: str) -> Step:
@@ -158,6 +161,11 @@ def _amd_headers(channel: Channel) -> str:
     return f"Status: {found.get('AMDSTATUS', '')}\r\nCause: {found.get('AMDCAUSE', '')}\r\n"
 
 
+def _call_headers(channel: Channel) -> str:
+    return f"Called: {channel.exten}\r\nCaller: {channel.caller_num}\r\n"
+
+
+SAID_AGAIN_S: Final = 10.0  # that a customer calls in
 NO_ENGINE_S: Final = 5.0  # an answered customer whom the engine leaves alone goes to the safe harbour
 AFTER_BRIDGE_S: Final = 10.0  # a customer whose seat left waits for the engine to find another
 RING_S: Final = 30.0
@@ -201,6 +209,13 @@ CONTRACT: Final[Mapping[str, Context]] = {
         playback(),
         hang_up(),
     ),
+    "zhudong-inbound": (
+        answer(),
+        user_event("ZhudongCall", "Called: ${EXTEN},Caller: ${CALLERID(num)}", _call_headers),
+        music(SAID_AGAIN_S),
+        goto("zhudong-inbound", 2),
+    ),
+    "zhudong-busy": (answer(), hang_up()),
     "zhudong-hold": (
         answer(),
         music(),
@@ -218,6 +233,9 @@ CONTRACT: Final[Mapping[str, Context]] = {
 }
 
 
+ANY_NUMBER: Final = frozenset({"zhudong-inbound"})  # its extensions are the numbers that were called
+
+
 class Dialplan:
     """The contexts a switch has, and how a channel moves through them."""
 
@@ -228,7 +246,8 @@ class Dialplan:
         self.contexts = contexts
 
     def exists(self, context: str, exten: str, priority: int = 1) -> bool:
-        return exten == "s" and 0 < priority <= len(self.contexts.get(context, ()))
+        known = exten.isdecimal() if context in ANY_NUMBER else exten == "s"
+        return known and 0 < priority <= len(self.contexts.get(context, ()))
 
     def enter(self, channel: Channel, context: str, exten: str, priority: int) -> None:
         """Put the channel there and let it run."""

@@ -82,7 +82,7 @@ async def channels(switch: SwitchUnderTest) -> Mapping[str, Channel]:
 
 
 async def calls_over(switch: SwitchUnderTest, limit_s: float = 10.0) -> None:
-    """Wait until no channel of a customer is left."""
+    """Wait until no channel of a customer is left, be it of one who called in."""
     async with asyncio.timeout(limit_s):
-        while any(uid.startswith("zdc-") for uid in await channels(switch)):
+        while any(uid.startswith("zdc-") or not uid.startswith("zd") for uid in await channels(switch)):
             await asyncio.sleep(0.05)

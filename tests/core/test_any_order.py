@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from campaigns.config import Inbound
 from cti.messages import (
     Complete,
     Confer,
@@ -30,8 +31,9 @@ from cti.messages import (
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
 from dialer.switch import port
-from tests.core.world import CAMPAIGN, SWITCH, UP, World, config, lead
+from tests.core.world import CALLED, CAMPAIGN, SWITCH, UP, World, config, lead
 
+CALLERS = "17"  # what the channels of customers who call in begin with
 USERS = st.integers(1, 3)
 PICK = st.integers(0, 1_000)
 DOES = (
@@ -46,14 +48,21 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(amd=st.booleans(), mode=st.sampled_from(["progressive", "ratio", "preview"]))
     def begin(self, amd: bool, mode: str) -> None:
         self.world = World(
-            config(amd=amd, mode=mode, wrap_up_s=5.0, record=True, transfer_numbers=("+8610*",))
+            config(
+                amd=amd,
+                mode=mode,
+                wrap_up_s=5.0,
+                record=True,
+                transfer_numbers=("+8610*",),
+                inbound=Inbound((CALLED,), wait_limit_s=30.0),
+            )
         )
         self.old: list[str] = []
         self.seat_ready(1, "nailed")
         self.seat_ready(2, "ring")
 
     def some_uid(self, pick: int, prefix: str = "zd") -> str | None:
-        uids = sorted(uid for uid in self.world.channels if uid.startswith(prefix))
+        uids = sorted(uid for uid in self.world.channels if uid.startswith((prefix, CALLERS)))
         return uids[pick % len(uids)] if uids else None
 
     # seats
@@ -121,6 +130,25 @@ class AnyOrder(RuleBasedStateMachine):
                 self.world.answer(uid)
         if joined:
             self.joins_done()
+
+    @rule(known=st.booleans(), withheld=st.booleans(), joined=st.booleans())
+    def customer_calls_in(self, known: bool, withheld: bool, joined: bool) -> None:
+        """The usual course, as far as it goes."""
+        self.world.call_in(caller="" if withheld else "13800138000")
+        self.world.look_up(known)
+        if joined:
+            self.joins_done()
+
+    @rule(pick=PICK)
+    def said_again(self, pick: int) -> None:
+        """The dialplan says once more that a customer calls in; it may be one whom the engine has let go of."""
+        uid = self.some_uid(pick, "17")
+        if uid is not None:
+            self.world.event(port.CalledIn(self.world.at, SWITCH, uid, CALLED, "13800138000"))
+
+    @rule(known=st.booleans())
+    def looked_up(self, known: bool) -> None:
+        self.world.look_up(known)
 
     @rule(pick=PICK, joined=st.booleans())
     def customer_answers(self, pick: int, joined: bool) -> None:
@@ -298,7 +326,7 @@ class AnyOrder(RuleBasedStateMachine):
         world.joins.clear()
         self.rules_answer(False)
         for uid in list(world.channels):
-            if uid.startswith(port.CALL_PREFIX):
+            if uid.startswith((port.CALL_PREFIX, CALLERS)):
                 world.hang_up(uid)
         world.link_up()
         for _ in range(4):

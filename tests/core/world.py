@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from campaigns.config import CampaignConfig, parse
 from campaigns.records import AnyRecord, AttemptEnded
 from campaigns.values import Lead
@@ -18,6 +20,7 @@ from dialer.core.effects import (
     Effect,
     Free,
     Join,
+    LookUp,
     Mute,
     Originate,
     PauseRecording,
@@ -34,6 +37,7 @@ from dialer.switch import port
 
 SWITCH = "main"
 CAMPAIGN = "spring"
+CALLED = "02388880000"  # a number of the company's, where a test's campaign has it
 UP, RINGING = 6, 5
 HAS_SEAT = (
     CallState.CONNECTING,
@@ -54,8 +58,6 @@ def replace_config(base: CampaignConfig, **changes: object) -> CampaignConfig:
     try:
         return replace(base, **changes)  # type: ignore[type-var]
     except TypeError:
-        import msgspec
-
         return msgspec.structs.replace(base, **changes)  # type: ignore[type-var]
 
 
@@ -103,6 +105,8 @@ class World:
         self.sent: list[Send] = []
         self.done: list[Effect] = []
         self.leads = 0
+        self.callers = 0
+        self.looking: list[LookUp] = []
         self.link_up()
         self.core.configure(1, self.config, self.at)
         self.run()
@@ -137,6 +141,8 @@ class World:
                     self.records.append(effect.record)
                 case Authorize():
                     self.asked.extend(effect.call_ids)
+                case LookUp():
+                    self.looking.append(effect)
                 case Free():
                     self.freed.extend(effect.call_ids)
 
@@ -190,7 +196,9 @@ class World:
         """Bring the customer in as the third, or refuse where that can't be."""
         here, there = self.channels.get(effect.uid), self.channels.get(effect.leg)
         if here is None or there is None or not there.bridge:
-            self.core.join_failed(effect.uid.removeprefix(port.CALL_PREFIX), self.at)
+            call = self.core.call_of(effect.uid)
+            if call is not None:
+                self.core.join_failed(call.id, self.at)
             self.run()
             return
         here.bridge = there.bridge
@@ -239,6 +247,22 @@ class World:
         self.run()
         return [each.call_id for each in leads]
 
+    def call_in(self, called: str = CALLED, caller: str = "13800138000") -> str:
+        """A customer calls in; their channel."""
+        self.callers += 1
+        uid = f"1700000000.{self.callers}"
+        self.channels[uid] = Channel(uid, UP)
+        self.event(port.CalledIn(self.at, SWITCH, uid, called, caller))
+        return uid
+
+    def look_up(self, known: bool = True) -> None:
+        """The database says who calls in: a customer, or nobody whom it knows."""
+        looking, self.looking = self.looking, []
+        for effect in looking:
+            found = msgspec.structs.replace(lead(77), call_id=effect.call_id) if known else None
+            self.core.looked_up(effect.call_id, found, self.at)
+        self.run()
+
     def join_all(self) -> None:
         joins, self.joins = self.joins, []
         for join in joins:
@@ -282,7 +306,7 @@ class World:
         for campaign in core.campaigns.values():
             ready = {s.user_id for s in seats.values() if s.state is SeatState.READY}
             assert set(campaign.idle) == ready
-            assert campaign.in_air == sum(c.state in IN_AIR for c in calls.values())
+            assert campaign.in_air == sum(c.state in IN_AIR and not c.inbound for c in calls.values())
             sent = {
                 c.id
                 for c in calls.values()
@@ -300,6 +324,7 @@ class World:
                 }
                 beside = ready if None in wanted else ready & wanted
                 assert not beside, "a customer waits beside an idle seat"
+        assert set(core.calls.callers) == {c.channel for c in calls.values() if c.inbound}
         outside = core.calls.parties.by_uid
         assert {c.id for c in outside.values()} <= set(calls)
         assert core.calls.lines.get(SWITCH, 0) == len(calls) + len(outside)

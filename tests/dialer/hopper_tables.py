@@ -61,6 +61,9 @@ class Tables:
             return Refusal("", RefusalReason.WINDOW, "", now + timedelta(hours=1))
         return msgspec.structs.replace(found[0], number=number)
 
+    def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None:
+        return None
+
     def coming_callbacks(
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
     ) -> list[Coming]:

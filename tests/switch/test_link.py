@@ -15,6 +15,7 @@ from dialer.switch import asterisk, translation
 from dialer.switch.asterisk import WANTED
 from dialer.switch.port import (
     Answered,
+    CalledIn,
     Created,
     HungUp,
     LinkDown,
@@ -39,11 +40,11 @@ OUTPUT = [("Output", "[ Context 'x' ]"), ("Output", ""), ("Output", "'s' => 1. A
 Logged = list[MutableMapping[str, Any]]
 
 
-def channel(uid: str, state: str = UP, bridge: str = "") -> dict[str, str]:
+def channel(uid: str, state: str = UP, bridge: str = "", context: str = "zhudong-customer") -> dict[str, str]:
     """A line of CoreShowChannels."""
     return {
         "Channel": f"PJSIP/{uid}-00000001", "ChannelState": state, "Uniqueid": uid, "BridgeId": bridge,
-        "Context": "zhudong-customer", "Duration": "00:01:02",
+        "Context": context, "Duration": "00:01:02",
     }  # fmt: skip
 
 
@@ -533,7 +534,7 @@ async def test_a_console_commands_output_comes_line_by_line() -> None:
 
 async def test_channels_that_are_not_ours_are_nobody_here() -> None:
     async def shared(peer: Peer) -> None:
-        await peer.resync(channel("1795470658.15"))
+        await peer.resync(channel("1795470658.15", context="reception"))
         peer.event("Newchannel", Uniqueid="1795470658.16", Channel="PJSIP/reception-1")
         peer.event("Hangup", Uniqueid="1795470658.15", Cause=16)
         peer.event("Newchannel", Uniqueid=CALL, Channel="PJSIP/carrier-1")
@@ -543,6 +544,33 @@ async def test_channels_that_are_not_ours_are_nobody_here() -> None:
         await ear.hears(Created)
     assert ear.of(LinkUp)[0].snapshot.channels == {}
     assert ear.story == ["Created"]
+
+
+async def test_who_calls_in_is_told_of_from_then_on_and_after_a_lost_link() -> None:
+    async def called(peer: Peer) -> None:
+        await peer.resync(channel("1795470658.15", context="zhudong-inbound"))
+        peer.event(
+            "Hangup", Uniqueid="1795470658.15", Cause=16
+        )  # it was on the line before the link was lost
+        new = {"UserEvent": "ZhudongCall", "Uniqueid": "1795470658.16"}
+        peer.event("BridgeEnter", Uniqueid="1795470658.16", BridgeUniqueid="b")
+        peer.event("UserEvent", **new, Called="02388880000; DROP", Caller="1")
+        peer.event("UserEvent", **new, Called="02388880000", Caller="anonymous")
+        peer.event("UserEvent", **new, Called="02388880000", Caller="+8613800138000")
+        peer.event("BridgeEnter", Uniqueid="1795470658.16", BridgeUniqueid="b")
+        peer.event("Hangup", Uniqueid="1795470658.16", Cause=16)
+        peer.event("UserEvent", UserEvent="ZhudongAMD", Uniqueid="1795470658.16", Status="HUMAN")
+        peer.event("Newchannel", Uniqueid=CALL, Channel="PJSIP/carrier-1")
+        await peer.serve()
+
+    async with ScriptedPeer(called) as peer, running(peer.port) as (_, ear):
+        await ear.hears(Created)
+    assert list(ear.of(LinkUp)[0].snapshot.channels) == ["1795470658.15"]
+    assert ear.story == ["HungUp", "CalledIn", "CalledIn", "Bridged", "HungUp", "Created"]
+    assert [(each.called, each.caller) for each in ear.of(CalledIn)] == [
+        ("02388880000", ""),
+        ("02388880000", "+8613800138000"),
+    ]
 
 
 async def test_what_a_lost_link_still_had_to_say_is_not_told() -> None:

@@ -1,0 +1,97 @@
+"""Who calls in is a customer like others: known by number, not called meanwhile, judged by the agent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Engine, text
+
+from campaigns.ids import new_call_id
+from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
+from campaigns.values import RefusalReason
+from campaigns.why import Explainer
+from tests.campaigns.world import NOON, Campaign, later
+
+KNOWN, UNKNOWN = "+8613800000000", "+8613911112222"
+
+
+def called(campaign: Campaign, number: str, channel: str = "1764.1") -> CalledIn:
+    record = CalledIn(
+        at=NOON, call_id=new_call_id(NOON), campaign_id=campaign.id, number=number, channel=channel,
+        switch="main", owner="engine-1",
+    )  # fmt: skip
+    campaign.record(record)
+    return record
+
+
+def ended(call: CalledIn, outcome: str = "connected") -> AttemptEnded:
+    return AttemptEnded(at=later(minutes=2), call_id=call.call_id, outcome=outcome, talk_s=60.0, user_id=7)
+
+
+def test_a_number_on_the_lists_names_its_customer(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    found = campaign.hopper.who_called(campaign.id, KNOWN, "a" * 32)
+    assert found is not None
+    assert (found.name, found.call_id, found.attributes) == ("客户0", "a" * 32, {"n": 0})
+    assert campaign.hopper.who_called(campaign.id, UNKNOWN, "a" * 32) is None
+    assert campaign.hopper.who_called(campaign.id, "", "a" * 32) is None
+
+
+def test_nobody_known_becomes_a_lead_that_is_not_called_of_itself(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    for number in (UNKNOWN, UNKNOWN, "", ""):
+        campaign.record(ended(called(campaign, number)))
+    assert campaign.one("SELECT count(*), bool_or(open) FROM lead") == (2, False)
+    assert campaign.one("SELECT count(*), count(called_in) FROM attempt") == (4, 4)
+    assert campaign.lease(9, later(days=1)) == []
+
+
+def test_a_customer_who_is_on_the_line_is_not_called(db: Engine) -> None:
+    campaign, other = Campaign(db, leads=1), Campaign(db, leads=1, name="autumn")
+    [queued] = campaign.lease()
+    call = called(campaign, KNOWN)
+    assert campaign.dial([queued]) == []  # it waited to be dialed
+    assert campaign.lease() == []
+    assert other.lease() == []
+    [told] = [each for each in Explainer(db).number(KNOWN, NOON) if each.campaign == "autumn"]
+    assert RefusalReason.IN_CALL.value in [reason.reason for reason in told.reasons]
+    campaign.record(ended(call))
+    assert len(other.lease(1, later(minutes=3))) == 1
+
+
+def test_the_call_counts_for_no_cap_and_for_no_law(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    call = called(campaign, KNOWN)
+    campaign.record(AttemptConnected(at=NOON, call_id=call.call_id, user_id=7), ended(call))
+    assert campaign.one("SELECT attempts FROM number") == (0,)
+    assert campaign.one("SELECT life, at FROM called") == (0, [])
+    assert campaign.store.window(campaign.id, timedelta(days=1), later(hours=1)) == (0, 0, 0, 0)
+    assert len(campaign.lease(1, later(minutes=3))) == 1  # and what was planned for the customer still is
+
+
+def test_the_agent_decides_what_follows(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    sold, again = called(campaign, KNOWN), called(campaign, UNKNOWN, "1764.2")
+    campaign.record(
+        Dispositioned(at=NOON, call_id=sold.call_id, user_id=7, code="sold", final=True),
+        Dispositioned(at=NOON, call_id=again.call_id, user_id=7, code="later", retry_at=later(hours=1)),
+        ended(sold),
+        ended(again),
+    )
+    assert campaign.lease(9) == []
+    assert [lead.number for lead in campaign.lease(9, later(hours=1))] == [UNKNOWN]
+
+
+def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    waits, twice = called(campaign, KNOWN), called(campaign, KNOWN, "1764.2")  # two lines of one customer
+    campaign.record(AttemptConnected(at=NOON, call_id=twice.call_id, user_id=7))
+    found = {each.channel: each for each in campaign.hopper.in_flight(later(minutes=1))}
+    assert {c: (f.call_id, f.dialed, f.seat_user_id) for c, f in found.items()} == {
+        "1764.1": (waits.call_id, True, None),
+        "1764.2": (twice.call_id, True, 7),
+    }
+    campaign.record(ended(waits, "lost"), ended(twice))
+    assert campaign.hopper.in_flight(later(minutes=1)) == []
+    with db.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM lead WHERE lease IS NOT NULL")).scalar_one() == 0
