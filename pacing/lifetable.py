@@ -1,4 +1,4 @@
-"""What life tables share: who is past which bin, and tables that come back from a store."""
+"""What life tables share: who has reached which bin, and tables that come back from a store."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def past(places: NDArray[np.intp], bins: int) -> NDArray[np.intp]:
-    """How many of those that stand at these places, in 0 .. bins - 1, have each bin as a whole behind them."""
-    here = np.bincount(places, minlength=bins)
-    return here[::-1].cumsum()[::-1] - here
+def reached(places: NDArray[np.intp], bins: int) -> NDArray[np.intp]:
+    """How many of those that stand at these places, in 0 .. bins - 1, have reached each bin.
+
+    Each counts in its own bin, too: else of many of one age, when some have just ended, all would seem to end there.
+    """
+    return np.bincount(places, minlength=bins)[::-1].cumsum()[::-1]
 
 
 def read(learned: Mapping[str, Any], names: tuple[str, ...], bins: int) -> list[Floats]:

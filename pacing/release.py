@@ -60,7 +60,7 @@ class LifeTable:
             self._weight = 1.0
         entered = self._entered
         if len(ongoing_s):
-            entered = entered + self._weight * lifetable.past(_places(ongoing_s), BINS)
+            entered = entered + self._weight * lifetable.reached(_places(ongoing_s), BINS)
         hazard = np.minimum(self._ended / np.maximum(entered, 1e-12), 1.0 - 1e-9)
         self._log_alive = np.concatenate(([0.0], np.cumsum(np.log1p(-hazard))))
 

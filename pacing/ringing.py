@@ -101,7 +101,7 @@ class AnswerModel:
 
     def advance(self, ages_s: Floats) -> None:
         """Measure the level: answers since the last time against those the table expected of everybody in the air."""
-        exposure = self._ended_exposure + float(self._exposure_so_far.take(self._places(ages_s)).sum())
+        exposure = self._ended_exposure + self._exposure_of(ages_s)
         expected, self._measured = max(0.0, exposure - self._measured), exposure
         if self.dials >= MATURE_DIALS:
             for level, memory in ((self._slow, SLOW_ANSWERS), (self._fast, FAST_ANSWERS)):
@@ -122,20 +122,22 @@ class AnswerModel:
             self._person, self._other = self._person * scale, self._other * scale
             self._reached = self._reached * scale
             self._weight = 1.0
-        beyond = lifetable.past(self._places(ages_s), BINS)
-        reached = np.maximum(self._reached + self._weight * beyond, 1e-12)
+        in_air = lifetable.reached(self._places(ages_s), BINS)
+        reached = np.maximum(self._reached + self._weight * in_air, 1e-12)
         person, other = self._person / reached, self._other / reached
         excess = np.maximum(1.0, person + other)
         person, other = person / excess, other / excess
         alive = np.concatenate(([1.0], np.cumprod(np.maximum(1.0 - person - other, 0.0))))
         answered = np.concatenate(([0.0], np.cumsum(alive[:-1] * person)))
-        # Answers the table expects of a dial that ended in a bin, and of one that is in the air in it.
+        # Answers the table expects of a dial that ended in a bin; of one that is in the air in it, a part of the last.
+        self._hazard: Floats = person
         self._exposure: Floats = np.cumsum(person)
-        self._exposure_so_far: Floats = self._exposure - person
-        so_far = self._exposure_so_far.take(self._places(ages_s))
-        self._ended_exposure, self._measured = 0.0, float(so_far.sum())
-        self._table_deviation = 1.0 / math.sqrt(max(1.0, float(self._person.sum()) / self._weight))
+        self._ended_exposure, self._measured = 0.0, self._exposure_of(ages_s)
         self.share = float(answered[-1])  # of new dials, answered by a person, as in the table
+        # Each bin's answers are a Poisson number. What no dial has been through yet is known from the prior alone: the
+        # first dials of a day are all young, and what they did so far says little of how many will answer.
+        variance = float(alive[:-1] ** 2 @ (self._person * self._weight / reached**2))
+        self._table_deviation = min(1.0, math.sqrt(variance) / max(self.share, 1e-9))
         rises = np.concatenate(([True], answered[1:] > answered[:-1]))
         self.times: Floats = (
             np.interp(PARTS * self.share, answered[rises], EDGES[rises])
@@ -232,6 +234,12 @@ class AnswerModel:
             self._asked = ages_s
             self._asked_places = np.minimum((np.maximum(ages_s, 0.0) / BIN_S).astype(np.intp), BINS - 1)
         return self._asked_places
+
+    def _exposure_of(self, ages_s: Floats) -> float:
+        """Answers the table expected so far of dials in the air: in its own bin of each for as long as it is in it."""
+        places = self._places(ages_s)
+        ahead = np.minimum(np.maximum(places + 1.0 - ages_s / BIN_S, 0.0), 1.0)
+        return float(self._exposure.take(places).sum() - ahead @ self._hazard.take(places))
 
     def _by(self, places: NDArray[np.intp], times_s: Floats) -> Floats:
         """P(a dial in this bin is answered by a person until then). Shape (places, times)."""
