@@ -13,6 +13,8 @@ class Right(StrEnum):
     WATCH = "watch"  # the console
     ALARMS = "alarms"  # acknowledge its alarms
     STEER = "steer"  # start and pause campaigns, change how they dial
+    LEAD = "lead"  # write to seats, pause them, log them out
+    LISTEN = "listen"  # listen to calls, whisper, barge in, take over
     EVENTS = "events"  # follow every call as it happens, with its customer
     WHY = "why"  # ask why a customer is or is not called
     REPORTS = "reports"  # what was learned of calls
@@ -45,8 +47,8 @@ class Role(StrEnum):
 
 _R = Right
 _SUPERVISOR = frozenset(
-    (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.ALARMS, _R.STEER, _R.EVENTS, _R.WHY, _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC,
-     _R.BAR, _R.CONSENTS, _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
+    (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.ALARMS, _R.STEER, _R.LEAD, _R.LISTEN, _R.EVENTS, _R.WHY,
+     _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR, _R.CONSENTS, _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
 )  # fmt: skip
 
 RIGHTS: dict[Role, frozenset[Right]] = {

@@ -35,6 +35,7 @@ from cti.identity import Accounts
 from cti.lists import ListDesk
 from cti.log_in import LogIn
 from cti.openapi import Description
+from cti.oversight import OversightDesk
 from cti.own import OwnDesk
 from cti.pages import Pages
 from cti.people import PeopleDesk
@@ -107,12 +108,13 @@ def create_app(
             ]
         routes += _api_routes(entry, front, stored, gateway, desks)
         console, steer = ConsoleDesk(stored, board), SteerDesk(stored, preview)
-        desks += [console, steer]
+        oversight = OversightDesk(stored, bus, gateway, board)
+        desks += [console, steer, oversight]
         work.append(console.run_looks)
         asked = ReportsDesk(front, stored, settings.pauses)
         desks.append(asked)
         routes += _report_routes(entry, asked)
-        routes += _console_routes(entry, console, steer)
+        routes += _console_routes(entry, console, steer, oversight)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -211,13 +213,18 @@ def _report_routes(entry: Entry, reports: ReportsDesk) -> list[BaseRoute]:
     ]
 
 
-def _console_routes(entry: Entry, console: ConsoleDesk, steer: SteerDesk) -> list[BaseRoute]:
+def _console_routes(
+    entry: Entry, console: ConsoleDesk, steer: SteerDesk, oversight: OversightDesk
+) -> list[BaseRoute]:
     return [
         entry.api("/api/alarms/acknowledge", Right.ALARMS, console.acknowledge, POST),
         entry.api("/api/campaign", Right.STEER, steer.show),
         entry.api("/api/campaign/change", Right.STEER, steer.change, POST),
         entry.api("/api/campaign/back", Right.STEER, steer.back, POST),
         entry.api("/api/campaign/preview", Right.STEER, steer.preview, POST),
+        entry.api("/api/seats/listen", Right.LISTEN, oversight.listen, POST),
+        entry.api("/api/seats/state", Right.LEAD, oversight.state, POST),
+        entry.api("/api/notes", Right.LEAD, oversight.note, POST),
     ]
 
 

@@ -12,10 +12,12 @@ from cti.messages import (
     SeatCommand,
     SeatMessage,
     SeatStatus,
+    SupervisorNote,
     encode,
 )
 from cti.wire import Draft, FullState
 
+MOST_UNREAD = 20  # notes kept for a seat; older ones are let go
 IN_CALL = frozenset({"connecting", "talking", "asked"})
 
 
@@ -33,6 +35,7 @@ class SeatChannel:
         self.notes = ""
         self.answers: dict[str, str] = {}
         self.disposed = False
+        self.unread: dict[int, SupervisorNote] = {}
 
     @property
     def logged_in(self) -> bool:
@@ -72,6 +75,7 @@ class SeatChannel:
             answers=self.answers,
             disposed=self.disposed,
             draft=None if self._of_another(draft) else draft,
+            unread=tuple(self.unread.values()),
         )
 
     def _of_another(self, draft: Draft | None) -> bool:
@@ -101,6 +105,10 @@ class SeatChannel:
         elif isinstance(message, SeatStatus):
             self.seat = message
             self._forget_if_done()
+        elif isinstance(message, SupervisorNote):
+            self.unread[message.id] = message
+            while len(self.unread) > MOST_UNREAD:
+                del self.unread[next(iter(self.unread))]
 
     def _forget_if_done(self) -> None:
         """Drop the customer once the seat has moved on, or is free of the call and has disposed of it."""

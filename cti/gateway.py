@@ -36,6 +36,7 @@ from cti.messages import (
     ScreenPop,
     SeatCommand,
     SeatMessage,
+    SupervisorNote,
 )
 from cti.once import Once
 from cti.outbox import Delivered
@@ -70,6 +71,7 @@ class Gateway:
         self.counters: Counter[str] = Counter()
         self.on_delivered: Delivered | None = None
         self.on_health: Callable[[wire.Health], None] | None = None
+        self.on_read: Callable[[User, SupervisorNote], None] | None = None
         bus.on_seat(self._from_engine)
 
     @property
@@ -171,6 +173,10 @@ class Gateway:
             self._answer(page, await self._request(page.user, frame))
         elif isinstance(frame, wire.Draft):
             self.drafts.keep(page.user.user_id, frame)
+        elif isinstance(frame, wire.Read):
+            note = self._channel(page.user.user_id).unread.pop(frame.note, None)
+            if note is not None and self.on_read is not None:
+                self.on_read(page.user, note)
         elif isinstance(frame, wire.Health):
             if self.on_health is not None:
                 self.on_health(frame)

@@ -6,7 +6,7 @@ Commands go to the engine and get a :class:`Reply`; events come from it. In one 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -242,7 +242,20 @@ SeatCommand = (
     | DialPreviewed
     | DialNumber
 )
-Command = SeatCommand | PageLost | PageBack
+
+
+class Listen(Message, frozen=True, tag="listen"):
+    """Let a supervisor's phone hear this seat's call: with `whisper` the seat hears them, with `barge` both sides do.
+
+    The desk of the supervisors sends it, never a page. It ends with the call; a whisper when the phone is put down.
+    """
+
+    user_id: int
+    phone: str  # the supervisor's SIP endpoint
+    how: Literal["listen", "whisper", "barge"] = "listen"
+
+
+Command = SeatCommand | PageLost | PageBack | Listen
 
 
 class PhoneAccess(msgspec.Struct, frozen=True):
@@ -397,7 +410,17 @@ class Script(Message, frozen=True, tag="script"):
     steps: tuple[Step, ...]
 
 
-SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon | Targets | Script
+class SupervisorNote(Message, frozen=True, tag="note"):
+    """What a supervisor wrote to this seat: shown until it has been read. `at` is POSIX seconds."""
+
+    user_id: int
+    id: int
+    text: str
+    by: str
+    at: float
+
+
+SeatMessage = ScreenPop | SeatStatus | CallStatus | CallbackSoon | Targets | Script | SupervisorNote
 
 decode_command = msgspec.json.Decoder(Command).decode
 encode = msgspec.json.Encoder(

@@ -21,7 +21,18 @@ from campaigns.evaluation.evaluating import SPLITS, Evaluation
 from campaigns.evaluation.purchases import BroughtIn, Purchase
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
-from cti import compliance, console, lists, report_desk, requeue, segments, steer, webhook_desk, wire
+from cti import (
+    compliance,
+    console,
+    lists,
+    oversight,
+    report_desk,
+    requeue,
+    segments,
+    steer,
+    webhook_desk,
+    wire,
+)
 from cti.entry import Way
 from cti.messages import Reply, SeatCommand
 
@@ -138,6 +149,18 @@ ROUTES: dict[tuple[str, str], Told] = {
     ),
     ("POST", "/api/segments/take"): Told(
         "A campaign takes customers of a segment", body=Wish, answer=OBJECT, faults=(400, 404, 408, 413, 422, 503)
+    ),
+    ("POST", "/api/seats/listen"): Told(
+        "Listen to a seat's call, whisper, barge in, or take it over", body=oversight.ListenWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
+    ("POST", "/api/seats/state"): Told(
+        "Pause a seat, have it ready, or log it out", body=oversight.StateWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
+    ("POST", "/api/notes"): Told(
+        "A note to a seat, to those of a campaign, or to all", body=oversight.NoteWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503),
     ),
     ("GET", "/api/campaign"): Told(
         "How a campaign dials, and its versions: who made them, why, and what each changed",

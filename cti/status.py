@@ -99,6 +99,13 @@ class StatusBoard:
         self._alarms_changed = True
         return found
 
+    def seats(self) -> list[SeatRow]:
+        """Everybody who is at a seat."""
+        return list(self._seats.values())
+
+    def seat(self, user_id: int) -> SeatRow | None:
+        return self._seats.get(user_id)
+
     def watched(self) -> list[str]:
         """The running campaigns that somebody watches."""
         running = [name for name, snapshot in self._snapshots.items() if snapshot.running]

@@ -18,6 +18,7 @@ from cti.messages import (
     ScreenPop,
     SeatCommand,
     SeatStatus,
+    SupervisorNote,
 )
 
 # Close codes of ours (RFC 6455, 7.4.2: 4000-4999 are private use).
@@ -97,6 +98,12 @@ class Health(Frame, frozen=True, tag="health"):
     drops: Annotated[dict[Literal["closed", "silent", "offline"], Count], msgspec.Meta(max_length=3)] = {}
 
 
+class Read(Frame, frozen=True, tag="read"):
+    """A supervisor's note has been read."""
+
+    note: int
+
+
 # --- to the page --------------------------------------------------------------------------------------------
 
 
@@ -121,6 +128,7 @@ class FullState(Frame, frozen=True, tag="state"):
     answers: dict[str, str]
     disposed: bool
     draft: Draft | None = None  # of the call on the screen
+    unread: tuple[SupervisorNote, ...] = ()
 
 
 class ReplyFrame(Frame, frozen=True, tag="reply"):
@@ -161,7 +169,7 @@ class UnsavableText(BadFrame):
     code = "unsavable_text"
 
 
-FromPage = Hello | Ping | Request | Draft | Health
+FromPage = Hello | Ping | Request | Draft | Health | Read
 
 _decode_frame = msgspec.json.Decoder(FromPage).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode

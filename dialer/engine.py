@@ -46,6 +46,7 @@ from dialer.core.effects import (
     LookUp,
     Mute,
     Originate,
+    Overhear,
     PauseRecording,
     Press,
     Send,
@@ -111,6 +112,7 @@ class Engine:
             Press: lambda e: self._spawn(self._press(e)),
             StartRecording: lambda e: self._spawn(self._start_recording(e)),
             PauseRecording: lambda e: self._spawn(self._pause_recording(e)),
+            Overhear: lambda e: self._spawn(self._overhear(e)),
             Bar: lambda e: self._spawn(self._bar(e)),
             Tell: self._tell,
             Write: self._write,
@@ -348,6 +350,12 @@ class Engine:
             await self.switches[effect.switch].pause_recording(effect.uid, not effect.on)
         except port.SwitchError as fault:
             log.warning("a recording was not paused or resumed", uid=effect.uid, reason=str(fault))
+
+    async def _overhear(self, effect: Overhear) -> None:
+        try:
+            await self.switches[effect.switch].listen(effect.dial, effect.uid, effect.options)
+        except port.SwitchError as fault:
+            log.warning("a supervisor's phone was not rung", dial=effect.dial, reason=str(fault))
 
     async def _admit(self, reply: Reply, phone: PhoneAccess) -> Reply:
         try:

@@ -4,6 +4,7 @@ import { callTools } from "./call.js";
 import { Drafts } from "./draft.js";
 import { Health } from "./health.js";
 import { Link } from "./link.js";
+import { noteList } from "./notes.js";
 import { ownTools } from "./own.js";
 import { Phone } from "./phone.js";
 import { label, missing, resultTools } from "./results.js";
@@ -77,6 +78,7 @@ const link = new Link("/ws", {
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
+      notesIn.state(frame.unread);
       if (shownCall && pop && shownCall !== pop.call_id) kept.drop(shownCall); // without one, an engine may be about to find it
       shownCall = null; // drawn anew: another window may have typed since
       changed();
@@ -87,6 +89,7 @@ const link = new Link("/ws", {
       const before = model.pop;
       if (frame.event.type === "screen_pop") health.pop();
       if (frame.event.type === "script") script.told(frame.event);
+      if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
@@ -101,6 +104,7 @@ const link = new Link("/ws", {
   slept: (seconds) => health.stall(seconds),
 });
 const kept = new Drafts(link);
+const notesIn = noteList({ list: $("notes-in"), read: (note) => link.send({ type: "read", note }) });
 const health = new Health((frame) => link.send(frame));
 
 async function ask(command) {

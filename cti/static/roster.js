@@ -18,8 +18,9 @@ export function take(frame) {
 
 export const forget = () => seats.clear();
 
-// `body` is a table's body, `states` where one state can be chosen, `more` says how many rows are not shown.
-export function roster({ body, states, more, campaign, now }) {
+// `body` is a table's body, `states` where one state can be chosen, `more` says how many rows are not shown; `act` is
+// given the user of a row whose button was pressed.
+export function roster({ body, states, more, campaign, now, act }) {
   let chosen = "";
 
   const mine = () => [...seats.values()].filter((seat) => seat.campaign === campaign || (!seat.campaign && seat.serves.includes(campaign)));
@@ -55,6 +56,15 @@ export function roster({ body, states, more, campaign, now }) {
       const row = document.createElement("tr");
       for (let n = 0; n < 4; n++) row.append(document.createElement(n ? "td" : "th"));
       row.firstChild.scope = "row";
+      if (act) {
+        const button = document.createElement("button");
+        button.textContent = t("roster.act");
+        button.setAttribute("aria-haspopup", "dialog");
+        button.addEventListener("click", () => act(Number(row.dataset.user)));
+        const cell = document.createElement("td");
+        cell.append(button);
+        row.append(cell);
+      }
       body.append(row);
     }
     while (body.children.length > rows.length) body.lastChild.remove();

@@ -3,6 +3,7 @@
 import { alarmList } from "./alarms.js";
 import { charts } from "./charts.js";
 import { Link } from "./link.js";
+import { oversight } from "./oversight.js";
 import * as floor from "./roster.js";
 import { steering } from "./steer.js";
 import { clock, count, decimal, has, language, moment, percent, t } from "./text.js";
@@ -75,6 +76,8 @@ const alarms = alarmList({
 });
 
 const steer = $("steer") && steering();
+const over = $("oversight") && oversight();
+$("write")?.addEventListener("click", () => over.write(""));
 const ARMED_MS = 4000; // within which a second click is meant
 
 // Start or pause, at the second click.
@@ -128,7 +131,8 @@ function furnish(card, name) {
   card.charts = charts(card.charts_place);
   for (const frame of curves.get(name) ?? []) card.charts.take(frame);
   curves.delete(name);
-  card.roster = floor.roster({ body: card.roster_rows, states: card.roster_states, more: card.roster_more, campaign: name, now: () => link.now() });
+  card.roster = floor.roster({ body: card.roster_rows, states: card.roster_states, more: card.roster_more, campaign: name, now: () => link.now(), act: over?.open });
+  card.write?.addEventListener("click", () => over.write(name));
   for (const part of [card.hours, card.roster_part]) {
     const key = `open ${part.dataset.f} ${name}`;
     part.addEventListener("toggle", () => {

@@ -21,6 +21,7 @@ from cti.messages import (
     Dispose,
     HangUp,
     Hold,
+    Listen,
     LogIn,
     LogOut,
     MoreTime,
@@ -45,7 +46,7 @@ from cti.messages import (
 )
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.campaign import Campaign
-from dialer.core.effects import PauseRecording, Press
+from dialer.core.effects import Overhear, PauseRecording, Press
 from dialer.core.parties import Party
 from dialer.core.seat import BY_HAND, Seat, SeatEvent, SeatState
 from dialer.core.verdicts import OK, Verdicts, refuse
@@ -59,6 +60,11 @@ ENDPOINT = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 PASSWORD_BYTES = 24  # of a page's phone, until its log-out
 NUMBER = re.compile(r"\+?[0-9]{2,20}")
 PUNCTUATION = re.compile(r"[\s().-]")  # as people write it between digits
+SPYING = {
+    "listen": "q",
+    "whisper": "qw",
+    "barge": "qB",
+}  # ChanSpy: says nothing before, w to the target, B to both
 MOST_TARGETS = 9  # one digit each on the page
 
 
@@ -90,6 +96,7 @@ class Commands:
             RedialPhone: self._redial,
             PhoneLost: self._phone_lost,
             DialPreviewed: self._dial_previewed,
+            Listen: self._listen,
         }
 
     def answer(self, command: Command, now: float) -> Reply:
@@ -286,6 +293,20 @@ class Commands:
             action = "recording_resumed" if command.on else "recording_paused"
             self.core.write(Audited(at=self.core.wall(now), actor=seat.name, action=action, subject=call.id))
             self.core.calls.changed(call)
+        return OK
+
+    def _listen(self, command: Listen, seat: Seat, now: float) -> Reply:
+        """The customer's channel is heard, so that it ends with the call; a whisper goes to the seat's own leg."""
+        call = self._joined(seat.call, seat)
+        if isinstance(call, Reply):
+            return call
+        if not ENDPOINT.fullmatch(command.phone):
+            return refuse("bad_phone", command.phone)
+        if command.phone == seat.phone:
+            return refuse("phone_taken", command.phone)
+        dial = self.core.phone(call.switch).format(endpoint=command.phone)
+        target = seat.leg if command.how == "whisper" else call.uid
+        self.core.effects.append(Overhear(call.switch, dial, target, SPYING[command.how]))
         return OK
 
     def _phone_lost(self, command: PhoneLost, seat: Seat, now: float) -> Reply:

@@ -90,6 +90,16 @@ class PauseRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class Overhear:
+    """Ring a phone (a dial string) and let it hear a channel; `options` are ChanSpy's."""
+
+    switch: str
+    dial: str
+    uid: str
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """End the password of an endpoint that a page registered as."""
 
@@ -147,6 +157,7 @@ Effect = (
     | Press
     | StartRecording
     | PauseRecording
+    | Overhear
     | Tell
     | Write
     | Authorize

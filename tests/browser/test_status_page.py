@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from playwright.async_api import Browser, BrowserContext, expect
 from sqlalchemy import Engine
 
 from campaigns.store import CampaignStore
-from cti.figures import FlaggedCallerId, FloorChange
-from tests.browser.desk import log_in
+from cti.figures import FlaggedCallerId, FloorChange, SeatRow
+from cti.messages import Listen, LogOut, Pause
+from tests.browser.desk import log_in, talking
 from tests.browser.screenshots import NAMES, floor, hours, snapshot
 from tests.campaigns.world import Campaign
-from tests.cti.running import MANAGER, Door, open_door, stored_in, until
+from tests.cti.running import AGENT, MANAGER, Door, open_door, stored_in, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -162,3 +164,39 @@ async def test_a_supervisor_changes_the_target_and_takes_it_back(
         door.bus.snapshot(snapshot("demo", "progressive", running=False, lines={"connected": 2}))
         await expect(card.locator("[data-f=running]")).to_have_text("Draining: 2 calls under way")
         await context.close()
+
+
+async def test_a_supervisor_listens_pauses_and_writes_to_a_seat(
+    browser: Browser, db: Engine, tmp_path: Path
+) -> None:
+    async with open_door(stored=stored_in(db, tmp_path)) as door:
+        contexts = [await browser.new_context(locale="en-GB") for _ in range(2)]
+        agent, page = [await each.new_page() for each in contexts]
+        await talking(agent, door)
+        await log_in(page, door, MANAGER.login)
+        await until(lambda: door.app.state.board.watchers == 1)
+        door.bus.snapshot(snapshot("demo", "progressive"))
+        row = SeatRow(AGENT.user_id, AGENT.name, "talking", time.time(), "demo", ("demo",))
+        door.bus.floor(FloorChange(at=time.time(), seats=(row,)))
+        await page.locator("[data-f=roster_part] summary").click()
+        await page.get_by_role("button", name="Act").click()
+        dialog = page.locator("#oversight")
+        await expect(page.locator("#oversight-title")).to_have_text(AGENT.name)
+        await dialog.get_by_role("button", name="Listen").click()
+        await expect(page.locator("#oversight-said")).to_have_text("Your phone rings. Put it down to end it.")
+        assert door.engine.of(Listen) == [Listen(user_id=AGENT.user_id, phone=MANAGER.phone, how="listen")]
+        await dialog.get_by_role("button", name="Pause").click()
+        await expect(page.locator("#oversight-said")).to_contain_text("Done")
+        await dialog.get_by_role("button", name="Log out").click()  # once is not meant
+        assert door.engine.of(Pause) and not door.engine.of(LogOut)
+        await page.get_by_label("Note", exact=True).fill("Offer the fibre first.")
+        await dialog.get_by_role("button", name="Send").click()
+        await expect(page.locator("#oversight-said")).to_have_text("Sent to 1 seats.")
+        note = agent.locator("#notes-in li")
+        await expect(note).to_contain_text("Offer the fibre first.")
+        await agent.reload()
+        await expect(note).to_contain_text("孟洁")
+        await note.get_by_role("button", name="Read").click()
+        await expect(agent.locator("#notes-in")).to_be_hidden()
+        for each in contexts:
+            await each.close()

@@ -23,6 +23,7 @@ from dialer.core.effects import (
     LookUp,
     Mute,
     Originate,
+    Overhear,
     PauseRecording,
     Press,
     Send,
@@ -133,7 +134,7 @@ class World:
                 case Mute():
                     if effect.uid in self.channels:
                         self.channels[effect.uid].muted = effect.on
-                case Press() | StartRecording() | PauseRecording():
+                case Press() | StartRecording() | PauseRecording() | Overhear():
                     pass
                 case Tell():
                     self.told.append(effect.message)

@@ -21,6 +21,7 @@ from cti.messages import (
     DispositionChoice,
     HangUp,
     Hold,
+    Listen,
     LogIn,
     LogOut,
     MoreTime,
@@ -173,7 +174,7 @@ class ScriptedEngine:
             case RedialPhone():
                 self.seat(user, "phone")
                 self.seat(user, "paused")
-            case DialPreviewed():
+            case DialPreviewed() | Listen():
                 pass
             case DialNumber():
                 return self.refuse or Reply(ok=True)

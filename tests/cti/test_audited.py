@@ -53,6 +53,7 @@ CHANGES = {
     ("POST", "/api/lists/undo"): (
         "/api/lists/undo", JSON, '{"campaign": "demo", "list": "list"}', "list undone", "list",
     ),
+    ("POST", "/api/notes"): ("/api/notes", JSON, '{"text": "Well done"}', "note sent", "all"),
     ("POST", "/api/campaign/change"): (
         "/api/campaign/change", JSON,
         '{"campaign": "demo", "version": 1, "settings": {"priority": 3}, "why": "x"}', "campaign applied", "demo",
@@ -83,7 +84,7 @@ NOTHING = {
     ("POST", "/api/campaign/preview"),
 }
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py.
-ELSEWHERE = {("POST", "/api/alarms/acknowledge")}
+ELSEWHERE = {("POST", "/api/alarms/acknowledge"), ("POST", "/api/seats/listen"), ("POST", "/api/seats/state")}
 
 
 @pytest.fixture

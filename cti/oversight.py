@@ -1,0 +1,179 @@
+"""Supervisors and the seats of their campaigns: listening in, taking over, pausing, logging out, notes that are read.
+
+What is asked of a seat goes to the engine as the seat's own command would; who asked is on record before. Listening
+to a call needs its campaign; to whisper one must see all campaigns that the seat serves, as its line outlasts the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import count
+from typing import Annotated, Literal
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from campaigns.audit import By, acting, write
+from campaigns.users import User
+from cti.bus import Bus
+from cti.desk import Desk, Refusal, Stored
+from cti.figures import SeatRow
+from cti.gateway import Gateway
+from cti.messages import Command, Listen, LogOut, Pause, Ready, SupervisorNote, Transfer
+from cti.status import StatusBoard
+from cti.wire import CONTROL, PHONE
+
+log = structlog.get_logger(__name__)
+
+WRITERS = 1
+ASKED_S = 5.0  # of the engine
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class ListenWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose call, how, and at which phone; empty: the asker's own."""
+
+    seat: int
+    how: Literal["listen", "whisper", "barge", "take"]
+    phone: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class StateWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a seat shall do."""
+
+    seat: int
+    state: Literal["pause", "ready", "log_out"]
+
+
+class NoteWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A note to one `seat`, to all that serve a `campaign`, or, without either, to all that the asker sees."""
+
+    text: Text
+    seat: int | None = None
+    campaign: str | None = None
+
+
+class OversightDesk(Desk):
+    """The endpoints."""
+
+    def __init__(self, stored: Stored, bus: Bus, gateway: Gateway, board: StatusBoard) -> None:
+        super().__init__(stored, "oversight", WRITERS)
+        self._bus = bus
+        self._gateway = gateway
+        self._board = board
+        self._ids = count(int(time.time()))  # a daemon that was restarted does not give one twice
+        self._reading: set[asyncio.Task[None]] = set()
+        gateway.on_read = self._read
+
+    async def listen(self, request: Request, asker: User) -> Response:
+        """Listen to a `seat`'s call, `whisper`, `barge` in, or `take` it to the asker's own seat."""
+        wanted = await self.fields(request, ListenWanted)
+        row = self._seat(asker, wanted.seat)
+        lasting = wanted.how == "whisper"
+        if not all(asker.sees(name) for name in row.serves) if lasting else not asker.sees(row.campaign):
+            raise Refusal(404, "not_found", f"there is no seat {wanted.seat} with a call of yours")
+        phone = wanted.phone or asker.phone
+        command: Command
+        if wanted.how == "take":
+            pop = self._gateway.pop_of(row.user_id)
+            call_id = pop.call_id if pop is not None else ""
+            command = Transfer(user_id=row.user_id, call_id=call_id, to_user=asker.user_id, ask_first=False)
+        elif not PHONE.fullmatch(phone):
+            raise Refusal(409, "bad_phone", phone)
+        else:
+            command = Listen(user_id=row.user_id, phone=phone, how=wanted.how)
+        await self._record(request, asker, f"call: {wanted.how}", row, phone if wanted.how != "take" else "")
+        return await self._asked(command)
+
+    async def state(self, request: Request, asker: User) -> Response:
+        """Pause a `seat`, have it ready, or log it out; in a call, the first takes effect after it."""
+        wanted = await self.fields(request, StateWanted)
+        row = self._seat(asker, wanted.seat)
+        kinds = {"pause": Pause, "ready": Ready, "log_out": LogOut}
+        await self._record(request, asker, f"seat: {wanted.state}", row)
+        return await self._asked(kinds[wanted.state](user_id=row.user_id))
+
+    async def note(self, request: Request, asker: User) -> Response:
+        """A note, shown on the pages until it has been read; answers to how many seats it went."""
+        wanted = await self.fields(request, NoteWanted)
+        if CONTROL.search(wanted.text):
+            raise Refusal(400, "malformed", "text: holds a control character")
+        if wanted.campaign is not None:
+            await self.campaign_id(asker, wanted.campaign)
+        if wanted.seat is not None:
+            rows = [self._seat(asker, wanted.seat)]
+        else:
+            rows = [
+                row for row in self._board.seats() if wanted.campaign is None or wanted.campaign in row.serves
+            ]
+            rows = [row for row in rows if any(asker.sees(name) for name in row.serves)]
+        to = rows[0].name if wanted.seat is not None else wanted.campaign or "all"
+        note_id, now = next(self._ids), time.time()
+        engine = self.acting(request, asker)
+
+        def record() -> None:
+            with engine.begin() as connection:
+                write(connection, "note sent", to, wanted.text, after={"note": note_id, "seats": len(rows)})
+
+        await self.run(record)
+        for row in rows:
+            self._bus.to_seat(
+                SupervisorNote(user_id=row.user_id, id=note_id, text=wanted.text, by=asker.name, at=now)
+            )
+        return JSONResponse({"note": note_id, "seats": len(rows)})
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _seat(self, asker: User, user_id: int) -> SeatRow:
+        row = self._board.seat(user_id)
+        if row is None or not any(asker.sees(name) for name in row.serves):
+            raise Refusal(404, "not_found", f"there is no seat {user_id}")
+        return row
+
+    async def _record(
+        self, request: Request, asker: User, action: str, row: SeatRow, detail: str = ""
+    ) -> None:
+        engine = self.acting(request, asker)
+
+        def record() -> None:
+            with engine.begin() as connection:
+                write(
+                    connection,
+                    action,
+                    row.name,
+                    detail,
+                    after={"seat": row.user_id, "campaign": row.campaign},
+                )
+
+        await self.run(record)
+
+    async def _asked(self, command: Command) -> Response:
+        try:
+            async with asyncio.timeout(ASKED_S):
+                reply = await self._bus.command(command)
+        except TimeoutError:
+            raise Refusal(503, "engine_slow") from None
+        if not reply.ok:
+            raise Refusal(409, reply.code, reply.detail)
+        return JSONResponse({"ok": True})
+
+    def _read(self, user: User, note: SupervisorNote) -> None:
+        """Who has read a note is on record; a database that is away costs that line."""
+
+        def record() -> None:
+            with acting(self._stored.engine, By(user.login)).begin() as connection:
+                write(connection, "note read", note.by, after={"note": note.id})
+
+        async def recorded() -> None:
+            try:
+                await self.run(record)
+            except Exception:  # the page has its answer already
+                log.warning("that a note was read is not on record", user_id=user.user_id, exc_info=True)
+
+        task = asyncio.create_task(recorded())
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)

@@ -1,0 +1,108 @@
+"""Supervisors and seats over HTTP: whose seats, what reaches the engine, what is on record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Engine
+
+from campaigns.audit import lines
+from campaigns.users import User
+from cti.figures import FloorChange, SeatRow
+from cti.messages import Listen, LogOut, Pause, Transfer
+from tests.cti.client import cookie, page
+from tests.cti.running import AGENT, SUPERVISOR, Door, open_door, stored_in, until
+
+NORTH = 21  # a seat of another branch
+
+
+@pytest.fixture
+async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
+    async with open_door(stored=stored_in(db, tmp_path)) as opened:
+        rows = (
+            SeatRow(AGENT.user_id, AGENT.name, "talking", 1_000.0, "demo", ("demo",)),
+            SeatRow(8, "both", "talking", 1_000.0, "demo", ("demo", "north")),
+            SeatRow(NORTH, "north", "talking", 1_000.0, "north", ("north",)),
+        )
+        opened.bus.floor(FloorChange(at=1_000.0, seats=rows))
+        yield opened
+
+
+async def ask(door: Door, path: str, user: User = SUPERVISOR, **body: Any) -> tuple[int, dict[str, Any]]:
+    async with httpx2.AsyncClient(base_url=door.url, headers=await cookie(door, user)) as client:
+        response = await client.post(path, json=body)
+        return response.status_code, response.json()
+
+
+async def test_a_call_is_listened_to_at_ones_own_phone_or_another(door: Door, db: Engine) -> None:
+    assert (await ask(door, "/api/seats/listen", seat=AGENT.user_id, how="listen"))[0] == 200
+    assert (await ask(door, "/api/seats/listen", seat=AGENT.user_id, how="whisper", phone="desk7"))[0] == 200
+    assert door.engine.of(Listen) == [
+        Listen(user_id=AGENT.user_id, phone=SUPERVISOR.phone, how="listen"),
+        Listen(user_id=AGENT.user_id, phone="desk7", how="whisper"),
+    ]
+    told = [(line.action, line.subject, line.detail) for line in lines(db, who=SUPERVISOR.login)]
+    assert told == [("call: whisper", AGENT.name, "desk7"), ("call: listen", AGENT.name, SUPERVISOR.phone)]
+
+
+async def test_whisper_outlasts_the_call_and_is_for_who_sees_all_its_campaigns(door: Door) -> None:
+    assert (await ask(door, "/api/seats/listen", seat=8, how="barge"))[0] == 200
+    assert (await ask(door, "/api/seats/listen", seat=8, how="whisper"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/seats/listen", {"how": "listen"}),
+        ("/api/seats/listen", {"how": "take"}),
+        ("/api/seats/state", {"state": "log_out"}),
+        ("/api/notes", {"text": "hello"}),
+    ],
+)
+async def test_a_seat_of_another_branch_is_none(door: Door, path: str, body: dict[str, Any]) -> None:
+    for seat in (NORTH, 99):
+        assert (await ask(door, path, seat=seat, **body))[0] == 404
+    assert (await ask(door, path, AGENT, seat=AGENT.user_id, **body))[0] == 403
+    assert not door.engine.commands
+
+
+async def test_a_seat_is_paused_and_logged_out_and_its_customer_taken(door: Door, db: Engine) -> None:
+    call = door.engine.pop(AGENT.user_id)
+    assert (await ask(door, "/api/seats/listen", seat=AGENT.user_id, how="take"))[0] == 200
+    [taken] = door.engine.of(Transfer)
+    assert isinstance(taken, Transfer)
+    assert (taken.call_id, taken.to_user, taken.ask_first) == (call, SUPERVISOR.user_id, False)
+    assert (await ask(door, "/api/seats/state", seat=AGENT.user_id, state="pause"))[0] == 200
+    assert (await ask(door, "/api/seats/state", seat=AGENT.user_id, state="log_out"))[0] == 200
+    assert door.engine.of(Pause) and door.engine.of(LogOut)
+    assert (await ask(door, "/api/seats/state", seat=AGENT.user_id, state="dance"))[0] == 400
+    assert [line.action for line in lines(db, who=SUPERVISOR.login)] == [
+        "seat: log_out",
+        "seat: pause",
+        "call: take",
+    ]
+
+
+async def test_a_note_stays_until_it_has_been_read(door: Door, db: Engine) -> None:
+    status, answer = await ask(door, "/api/notes", text="Well done, 李娜")
+    assert (status, answer["seats"]) == (200, 2)  # of three seats, one is another branch's
+    async with page(door, AGENT) as client:
+        await client.send(type="hello", window="the one")
+        [note] = (await client.next_of("state"))["unread"]
+        assert (note["text"], note["by"]) == ("Well done, 李娜", SUPERVISOR.name)
+        assert (await ask(door, "/api/notes", text="And again", seat=AGENT.user_id))[1]["seats"] == 1
+        assert (await client.next_of("event"))["event"]["text"] == "And again"
+        await client.send(type="read", note=note["id"])
+        await until(lambda: lines(db, action="note read"))
+    async with page(door, AGENT) as client:
+        await client.send(type="hello", window="the one")
+        assert [each["text"] for each in (await client.next_of("state"))["unread"]] == ["And again"]
+    [line] = lines(db, action="note read")
+    assert (line.who, line.subject) == (AGENT.login, SUPERVISOR.name)
+    assert (await ask(door, "/api/notes", text="x\x07"))[0] == 400
+    assert (await ask(door, "/api/notes", text=""))[0] == 400
+    assert (await ask(door, "/api/notes", text="x", campaign="north"))[0] == 404
