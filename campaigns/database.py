@@ -74,12 +74,11 @@ def connect(url: str, pool_size: int = 8, more: str = "") -> Engine:
 def connect_reading(url: str, pool_size: int = 2) -> Engine:
     """An engine that only reads: for reports, of a replica or beside the calls. Its statements have 20 s.
 
-    On a replica a statement that reads what the primary has cleared away meanwhile is given up by the server; it may
-    be asked again.
+    A statement ends with the process that waits for it: the server looks twice a second. On a replica one that reads
+    what the primary has cleared away meanwhile is given up by the server; it may be asked again.
     """
-    return connect(
-        url, pool_size, f"-c default_transaction_read_only=on -c statement_timeout={READING_LIMIT_MS}"
-    )
+    limits = f"-c statement_timeout={READING_LIMIT_MS} -c client_connection_check_interval=500"
+    return connect(url, pool_size, f"-c default_transaction_read_only=on {limits}")
 
 
 def migrate(engine: Engine) -> None:

@@ -113,6 +113,7 @@ def create_app(
         work.append(console.run_looks)
         asked = ReportsDesk(front, stored, settings.pauses)
         desks.append(asked)
+        work.append(asked.run_readers)
         routes += _report_routes(entry, asked)
         routes += _console_routes(entry, console, steer, oversight)
 

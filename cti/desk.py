@@ -59,14 +59,14 @@ class Refusal(Exception):
 class Stored:
     """Where the desks' work is done: the database, the folder of imports, that of the archive, the keys.
 
-    Reports are asked of `reports`, or of the same database, and their days are those of `zone`.
+    Reports are asked of the database at the URL `reports`, empty: of the same one, and their days are those of `zone`.
     """
 
     engine: Engine
     imports: Path
     archive: Path
     vault: Vault
-    reports: Engine | None = None
+    reports: str = ""
     zone: str = "Asia/Shanghai"
 
 

@@ -22,7 +22,7 @@ from cti.settings import WebSettings
 FIELDS = 10  # of a form
 SESSION_COOKIE = "zd_session"
 
-_templates = jinja2.Environment(
+templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
@@ -79,7 +79,7 @@ class Front:
         """A page of a template, for the `user` among its values."""
         user = values.get("user")
         texts = self.texts(request, user if isinstance(user, User) else None)
-        html = _templates.get_template(template).render(
+        html = templates.get_template(template).render(
             {"user": None} | values, t=texts, path=request.url.path, languages=LANGUAGES
         )
         return HTMLResponse(

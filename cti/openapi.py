@@ -224,7 +224,7 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("GET", "/api/reports/{report}"): Told(
         "A report",
         {"from": DAY, "to": DAY, "zone": TEXT, "by": MANY, "campaign": MANY,
-         "format": {"type": "string", "enum": list(report_desk.FORMATS)},
+         "format": {"type": "string", "enum": list(report_desk.KINDS)},
          "language": {"type": "string", "enum": ["en", "zh"]}},
         answer=OBJECT, files=tuple(report_desk.KINDS.values())[1:], faults=(400, 404, 503),
     ),

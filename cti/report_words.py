@@ -34,7 +34,7 @@ class Words:
 
     def value(self, dimension: str, value: str) -> str:
         """A row's value of a dimension, for people."""
-        if not value:
+        if not value or (dimension == "sip" and value == "0"):
             return self._t("report.no_outcome" if dimension == "outcome" else "report.none")
         if dimension == "reason" and value in self._pauses:
             return self._pauses[value]
@@ -47,18 +47,18 @@ class Words:
             return NONE
         if unit is Unit.SHARE:
             return f"{100 * value:.1f}%"
-        if unit is Unit.SECONDS:
+        if unit in (Unit.SECONDS, Unit.TOTAL):
             minutes, seconds = divmod(round(value), 60)
-            hours, minutes = divmod(minutes, 60)
-            return f"{hours:,}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+            hours, rest = divmod(minutes, 60)
+            return f"{hours:,}:{rest:02}:{seconds:02}" if unit is Unit.TOTAL else f"{minutes:,}:{seconds:02}"
         return f"{value:,.1f}" if unit is Unit.RATE else f"{value:,}"
 
     def cell(self, column: Column, value: Any) -> str:
         return self.value(column.key, str(value)) if column.unit is None else self.figure(column.unit, value)
 
-    def rows(self, table: Table) -> list[list[tuple[str, Any]]]:
-        """Each row's cells, as text and as they are."""
+    def rows(self, table: Table, most: int | None = None) -> list[list[tuple[str, Any]]]:
+        """The cells of so many rows, as text and as they are."""
         return [
             [(self.cell(column, value), value) for column, value in zip(table.columns, row, strict=True)]
-            for row in table.rows
+            for row in table.rows[:most]
         ]

@@ -195,15 +195,12 @@ class Daemon:
         vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
         rolling = Rolling(stored, self.metrics)
-        reading = database.connect_reading(
-            config.reports.database_url or stored.url.render_as_string(hide_password=False)
-        )
         archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
         app = create_app(
             self.bus,
             accounts,
             _web_settings(config),
-            Stored(stored, self.data / "imports", archive, vault, reading, config.reports.zone),
+            Stored(stored, self.data / "imports", archive, vault, config.reports.database_url, config.reports.zone),
             lambda name, text: preview(order_of(stored, archive, name, text, config.switch)),
         )
         app.state.gateway.on_health = self.metrics.page_fared
@@ -243,7 +240,6 @@ class Daemon:
             hopper.close()
             learning.close()
             rolling.close()
-            await asyncio.to_thread(reading.dispose)
             accounts.close()
         if faults:
             raise faults[0]

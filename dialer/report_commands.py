@@ -58,11 +58,11 @@ def report(
     data: Path | None,
 ) -> None:
     """Show a report, or without a NAME which there are. It is made of roll-ups: the calls do not feel it."""
-    from campaigns.reports.asking import Asking, BadQuestion, Question, zone_of
+    from campaigns.reports.asking import BadQuestion, Question, answer, zone_of
     from campaigns.reports.catalogue import REPORTS
     from cti.language import catalogue
     from cti.pauses import DEFAULT_PAUSES
-    from cti.report_desk import as_file
+    from cti.report_reader import as_file
     from cti.report_words import Words
 
     settings = Settings(config_file, data)
@@ -78,16 +78,13 @@ def report(
         first, last = _day(since, today - timedelta(days=6)), _day(until, today)
         question = Question(name, first, last, zone or section.zone, by, campaigns)
         with _opened(settings) as engine:
-            table = Asking().answer(engine, question, None)
+            table = answer(engine, question, None)
     except BadQuestion as fault:
         fail(str(fault))
-    if form in ("csv", "xlsx"):
-        told = as_file(table, form, words)
-    elif form == "json":
-        told = _as_json(table)
-    else:
+    if form == "table":
         _show(table, words)
         return
+    told = as_file(table, form, words)
     if output is not None:
         output.write_bytes(told)
     else:
@@ -112,14 +109,6 @@ def _opened(settings: Settings) -> Iterator[Engine]:
 
 def _day(given: datetime | None, otherwise: date) -> date:
     return otherwise if given is None else given.replace(tzinfo=UTC).date()
-
-
-def _as_json(table: Table) -> bytes:
-    import msgspec
-
-    from cti.report_desk import told
-
-    return msgspec.json.format(msgspec.json.encode(told(table)), indent=2) + b"\n"
 
 
 def _show(table: Table, words: Words) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -71,45 +70,19 @@ class Table:
     as_of: datetime
 
 
-class Asking:
-    """One question on its way. :meth:`cancel` may be called from any thread: the database stops at once."""
+def answer(engine: Engine, question: Question, seen: Collection[str] | None) -> Table:
+    """The answer for somebody who may be told of the campaigns `seen`; None: of all.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._at_work: Any = None
-        self._cancelled = False
-
-    def cancel(self) -> None:
-        """Nobody waits for the answer any more."""
-        with self._lock:
-            self._cancelled = True
-            if self._at_work is not None:
-                self._at_work.cancel()
-
-    def answer(self, engine: Engine, question: Question, seen: Collection[str] | None) -> Table:
-        """The answer for somebody who may be told of the campaigns `seen`; None: of all.
-
-        Raises :class:`BadQuestion`, and what the database raises, also when cancelled.
-        """
-        report = checked(question)
-        since, until = question.span()
-        with engine.connect() as connection:
-            self._begin(connection)
-            try:
-                connection.execute(SNAPSHOT)
-                sums = _summed(connection, report, question, seen)
-                due = connection.execute(DUE, {"since": since, "until": until}).scalar_one()
-                as_of = connection.execute(SEEN).scalar_one()
-            finally:
-                with self._lock:
-                    self._at_work = None
-        return _table(question, report, sums, due, as_of)
-
-    def _begin(self, connection: Connection) -> None:
-        with self._lock:
-            if self._cancelled:
-                raise BadQuestion("nobody waits for this report any more")
-            self._at_work = connection.connection.dbapi_connection
+    Raises :class:`BadQuestion`, and what the database raises.
+    """
+    report = checked(question)
+    since, until = question.span()
+    with engine.connect() as connection:
+        connection.execute(SNAPSHOT)
+        sums = _summed(connection, report, question, seen)
+        due = connection.execute(DUE, {"since": since, "until": until}).scalar_one()
+        as_of = connection.execute(SEEN).scalar_one()
+    return _table(question, report, sums, due, as_of)
 
 
 def zone_of(name: str) -> ZoneInfo:

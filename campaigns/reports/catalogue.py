@@ -19,7 +19,8 @@ class Unit(StrEnum):
 
     COUNT = "count"
     SHARE = "share"  # 0 … 1
-    SECONDS = "seconds"
+    SECONDS = "seconds"  # of one call, one pause
+    TOTAL = "total_seconds"  # of many together
     RATE = "per_hour"
 
 
@@ -94,7 +95,7 @@ def _sum(key: str, unit: Unit = Unit.COUNT, of: str = "") -> Measure:
 
 
 def _time(key: str, of: str) -> Measure:
-    return Measure(key, Unit.SECONDS, (of,), lambda s: s[of] / 1000, f"{of} / 1000")
+    return Measure(key, Unit.TOTAL, (of,), lambda s: s[of] / 1000, f"{of} / 1000")
 
 
 def _ratio(

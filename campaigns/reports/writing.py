@@ -13,11 +13,17 @@ from campaigns.spreadsheet import plain
 
 Label = Callable[[str], str]  # of a column
 Shown = Callable[[str, str], str]  # a dimension and its value, for people
-DIGITS = {Unit.SHARE: 6, Unit.SECONDS: 3, Unit.RATE: 3}
+DIGITS = {Unit.SHARE: 6, Unit.SECONDS: 3, Unit.TOTAL: 3, Unit.RATE: 3}
 DAY_S = 86_400.0
 WIDEST = 40  # characters
 # How a workbook shows each unit; its times are days.
-FORMATS = {Unit.COUNT: "#,##0", Unit.SHARE: "0.0%", Unit.SECONDS: "[h]:mm:ss", Unit.RATE: "0.0"}
+FORMATS = {
+    Unit.COUNT: "#,##0",
+    Unit.SHARE: "0.0%",
+    Unit.SECONDS: "[m]:ss",
+    Unit.TOTAL: "[h]:mm:ss",
+    Unit.RATE: "0.0",
+}
 
 
 def as_csv(table: Table, label: Label, shown: Shown, total: str) -> bytes:
@@ -56,7 +62,7 @@ def as_workbook(table: Table, label: Label, shown: Shown, total: str, title: str
                     told = str(value or "") if last else shown(column.key, str(value))
                     sheet.write_string(line, place, told, bold if last else None)
                 elif value is not None:
-                    number = value / DAY_S if column.unit is Unit.SECONDS else value
+                    number = value / DAY_S if column.unit in (Unit.SECONDS, Unit.TOTAL) else value
                     sheet.write_number(line, place, number, (sums if last else formats)[column.unit])
         sheet.freeze_panes(1, sum(column.unit is None for column in table.columns))
     return out.getvalue()

@@ -41,7 +41,7 @@ async function draw(heads) {
   const values = rows.map((row) => Number(row.cells[place].dataset.v || 0));
   const shown = rows.map((row) => row.cells[place].textContent);
   const unit = heads[place].dataset.unit;
-  const scale = unit === "share" ? (v) => `${Math.round(100 * v)}%` : unit === "seconds" ? (v) => `${Math.round(v / 360) / 10} h` : (v) => v.toLocaleString();
+  const scale = unit === "share" ? (v) => `${Math.round(100 * v)}%` : unit.endsWith("seconds") ? (v) => `${Math.round(v / 360) / 10} h` : (v) => v.toLocaleString();
   const style = getComputedStyle(document.body);
   const colour = (name) => style.getPropertyValue(name).trim();
   const font = `13px ${style.fontFamily}`;

@@ -12,7 +12,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import Engine, text
 
-from campaigns.reports.asking import Asking, BadQuestion, Question, Table
+from campaigns.reports.asking import BadQuestion, Question, Table, answer
 from campaigns.reports.catalogue import MEASURES, REPORTS
 from campaigns.reports.compliance import windows
 from campaigns.reports.writing import as_csv, as_workbook
@@ -49,7 +49,7 @@ def history(seed: int, many: int = 60) -> tuple[list[Call], list[Line]]:
 def asked(world: World, report: str, by: tuple[str, ...] = (), **more: Any) -> Table:
     seen = more.pop("seen", None)
     question = Question(report, SINCE, UNTIL, more.pop("zone", "Asia/Shanghai"), by, **more)
-    return Asking().answer(world.db, question, seen)
+    return answer(world.db, question, seen)
 
 
 def total(table: Table, measure: str) -> Any:
@@ -149,11 +149,4 @@ def test_a_name_that_is_a_formula_is_none_in_a_file(db: Engine) -> None:
 def test_what_makes_no_sense_is_refused_in_words(db: Engine, change: dict[str, Any], says: str) -> None:
     question: dict[str, Any] = {"report": "campaigns", "since": SINCE, "until": UNTIL, "zone": "UTC"} | change
     with pytest.raises(BadQuestion, match=says):
-        Asking().answer(db, Question(**question), None)
-
-
-def test_an_answer_that_nobody_waits_for_is_not_looked_for(db: Engine) -> None:
-    asking = Asking()
-    asking.cancel()
-    with pytest.raises(BadQuestion):
-        asking.answer(db, Question("campaigns", SINCE, UNTIL, "UTC"), None)
+        answer(db, Question(**question), None)

