@@ -35,6 +35,8 @@ CHANGE = text("""
 UPDATE app_user SET unit_id = :unit, name = :name, role = :role, phone = :phone, language = :language,
     campaigns = :campaigns, enabled = :enabled WHERE id = :user
 """)
+SERVES = text("SELECT login, campaigns FROM app_user WHERE id = :user FOR UPDATE")
+ASSIGN = text("UPDATE app_user SET campaigns = :campaigns WHERE id = :user")
 PASSWORD = text("UPDATE app_user SET password_hash = :hash WHERE id = :user")
 SIGN_OUT = text("DELETE FROM session WHERE user_id = :user")
 RIGHTS_GIVEN = ("role", "unit", "campaigns", "enabled")  # a change of these ends whoever is signed in by them
@@ -128,6 +130,19 @@ class People:
             before, after = ({key: each[key] for key in changed} for each in (old, now))
             write(connection, "user changed", login, before=before, after=after)
         return was
+
+    def assign(self, user_id: int, campaigns: Sequence[str]) -> None:
+        """Have somebody serve these campaigns from now on, without a break: they stay signed in.
+
+        Raises :class:`NoSuchUser`.
+        """
+        with self._engine.begin() as connection:
+            row = connection.execute(SERVES, {"user": user_id}).one_or_none()
+            if row is None:
+                raise NoSuchUser(f"there is no user {user_id}")
+            connection.execute(ASSIGN, {"user": user_id, "campaigns": list(campaigns)})
+            before, after = {"campaigns": list(row.campaigns)}, {"campaigns": list(campaigns)}
+            write(connection, "seat assigned", row.login, before=before, after=after)
 
     def set_password(self, login: str, password: str) -> None:
         """Give somebody a new password, and sign them out everywhere.

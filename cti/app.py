@@ -225,6 +225,7 @@ def _console_routes(
         entry.api("/api/campaign/preview", Right.STEER, steer.preview, POST),
         entry.api("/api/seats/listen", Right.LISTEN, oversight.listen, POST),
         entry.api("/api/seats/state", Right.LEAD, oversight.state, POST),
+        entry.api("/api/seats/assign", Right.STEER, oversight.assign, POST),
         entry.api("/api/notes", Right.LEAD, oversight.note, POST),
     ]
 

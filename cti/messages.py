@@ -255,7 +255,14 @@ class Listen(Message, frozen=True, tag="listen"):
     how: Literal["listen", "whisper", "barge"] = "listen"
 
 
-Command = SeatCommand | PageLost | PageBack | Listen
+class Assign(Message, frozen=True, tag="assign"):
+    """The campaigns that this seat serves from now on; a call that it has goes on."""
+
+    user_id: int
+    campaigns: tuple[str, ...]
+
+
+Command = SeatCommand | PageLost | PageBack | Listen | Assign
 
 
 class PhoneAccess(msgspec.Struct, frozen=True):

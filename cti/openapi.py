@@ -158,6 +158,10 @@ ROUTES: dict[tuple[str, str], Told] = {
         "Pause a seat, have it ready, or log it out", body=oversight.StateWanted, answer=OBJECT,
         faults=(400, 404, 408, 413, 503), also={409: OBJECT},
     ),
+    ("POST", "/api/seats/assign"): Told(
+        "Have a seat serve other campaigns, at once", body=oversight.AssignWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
     ("POST", "/api/notes"): Told(
         "A note to a seat, to those of a campaign, or to all", body=oversight.NoteWanted, answer=OBJECT,
         faults=(400, 404, 408, 413, 503),

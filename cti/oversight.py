@@ -17,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from campaigns.audit import By, acting, write
+from campaigns.people import NoSuchUser, People
 from campaigns.users import User
 from cti.bus import Bus
 from cti.desk import Desk, Refusal, Stored
 from cti.figures import SeatRow
 from cti.gateway import Gateway
-from cti.messages import Command, Listen, LogOut, Pause, Ready, SupervisorNote, Transfer
+from cti.messages import Assign, Command, Listen, LogOut, Pause, Ready, SupervisorNote, Transfer
 from cti.status import StatusBoard
 from cti.wire import CONTROL, PHONE
 
@@ -47,6 +48,15 @@ class StateWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seat: int
     state: Literal["pause", "ready", "log_out"]
+
+
+class AssignWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of the asker's campaigns a seat shall serve; of others it goes on serving those it does."""
+
+    seat: int
+    campaigns: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(max_length=200)
+    ]
 
 
 class NoteWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +106,27 @@ class OversightDesk(Desk):
         kinds = {"pause": Pause, "ready": Ready, "log_out": LogOut}
         await self._record(request, asker, f"seat: {wanted.state}", row)
         return await self._asked(kinds[wanted.state](user_id=row.user_id))
+
+    async def assign(self, request: Request, asker: User) -> Response:
+        """Have a `seat` serve these `campaigns`, at once and from its next log-in on."""
+        wanted = await self.fields(request, AssignWanted)
+        row = self._seat(asker, wanted.seat)
+        for name in wanted.campaigns:
+            await self.campaign_id(asker, name)
+        others = [name for name in row.serves if not asker.sees(name)]
+        campaigns = tuple(dict.fromkeys([*others, *wanted.campaigns]))
+        if not campaigns:
+            raise Refusal(409, "no_campaign", "a seat serves one campaign at least")
+        people = People(self.acting(request, asker))
+
+        def record() -> None:
+            try:
+                people.assign(row.user_id, campaigns)
+            except NoSuchUser as fault:
+                raise Refusal(404, "not_found", str(fault)) from fault
+
+        await self.run(record)
+        return await self._asked(Assign(user_id=row.user_id, campaigns=campaigns))
 
     async def note(self, request: Request, asker: User) -> Response:
         """A note, shown on the pages until it has been read; answers to how many seats it went."""

@@ -200,7 +200,14 @@ class Daemon:
             self.bus,
             accounts,
             _web_settings(config),
-            Stored(stored, self.data / "imports", archive, vault, config.reports.database_url, config.reports.zone),
+            Stored(
+                stored,
+                self.data / "imports",
+                archive,
+                vault,
+                config.reports.database_url,
+                config.reports.zone,
+            ),
             lambda name, text: preview(order_of(stored, archive, name, text, config.switch)),
         )
         app.state.gateway.on_health = self.metrics.page_fared

@@ -51,7 +51,15 @@ class Snapshots:
                     doing.idle_s += now - seat.since
                 elif seat.state not in NEITHER:
                     doing.busy_s += now - seat.since
-            row = (seat.state, seat.since, works_for, seat.reason, seat.until, seat.session_id)
+            row = (
+                seat.state,
+                seat.since,
+                works_for,
+                seat.reason,
+                seat.until,
+                seat.campaigns,
+                seat.session_id,
+            )
             if self._told.get(seat.user_id) != row:
                 self._told[seat.user_id] = row
                 changed.append(self._row(seat, works_for))

@@ -16,8 +16,8 @@ async function ask(path, body) {
 
 const problem = ({ error, detail }) => (has(`oversight.${error}`) ? t(`oversight.${error}`) : has(`problem.${error}`) ? t(`problem.${error}`) : [error, detail].filter(Boolean).join(": "));
 
-// `open(userId)` is about one seat; `write(campaign)` about a note to a campaign's seats, or, empty, to all.
-export function oversight() {
+// `campaigns` gives the names there are. `open(userId)` is about one seat; `write(campaign)` about a note to a campaign's seats, or, empty, to all.
+export function oversight(campaigns) {
   const dialog = $("oversight");
   let seat = 0;
   let campaign = "";
@@ -57,6 +57,27 @@ export function oversight() {
       else say(problem(answer), true);
     });
   }
+  function choices(serves) {
+    $("assign-campaigns")?.replaceChildren(
+      ...campaigns().map((name) => {
+        const label = document.createElement("label");
+        const box = document.createElement("input");
+        box.type = "checkbox";
+        box.value = name;
+        box.checked = serves.includes(name);
+        label.className = "switch";
+        label.append(box, ` ${name}`);
+        return label;
+      }),
+    );
+  }
+  $("assign-form")?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const chosen = [...$("assign-campaigns").querySelectorAll(":checked")].map((box) => box.value);
+    const answer = await ask("/api/seats/assign", { seat, campaigns: chosen });
+    if (answer.status === 200) say(t("oversight.assigned"));
+    else say(problem(answer), true);
+  });
   $("note-form")?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const to = seat ? { seat } : campaign ? { campaign } : {};
@@ -72,6 +93,7 @@ export function oversight() {
     open(userId) {
       seat = userId;
       campaign = "";
+      choices(seats.get(userId)?.serves ?? []);
       show(seats.get(userId)?.name ?? "", true);
     },
     write(name) {

@@ -76,7 +76,7 @@ const alarms = alarmList({
 });
 
 const steer = $("steer") && steering();
-const over = $("oversight") && oversight();
+const over = $("oversight") && oversight(() => [...snapshots.keys()].sort());
 $("write")?.addEventListener("click", () => over.write(""));
 const ARMED_MS = 4000; // within which a second click is meant
 

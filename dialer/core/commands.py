@@ -12,6 +12,7 @@ from campaigns.numbers import NotANumber, number_of
 from campaigns.records import Audited
 from campaigns.values import Lead
 from cti.messages import (
+    Assign,
     Colleague,
     Command,
     Complete,
@@ -97,6 +98,7 @@ class Commands:
             PhoneLost: self._phone_lost,
             DialPreviewed: self._dial_previewed,
             Listen: self._listen,
+            Assign: self._assign,
         }
 
     def answer(self, command: Command, now: float) -> Reply:
@@ -293,6 +295,10 @@ class Commands:
             action = "recording_resumed" if command.on else "recording_paused"
             self.core.write(Audited(at=self.core.wall(now), actor=seat.name, action=action, subject=call.id))
             self.core.calls.changed(call)
+        return OK
+
+    def _assign(self, command: Assign, seat: Seat, now: float) -> Reply:
+        self.core.seats.assign(seat, command.campaigns, now)
         return OK
 
     def _listen(self, command: Listen, seat: Seat, now: float) -> Reply:

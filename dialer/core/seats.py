@@ -285,6 +285,16 @@ class Seats:
         self.by_leg[seat.leg] = seat
         self._originate_leg(seat, "zhudong-ring", RING_LIMIT_S)
 
+    def assign(self, seat: Seat, campaigns: tuple[str, ...], now: float) -> None:
+        """Have a seat serve these campaigns from now on."""
+        ready = seat.state is SeatState.READY
+        if ready:
+            self._withdraw(seat, now)
+        seat.campaigns = campaigns
+        self._changed(seat, now)
+        if ready:
+            self._offer(seat, now)
+
     def more_time(self, seat: Seat) -> bool:
         """Let wrap-up last once more as long; False where it may not."""
         campaign = self.core.campaigns.get(seat.serving)

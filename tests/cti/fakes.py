@@ -10,6 +10,7 @@ from campaigns.script import Step
 from campaigns.users import User
 from cti.bus import Bus
 from cti.messages import (
+    Assign,
     CallStatus,
     Colleague,
     Command,
@@ -174,7 +175,7 @@ class ScriptedEngine:
             case RedialPhone():
                 self.seat(user, "phone")
                 self.seat(user, "paused")
-            case DialPreviewed() | Listen():
+            case DialPreviewed() | Listen() | Assign():
                 pass
             case DialNumber():
                 return self.refuse or Reply(ok=True)

@@ -84,7 +84,12 @@ NOTHING = {
     ("POST", "/api/campaign/preview"),
 }
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py.
-ELSEWHERE = {("POST", "/api/alarms/acknowledge"), ("POST", "/api/seats/listen"), ("POST", "/api/seats/state")}
+ELSEWHERE = {
+    ("POST", "/api/alarms/acknowledge"),
+    ("POST", "/api/seats/listen"),
+    ("POST", "/api/seats/state"),
+    ("POST", "/api/seats/assign"),
+}
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from campaigns.audit import lines
 from campaigns.users import User
 from cti.figures import FloorChange, SeatRow
-from cti.messages import Listen, LogOut, Pause, Transfer
+from cti.messages import Assign, Listen, LogOut, Pause, Transfer
+from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
 from tests.cti.running import AGENT, SUPERVISOR, Door, open_door, stored_in, until
 
@@ -106,3 +107,25 @@ async def test_a_note_stays_until_it_has_been_read(door: Door, db: Engine) -> No
     assert (await ask(door, "/api/notes", text="x\x07"))[0] == 400
     assert (await ask(door, "/api/notes", text=""))[0] == 400
     assert (await ask(door, "/api/notes", text="x", campaign="north"))[0] == 404
+
+
+async def test_a_seat_is_given_other_campaigns_and_keeps_those_the_asker_does_not_see(
+    door: Door, db: Engine
+) -> None:
+    Campaign(db, leads=1, name="demo")
+    with db.begin() as connection:  # the person behind the seat
+        connection.execute(
+            text(
+                "INSERT INTO app_user (id, login, name, role, password_hash, campaigns, unit_id) "
+                "OVERRIDING SYSTEM VALUE SELECT 8, 'both', 'Both', 'agent', '', ARRAY['demo', 'north'], id FROM unit WHERE parent_id IS NULL"
+            )
+        )
+    assert (await ask(door, "/api/seats/assign", seat=8, campaigns=["north"]))[0] == 404
+    assert (await ask(door, "/api/seats/assign", seat=8, campaigns=[]))[0] == 200
+    assert (await ask(door, "/api/seats/assign", seat=8, campaigns=["demo"]))[0] == 200
+    told = [each.campaigns for each in door.engine.of(Assign) if isinstance(each, Assign)]
+    assert told == [("north",), ("north", "demo")]
+    with db.connect() as connection:
+        assert connection.execute(text("SELECT campaigns FROM app_user")).scalar_one() == ["north", "demo"]
+    assert lines(db, action="seat assigned")[0].who == SUPERVISOR.login
+    assert (await ask(door, "/api/seats/assign", seat=AGENT.user_id, campaigns=[]))[0] == 409

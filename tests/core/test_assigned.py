@@ -1,0 +1,28 @@
+"""A seat is given to other campaigns while it works: it is offered theirs at once, and keeps the call that it has."""
+
+from __future__ import annotations
+
+from cti.messages import Assign
+from dialer.snapshots import Snapshots
+from tests.core.world import CAMPAIGN, World, config
+
+
+def test_a_ready_seat_is_counted_on_by_its_new_campaign_alone() -> None:
+    world = World()
+    world.core.configure(2, config(name="autumn"), world.at)
+    world.seat(1)
+    snapshots = Snapshots(world.core)
+    snapshots.take(world.at, {}, {})
+    assert world.command(Assign(user_id=1, campaigns=("autumn",))).ok
+    spring, autumn = world.core.campaigns[CAMPAIGN], world.core.campaigns["autumn"]
+    assert (list(spring.idle), list(autumn.idle)) == ([], [1])
+    assert (spring.paced_idle, autumn.paced_idle) == (set(), {1})
+    floor = snapshots.take(world.at, {}, {})[1]
+    assert floor is not None
+    assert [(row.campaign, row.serves) for row in floor.seats] == [("autumn", ("autumn",))]
+    assert world.command(Assign(user_id=1, campaigns=("autumn", CAMPAIGN))).ok
+    assert (list(spring.idle), list(autumn.idle)) == ([1], [1])
+
+
+def test_who_is_not_there_is_not_assigned() -> None:
+    assert World().command(Assign(user_id=1, campaigns=(CAMPAIGN,))).code == "not_at_seat"
