@@ -117,7 +117,8 @@ async def test_a_seat_is_given_other_campaigns_and_keeps_those_the_asker_does_no
         connection.execute(
             text(
                 "INSERT INTO app_user (id, login, name, role, password_hash, campaigns, unit_id) "
-                "OVERRIDING SYSTEM VALUE SELECT 8, 'both', 'Both', 'agent', '', ARRAY['demo', 'north'], id FROM unit WHERE parent_id IS NULL"
+                "OVERRIDING SYSTEM VALUE "
+                "SELECT 8, 'both', 'Both', 'agent', '', ARRAY['demo', 'north'], id FROM unit WHERE parent_id IS NULL"
             )
         )
     assert (await ask(door, "/api/seats/assign", seat=8, campaigns=["north"]))[0] == 404
