@@ -62,7 +62,11 @@ class Readers:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.gather(*map(self._end, list(self._all)))
+            await self.close()
+
+    async def close(self) -> None:
+        """End them all."""
+        await asyncio.gather(*map(self._end, list(self._all)))
 
     async def _carried_out(self, order: Order) -> tuple[Reply, bytes]:
         async with self._turns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import math
 import os
@@ -19,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
 from campaigns.reports.asking import BadQuestion, zone_of
+from campaigns.reports.catalogue import REPORTS
 from campaigns.rights import Role
 from cti import pauses
 from cti.pauses import DEFAULT_PAUSES, PauseReason
@@ -31,6 +33,7 @@ WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a wo
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 OIDC_SECRET = "ZHUDONG_OIDC_SECRET"  # of the environment
+MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")  # a header's: nothing that ends a line there
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
@@ -134,6 +137,35 @@ class ReportsSection(_Section, frozen=True):
     zone: str = "Asia/Shanghai"
 
 
+class MailSection(_Section, frozen=True):
+    """The server that takes mail. `security` is `starttls`, `tls` or `none`; without a `user` nobody signs in."""
+
+    host: str = ""
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: str = ""
+    sender: str = ""
+
+
+class ReportSection(_Section, frozen=True):
+    """A report that goes out by itself: of each `day`, `week` from Monday on or `month`, from `at` on the day after.
+
+    It shows what `login` may see, and goes by mail to `to`, and into `folder`, as a CSV or a workbook.
+    """
+
+    name: str
+    report: str
+    login: str
+    every: Literal["day", "week", "month"] = "day"
+    at: datetime.time = datetime.time(6)
+    by: tuple[str, ...] = ()
+    format: Literal["csv", "xlsx"] = "xlsx"
+    language: Literal["zh", "en"] = "zh"
+    to: tuple[str, ...] = ()
+    folder: str = ""
+
+
 class SwitchSection(_Section, frozen=True):
     """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them.
 
@@ -167,6 +199,8 @@ class Config(_Section, frozen=True):
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
     reports: ReportsSection = ReportsSection()
+    mail: MailSection = MailSection()
+    report: tuple[ReportSection, ...] = ()
     webhook: tuple[WebhookSection, ...] = ()
     pause: tuple[PauseReason, ...] = DEFAULT_PAUSES
 
@@ -247,6 +281,7 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
     if not 2 <= config.history.live_months <= 120:
         yield "history.live_months", "must be between 2 and 120"
     yield from _webhook_faults(config.webhook)
+    yield from _report_faults(config)
     seen: set[str] = set()
     for index, switch in enumerate(config.switch):
         key = f"switch[{index}]"
@@ -311,6 +346,28 @@ def client_secret(oidc: OidcSection, environment: Mapping[str, str]) -> str:
     if not secret:
         raise ConfigError(f"oidc.secret_file: {oidc.secret_file} is empty")
     return secret
+
+
+def _report_faults(config: Config) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for index, each in enumerate(config.report):
+        key = f"report[{index}]"
+        if not NAME.fullmatch(each.name) or each.name in seen:
+            yield f"{key}.name", "must be 1 to 32 letters, digits, - or _, and no other report's"
+        seen.add(each.name)
+        if each.report not in REPORTS:
+            yield f"{key}.report", f"{each.report!r} is none of {', '.join(REPORTS)}"
+        elif unknown := set(each.by) - set(REPORTS[each.report].dimensions):
+            yield f"{key}.by", f"{', '.join(sorted(unknown))}: this report is not split by that"
+        if not each.to and not each.folder:
+            yield f"{key}.to", "must name a mail address, or the report a folder"
+        if each.to and not (config.mail.host and config.mail.sender):
+            yield f"{key}.to", "needs a [mail] with host and sender"
+        for address in (*each.to, *((config.mail.sender,) if each.to else ())):
+            if not MAIL_ADDRESS.fullmatch(address):
+                yield f"{key}.to", f"{address!r} is no mail address"
+    if not 1 <= config.mail.port <= 65535:
+        yield "mail.port", f"{config.mail.port} is no port"
 
 
 def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, str]]:

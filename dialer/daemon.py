@@ -58,6 +58,7 @@ from dialer.learning import Learning
 from dialer.metrics import Metrics
 from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
+from dialer.sending import Sending
 from dialer.switch.asterisk import AsteriskSwitch
 
 T = TypeVar("T")
@@ -149,7 +150,18 @@ class Daemon:
         self._drain_limit_s = config.engine.drain_limit_s
         fixed = [
             name
-            for name in ("database", "web", "oidc", "metrics", "agi", "campaigns", "webhook", "reports")
+            for name in (
+                "database",
+                "web",
+                "oidc",
+                "metrics",
+                "agi",
+                "campaigns",
+                "webhook",
+                "reports",
+                "mail",
+                "report",
+            )
             if getattr(config, name) != getattr(self.config, name)
         ]
         if config.engine.name != self.config.engine.name:
@@ -226,6 +238,7 @@ class Daemon:
             asyncio.create_task(self._refresh(app, agi, switches, webhooks), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
             asyncio.create_task(rolling.run(), name="roll-ups"),
+            asyncio.create_task(Sending(stored, config).run(), name="reports"),
             asyncio.create_task(webhooks.run(), name="webhooks"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")

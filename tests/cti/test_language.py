@@ -19,6 +19,7 @@ FAMILIES = (
     "refusal.", "bound.", "why.", "recording.", "needs.", "outcome.", "phone.", "role.",
     "account.done_", "account.password_", "token.bad_", "people.bad_", "right.",
     "segments.what.", "segments.sign.", "worth.split.", "best.day.", "best.kind.", "alarm.", "report.", "hangup.",
+    "steer.", "effect.", "setting.", "oversight.",
 )  # fmt: skip
 STATES = (
     "offline",
