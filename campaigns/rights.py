@@ -15,6 +15,7 @@ class Right(StrEnum):
     STEER = "steer"  # start and pause campaigns, change how they dial
     LEAD = "lead"  # write to seats, pause them, log them out
     LISTEN = "listen"  # listen to calls, whisper, barge in, take over
+    RECORDINGS = "recordings"  # find recordings and play them
     EVENTS = "events"  # follow every call as it happens, with its customer
     WHY = "why"  # ask why a customer is or is not called
     REPORTS = "reports"  # what was learned of calls
@@ -47,8 +48,8 @@ class Role(StrEnum):
 
 _R = Right
 _SUPERVISOR = frozenset(
-    (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.ALARMS, _R.STEER, _R.LEAD, _R.LISTEN, _R.EVENTS, _R.WHY,
-     _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR, _R.CONSENTS, _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
+    (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.ALARMS, _R.STEER, _R.LEAD, _R.LISTEN, _R.RECORDINGS, _R.EVENTS,
+     _R.WHY, _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR, _R.CONSENTS, _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
 )  # fmt: skip
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -60,7 +61,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
     # Everything that a law asks for, and nothing that changes anything.
     Role.AUDITOR: frozenset(
-        (_R.ACCOUNT, _R.WATCH, _R.WHY, _R.REPORTS, _R.LISTS, _R.DNC, _R.CONSENTS, _R.EVIDENCE, _R.AUDIT,
+        (_R.ACCOUNT, _R.WATCH, _R.WHY, _R.REPORTS, _R.LISTS, _R.DNC, _R.CONSENTS, _R.EVIDENCE, _R.AUDIT, _R.RECORDINGS,
          _R.UNIT_CAMPAIGNS)
     ),
 }  # fmt: skip

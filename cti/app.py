@@ -39,6 +39,7 @@ from cti.oversight import OversightDesk
 from cti.own import OwnDesk
 from cti.pages import Pages
 from cti.people import PeopleDesk
+from cti.recordings import RecordingDesk
 from cti.report_desk import ReportsDesk
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
@@ -111,6 +112,13 @@ def create_app(
         oversight = OversightDesk(stored, bus, gateway, board)
         desks += [console, steer, oversight]
         work.append(console.run_looks)
+        recordings = RecordingDesk(front, stored)
+        desks.append(recordings)
+        work.append(recordings.run_retention)
+        routes += [
+            entry.page("/recordings", Right.RECORDINGS, recordings.page),
+            entry.page("/recordings/{call_id}", Right.RECORDINGS, recordings.play),
+        ]
         asked = ReportsDesk(front, stored, settings.pauses)
         desks.append(asked)
         work.append(asked.run_readers)

@@ -68,6 +68,8 @@ class Stored:
     vault: Vault
     reports: str = ""
     zone: str = "Asia/Shanghai"
+    recordings: Path | None = None  # None: `recordings` beside the folder of imports
+    keep_recordings_days: int = 0  # 0: for ever
 
 
 class Desk:

@@ -30,6 +30,7 @@ BACK = (
     "/account/factor",
     "/account/tokens",
     "/people",
+    "/recordings",
     "/segments",
     "/evaluation",
     "/best-time",

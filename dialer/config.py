@@ -128,6 +128,15 @@ class HistorySection(_Section, frozen=True):
     audit: Kept = "10y"
 
 
+class RecordingsSection(_Section, frozen=True):
+    """`folder`: where the switch's recordings are found from here, empty for `recordings` in the data folder;
+    `keep_days`: how long they are kept, 0 for ever.
+    """
+
+    folder: str = ""
+    keep_days: int = 0
+
+
 class ReportsSection(_Section, frozen=True):
     """`database_url`: a read replica that reports are asked of, empty for the database itself; `zone`: whose days
     they are.
@@ -198,6 +207,7 @@ class Config(_Section, frozen=True):
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
+    recordings: RecordingsSection = RecordingsSection()
     reports: ReportsSection = ReportsSection()
     mail: MailSection = MailSection()
     report: tuple[ReportSection, ...] = ()

@@ -219,6 +219,8 @@ class Daemon:
                 vault,
                 config.reports.database_url,
                 config.reports.zone,
+                Path(config.recordings.folder) if config.recordings.folder else self.data / "recordings",
+                config.recordings.keep_days,
             ),
             lambda name, text: preview(order_of(stored, archive, name, text, config.switch)),
         )

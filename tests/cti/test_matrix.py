@@ -114,6 +114,8 @@ ROWS = (
     Row("POST", "/api/webhooks/resend", frozenset((ADMIN,)), body='{{"ids": [1]}}', company=True),
     Row("POST", "/api/seats/listen", LEADING, body='{{"seat": 1, "how": "listen"}}', answers=404),
     Row("POST", "/api/seats/state", LEADING, body='{{"seat": 1, "state": "pause"}}', answers=404),
+    Row("GET", "/recordings", CHECKING),
+    Row("GET", "/recordings/{call_id}", CHECKING, answers=404),
     Row("POST", "/api/seats/assign", LEADING, body='{{"seat": 1, "campaigns": []}}', answers=404),
     Row("POST", "/api/notes", LEADING, body='{{"text": "x", "campaign": "{campaign}"}}', scoped=True),
     Row("GET", "/api/campaign", LEADING, "campaign={campaign}", scoped=True),
