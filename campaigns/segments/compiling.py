@@ -20,22 +20,27 @@ from campaigns.segments.language import (
 )
 
 DAY = timedelta(days=1)  # a call's partition is that of its lease, which is not much earlier
-# All leads of the customer of `l`, in the campaigns that are looked at.
-THEIRS = """
-o.campaign_id = ANY(:pool)
-    AND o.id IN (SELECT l.id UNION ALL SELECT s.id FROM lead s WHERE s.customer_id = l.customer_id)
-"""
+# All leads of the customer of `l`, in the campaigns that are looked at; and their attempts. OFFSET 0 keeps the planner
+# to a few look-ups for each lead: it does not know how few leads a customer has, and would read whole tables for each.
+THEIRS = """(
+    SELECT l.id, l.list_id, l.campaign_id
+    UNION ALL SELECT s.id, s.list_id, s.campaign_id FROM lead s
+    WHERE s.customer_id = l.customer_id AND s.id <> l.id AND s.campaign_id = ANY(:pool) OFFSET 0
+) o"""
+ATTEMPTS = f"{THEIRS} CROSS JOIN LATERAL (SELECT * FROM attempt a WHERE a.lead_id = o.id{{since}} OFFSET 0) a"
 NUMERIC = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$"
-OF_LISTS = f"SELECT FROM lead o JOIN list i ON i.id = o.list_id JOIN campaign c ON c.id = o.campaign_id WHERE {THEIRS}"
+OF_LISTS = f"SELECT FROM {THEIRS} JOIN list i ON i.id = o.list_id JOIN campaign c ON c.id = o.campaign_id"
 OWN_COLUMNS = {"region": "l.region", "list": "i.name", "campaign": "c.name"}
-CALLS = f"SELECT count(*) FROM lead o JOIN attempt a ON a.lead_id = o.id WHERE {THEIRS}"
-ORDERS = "FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units)"
+ORDERS = "FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units){since}"
 COUNTS = {
-    "calls": CALLS,
-    "connects": f"{CALLS} AND a.connected_at IS NOT NULL",
+    "calls": f"SELECT count(*) FROM {ATTEMPTS}",
+    "connects": f"SELECT count(a.connected_at) FROM {ATTEMPTS}",
     "orders": f"SELECT count(*) {ORDERS}",
     "revenue": f"SELECT COALESCE(sum(p.amount), 0) {ORDERS}",
 }
+GIVEN = """
+EXISTS (SELECT FROM disposition d WHERE d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.code = {code})
+"""
 
 
 class Compiler:
@@ -71,13 +76,9 @@ class Compiler:
                 return f"(COALESCE(l.attributes->>{self._put(name)}, '') = '')"
             case Count(what, sign, number, days):
                 since = self._since("p.at" if what in ("orders", "revenue") else "a.dialed_at", days)
-                return f"(({COUNTS[what]}{since}) {_sign(sign)} {self._put(number)})"
+                return f"(({COUNTS[what].format(since=since)}) {_sign(sign)} {self._put(number)})"
             case Result(code, days):
-                test = (
-                    f"EXISTS (SELECT FROM disposition d WHERE d.call_id = a.call_id AND d.leased_at = a.leased_at \
-AND d.code = {self._put(code)})"
-                )
-                return self._happened(test, days)
+                return self._happened(GIVEN.format(code=self._put(code)), days)
             case Answer(question, value, days):
                 said = f"a.answers IS NOT NULL AND (a.answers::jsonb)->>{self._put(question)} = {self._put(value)}"
                 return self._happened(said, days)
@@ -105,13 +106,11 @@ AND d.code = {self._put(code)})"
             return f"(NOT {self._own(name, '=', values)})"
         column = OWN_COLUMNS[name]
         tests = " OR ".join(f"({_text_test(column, sign, self._put(str(value)))})" for value in values)
-        return f"({tests})" if name == "region" else f"EXISTS ({OF_LISTS} AND ({tests}))"
+        return f"({tests})" if name == "region" else f"EXISTS ({OF_LISTS} WHERE {tests})"
 
     def _happened(self, test: str, days: int | None) -> str:
-        since = self._since("a.dialed_at", days)
-        return (
-            f"EXISTS (SELECT FROM lead o JOIN attempt a ON a.lead_id = o.id WHERE {THEIRS} AND {test}{since})"
-        )
+        attempts = ATTEMPTS.format(since=self._since("a.dialed_at", days))
+        return f"EXISTS (SELECT FROM {attempts} WHERE {test})"
 
     def _since(self, column: str, days: int | None) -> str:
         if days is None:
