@@ -15,25 +15,21 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from campaigns import by_hand, callbacks, called_in
-from campaigns.called_in import OLDEST_CALL
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
-from campaigns.ids import leased_at, new_call_ids
+from campaigns.ids import new_call_ids
+from campaigns.leases import LEASE_S, Leases
 from campaigns.order import Mixer, mixed, tiers
 from campaigns.prepared import PLANNED, UNHURRIED, Prepared, array
 from campaigns.rules import facts
 from campaigns.rules.alike import Alike
 from campaigns.rules.basis import Basis, bases_on_record
 from campaigns.rules.decision import may_call
-from campaigns.rules.held import ANYONE_AT, HOLD_BACK
+from campaigns.rules.held import HOLD_BACK
 from campaigns.rules.known import on_record, parties
-from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
+from campaigns.values import Ask, Lead, Permit, Refusal, RefusalReason
 from campaigns.versions import KnownTerms
-
-LEASE_S = (
-    300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
-)
 
 # Ready leads in zones that are open now, with all of their numbers: of each of these lanes so many at most, by rank and
 # by the time at which they became callable. The partial index lead_ready serves filter and order: it is looked into
@@ -65,33 +61,6 @@ UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = $4, le
 FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
 """,
 )
-RENEW = text(
-    "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
-)
-
-# A lead whose attempt is on record is not released: only its outcome takes the lease away. The leads are locked by a
-# statement of its own, so that an attempt which was being recorded is seen by the next one's snapshot.
-HOLD = text("SELECT id FROM lead WHERE lease = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
-RELEASE = text(f"""
-UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL,
-    next_at = GREATEST(l.next_at, COALESCE(CAST(:not_before AS timestamptz), l.next_at), {ANYONE_AT})
-WHERE l.lease = ANY(CAST(:ids AS uuid[]))
-    AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
-""")
-
-IN_FLIGHT = text("""
-SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones,
-    n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id,
-    COALESCE(a.called_in, '') AS channel
-FROM lead l
-LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
-JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
-WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
-""")
-TAKE_OVER = text("""
-UPDATE lead SET lease_owner = :owner, lease_until = :until
-WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
-""")
 # For reports: appended, so that no engine waits for another's row.
 REFUSED = text("""
 INSERT INTO rollup_refusal (half_hour, campaign_id, reason, calls)
@@ -133,12 +102,11 @@ NEVER = frozenset(
 )
 
 
-class Hopper:
+class Hopper(Leases):
     """The leads of all campaigns, for one engine named `owner`. Safe to use from several threads."""
 
     def __init__(self, engine: Engine, owner: str) -> None:
-        self._engine = engine
-        self._owner = owner
+        super().__init__(engine, owner)
         self._known = KnownTerms()
         self._rotation = Rotation(owner)
         self._bases: dict[Basis, int] = {}
@@ -230,22 +198,6 @@ class Hopper:
         with self._engine.connect() as connection:
             return callbacks.coming(connection, campaign_id, users, now, until)
 
-    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
-        """Keep these leases; returns how many are still ours."""
-        until = now + timedelta(seconds=LEASE_S)
-        with self._engine.begin() as connection:
-            values = {"ids": list(call_ids), "owner": self._owner, "until": until}
-            return connection.execute(RENEW, values).rowcount
-
-    def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
-        """Give leases back that were never dialed."""
-        times = [leased_at(call_id) for call_id in call_ids]
-        with self._engine.begin() as connection:
-            connection.execute(HOLD, {"ids": list(call_ids)})
-            if not_before is not None:
-                connection.execute(callbacks.PUT_OFF, {"ids": list(call_ids), "not_before": not_before})
-            connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
-
     def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Permit | Refusal]:
         """Ask the rules about calls, at the moment of dialing.
 
@@ -311,48 +263,6 @@ class Hopper:
         )  # only now: a transaction that fails leaves nothing
         self._rotation.settled()
         return answers
-
-    def in_flight(self, now: datetime) -> list[InFlight]:
-        """What this engine, or one whose leases ran out, had in flight."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(
-                IN_FLIGHT, {"owner": self._owner, "now": now, "oldest": now - OLDEST_CALL}
-            ).all()
-            callers = called_in.in_flight(connection, self._owner, now)
-        return [
-            *callers,
-            *(
-                InFlight(
-                    call_id=r.lease.hex,
-                    campaign_id=r.campaign_id,
-                    lead=Lead(
-                        call_id=r.lease.hex,
-                        campaign_id=r.campaign_id,
-                        lead_id=r.id,
-                        number_id=r.number_id,
-                        number=r.e164,
-                        name=r.name,
-                        zones=tuple(r.zones),
-                        attempts=r.attempts - 1 if r.dialed else r.attempts,
-                        attributes=r.attributes,
-                        list_id=r.list_id,
-                        customer_id=r.customer_id or "",
-                    ),
-                    owner=r.lease_owner,
-                    dialed=r.dialed,
-                    switch=r.switch or "",
-                    seat_user_id=r.user_id if r.connected_at is not None else None,
-                    channel=r.channel,
-                )
-                for r in rows
-            ),
-        ]
-
-    def take_over(self, now: datetime) -> int:
-        """Make the leases of :meth:`in_flight` ours."""
-        values = {"owner": self._owner, "now": now, "until": now + timedelta(seconds=LEASE_S)}
-        with self._engine.begin() as connection:
-            return connection.execute(TAKE_OVER, values).rowcount
 
     def left(self, campaign_id: int) -> int:
         """Leads that the campaign has not finished with."""

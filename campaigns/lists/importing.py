@@ -18,7 +18,8 @@ from sqlalchemy import Engine, text
 from campaigns.config import CampaignsError, Field, known_zone, parse
 from campaigns.lists import sources
 from campaigns.lists.changing import end_unfinished
-from campaigns.lists.loading import CHUNK, Judged, Loading, Policy, copy_lines
+from campaigns.lists.copying import copy_lines
+from campaigns.lists.loading import CHUNK, Judged, Loading, Policy
 from campaigns.lists.loading import AlreadyIn as AlreadyIn
 from campaigns.lists.mapping import check_given
 from campaigns.lists.normalising import NumberReader

@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 from sqlalchemy import Engine, text
 
 from campaigns.audit import write_through
 from campaigns.config import CampaignsError, parse
 from campaigns.lists.changing import change_leads
+from campaigns.lists.copying import COPY, copy_lines
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
-from campaigns.order import MOST_RANK, spread
+from campaigns.order import MOST_RANK
 from campaigns.rules.known import LENGTHS
 
 CHUNK = 10_000  # rows judged at a time
@@ -50,7 +50,6 @@ CREATE TEMPORARY TABLE stage (lead_id bigint DEFAULT nextval('lead_id_seq'), row
 CREATE TEMPORARY TABLE stage_number (row bigint, place smallint, e164 text, kind text, lead_id bigint, why text)
     ON COMMIT DROP
 """
-COPY = "COPY stage (row, numbers, kinds, name, attributes, zones, region, customer_id) FROM STDIN"
 
 # Where a number or a customer is known already; whoever keeps more history adds it here. A chunk's numbers are looked
 # for together: PostgreSQL goes through the index once for each campaign, not for each number and campaign.
@@ -257,7 +256,7 @@ class Loading:
         self._same_customer = SAME_CUSTOMER.format(taken=CUSTOMER[within])
 
     def load(self, rows: Sequence[Row], lines: bytes) -> Judged:
-        """Judge a chunk and put in what goes in; `lines` are :func:`copy_lines` of the rows."""
+        """Judge a chunk and put in what goes in; `lines` are :func:`campaigns.lists.copying.copy_lines` of the rows."""
         cursor, values = self._cursor, self._values
         cursor.execute("TRUNCATE stage, stage_number")
         # In one piece: after each the thread that reads the file must stand aside.
@@ -364,40 +363,6 @@ def store_rows(
     except BaseException:
         loading.abandon()
         raise
-
-
-def copy_lines(rows: Sequence[Row]) -> bytes:
-    """Rows in COPY's text form, columns in the order of :data:`COPY`, neighbours of the file apart."""
-    encode = msgspec.json.encode
-    arrays: dict[tuple[str, ...], str] = {}
-
-    def array(values: tuple[str, ...]) -> str:
-        found = arrays.get(values)
-        if found is None:
-            found = arrays[values] = "{" + ",".join(values) + "}"
-        return found
-
-    lines = []
-    for at in spread(len(rows)):
-        r = rows[at]
-        attributes = encode(r.attributes).decode() if r.attributes else "{}"
-        if "\\" in attributes:
-            attributes = attributes.replace("\\", "\\\\")
-        numbers = r.numbers[0] if len(r.numbers) == 1 else ",".join(r.numbers)
-        customer = "\\N" if r.customer_id is None else _escaped(r.customer_id)
-        lines.append(
-            f"{r.row}\t{{{numbers}}}\t{array(r.kinds)}\t{_escaped(r.name)}\t{attributes}\t{array(r.zones)}\t{r.region}\t"
-            f"{customer}\n"
-        )
-    return "".join(lines).encode()
-
-
-def _escaped(cell: str) -> str:
-    if "\\" in cell:
-        cell = cell.replace("\\", "\\\\")
-    if cell.isprintable():
-        return cell
-    return cell.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 WHY = {

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from itertools import chain, islice
 from typing import Any, TextIO
 
@@ -22,6 +21,7 @@ from campaigns.lists.encodings import encoding_of
 from campaigns.lists.mapping import HEADER_WITHIN, MAX_COLUMNS, Columns, NoMapping, find_header, map_columns
 from campaigns.lists.normalising import MAX_CELL
 from campaigns.lists.sources import ImportFailed, Source, size_of
+from campaigns.lists.values import as_text, plain_value, texts
 
 BLOCK = 256 << 10  # characters
 MAX_LINE = 1 << 20  # characters
@@ -33,7 +33,6 @@ UNFIT = re.compile(
 HALF = re.compile("[\ud800-\udfff]")  # of a character, which JSON can write and no text can hold
 NOTHING = " \t\r\n\x00\x1a\ufeff"  # a row of these is blank: padding of disks, the end of a file of DOS
 CHINESE = re.compile("[\u3400-\u9fff]")
-MOST_INT = 1 << 63  # an integer beyond is kept as text
 TOO_LONG = "\x00\n"  # stands for a line that is
 SHOWN = 200  # characters of a value that are told
 
@@ -324,7 +323,7 @@ def _json_lines(source: Source) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
             except (ValueError, RecursionError):
                 yield row, Fault("is no JSON", value=line.strip()[:SHOWN])
                 continue
-            if "\\ud" in line.casefold() and HALF.search("".join(_texts(found))):
+            if "\\ud" in line.casefold() and HALF.search("".join(texts(found))):
                 yield row, Fault("holds half a character", value=line.strip()[:SHOWN])
             elif isinstance(found, dict):
                 yield row, found
@@ -351,55 +350,8 @@ def open_values(
                 yield row, values, fault
                 continue
             cells = [plain_value(v) if at in attributes else as_text(v) for at, v in enumerate(values)]
-            texts = [cell if isinstance(cell, str) else "".join(_texts(cell)) for cell in cells]
-            if any(texts):
-                yield row, cells, _unfit(texts, columns)
+            written = [cell if isinstance(cell, str) else "".join(texts(cell)) for cell in cells]
+            if any(written):
+                yield row, cells, _unfit(written, columns)
 
     return Table(columns, rows(), format)
-
-
-def as_text(value: Any) -> str:
-    """A value as it would stand in a text file: no decimals for a whole number, several numbers with ; between."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, (list, tuple)):
-        return ";".join(map(as_text, value))
-    return str(value)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All text within a value, the names of its parts too."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield key
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-    else:
-        yield str(value)
-
-
-def plain_value(value: Any) -> Any:
-    """A value that JSON can hold; NaN and its like can't be."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
-    if isinstance(value, int) and not -MOST_INT <= value < MOST_INT:
-        return str(value)
-    if isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, dict):
-        return {str(key): plain_value(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_value(each) for each in value]
-    return as_text(value)

@@ -1,0 +1,112 @@
+"""Leases that an engine holds: kept, given back when they were never dialed, and found again after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, text
+
+from campaigns import callbacks, called_in
+from campaigns.called_in import OLDEST_CALL
+from campaigns.ids import leased_at
+from campaigns.rules.held import ANYONE_AT
+from campaigns.values import InFlight, Lead
+
+LEASE_S = (
+    300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
+)
+
+RENEW = text(
+    "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
+)
+
+# A lead whose attempt is on record is not released: only its outcome takes the lease away. The leads are locked by a
+# statement of its own, so that an attempt which was being recorded is seen by the next one's snapshot.
+HOLD = text("SELECT id FROM lead WHERE lease = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+RELEASE = text(f"""
+UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL,
+    next_at = GREATEST(l.next_at, COALESCE(CAST(:not_before AS timestamptz), l.next_at), {ANYONE_AT})
+WHERE l.lease = ANY(CAST(:ids AS uuid[]))
+    AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
+""")
+
+IN_FLIGHT = text("""
+SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones,
+    n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id,
+    COALESCE(a.called_in, '') AS channel
+FROM lead l
+LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
+JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
+WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
+""")
+TAKE_OVER = text("""
+UPDATE lead SET lease_owner = :owner, lease_until = :until
+WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
+""")
+
+
+class Leases:
+    """Those of the engine named `owner`. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, owner: str) -> None:
+        self._engine = engine
+        self._owner = owner
+
+    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
+        """Keep these leases; returns how many are still ours."""
+        until = now + timedelta(seconds=LEASE_S)
+        with self._engine.begin() as connection:
+            values = {"ids": list(call_ids), "owner": self._owner, "until": until}
+            return connection.execute(RENEW, values).rowcount
+
+    def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
+        """Give leases back that were never dialed."""
+        times = [leased_at(call_id) for call_id in call_ids]
+        with self._engine.begin() as connection:
+            connection.execute(HOLD, {"ids": list(call_ids)})
+            if not_before is not None:
+                connection.execute(callbacks.PUT_OFF, {"ids": list(call_ids), "not_before": not_before})
+            connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
+
+    def in_flight(self, now: datetime) -> list[InFlight]:
+        """What this engine, or one whose leases ran out, had in flight."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                IN_FLIGHT, {"owner": self._owner, "now": now, "oldest": now - OLDEST_CALL}
+            ).all()
+            callers = called_in.in_flight(connection, self._owner, now)
+        return [
+            *callers,
+            *(
+                InFlight(
+                    call_id=r.lease.hex,
+                    campaign_id=r.campaign_id,
+                    lead=Lead(
+                        call_id=r.lease.hex,
+                        campaign_id=r.campaign_id,
+                        lead_id=r.id,
+                        number_id=r.number_id,
+                        number=r.e164,
+                        name=r.name,
+                        zones=tuple(r.zones),
+                        attempts=r.attempts - 1 if r.dialed else r.attempts,
+                        attributes=r.attributes,
+                        list_id=r.list_id,
+                        customer_id=r.customer_id or "",
+                    ),
+                    owner=r.lease_owner,
+                    dialed=r.dialed,
+                    switch=r.switch or "",
+                    seat_user_id=r.user_id if r.connected_at is not None else None,
+                    channel=r.channel,
+                )
+                for r in rows
+            ),
+        ]
+
+    def take_over(self, now: datetime) -> int:
+        """Make the leases of :meth:`in_flight` ours."""
+        values = {"owner": self._owner, "now": now, "until": now + timedelta(seconds=LEASE_S)}
+        with self._engine.begin() as connection:
+            return connection.execute(TAKE_OVER, values).rowcount
