@@ -33,6 +33,15 @@ VERDICTS = text("""
 SELECT v.call_id, d.code, d.notes FROM unnest(CAST(:calls AS uuid[]), CAST(:times AS timestamptz[])) v (call_id, at)
 JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.at
 """)
+# What agents changed of the data of this customer, in whatever list.
+EDITS = text("""
+SELECT e.at, e.field, e.before, e.after, COALESCE(u.name, '') AS agent FROM (
+    SELECT l.id FROM lead l WHERE l.id = :lead
+    UNION SELECT o.id FROM lead l JOIN lead o ON o.customer_id = l.customer_id JOIN campaign c ON c.id = o.campaign_id
+    WHERE l.id = :lead AND (CAST(:campaigns AS text[]) IS NULL OR c.name = ANY(:campaigns))
+) l JOIN lead_edit e ON e.lead_id = l.id LEFT JOIN app_user u ON u.id = e.user_id
+ORDER BY e.at DESC, e.id DESC LIMIT :most
+""")
 # Each line of the seat log lasts until the next one of its user.
 DAY = text("""
 SELECT state, reason, call_id, at, lead(at) OVER (ORDER BY at, id) AS until FROM seat_log
@@ -71,11 +80,23 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Edited:
+    """One value that an agent changed: `field` is name, number, or attribute: and its name."""
+
+    at: datetime
+    agent: str
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What is known of a customer beside the lead itself."""
 
     numbers: list[Number]
     contacts: list[Contact]
+    edits: list[Edited]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +133,7 @@ class Contacts:
         with self._engine.connect() as connection:
             numbers = connection.execute(NUMBERS, {"lead": lead_id}).all()
             rows = connection.execute(CONTACTS, values).all()
+            edits = connection.execute(EDITS, values).all()
             calls = [row.call_id.hex for row in rows]
             times = [leased_at(call) for call in calls]
             verdicts = {
@@ -132,6 +154,7 @@ class Contacts:
                 )
                 for row in rows
             ],
+            [Edited(row.at, row.agent, row.field, row.before, row.after) for row in edits],
         )
 
     def day(self, user_id: int, since: datetime, now: datetime, campaigns: Collection[str]) -> Day:

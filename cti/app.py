@@ -284,6 +284,7 @@ def _api_routes(
     desks += [hooks, own, audit, why, reports, requeue, lists, compliance]
     return [
         entry.api("/api/contacts", Right.SEAT, own.contacts),
+        entry.api("/api/customer", Right.SEAT, own.edit, POST),
         entry.api("/api/day", Right.SEAT, own.day),
         entry.api("/api/webhooks/dead", Right.WEBHOOKS, hooks.dead),
         entry.api("/api/webhooks/resend", Right.WEBHOOKS, hooks.resend, POST),

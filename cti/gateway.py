@@ -15,7 +15,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
+import msgspec
 import structlog
 from starlette.websockets import WebSocket
 
@@ -83,6 +85,12 @@ class Gateway:
         """The customer at this user's seat."""
         channel = self._channels.get(user_id)
         return channel.pop if channel is not None else None
+
+    def customer_edited(self, user_id: int, call_id: str, name: str, attributes: dict[str, Any]) -> None:
+        """The data of the customer at this seat are others now: a page that is loaded anew shows them."""
+        channel = self._channels.get(user_id)
+        if channel is not None and channel.pop is not None and channel.pop.call_id == call_id:
+            channel.pop = msgspec.structs.replace(channel.pop, customer=name, attributes=attributes)
 
     # --- events out -----------------------------------------------------------------------------------------
 

@@ -302,10 +302,15 @@ class DispositionChoice(msgspec.Struct, frozen=True):
 
 
 class FieldLabel(msgspec.Struct, frozen=True):
-    """How an attribute is called on the page; `label` maps a language to its text, empty: as its name."""
+    """How an attribute is called on the page; `label` maps a language to its text, empty: as its name.
+
+    `type` and `choices` are those of the campaign's field, for who changes it.
+    """
 
     name: str
     label: dict[str, str]
+    type: str = "text"
+    choices: tuple[str, ...] = ()
 
 
 class Crm(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from campaigns import contacts
+from campaigns import contacts, editing
 from campaigns.evaluation.evaluating import SPLITS, Evaluation
 from campaigns.evaluation.purchases import BroughtIn, Purchase
 from campaigns.segments.taking import Wish
@@ -26,6 +26,7 @@ from cti import (
     console,
     lists,
     oversight,
+    own,
     report_desk,
     requeue,
     segments,
@@ -105,6 +106,10 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("GET", "/api/contacts"): Told(
         "The numbers and earlier contacts of the customer at my seat", {"call_id": TEXT}, ("call_id",),
         answer=contacts.Known, faults=(404, 503),
+    ),
+    ("POST", "/api/customer"): Told(
+        "Change the data of the customer at my seat: by the campaign's fields, what they were is kept",
+        body=own.Asked, answer=editing.Customer, faults=(400, 404, 408, 413, 422, 503),
     ),
     ("GET", "/api/day"): Told(
         "My day since then, in POSIX seconds: time by state, results, and the callbacks that wait for me",

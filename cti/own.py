@@ -1,4 +1,4 @@
-"""`/api/contacts` and `/api/day`: what an agent's page shows of the customer at the seat, and of the agent's day."""
+"""`/api/contacts`, `/api/customer`, `/api/day`: the customer at the seat, changes to it, and the agent's day."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from campaigns.contacts import Contacts
+from campaigns.editing import CanNotEdit, Customer, Edit, edit
 from campaigns.users import User
-from cti.desk import Desk, Refusal, Stored
+from cti.desk import Desk, Refusal, Stored, number_in
 from cti.gateway import Gateway
 
 LONGEST_DAY = timedelta(hours=36)  # a shift over midnight, and then some
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A change to the customer's data. A number without a country code is read in `country`."""
+
+    call_id: str
+    name: str | None = None
+    attributes: dict[str, str] = {}
+    number: str = ""
+    country: str = "CN"
 
 
 class OwnDesk(Desk):
@@ -31,6 +42,26 @@ class OwnDesk(Desk):
             raise Refusal(404, "not_your_call")
         found = await self.run(lambda: self._contacts.of_customer(pop.lead_id, pop.call_id, asker.seen))
         return JSONResponse(msgspec.to_builtins(found))
+
+    async def edit(self, request: Request, asker: User) -> Response:
+        """Change the data of the customer of the call `call_id`, if it is the asker's own; answers what they are."""
+        asked = await self.fields(request, Asked)
+        pop = self._gateway.pop_of(asker.user_id)
+        if pop is None or pop.call_id != asked.call_id or not pop.lead_id:
+            raise Refusal(404, "not_your_call")
+        number = number_in(asked.number, asked.country) if asked.number.strip() else ""
+        wanted = Edit(asked.name, asked.attributes, number)
+
+        def change() -> Customer:
+            try:
+                at = datetime.now(UTC)
+                return edit(self.acting(request, asker), pop.lead_id, asker.user_id, wanted, at)
+            except CanNotEdit as fault:
+                raise Refusal(422, fault.code, fault.field) from fault
+
+        now = await self.run(change)
+        self._gateway.customer_edited(asker.user_id, asked.call_id, now.name, now.attributes)
+        return JSONResponse(msgspec.to_builtins(now))
 
     async def day(self, request: Request, asker: User) -> Response:
         """The asker's day from `since` on (POSIX seconds: their midnight), and the callbacks that wait for them."""

@@ -2,6 +2,7 @@
 
 import { callTools } from "./call.js";
 import { Drafts } from "./draft.js";
+import { editing } from "./editing.js";
 import { Health } from "./health.js";
 import { Link } from "./link.js";
 import { noteList } from "./notes.js";
@@ -309,13 +310,9 @@ function keepLabels() {
   localStorage.setItem(LABELS, JSON.stringify(labels));
 }
 
-function drawCustomer() {
-  keepLabels();
-  const { campaign, customer, number: called, attributes, fields, crm, inbound } = model.pop;
-  setText($("campaign"), campaign);
-  show("inbound", inbound);
+function drawData() {
+  const { customer, attributes, fields } = model.pop;
   setText($("customer-name"), customer || t("agent.no_name"));
-  setText($("number"), called ? number(called) : t("agent.number_withheld"));
   const named = new Map((fields ?? []).map((field) => [field.name, field.label]));
   const order = [...named.keys(), ...Object.keys(attributes ?? {}).filter((name) => !named.has(name))];
   const rows = order
@@ -330,6 +327,17 @@ function drawCustomer() {
       return row;
     }),
   );
+}
+
+function drawCustomer() {
+  keepLabels();
+  const { campaign, number: called, crm, inbound } = model.pop;
+  setText($("campaign"), campaign);
+  show("inbound", inbound);
+  setText($("number"), called ? number(called) : t("agent.number_withheld"));
+  drawData();
+  edits.end();
+  edits.show();
   $("crm").hidden = !crm;
   $("crm-frame").hidden = !crm || !crm.frame || !FRAMES.has(new URL(crm.url).origin);
   if (crm) $("crm").href = crm.url;
@@ -504,8 +512,18 @@ const results = resultTools({ model, choose, armed: (key) => isArmed(key), setTe
 const own = ownTools({
   model,
   reasonOf: (code) => reasonText(code),
+  editOf: (edit) => edits.words(edit),
   resultOf: (code) => (results.of(code) ? label(results.of(code)) : (labels[code] ?? code)),
   now: () => link.now(),
+});
+const edits = editing({
+  model,
+  changed: ({ name, attributes }) => {
+    model.pop = { ...model.pop, customer: name, attributes };
+    drawData();
+    own.begin();
+    say(t("edit.saved"));
+  },
 });
 const script = scriptTools({
   model,

@@ -27,7 +27,7 @@ const row = (cells) => {
 };
 
 // `resultOf` gives the words for a disposition's code, `reasonOf` those for a pause's.
-export function ownTools({ model, resultOf, reasonOf, now }) {
+export function ownTools({ model, resultOf, reasonOf, editOf, now }) {
   let asked = "";
 
   const outcome = (contact) => (contact.code ? resultOf(contact.code) : has(`outcome.${contact.outcome}`) ? t(`outcome.${contact.outcome}`) : contact.outcome);
@@ -47,7 +47,9 @@ export function ownTools({ model, resultOf, reasonOf, now }) {
         return row([moment(at), outcome(each), each.agent, each.talk_s ? clock(each.talk_s) : "", each.notes]);
       }),
     );
-    $("contacts").hidden = !others.length && !found.contacts.length;
+    $("edit-list").replaceChildren(...found.edits.map((each) => row([moment(Date.parse(each.at) / 1000), editOf(each), each.agent])));
+    $("edits-title").hidden = !found.edits.length;
+    $("contacts").hidden = !others.length && !found.contacts.length && !found.edits.length;
   }
 
   async function open() {

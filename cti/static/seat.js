@@ -60,7 +60,7 @@ function forgetIfDone(model) {
 }
 
 // Keys of the results: the campaign's own where it names one that is free, else the next free digit.
-const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O", "T", "J", "Q", "E", "W"]);
+const TAKEN = new Set(["R", "P", "B", "L", "H", "X", "N", "D", "S", "C", "M", "K", "O", "T", "J", "Q", "E", "W", "I"]);
 
 export function keysFor(dispositions) {
   const keys = new Map();

@@ -343,7 +343,10 @@ class EngineCore:
             customer=lead.name,
             attributes=lead.attributes,
             answered_at=self.wall_s(answered_at),
-            fields=tuple(FieldLabel(field.name, dict(field.label)) for field in config.fields),
+            fields=tuple(
+                FieldLabel(field.name, dict(field.label), field.type, field.choices)
+                for field in config.fields
+            ),
             dispositions=tuple(
                 DispositionChoice(d.code, dict(d.label), d.key, d.other_number, d.within, d.required)
                 for d in config.dispositions

@@ -109,6 +109,7 @@ ROWS = (
     Row("GET", "/api/events", LEADING),
     Row("WS", "/ws/events", LEADING),
     Row("GET", "/api/contacts", FLOOR, "call_id=" + "c0" * 16, answers=404),
+    Row("POST", "/api/customer", FLOOR, body='{{"call_id": "' + "c0" * 16 + '"}}', answers=404),
     Row("GET", "/api/day", FLOOR, "since=0"),
     Row("GET", "/api/webhooks/dead", frozenset((ADMIN,)), company=True),
     Row("POST", "/api/webhooks/resend", frozenset((ADMIN,)), body='{{"ids": [1]}}', company=True),

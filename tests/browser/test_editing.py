@@ -1,0 +1,59 @@
+"""An agent changes a customer's data in mid-call, by keys, and sees what was changed before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+from sqlalchemy import Engine
+
+from cti.messages import FieldLabel
+from tests.browser.desk import state, talking
+from tests.browser.test_accessibility import clean
+from tests.campaigns.test_editing import FIELDS
+from tests.campaigns.world import Campaign
+from tests.cti.running import AGENT, open_door, stored_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LABELS = (
+    FieldLabel("plan", {"en": "Plan", "zh": "套餐"}, "choice", ("basic", "family")),
+    FieldLabel("age", {"en": "Age", "zh": "年龄"}, "integer"),
+)
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+async def test_data_are_changed_and_what_they_were_is_shown(
+    browser: Browser, db: Engine, tmp_path: Path, locale: str
+) -> None:
+    campaign = Campaign(db, leads=1, more=FIELDS)
+    lead = campaign.one("SELECT min(id) FROM lead")[0]
+    async with open_door(stored=stored_in(db, tmp_path)) as door:
+        context = await browser.new_context(locale=locale, viewport={"width": 1280, "height": 900})
+        page = await context.new_page()
+        await talking(page, door, customer="客户0", attributes={"n": 0}, fields=LABELS, lead_id=lead)
+        await page.keyboard.press("i")
+        form = page.locator("#edit-form")
+        await expect(form).to_be_visible()
+        await page.fill("#edit-0", "王小明")
+        await page.select_option("#edit-1", "family")
+        await page.fill("#edit-2", "forty")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#edit-fault")).to_contain_text("Age" if locale == "en-GB" else "年龄")
+        await clean(page, "editing")
+        await page.screenshot(path=str(tmp_path / f"edit-{locale}.png"))
+        await page.fill("#edit-2", "41")
+        await page.fill("#edit-number", "139 1111 2222")
+        await page.keyboard.press("Enter")
+        await expect(form).to_be_hidden()
+        await expect(page.locator("#customer-name")).to_have_text("王小明")
+        await expect(page.locator("#attributes")).to_contain_text("41")
+        await expect(page.locator("#edit-list li")).to_have_count(4)
+        await expect(page.locator("#other-numbers")).to_contain_text("139 1111 2222")
+        await page.screenshot(path=str(tmp_path / f"edited-{locale}.png"))
+        await page.reload()
+        await state(page, "talking")
+        await expect(page.locator("#customer-name")).to_have_text("王小明")
+        assert door.gateway.pop_of(AGENT.user_id) is not None
+        await context.close()
