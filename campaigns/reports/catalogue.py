@@ -51,6 +51,7 @@ SUMS: dict[str, dict[str, str]] = {
     },
     "rollup_agent": {
         "agent_calls": "sum(connected)",
+        "agent_called_in": "sum(called_in)",
         "agent_judged": "sum(attempts) FILTER (WHERE code <> '')",
         "agent_talk_ms": "sum(talk_ms)",
         "agent_wait_ms": "sum(wait_ms)",
@@ -72,6 +73,12 @@ SUMS: dict[str, dict[str, str]] = {
         "late_ms": "sum(late_ms)",
         "expired": "sum(expired)",
         "callbacks_open": "sum(open)",
+    },
+    "rollup_caller": {
+        "callers": "sum(calls)",
+        "callers_connected": "sum(connected)",
+        "callers_wait_ms": "sum(wait_ms)",
+        "callers_talk_ms": "sum(talk_ms)",
     },
     "rollup_refusal": {"refused": "sum(calls)"},
 }
@@ -142,6 +149,7 @@ MEASURES = {
         _ratio("line_ring_mean", Unit.SECONDS, ("line_ring_ms",), ("line_attempts",), 0.001),
         _time("line_talk", "line_talk_ms"),
         _sum("agent_calls"),
+        _sum("agent_called_in"),
         _sum("agent_judged"),
         _time("agent_talk", "agent_talk_ms"),
         _ratio("agent_talk_mean", Unit.SECONDS, ("agent_talk_ms",), ("agent_calls",), 0.001),
@@ -157,6 +165,11 @@ MEASURES = {
         _ratio("pause_mean", Unit.SECONDS, ("paused_ms",), ("pauses",), 0.001),
         _time("no_phone", "no_phone_ms"),
         _ratio("adherence", Unit.SHARE, AT_WORK, ("logged_in_ms",)),
+        _sum("callers"),
+        _sum("callers_connected"),
+        _ratio("callers_rate", Unit.SHARE, ("callers_connected",), ("callers",)),
+        _ratio("callers_wait_mean", Unit.SECONDS, ("callers_wait_ms",), ("callers_connected",), 0.001),
+        _time("callers_talk", "callers_talk_ms"),
         _sum("promised"),
         _sum("personal"),
         _sum("kept"),
@@ -181,7 +194,7 @@ class Dimension:
     named: str = ""  # the name for people, when the value is an id
 
 
-CALLS = ("rollup_call", "rollup_line", "rollup_agent", "rollup_callback", "rollup_seat", "rollup_refusal")
+CALLS = tuple(SUMS)
 BY_USER = ("rollup_agent", "rollup_seat", "rollup_callback")
 LOCAL = "(r.half_hour AT TIME ZONE :zone)"
 CAMPAIGN = "LEFT JOIN campaign c ON c.id = r.campaign_id"
@@ -200,7 +213,7 @@ DIMENSIONS = {
         Dimension("hour", f"to_char({LOCAL}, 'HH24')", CALLS),
         Dimension("half_hour", f"to_char({LOCAL}, 'HH24:MI')", CALLS),
         Dimension("month", f"to_char({LOCAL}, 'YYYY-MM')", CALLS),
-        Dimension("outcome", "r.outcome", ("rollup_call", "rollup_line", "rollup_agent")),
+        Dimension("outcome", "r.outcome", ("rollup_call", "rollup_line", "rollup_agent", "rollup_caller")),
         Dimension("disposition", "r.code", ("rollup_call", "rollup_agent")),
         Dimension("cause", "r.cause::text", ("rollup_call", "rollup_line")),
         Dimension("sip", "r.tech_cause::text", ("rollup_line",)),
@@ -235,7 +248,8 @@ class Report:
 
 _CALLS = ("attempts", "people", "answer_rate", "connected", "abandoned", "abandon_rate", "machines", "busy",
           "no_answer", "talk", "talk_mean", "wait_mean")  # fmt: skip
-_AGENTS = ("agent_calls", "calls_per_hour", "agent_talk", "agent_talk_mean", "wrap", "wrap_mean", "ready", "paused",
+_AGENTS = ("agent_calls", "agent_called_in", "calls_per_hour", "agent_talk", "agent_talk_mean", "wrap", "wrap_mean",
+           "ready", "paused",
            "logged_in", "occupancy", "agent_judged")  # fmt: skip
 _LINES = ("line_attempts", "line_people", "line_answer_rate", "line_failed", "line_fail_rate", "line_ring_mean",
           "line_talk")  # fmt: skip
@@ -253,6 +267,8 @@ REPORTS = {
         Report("dispositions", ("disposition",), ("connected", "talk", "talk_mean"), only="r.connected > 0"),
         Report("causes", ("carrier", "cause", "sip"), _LINES),
         Report("caller_ids", ("caller_id",), _LINES, chart="line_answer_rate"),
+        Report("callers", ("campaign",),
+               ("callers", "callers_connected", "callers_rate", "callers_wait_mean", "callers_talk")),
         Report("callbacks", ("agent",),
                ("promised", "personal", "kept", "kept_rate", "by_person", "late_mean", "expired", "callbacks_open")),
         Report("pauses", ("agent", "reason"), ("pauses", "paused", "pause_mean"), only="r.state = 'paused'"),

@@ -16,15 +16,14 @@ ORIGIN = "2000-01-01Z"  # of half hours
 LONGEST_BUFFER = timedelta(days=1)  # between the lease, whose time finds the partition, and the dial
 LONGEST_STATE = timedelta(days=1)  # a seat that said nothing for longer is not counted as there
 
-# Calls of customers who called in are none that were dialed. The index on (campaign_id, dialed_at) serves, since all
-# campaigns are named.
+# The index on (campaign_id, dialed_at) serves, since all campaigns are named.
 OF_HALF_HOUR = """
 a.campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND a.dialed_at >= :begin AND a.dialed_at < :end
-    AND a.leased_at >= :leased_from AND a.leased_at < :end AND a.called_in IS NULL
+    AND a.leased_at >= :leased_from AND a.leased_at < :end
 """
 CALLS_GONE = tuple(
     text(f"DELETE FROM {table} WHERE half_hour >= :begin AND half_hour < :end")
-    for table in ("rollup_call", "rollup_line", "rollup_agent")
+    for table in ("rollup_call", "rollup_line", "rollup_agent", "rollup_caller")
 )
 CALLS = f"""
 WITH fact AS MATERIALIZED (
@@ -32,6 +31,7 @@ WITH fact AS MATERIALIZED (
         COALESCE(l.list_id, 0) AS list_id, COALESCE(a.user_id, 0) AS user_id, a.switch,
         COALESCE(a.caller_id, '') AS caller_id, COALESCE(a.outcome, '') AS outcome, COALESCE(a.cause, 0) AS cause,
         COALESCE(a.tech_cause, 0) AS tech_cause, COALESCE(d.code, '') AS code,
+        (a.called_in IS NOT NULL)::int AS called_in,
         (a.answered_at IS NOT NULL)::int AS answered, (a.connected_at IS NOT NULL)::int AS connected,
         (a.amd IS NOT DISTINCT FROM 'MACHINE')::int AS machine, a.harbour_played::int AS harbour,
         COALESCE(round(a.ring_s * 1000.0), 0)::bigint AS ring_ms,
@@ -45,15 +45,20 @@ WITH fact AS MATERIALIZED (
     INSERT INTO rollup_call
     SELECT half_hour, campaign_id, list_id, outcome, cause, code, count(*), sum(answered), sum(connected), sum(machine),
         sum(harbour), sum(ring_ms), sum(wait_ms), sum(talk_ms)
-    FROM fact GROUP BY half_hour, campaign_id, list_id, outcome, cause, code
+    FROM fact WHERE called_in = 0 GROUP BY half_hour, campaign_id, list_id, outcome, cause, code
 ), lines AS (
     INSERT INTO rollup_line
     SELECT half_hour, campaign_id, switch, caller_id, outcome, cause, tech_cause, count(*), sum(answered), sum(machine),
         sum(ring_ms), sum(talk_ms)
-    FROM fact GROUP BY half_hour, campaign_id, switch, caller_id, outcome, cause, tech_cause
+    FROM fact WHERE called_in = 0 GROUP BY half_hour, campaign_id, switch, caller_id, outcome, cause, tech_cause
+), callers AS (
+    INSERT INTO rollup_caller
+    SELECT half_hour, campaign_id, outcome, count(*), sum(connected), sum(wait_ms), sum(talk_ms)
+    FROM fact WHERE called_in = 1 GROUP BY half_hour, campaign_id, outcome
 )
 INSERT INTO rollup_agent
-SELECT half_hour, campaign_id, user_id, list_id, outcome, code, count(*), sum(connected), sum(wait_ms), sum(talk_ms)
+SELECT half_hour, campaign_id, user_id, list_id, outcome, code, count(*), sum(connected), sum(wait_ms), sum(talk_ms),
+    COALESCE(sum(connected) FILTER (WHERE called_in = 1), 0)
 FROM fact WHERE user_id <> 0 GROUP BY half_hour, campaign_id, user_id, list_id, outcome, code
 """
 SEATS_GONE = text("DELETE FROM rollup_seat WHERE half_hour >= :begin AND half_hour < :end")

@@ -23,7 +23,7 @@ from tests.campaigns.world import CONFIG, NOON
 OUTCOMES = ("connected", "abandoned", "hung_up", "machine", "busy", "no_answer", "congestion", "lost")
 CODES = ("sold", "not_now", "callback")
 STATES = ("ready", "connecting", "talking", "wrap_up", "paused", "offline")
-TABLES = ("rollup_call", "rollup_line", "rollup_agent", "rollup_seat", "rollup_callback")
+TABLES = ("rollup_call", "rollup_line", "rollup_agent", "rollup_caller", "rollup_seat", "rollup_callback")
 
 
 @dataclass(frozen=True, slots=True)

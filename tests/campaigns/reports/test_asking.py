@@ -150,3 +150,19 @@ def test_what_makes_no_sense_is_refused_in_words(db: Engine, change: dict[str, A
     question: dict[str, Any] = {"report": "campaigns", "since": SINCE, "until": UNTIL, "zone": "UTC"} | change
     with pytest.raises(BadQuestion, match=says):
         answer(db, Question(**question), None)
+
+
+def test_customers_who_called_in_are_counted_apart(db: Engine) -> None:
+    world = World(db)
+    two = [Call(n * 60.0, 1, 0, "", "connected", 16, 0, 5, 60, None, "sold", (0, 0, 0)) for n in range(2)]
+    world.write(two, [], 0, {})
+    with db.begin() as connection:
+        connection.execute(
+            text("UPDATE attempt SET called_in = 'a channel' WHERE dialed_at > :noon"), {"noon": NOON}
+        )
+    world.roll(NOON + timedelta(hours=1))
+    assert total(asked(world, "campaigns"), "attempts") == total(asked(world, "causes"), "line_attempts") == 1
+    assert total(asked(world, "callers"), "callers_connected") == 1
+    agents = asked(world, "agents")
+    assert (total(agents, "agent_calls"), total(agents, "agent_called_in")) == (2, 1)
+    assert sum(each.connected for each in windows(db, later(hours=2), None)) == 1
