@@ -25,6 +25,7 @@ from campaigns.audit import By, acting
 from campaigns.config import CampaignsError
 from campaigns.jobs import Answer, Job, Order
 from campaigns.numbers import NotANumber, number_of
+from campaigns.reach import reaching
 from campaigns.store import CampaignStore
 from campaigns.users import User
 from campaigns.vault import Vault
@@ -59,6 +60,8 @@ class Refusal(Exception):
 class Stored:
     """Where the desks' work is done: the database, the folder of imports, that of the archive, the keys.
 
+    `web` is the same database by the pages' role, which sees no further than who asks reaches.
+
     Reports are asked of the database at the URL `reports`, empty: of the same one, and their days are those of `zone`.
     """
 
@@ -66,6 +69,7 @@ class Stored:
     imports: Path
     archive: Path
     vault: Vault
+    web: Engine
     reports: str = ""
     zone: str = "Asia/Shanghai"
     recordings: Path | None = None  # None: `recordings` beside the folder of imports
@@ -91,9 +95,14 @@ class Desk:
         """The database, on whose record the asker stands as the one who acts."""
         return acting(self._stored.engine, by(request, asker))
 
+    def within(self, request: Request, asker: User) -> Engine:
+        """The database as far as the asker reaches; what they change there is on record as theirs."""
+        return reaching(acting(self._stored.web, by(request, asker)), asker.user_id)
+
     async def campaign_id(self, asker: User, name: str) -> int:
         """The id of a campaign that the asker may see. Raises :class:`Refusal`."""
-        found = await self.run(lambda: self._store.id_of(name)) if asker.sees(name) else None
+        store = CampaignStore(reaching(self._stored.web, asker.user_id))
+        found = await self.run(lambda: store.id_of(name)) if asker.sees(name) else None
         if found is None:
             raise Refusal(404, "not_found", f"there is no campaign {name!r}")
         return found

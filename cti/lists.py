@@ -12,6 +12,7 @@ from time import time
 from typing import Any
 
 import msgspec
+from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
@@ -67,7 +68,8 @@ class ListDesk(Desk):
                 return Response((folder / REPORT).read_bytes(), 422, media_type="application/json")
             list_id = done["list_id"]
             if done.get("repeated"):
-                return JSONResponse(await self._told(list_id, campaign_id) | {"repeated": True})
+                told = await self._told(self.within(request, asker), list_id, campaign_id)
+                return JSONResponse(told | {"repeated": True})
             if job.dry_run:
                 return Response((folder / REPORT).read_bytes(), media_type="application/json")
             return await self.run(lambda: self._keep(folder, list_id))
@@ -78,7 +80,8 @@ class ListDesk(Desk):
         """GET /api/lists: the imports on record, of one `campaign` or of all that the asker may see."""
         name = request.query_params.get("campaign")
         of = None if name is None else await self.campaign_id(asker, name)
-        rows = await self.run(lambda: undoing.imports(self._stored.engine, of))
+        engine = self.within(request, asker)
+        rows = await self.run(lambda: undoing.imports(engine, of))
         return JSONResponse([_row(row) for row in rows if asker.sees(row.campaign)])
 
     async def report(self, request: Request, asker: User) -> Response:
@@ -154,13 +157,13 @@ class ListDesk(Desk):
     def _place(self, list_id: int, name: str) -> Path:
         return self._stored.imports / f"{list_id}.{name}"
 
-    async def _told(self, list_id: int, campaign_id: int | None = None) -> dict[str, Any]:
-        rows = await self.run(lambda: undoing.imports(self._stored.engine, campaign_id))
+    async def _told(self, engine: Engine, list_id: int, campaign_id: int | None = None) -> dict[str, Any]:
+        rows = await self.run(lambda: undoing.imports(engine, campaign_id))
         return next((_row(row) for row in rows if row.id == list_id), {})
 
     async def _kept(self, request: Request, asker: User, name: str, kind: str) -> Response:
         list_id = request.path_params["list_id"]
-        told = await self._told(list_id)
+        told = await self._told(self.within(request, asker), list_id)
         path = self._place(list_id, name)
         if not told or not asker.sees(told["campaign"]) or not path.exists():
             raise Refusal(404, "not_found", f"of import {list_id} there is no such file")

@@ -33,14 +33,14 @@ class OwnDesk(Desk):
     def __init__(self, stored: Stored, gateway: Gateway) -> None:
         super().__init__(stored, "own")
         self._gateway = gateway
-        self._contacts = Contacts(stored.engine)
 
     async def contacts(self, request: Request, asker: User) -> Response:
         """Numbers and earlier contacts of the customer of the call `call_id`, if it is the asker's own."""
         pop = self._gateway.pop_of(asker.user_id)
         if pop is None or pop.call_id != request.query_params.get("call_id") or not pop.lead_id:
             raise Refusal(404, "not_your_call")
-        found = await self.run(lambda: self._contacts.of_customer(pop.lead_id, pop.call_id, asker.seen))
+        contacts = Contacts(self.within(request, asker))
+        found = await self.run(lambda: contacts.of_customer(pop.lead_id, pop.call_id, asker.seen))
         return JSONResponse(msgspec.to_builtins(found))
 
     async def edit(self, request: Request, asker: User) -> Response:
@@ -71,5 +71,6 @@ class OwnDesk(Desk):
         except (KeyError, ValueError, OverflowError, OSError) as fault:
             raise Refusal(400, "malformed", "since must be POSIX seconds") from fault
         since = max(since, now - LONGEST_DAY)
-        found = await self.run(lambda: self._contacts.day(asker.user_id, since, now, asker.campaigns))
+        contacts = Contacts(self._stored.engine)  # what is their own, wherever they work now
+        found = await self.run(lambda: contacts.day(asker.user_id, since, now, asker.campaigns))
         return JSONResponse(msgspec.to_builtins(found))

@@ -154,7 +154,7 @@ class ReportsDesk(Desk):
         links: dict[str, str] | None = None,
     ) -> bytes:
         seen = None if asker.seen is None else sorted(asker.seen)
-        order = Order(question, seen, form, language, self._pauses, links or {})
+        order = Order(asker.user_id, question, seen, form, language, self._pauses, links or {})
         return await self._readers.ask(order, request.is_disconnected)
 
 

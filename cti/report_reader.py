@@ -18,6 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
 from campaigns.priority import step_back
+from campaigns.reach import REPORTS as ROLE
+from campaigns.reach import held, reaching
 from campaigns.reports.asking import BadQuestion, Question, Table, answer
 from campaigns.reports.catalogue import REPORTS
 from campaigns.reports.compliance import Window, windows
@@ -32,11 +34,12 @@ COMPLIANCE = "compliance"  # the report that is no sum of a span
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A report for somebody who may be told of the campaigns `seen` (None: of all), as `page`, JSON, CSV or workbook.
+    """A report for `user`, who may be told of the campaigns `seen` (None: of all), as `page`, JSON, CSV or workbook.
 
     `links` are those of the page to its files.
     """
 
+    user: int
     question: Question
     seen: list[str] | None
     form: str
@@ -106,11 +109,13 @@ def _told_law(each: Window) -> dict[str, Any]:
 def main() -> None:
     """Carry out orders until there are no more."""
     step_back()
-    engine = database.connect_reading(sys.stdin.buffer.readline().decode().strip(), 1)
+    url = sys.stdin.buffer.readline().decode().strip()
+    engine = held(database.connect_reading(url, 1), ROLE)
     for line in sys.stdin.buffer:
         body, reply = b"", Reply(200)
         try:
-            body = done(engine, msgspec.json.decode(line, type=Order))
+            order = msgspec.json.decode(line, type=Order)
+            body = done(reaching(engine, order.user), order)
         except BadQuestion as fault:
             reply = Reply(400, str(fault))
         except SQLAlchemyError as fault:

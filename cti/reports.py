@@ -23,17 +23,16 @@ class ReportDesk(Desk):
 
     def __init__(self, stored: Stored) -> None:
         super().__init__(stored, "reports", READERS)
-        self._caller_ids = CallerIdWatch(stored.engine)
-        self._best_times = BestTimeStore(stored.engine)
 
     async def caller_ids(self, request: Request, asker: User) -> Response:
         """How each number is used and answered, of a `campaign` or all that this asker sees."""
-        return await self._answer(request, asker, self._caller_ids.report)
+        return await self._answer(request, asker, CallerIdWatch(self.within(request, asker)).report)
 
     async def best_time(self, request: Request, asker: User) -> Response:
         """The chance of an answer by segment and hour, and what the order gained, as `GET /api/caller-ids` is asked."""
         now = datetime.now(UTC)
-        return await self._answer(request, asker, lambda name: self._best_times.reports(name, now))
+        store = BestTimeStore(self.within(request, asker))
+        return await self._answer(request, asker, lambda name: store.reports(name, now))
 
     async def _answer(
         self, request: Request, asker: User, report: Callable[[str | None], Sequence[object]]

@@ -41,7 +41,7 @@ class RequeueDesk(Desk):
 
         def again() -> int:
             try:
-                return requeue(self.acting(request, asker), which, asker.login, datetime.now(UTC))
+                return requeue(self.within(request, asker), which, asker.login, datetime.now(UTC))
             except NothingToRequeue as fault:
                 raise Refusal(404, "not_found", str(fault)) from fault
 

@@ -25,7 +25,6 @@ class WhyDesk(Desk):
     def __init__(self, front: Front, stored: Stored) -> None:
         super().__init__(stored, "why", READERS)
         self._front = front
-        self._explainer = Explainer(stored.engine)
 
     async def why(self, request: Request, asker: User) -> Response:
         """Of a `number` (read in `country`, CN when not given) or a `lead`; of all leads of a `campaign` without those.
@@ -55,19 +54,19 @@ class WhyDesk(Desk):
         asked = request.query_params
         at = instant_in(asked.get("at")) or datetime.now(UTC)
         campaign = asked.get("campaign")
-        seen = asker.seen
+        seen, explainer = asker.seen, Explainer(self.within(request, asker))
         if campaign is not None:
             seen = [campaign] if asker.sees(campaign) else []
         if "number" in asked:
             number = number_in(asked["number"], asked.get("country", "CN"))
-            return lambda: self._explainer.number(number, at, seen)
+            return lambda: explainer.number(number, at, seen)
         if "lead" in asked:
             lead = asked["lead"]
             if not lead.isascii() or not lead.isdigit() or len(lead) > LONGEST_LEAD:
                 raise Refusal(400, "malformed", f"{lead!r} is no lead's id")
-            return lambda: self._explainer.lead(int(lead), at, seen)
+            return lambda: explainer.lead(int(lead), at, seen)
         if campaign is None:
             raise Refusal(400, "malformed", "name a number, a lead or a campaign")
         if not asker.sees(campaign):
             raise Refusal(404, "not_found", f"there is no campaign {campaign!r}")
-        return lambda: self._explainer.campaign(campaign, at)
+        return lambda: explainer.campaign(campaign, at)

@@ -57,9 +57,10 @@ class EngineSection(_Section, frozen=True):
 
 
 class DatabaseSection(_Section, frozen=True):
-    """`url` empty: an embedded PostgreSQL in the data folder."""
+    """`url` empty: an embedded PostgreSQL in the data folder. `web_url`: the same one by the pages' own log-in."""
 
     url: str = ""
+    web_url: str = ""
 
 
 class WebSection(_Section, frozen=True):
@@ -261,6 +262,7 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "engine.drain_limit_s", "must not be negative"
     for key, url in (
         ("database.url", config.database.url),
+        ("database.web_url", config.database.web_url),
         ("reports.database_url", config.reports.database_url),
     ):
         if url and not url.startswith(("postgresql://", "postgresql+psycopg2://")):

@@ -32,6 +32,7 @@ from campaigns import database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import ensure_partitions
+from campaigns.reach import REPORTS, WEB, as_role, held
 from campaigns.second_factor import seal_plain
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
@@ -207,6 +208,8 @@ class Daemon:
         vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
         rolling = Rolling(stored, self.metrics)
+        own = "" if config.database.url else stored.url.render_as_string(hide_password=False)
+        web = held(database.connect(config.database.web_url or config.database.url or as_role(own, WEB)), WEB)
         archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
         app = create_app(
             self.bus,
@@ -217,7 +220,8 @@ class Daemon:
                 self.data / "imports",
                 archive,
                 vault,
-                config.reports.database_url,
+                web,
+                config.reports.database_url or config.database.url or as_role(own, REPORTS),
                 config.reports.zone,
                 Path(config.recordings.folder) if config.recordings.folder else self.data / "recordings",
                 config.recordings.keep_days,
@@ -262,6 +266,7 @@ class Daemon:
             hopper.close()
             learning.close()
             rolling.close()
+            await asyncio.to_thread(web.dispose)
             accounts.close()
         if faults:
             raise faults[0]

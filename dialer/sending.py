@@ -84,7 +84,7 @@ class Sending:
     async def _made(self, section: ReportSection, span: Span, user: User) -> bytes:
         question = Question(section.report, span.since, span.until, self._config.reports.zone, section.by)
         seen = None if user.seen is None else sorted(user.seen)
-        order = Order(question, seen, section.format, section.language, self._config.pause)
+        order = Order(user.user_id, question, seen, section.format, section.language, self._config.pause)
         return await self._readers.ask(order, _never)
 
     def _send(self, section: ReportSection, span: Span, body: bytes, now: datetime) -> None:

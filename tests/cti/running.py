@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from starlette.applications import Starlette
 
-from campaigns.users import UserStore
+from campaigns import database
+from campaigns.reach import WEB, as_role, held
+from campaigns.users import User, UserStore
 from campaigns.vault import KEYS, Vault
 from cti.accounts import StoredAccounts
 from cti.app import create_app
@@ -52,7 +54,29 @@ class Door:
 
 def stored_in(db: Engine, folder: Path) -> Stored:
     """A real database, with everything else in one folder."""
-    return Stored(db, folder, folder, Vault(folder / KEYS))
+    return Stored(db, folder, folder, Vault(folder / KEYS), by_pages(db))
+
+
+def by_pages(db: Engine) -> Engine:
+    """The same database as the pages have it."""
+    url = db.url.render_as_string(hide_password=False)
+    return held(database.connect(as_role(url, WEB), pool_size=2), WEB)
+
+
+ENROL = text("""
+INSERT INTO app_user (id, login, name, role, password_hash, campaigns, unit_id) OVERRIDING SYSTEM VALUE
+SELECT :id, :login, :name, :role, '', :campaigns, id FROM unit WHERE parent_id IS NULL
+ON CONFLICT DO NOTHING
+""")
+
+
+def enrol(db: Engine, users: Iterable[User]) -> None:
+    """Have the database know those who are logged in without it."""
+    with db.begin() as connection:
+        for user in users:
+            values = {name: getattr(user, name) for name in ("login", "name", "role")}
+            values |= {"id": user.user_id, "campaigns": list(user.campaigns)}
+            connection.execute(ENROL, values)
 
 
 @asynccontextmanager
@@ -63,7 +87,10 @@ async def open_door(
 ) -> AsyncIterator[Door]:
     """Run the app with three accounts and a scripted engine."""
     bus = Bus()
-    accounts = MemoryAccounts((user, PASSWORD) for user in (AGENT, OTHER, SUPERVISOR, MANAGER, ADMIN))
+    users = (AGENT, OTHER, SUPERVISOR, MANAGER, ADMIN)
+    accounts = MemoryAccounts((user, PASSWORD) for user in users)
+    if stored is not None:
+        enrol(stored.engine, users)
     engine = ScriptedEngine(bus, wrap_up_s)
     app = create_app(bus, accounts, settings, stored)
     async with serving(app) as port:

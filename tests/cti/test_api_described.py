@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,14 @@ from sqlalchemy import Engine
 
 from campaigns.people import People
 from campaigns.users import UserStore
-from campaigns.vault import Vault
 from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
-from cti.desk import Stored
 from cti.openapi import ROUTES, described
 from cti.server import serve
 from tests.campaigns.world import Campaign
 from tests.cti.fakes import ScriptedEngine
-from tests.cti.running import DEADLINE_S
+from tests.cti.running import DEADLINE_S, stored_in
 
 ENDLESS = {path for _, path in ROUTES if path.endswith("/events")}
 JOBS = {"/api/lists", "/api/lists/undo", "/api/evidence", "/api/person"}  # a process each time
@@ -58,7 +57,7 @@ def running(db: Engine, tmp_path: Path) -> Iterator[tuple[str, dict[str, str], d
     app = create_app(
         bus,
         StoredAccounts(users),
-        stored=Stored(db, tmp_path / "imports", tmp_path / "archive", Vault(tmp_path / "keys")),
+        stored=replace(stored_in(db, tmp_path), imports=tmp_path / "imports", archive=tmp_path / "archive"),
     )
     loop = asyncio.new_event_loop()
     started, port = threading.Event(), []

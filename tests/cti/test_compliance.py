@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -10,11 +11,9 @@ import pytest
 from sqlalchemy import Engine
 
 from campaigns.users import User
-from campaigns.vault import Vault
-from cti.desk import Stored
 from tests.campaigns.world import NOON, Campaign, later
 from tests.cti.client import cookie
-from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
 
 NUMBER = "13800000000"
 SPAN = {"from": NOON.isoformat(), "to": later(minutes=60).isoformat()}
@@ -26,7 +25,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     demo.dial(demo.lease(1))
     Campaign(db, leads=1, name="summer")
     async with open_door(
-        stored=Stored(db, tmp_path / "imports", tmp_path / "archive", Vault(tmp_path / "keys"))
+        stored=replace(stored_in(db, tmp_path), imports=tmp_path / "imports", archive=tmp_path / "archive")
     ) as opened:
         yield opened
 

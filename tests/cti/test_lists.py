@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from urllib.parse import urlencode
@@ -14,13 +15,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.users import User
-from campaigns.vault import Vault
 from cti import desk, lists
-from cti.desk import Stored
 from tests.campaigns.lists import workbooks
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
-from tests.cti.running import ADMIN, AGENT, DEADLINE_S, SUPERVISOR, Door, open_door
+from tests.cti.running import ADMIN, AGENT, DEADLINE_S, SUPERVISOR, Door, open_door, stored_in
 
 FILE = "电话,姓名\n13800138000,李娜\n12,=王\n13900139001,王小明\n".encode("gb18030")
 ROWS = [{"phone": "13800138000", "name": "李娜"}, {"phone": "13900139001", "vip": True}]
@@ -32,7 +31,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     Campaign(db, leads=0, name="demo")
     Campaign(db, leads=0, name="summer")
     async with open_door(
-        stored=Stored(db, tmp_path / "imports", tmp_path / "archive", Vault(tmp_path / "keys"))
+        stored=replace(stored_in(db, tmp_path), imports=tmp_path / "imports", archive=tmp_path / "archive")
     ) as opened:
         yield opened
 

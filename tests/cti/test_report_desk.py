@@ -17,7 +17,7 @@ from campaigns.users import User
 from tests.campaigns.reports.raw import Call, World
 from tests.campaigns.world import later
 from tests.cti.client import cookie
-from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in, until
+from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, enrol, open_door, stored_in, until
 
 DAYS = {"from": "2026-11-23", "to": "2026-11-25"}
 EAST = replace(SUPERVISOR, user_id=21, login="east", campaigns=("east",))
@@ -34,6 +34,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
     world.roll(later(hours=2))
     async with open_door(stored=stored_in(db, tmp_path)) as opened:
         opened.accounts.users[EAST.login] = EAST, "correct horse"
+        enrol(db, [EAST])
         yield opened
 
 
