@@ -7,10 +7,12 @@ import math
 import random
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 from sqlalchemy import Engine, text
 
 from campaigns import database
@@ -49,8 +51,8 @@ VALUES (:at, :user, 's', :state, :reason, '', :campaign)
 """)
 
 
-def worked(db: Engine, language: str) -> None:
-    """A day of two campaigns."""
+def worked(db: Engine, language: str, hours: int = 10) -> None:
+    """Some hours of two campaigns."""
     dice = random.Random(5)
     units, campaigns, people = NAMES[language]
     store, homes = CampaignStore(db), [Units(db).add(name) for name in units]
@@ -70,7 +72,7 @@ def worked(db: Engine, language: str) -> None:
             for n, name in enumerate(people)
         ]
         outcomes = ("connected", "no_answer", "busy", "machine", "hung_up", "abandoned", "rejected")
-        for minute in range(60, 11 * 60, 1):
+        for minute in range(60, (1 + hours) * 60):
             busy = 0.45 + 0.4 * math.sin(minute / 110) ** 2
             for _ in range(int(6 * busy) + 1):
                 outcome = dice.choices(outcomes, (30 + 20 * busy, 40, 9, 12, 3, 1, 5))[0]
@@ -86,7 +88,7 @@ def worked(db: Engine, language: str) -> None:
                 connection.execute(CALL, values)
         for n, user in enumerate(users):
             at = DAY + timedelta(minutes=55 + dice.randrange(9))
-            while at < DAY + timedelta(hours=10):
+            while at < DAY + timedelta(hours=hours):
                 for state, reason, seconds in (
                     ("ready", "", dice.uniform(5, 40)), ("talking", "", dice.uniform(60, 300)),
                     ("wrap_up", "", dice.uniform(10, 50)), *(PAUSE if dice.random() < 0.04 else ()),
@@ -107,7 +109,9 @@ def worked(db: Engine, language: str) -> None:
         pass
 
 
-async def picture(browser: Browser, door: Door, report: str, language: str, scheme: str, path: Path) -> None:
+@asynccontextmanager
+async def asked(browser: Browser, door: Door, report: str, language: str, scheme: str) -> AsyncIterator[Page]:
+    """The page with a report of that day."""
     context = await browser.new_context(
         locale={"zh": "zh-CN", "en": "en-GB"}[language],
         color_scheme=scheme,  # type: ignore[arg-type]
@@ -121,11 +125,16 @@ async def picture(browser: Browser, door: Door, report: str, language: str, sche
     await page.press("[name=password]", "Enter")
     await page.wait_for_url("**/status")
     await page.goto(f"{door.url}/reports?report={report}&from=2026-11-24&to=2026-11-24")
-    if report != "compliance":
-        await expect(page.locator("#chart canvas")).to_be_visible()
-    await page.wait_for_load_state("networkidle")
-    await page.screenshot(path=path)
+    yield page
     await context.close()
+
+
+async def picture(browser: Browser, door: Door, report: str, language: str, scheme: str, path: Path) -> None:
+    async with asked(browser, door, report, language, scheme) as page:
+        if report != "compliance":
+            await expect(page.locator("#chart canvas")).to_be_visible()
+        await page.wait_for_load_state("networkidle")
+        await page.screenshot(path=path)
 
 
 async def main(folder: Path, every: bool) -> None:

@@ -15,9 +15,10 @@ from sqlalchemy import Engine, text
 from campaigns.reports.asking import BadQuestion, Question, Table, answer
 from campaigns.reports.catalogue import MEASURES, REPORTS
 from campaigns.reports.compliance import windows
+from campaigns.reports.rolling import roll
 from campaigns.reports.writing import as_csv, as_workbook
 from tests.campaigns.reports.raw import CODES, OUTCOMES, STATES, TURNS, Call, Line, World
-from tests.campaigns.world import NOON, later
+from tests.campaigns.world import NOON, Campaign, later
 
 SINCE, UNTIL = date(2026, 11, 22), date(2026, 11, 26)
 
@@ -166,3 +167,24 @@ def test_customers_who_called_in_are_counted_apart(db: Engine) -> None:
     agents = asked(world, "agents")
     assert (total(agents, "agent_calls"), total(agents, "agent_called_in")) == (2, 1)
     assert sum(each.connected for each in windows(db, later(hours=2), None)) == 1
+
+
+def test_what_the_rules_refuse_is_counted_by_rule(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    with db.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO dnc (e164, layer, source, at) VALUES ('+8613800000001', 'company', 'key', :at)"
+            ),
+            {"at": NOON},
+        )
+    assert len(campaign.lease(3)) == 2
+    with db.begin() as connection:  # as on another day
+        connection.execute(
+            text("INSERT INTO rollup_refusal SELECT half_hour, campaign_id, reason, 4 FROM rollup_refusal")
+        )
+    roll(db, later(hours=5))
+    table = answer(db, Question("refusals", SINCE, UNTIL, "UTC"), None)
+    assert table.rows == [("spring", "dnc", 5)]
+    with db.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM rollup_refusal")).scalar_one() == 1
