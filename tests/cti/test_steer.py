@@ -15,7 +15,7 @@ from cti.app import create_app
 from cti.bus import Bus
 from tests.campaigns.world import Campaign
 from tests.cti.fakes import MemoryAccounts
-from tests.cti.running import SUPERVISOR, serving, stored_in
+from tests.cti.running import SUPERVISOR, enrol, serving, stored_in
 
 Client = httpx2.AsyncClient
 
@@ -27,6 +27,7 @@ async def nothing_on_record(campaign: str, text: str) -> dict[str, Any]:
 @pytest.fixture
 async def client(db: Engine, tmp_path: Path) -> AsyncIterator[Client]:
     Campaign(db, leads=1, name="demo")
+    enrol(db, [SUPERVISOR])
     accounts = MemoryAccounts([(SUPERVISOR, "x")])
     app = create_app(Bus(), accounts, stored=stored_in(db, tmp_path), preview=nothing_on_record)
     token = await accounts.open_session(SUPERVISOR, "test")
