@@ -62,6 +62,16 @@ CHANGES = {
         "/api/campaign/back", JSON, '{"campaign": "demo", "version": 2, "to": 1, "why": "x"}',
         "campaign applied", "demo",
     ),
+    ("POST", "/api/segments"): (
+        "/api/segments", JSON, '{"name": "few", "text": "n >= 1"}', "segment saved", "few",
+    ),
+    ("POST", "/api/segments/take"): (
+        "/api/segments/take", JSON, '{"segment": "some", "campaign": "demo", "list": "winter"}',
+        "list imported", "winter",
+    ),
+    ("POST", "/api/results"): (
+        "/api/results", JSON, '[{"customer": "C1", "at": "2026-11-01", "amount": 5}]', "results brought in", "",
+    ),
     ("POST", "/api/requeue"): ("/api/requeue", JSON, '{"campaign": "demo", "list": "list"}', "requeue", "demo"),
     ("POST", "/api/dnc"): ("/api/dnc", JSON, f'{{"pattern": "{NUMBER}"}}', "dnc added", "company: +86139****5678"),
     ("DELETE", "/api/dnc"): ("/api/dnc", JSON, '{"pattern": "+86177*"}', "dnc removed", "+86177*"),
@@ -82,9 +92,12 @@ NOTHING = {
     ("POST", "/api/seat/draft"),
     ("POST", "/api/seat/commands"),
     ("POST", "/api/campaign/preview"),
+    ("POST", "/api/segments/count"),
 }
-# What needs an engine that tells something first is asked where it does: tests/cti/test_console.py.
+# What needs an engine that tells something first is asked where it does: tests/cti/test_console.py; what changes of a
+# customer leaves a line, says tests/campaigns/test_editing.py.
 ELSEWHERE = {
+    ("POST", "/api/customer"),
     ("POST", "/api/alarms/acknowledge"),
     ("POST", "/api/seats/listen"),
     ("POST", "/api/seats/state"),
@@ -141,6 +154,8 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
             client.cookies.set("zd_session", users.open_session(1, "127.0.0.1", waits_for=waits_for))
         if action == "dnc removed":
             await client.post("/api/dnc", json={"pattern": "+86177*"})
+        if path == "/api/segments/take":
+            await client.post("/api/segments", json={"name": "some", "text": "n >= 0"})
         if path == "/api/campaign/back":
             body_before = '{"campaign": "demo", "version": 1, "settings": {"priority": 3}, "why": "x"}'
             await client.post("/api/campaign/change", content=body_before)
