@@ -29,8 +29,9 @@ lint: $(TESTING) ## ruff, pyrefly and the import contracts
 	$(BIN)/pyrefly check --summary=none
 	$(BIN)/lint-imports --no-logo
 
-provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu; an OpenID provider
+provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu; an OpenID provider; promtool
 	@$(BIN)/python -m tests.oidc.provision
+	@$(BIN)/python -m tests.prometheus.provision
 	@if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
 		$(BIN)/python -m tests.rig.provision && $(BIN)/python -m tests.browser.provision; \
 	else \
