@@ -120,19 +120,25 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     from campaigns.config import CampaignsError
     from cti.server import CannotListen
     from dialer import logs
-    from dialer.daemon import AlreadyRunning, Daemon
-    from dialer.service import serve_signals
+    from dialer.daemon import Addresses, AlreadyRunning, Daemon
+    from dialer.service import notify, serve_signals, watched
 
     settings = Settings(config_file, data)
     config = settings.config()
     logs.configure(sys.stderr, people)
 
+    def ready(at: Addresses) -> None:
+        notify("READY=1")
+        click.echo(f"seats' page: http://{config.web.host}:{at.web}/", err=True)
+
     async def running() -> None:
         daemon = Daemon(config, settings.data)
-        with serve_signals(daemon, settings.config_file):
-            await daemon.run(
-                ready=lambda at: click.echo(f"seats' page: http://{config.web.host}:{at.web}/", err=True)
-            )
+        watch = asyncio.create_task(watched())
+        try:
+            with serve_signals(daemon, settings.config_file):
+                await daemon.run(ready=ready)
+        finally:
+            watch.cancel()
 
     try:
         new_loop(running())

@@ -28,6 +28,20 @@ def notify(state: str) -> None:
         sock.sendall(state.encode())
 
 
+async def watched() -> None:
+    """Tell systemd's watchdog, as often as it wants to hear it, that the event loop runs (sd_watchdog_enabled(3)).
+
+    Ends at once where there is no watchdog for this process.
+    """
+    every = os.environ.get("WATCHDOG_USEC", "")
+    mine = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    if not mine or not every.isdecimal() or int(every) == 0:
+        return
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(int(every) / 2e6)  # twice in the time it allows
+
+
 @contextmanager
 def serve_signals(daemon: Daemon, config_file: Path | None) -> Iterator[None]:
     """SIGTERM and SIGINT drain, a second one cuts the drain short; SIGHUP reads the config again."""

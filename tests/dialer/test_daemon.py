@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from dialer.config import Config
 from dialer.daemon import AlreadyRunning, Daemon
-from dialer.service import notify, serve_signals
+from dialer.service import notify, serve_signals, watched
 from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.faults import GARBAGE
 from simulator.switch.server import VirtualSwitch
@@ -173,6 +173,24 @@ def test_systemd_is_told_where_it_listens(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify("STOPPING=1")
         assert sock.recv(100) == b"STOPPING=1"
+
+
+async def test_the_watchdog_hears_that_the_loop_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    await watched()  # there is none
+    monkeypatch.setenv("WATCHDOG_USEC", "2000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    await watched()  # it is another's
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        watch = asyncio.create_task(watched())
+        loop = asyncio.get_running_loop()
+        said = [await loop.sock_recv(sock, 100) for _ in range(3)]
+        watch.cancel()
+    assert said == [b"WATCHDOG=1"] * 3
 
 
 # --- one data folder ---------------------------------------------------------------------------------------------
