@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -81,10 +82,20 @@ def connect_reading(url: str, pool_size: int = 2) -> Engine:
     return connect(url, pool_size, f"-c default_transaction_read_only=on {limits}")
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; several engines that start at once take turns. Raises :class:`DatabaseError`."""
+def newest_revision() -> str:
+    """The schema that this program works with."""
+    return ScriptDirectory.from_config(_migrations()).get_current_head() or ""
+
+
+def _migrations() -> AlembicConfig:
     config = AlembicConfig()
     config.set_main_option("script_location", "campaigns:migrations")
+    return config
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; several engines that start at once take turns. Raises :class:`DatabaseError`."""
+    config = _migrations()
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})

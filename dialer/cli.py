@@ -15,7 +15,8 @@ import click
 from dialer import __version__
 from dialer.audit_commands import audit
 from dialer.campaign_commands import apply, diff, export
-from dialer.console import Settings, as_json, common, fail, opened_database
+from dialer.console import Settings, as_json, common, fail, opened_database, say_steps
+from dialer.doctor_commands import doctor
 from dialer.history_commands import archive, files_of, history
 from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
@@ -47,7 +48,8 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, keys, audit, webhooks, segment, report, results, evaluate, apply, diff, export
+    user, unit, keys, audit, webhooks, segment, report, results, evaluate, apply, diff, export,
+    doctor,
 ):  # fmt: skip
     main.add_command(command)
 
@@ -178,14 +180,8 @@ def check(
         )
     else:
         for name, steps in results.items():
-            click.echo(f"switch {name}")
-            for step in steps:
-                click.echo(f"  {'ok    ' if step.ok else 'FAILED'}  {step.what}: {step.detail}")
-                if step.hint and not step.ok:
-                    click.echo(f"          {step.hint}")
-        click.echo(f"calendar\n  {'ok    ' if calendar.ok else 'OLD   '}  {calendar.detail}")
-        if not calendar.ok:
-            click.echo(f"          {calendar.hint}")
+            say_steps(f"switch {name}", steps)
+        say_steps("calendar", [calendar], "OLD")
     sys.exit(0 if all(step.ok for steps in results.values() for step in steps) else 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,15 @@ def fail(message: str, code: int = WRONG_INPUT) -> NoReturn:
     """Say what is wrong on stderr, and leave."""
     click.echo(f"dialer: {message}", err=True)
     sys.exit(code)
+
+
+def say_steps(part: str, steps: Iterable[Any], failed: str = "FAILED") -> None:
+    """Say what was looked at in a part, what came of each step (:class:`dialer.check.Step`), and what to do."""
+    click.echo(part)
+    for step in steps:
+        click.echo(f"  {'ok' if step.ok else failed:<6}  {step.what}: {step.detail}")
+        if step.hint and not step.ok:
+            click.echo(f"          {step.hint}")
 
 
 def common(command: Any) -> Any:

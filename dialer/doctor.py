@@ -1,0 +1,157 @@
+"""Is this installation fit to run? Machine, database, campaigns, calendar and switches, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns import database
+from campaigns.config import CampaignsError
+from campaigns.partitions import KEYS, month_of, partition_name
+from campaigns.store import CampaignStore, Unreadable
+from campaigns.vault import KEYS as KEY_FILE
+from dialer.check import Step, check_calendar, check_switch
+from dialer.config import Config
+
+FILES = 4_096  # open at one time: 2,000 pages, the database, the switches, and as many again
+FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
+CLOCKS_APART_S = 2.0  # of this machine and the database's: leases and callbacks go by both
+OLDEST_POSTGRESQL = 14
+
+
+def examine(config: Config, data: Path) -> dict[str, list[Step]]:
+    """Every part of the installation, with what was looked at in it. Changes nothing."""
+    found = {"machine": machine(data), **stored(config, data)}
+    found["calendar"] = [check_calendar(datetime.now(UTC).year)]
+    for section in config.switch:
+        found[f"switch {section.name}"] = asyncio.run(check_switch(section))
+    return found
+
+
+def machine(data: Path) -> list[Step]:
+    """This machine, and the folder that the daemon keeps things in."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    enough = files == resource.RLIM_INFINITY or files >= FILES
+    steps = [
+        Step("open files", enough, f"{files} at most", f"raise LimitNOFILE (or ulimit -n) to {FILES} or more")
+    ]
+    if not data.is_dir():
+        hint = f"start the daemon once as the user it is to run as, or make {data}"
+        return [*steps, Step("data folder", False, f"{data} is not there", hint)]
+    mode = stat.S_IMODE(data.stat().st_mode)
+    steps.append(
+        Step(
+            "data folder",
+            os.access(data, os.W_OK) and not mode & 0o027,
+            f"{data}, mode {mode:04o}",
+            f"it holds customers' data: chown it to the daemon's user, and chmod 700 {data}",
+        )
+    )
+    disk = shutil.disk_usage(data)
+    steps.append(
+        Step(
+            "disk",
+            disk.free > FREE_BYTES and disk.free > FREE_SHARE * disk.total,
+            f"{disk.free / 2**30:.0f} of {disk.total / 2**30:.0f} GiB free",
+            "make room: `dialer archive run` moves old months into small files",
+        )
+    )
+    keys = data / KEY_FILE
+    if keys.exists():
+        secret = not stat.S_IMODE(keys.stat().st_mode) & 0o077
+        steps.append(
+            Step("keys", secret, str(keys), f"whoever reads it reads second factors: chmod 600 {keys}")
+        )
+    return steps
+
+
+def stored(config: Config, data: Path) -> dict[str, list[Step]]:
+    """The database, and where it is sound the campaigns in it."""
+    where = "embedded" if not config.database.url else "server"
+    try:
+        url = config.database.url or database.start_embedded(data / "postgresql")
+        engine = database.connect(url, pool_size=1)
+        try:
+            with engine.connect() as connection:
+                version = connection.execute(text("SHOW server_version")).scalar_one()
+        except SQLAlchemyError as fault:
+            hint = "is PostgreSQL running, and are address, user and password in [database] url right?"
+            return {"database": [Step("connection", False, database.reason(fault), hint)]}
+    except CampaignsError as fault:
+        return {"database": [Step("connection", False, str(fault), "its log says why")]}
+    major = int(version.split(".")[0])
+    hint = f"PostgreSQL {OLDEST_POSTGRESQL} or newer is needed"
+    steps = [Step("connection", major >= OLDEST_POSTGRESQL, f"{where}, PostgreSQL {version}", hint)]
+    campaigns: list[Step] = []
+    try:
+        for look in (_schema, _clock, _partitions):
+            steps.append(look(engine))
+            if not steps[-1].ok and look is _schema:
+                return {"database": steps}
+        campaigns = _campaigns(engine, config)
+    except SQLAlchemyError as fault:
+        steps.append(Step("reading", False, database.reason(fault), "what the database says is above"))
+    finally:
+        engine.dispose()
+    return {"database": steps, "campaigns": campaigns}
+
+
+def _schema(engine: Engine) -> Step:
+    newest = database.newest_revision()
+    with engine.connect() as connection:
+        here = MigrationContext.configure(connection).get_current_revision() or "nothing"
+    newer = here > newest and here != "nothing"
+    hint = (
+        "a newer program was here before: start that one"
+        if newer
+        else "the daemon brings it up to date when it starts; take a backup before"
+    )
+    return Step("schema", here == newest, f"{here}, this program's is {newest}", hint)
+
+
+def _clock(engine: Engine) -> Step:
+    before = datetime.now(UTC)
+    with engine.connect() as connection:
+        theirs = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    now = datetime.now(UTC)
+    apart = max((theirs - now).total_seconds(), (before - theirs).total_seconds(), 0.0)
+    hint = "have both machines keep time by NTP"
+    return Step("clock", apart <= CLOCKS_APART_S, f"{apart:.1f} s from the database's", hint)
+
+
+def _partitions(engine: Engine) -> Step:
+    today = datetime.now(UTC).date()
+    wanted = [partition_name(table, month_of(today, ahead)) for table in KEYS for ahead in (0, 1)]
+    with engine.connect() as connection:
+        there = set(
+            connection.execute(
+                text("SELECT relname FROM pg_class WHERE relname = ANY(:names)"), {"names": wanted}
+            ).scalars()
+        )
+    missing = sorted(set(wanted) - there)
+    hint = "the daemon makes them when it starts, and every day"
+    return Step("months ahead", not missing, f"missing: {', '.join(missing)}" if missing else "made", hint)
+
+
+def _campaigns(engine: Engine, config: Config) -> list[Step]:
+    switches = {section.name for section in config.switch}
+    steps = []
+    for each in CampaignStore(engine).newer_than(0):
+        if isinstance(each, Unreadable):
+            steps.append(Step(each.name, False, each.reason, "apply a version that this program can read"))
+        else:
+            known = each.config.switch in switches
+            running = "running" if each.config.running else "stopped"
+            detail = f"version {each.version}, {running}, on switch {each.config.switch}"
+            hint = f"dialer.toml has no switch of this name: {', '.join(sorted(switches))}"
+            steps.append(Step(each.config.name, known or not each.config.running, detail, hint))
+    return steps

@@ -1,0 +1,109 @@
+"""An installation is examined part by part: what is right is said, and what is wrong with what to do about it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine, text
+
+from campaigns.partitions import month_of, partition_name
+from dialer.check import Step
+from dialer.cli import main
+from dialer.config import Config, load
+from dialer.doctor import machine, stored
+from tests.campaigns.world import Campaign
+
+TOML = """
+[database]
+url = "{url}"
+[[switch]]
+name = "main"
+host = "127.0.0.1"
+port = 1
+user = "zhudong"
+secret = "x"
+"""
+
+
+@pytest.fixture
+def config(db: Engine, tmp_path: Path) -> Config:
+    file = tmp_path / "dialer.toml"
+    file.write_text(TOML.format(url=db.url.render_as_string(hide_password=False)))
+    (tmp_path / "data").mkdir(mode=0o700)
+    return load(file)
+
+
+def wrong(steps: dict[str, list[Step]]) -> dict[str, str]:
+    return {step.what: step.hint for part in steps.values() for step in part if not step.ok}
+
+
+def test_a_sound_installation_has_nothing_wrong(db: Engine, config: Config, tmp_path: Path) -> None:
+    Campaign(db, leads=0)
+    (tmp_path / "data/keys").touch(0o600)
+    found = {"machine": machine(tmp_path / "data"), **stored(config, tmp_path / "data")}
+    wrongs = wrong(found)
+    wrongs.pop("disk", None)  # is this machine's own
+    wrongs.pop("open files", None)
+    assert wrongs == {}
+    assert [step.what for step in found["database"]] == ["connection", "schema", "clock", "months ahead"]
+    assert [(step.what, step.detail) for step in found["campaigns"]] == [
+        ("spring", "version 1, running, on switch main")
+    ]
+
+
+def test_what_others_can_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    (tmp_path / "data/keys").touch(0o644)
+    found = wrong({"machine": machine(tmp_path / "data")})
+    assert {"data folder", "keys"} <= set(found)
+    assert wrong({"machine": machine(tmp_path / "none")})["data folder"].startswith("start the daemon once")
+
+
+def test_a_database_that_is_away_is_told_as_such(config: Config, tmp_path: Path) -> None:
+    away = msgspec.structs.replace(config.database, url="postgresql://x:y@127.0.0.1:1/z")
+    found = stored(msgspec.structs.replace(config, database=away), tmp_path / "data")
+    assert list(found) == ["database"]
+    assert "is PostgreSQL running" in wrong(found)["connection"]
+
+
+def test_an_older_schema_a_newer_one_and_months_that_lack(db: Engine, config: Config, tmp_path: Path) -> None:
+    def set_to(revision: str) -> dict[str, str]:
+        with db.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+        return wrong(stored(config, tmp_path))
+
+    with db.connect() as connection:
+        now = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    assert "brings it up to date" in set_to("0001")["schema"]
+    assert "a newer program" in set_to("9999")["schema"]
+    assert "schema" not in set_to(now)
+    name = partition_name("seat_log", month_of(datetime.now(UTC).date(), 1))
+    with db.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {name} RENAME TO gone"))
+    assert stored(config, tmp_path)["database"][-1].detail == f"missing: {name}"
+
+
+def test_a_campaign_without_its_switch_or_that_nobody_can_read_is_named(
+    db: Engine, config: Config, tmp_path: Path
+) -> None:
+    Campaign(db, leads=0, more='mode = "ratio"\n')
+    with db.begin() as connection:
+        connection.execute(text("""UPDATE campaign_version SET text = replace(text, '"main"', '"other"')"""))
+    assert "has no switch of this name: main" in wrong(stored(config, tmp_path))["spring"]
+    with db.begin() as connection:
+        connection.execute(text("UPDATE campaign_version SET text = 'moon = 1'"))
+    assert "spring" in wrong(stored(config, tmp_path))
+
+
+def test_the_command_says_it_and_leaves_with_1(config: Config, tmp_path: Path) -> None:
+    asked = ["doctor", "--config", str(tmp_path / "dialer.toml"), "--data", str(tmp_path / "data")]
+    said = CliRunner().invoke(main, asked, catch_exceptions=False)
+    assert said.exit_code == 1  # nothing listens where the switch should be
+    assert "FAILED  connection: " in said.output and "ok      schema: " in said.output
+    told = json.loads(CliRunner().invoke(main, [*asked, "--json"], catch_exceptions=False).output)
+    assert list(told) == ["machine", "database", "campaigns", "calendar", "switch main"]
