@@ -255,6 +255,7 @@ def _page_routes(entry: Entry, pages: Pages) -> list[BaseRoute]:
     return [
         entry.anybody("/language", pages.choose_language, POST),
         entry.anybody("/healthz", pages.health),
+        entry.anybody("/readyz", pages.ready),
         entry.page("/", Right.SEAT, pages.agent),
         entry.page("/status", Right.WATCH, pages.status),
         entry.socket("/ws", Right.SEAT, pages.seat_socket),

@@ -8,6 +8,7 @@ from cti.figures import CampaignSnapshot, FloorChange
 from cti.messages import Command, Reply, SeatMessage
 
 Engine = Callable[[Command], Awaitable[Reply]]
+Readiness = Callable[[], dict[str, bool]]
 SeatListener = Callable[[SeatMessage], None]
 DoneListener = Callable[[Command, Reply], None]
 SnapshotListener = Callable[[CampaignSnapshot], None]
@@ -19,19 +20,25 @@ class Bus:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
+        self._ready: Readiness = dict
         self._seat_listeners: list[SeatListener] = []
         self._done_listeners: list[DoneListener] = []
         self._snapshot_listeners: list[SnapshotListener] = []
         self._floor_listeners: list[FloorListener] = []
 
-    def serve(self, engine: Engine) -> None:
-        """Let `engine` answer the commands."""
-        self._engine = engine
+    def serve(self, engine: Engine, ready: Readiness = dict) -> None:
+        """Let `engine` answer the commands; `ready` says of each thing that it needs whether it has it now."""
+        self._engine, self._ready = engine, ready
 
     @property
     def served(self) -> bool:
         """Whether an engine answers commands."""
         return self._engine is not None
+
+    @property
+    def ready(self) -> dict[str, bool]:
+        """What the engine needs to call anybody, and whether it is there."""
+        return {"engine": self.served, **self._ready()}
 
     async def command(self, command: Command) -> Reply:
         """Give a command to the engine; without one the reply is `no_engine`."""

@@ -89,6 +89,12 @@ class Pages:
             200 if well else 503,
         )
 
+    async def ready(self, request: Request) -> Response:
+        """GET /readyz: 200 while calls can be placed: the database takes records, a switch is up, it does not drain."""
+        found = self._bus.ready
+        well = all(found.values())
+        return JSONResponse({"ok": well, **found}, 200 if well else 503)
+
     async def not_found(self, request: Request, fault: Exception) -> Response:
         """What a browser sees for an address that is none of ours, or a method an address does not take."""
         status = fault.status_code if isinstance(fault, HTTPException) else 500

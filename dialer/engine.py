@@ -121,7 +121,7 @@ class Engine:
             Free: self._free,
         }
         core.ended = metrics.ended
-        bus.serve(self.answer)
+        bus.serve(self.answer, self.ready)
 
     # --- in -------------------------------------------------------------------------------------------------------
 
@@ -133,6 +133,14 @@ class Engine:
             log.exception("the core failed on an event", event_type=type(event).__name__)
             self.core.breach("core_fault", type(event).__name__)
         self.flush()
+
+    def ready(self) -> dict[str, bool]:
+        """What it needs to call anybody, and whether it has it now."""
+        return {
+            "database": self.journal.available,
+            "switch": any(lines.up for lines in self.core.switches.values()),
+            "dialing": not self.core.draining,
+        }
 
     async def answer(self, command: Command) -> Reply:
         """Carry out a seat's command; what it saves is durable, and what it opens is open, before the reply."""

@@ -187,3 +187,13 @@ async def test_names_are_shown_as_text(browser: httpx2.AsyncClient) -> None:
 async def test_health_tells_whether_the_engine_is_there(browser: httpx2.AsyncClient) -> None:
     response = await browser.get("/healthz")
     assert (response.status_code, response.json()["engine"]) == (200, True)
+
+
+async def test_ready_says_what_is_missing(browser: httpx2.AsyncClient, door: Door) -> None:
+    response = await browser.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"ok": True, "engine": True})
+    door.bus.serve(door.engine.answer, lambda: {"database": True, "switch": False, "dialing": True})
+    response = await browser.get("/readyz")
+    assert response.status_code == 503
+    told = {"ok": False, "engine": True, "database": True, "switch": False, "dialing": True}
+    assert response.json() == told

@@ -65,6 +65,7 @@ ROWS = (
     Row("POST", "/login", OPEN, body="login={fresh}&password=b", answers=401),
     Row("POST", "/language", OPEN, body="language=en"),
     Row("GET", "/healthz", OPEN),
+    Row("GET", "/readyz", OPEN),
     Row("POST", "/logout", EVERYONE),
     Row("GET", "/login/code", OPEN),
     Row("POST", "/login/code", OPEN, body="code=1"),

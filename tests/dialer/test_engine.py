@@ -25,6 +25,7 @@ from dialer.leads import Hopper
 from dialer.metrics import Metrics
 from dialer.switch.port import (
     Answered,
+    LinkDown,
     LinkUp,
     NotConnected,
     Origination,
@@ -302,3 +303,14 @@ async def test_leases_that_could_not_be_given_back_are_given_back_later(
         await here.until(lambda: here.tables.asked >= asked + 3)
         here.tables.away = False
         await here.until(lambda: here.tables.released == [lead.call_id])
+
+
+async def test_it_is_ready_while_calls_can_be_placed(tmp_path: Path) -> None:
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        await here.until(lambda: here.core.is_up("main"))
+        assert here.bus.ready == {"engine": True, "database": True, "switch": True, "dialing": True}
+        here.engine.feed(LinkDown(monotonic(), "main", "test"))
+        assert not here.bus.ready["switch"]
+        here.core.draining = True
+        assert not here.bus.ready["dialing"]
