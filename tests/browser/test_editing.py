@@ -27,7 +27,7 @@ LABELS = (
 async def test_data_are_changed_and_what_they_were_is_shown(
     browser: Browser, db: Engine, tmp_path: Path, locale: str
 ) -> None:
-    campaign = Campaign(db, leads=1, more=FIELDS)
+    campaign = Campaign(db, leads=1, name="demo", more=FIELDS)
     lead = campaign.one("SELECT min(id) FROM lead")[0]
     async with open_door(stored=stored_in(db, tmp_path)) as door:
         context = await browser.new_context(locale=locale, viewport={"width": 1280, "height": 900})

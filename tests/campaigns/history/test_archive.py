@@ -100,20 +100,20 @@ def test_a_file_with_fewer_columns_comes_back_all_the_same(
 ) -> None:
     past = Past(db, tmp_path)
     with db.begin() as connection:
-        connection.execute(text("ALTER TABLE seat_log DROP COLUMN campaign_id"))
+        connection.execute(text("ALTER TABLE seat_log DROP COLUMN call_id"))
     fewer = replace(
         SEAT_LOG,
-        columns={name: t for name, t in SEAT_LOG.columns.items() if name != "campaign_id"},
-        source=SEAT_LOG.source.replace(", campaign_id", ""),
+        columns={name: t for name, t in SEAT_LOG.columns.items() if name != "call_id"},
+        source=SEAT_LOG.source.replace(", call_id", ""),
     )
     with monkeypatch.context() as then:
         then.setitem(KINDS, "seat_log", fewer)
         past.run()
     with db.begin() as connection:
-        connection.execute(text("ALTER TABLE seat_log ADD COLUMN campaign_id bigint"))
+        connection.execute(text("ALTER TABLE seat_log ADD COLUMN call_id text"))
     with holding(db, past.files) as job:
         job.restore(MONTHS[0], date(2026, 12, 1), TODAY)
-    assert past.rows("SELECT count(*), count(campaign_id) FROM seat_log_2026_06") == [(20, 0)]
+    assert past.rows("SELECT count(*), count(call_id) FROM seat_log_2026_06") == [(20, 0)]
 
 
 def test_a_month_comes_back_and_leaves_again_when_its_time_is_over(db: Engine, tmp_path: Path) -> None:
