@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from psycopg2.extras import execute_values
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from campaigns import called_in
 from campaigns.callbacks import LIST_LANE
@@ -287,12 +289,21 @@ class JournalStore:
 
     def apply(self, batch: Rows) -> None:
         """Apply (serial, record) pairs in one transaction; those applied before are left out."""
-        with self._engine.begin() as connection:
+        with _driver_faults(), self._engine.begin() as connection:
             done = connection.exec_driver_sql(CURSOR, (self._writer,)).scalar_one()
             fresh = [record for serial, record in batch if serial > done]
             if fresh:
                 _write(connection, fresh)
                 connection.exec_driver_sql(MOVE, (batch[-1][0], self._writer))
+
+
+@contextmanager
+def _driver_faults() -> Iterator[None]:
+    """What the driver raised, whichever way a statement went: its class tells the database's faults from a record's."""
+    try:
+        yield
+    except DBAPIError as fault:
+        raise fault.orig or fault from fault
 
 
 def _write(connection: Connection, records: Sequence[AnyRecord]) -> None:

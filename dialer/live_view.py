@@ -27,6 +27,7 @@ SEAT_STYLES = {
 }
 LINE_STYLES = {
     "reserved": "bright_black",
+    "offered": "magenta",
     "dialing": "cyan",
     "ringing": "blue",
     "screening": "magenta",

@@ -149,7 +149,7 @@ class Metrics:
             registry,
         )
         self.half_hours_due = Gauge(
-            "zhudong_report_half_hours_due",
+            "zhudong_report_spans_due",
             "Half hours that reports have not counted anew since they changed.",
             registry=registry,
         )

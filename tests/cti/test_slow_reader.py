@@ -86,5 +86,7 @@ async def test_a_watcher_that_stops_reading_is_closed_and_the_others_get_their_s
                 while not board.counters["watchers_lagging"]:
                     dials += 1
                     door.bus.snapshot(snapshot("demo", dials=dials, note="x" * 60_000))
-                    assert (await client.next())["dials"] == dials
+                    while (told := await client.next()).get("dials") is None:
+                        pass  # the console is told of alarms, too
+                    assert told["dials"] == dials
         stuck.close()

@@ -6,14 +6,14 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy import exc as sa
 
 from campaigns.journal_store import JournalStore
@@ -405,14 +405,15 @@ async def test_a_server_that_became_a_read_only_standby_is_away_until_it_is_not(
     store = JournalStore(db, "engine-1")
 
     class Standby:
-        """The engine with its connections turned read-only."""
+        """The engine with its transactions turned read-only."""
 
-        def raw_connection(self) -> Any:
-            connection = db.raw_connection()
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET default_transaction_read_only = {'on' if standby else 'off'}")
-            connection.commit()
-            return connection
+        connect = db.connect
+
+        @contextmanager
+        def begin(self) -> Iterator[Connection]:
+            with db.begin() as connection:
+                connection.exec_driver_sql(f"SET TRANSACTION READ {'ONLY' if standby else 'WRITE'}")
+                yield connection
 
     store._engine = Standby()  # type: ignore[assignment]
     journal = Journal(_unavailable_told_apart(store.apply), tmp_path, 0)

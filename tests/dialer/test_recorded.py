@@ -200,7 +200,7 @@ def test_seats_more_do_as_those_there_were_and_the_target_is_the_one_asked_for(b
 def test_a_day_that_is_not_there_is_told(by_ratio: Record) -> None:
     for campaign, day, says in (
         ("autumn", DAY, "no campaign 'autumn'"),
-        ("spring", date(2026, 11, 23), "no attempt on"),
+        ("spring", date(2026, 11, 23), "no attempt between"),
     ):
         with pytest.raises(NoSuchDay, match=says):
             recorded.read(by_ratio.db, NO_FILES, campaign, day)
