@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from dialer.core.parties import SETTLE_S
 from dialer.switch.asterisk import AsteriskSwitch, log_in
 from dialer.switch.port import (
     CALL_PREFIX,
@@ -229,6 +230,9 @@ async def test_a_third_comes_into_the_bridge_and_the_customer_is_left_with_them(
     customer, leg = await desk.joined("seat001")
     third = await desk.seat("seat002")
     await desk.port.redirect(customer, "zhudong-hold")
+    await asyncio.sleep(
+        SETTLE_S
+    )  # as the engine does: a channel that just left a bridge may go with the next one
     await desk.port.bridge(third, leg)
     await desk.in_one_bridge(third, leg)
     await desk.overhears("MusicOnHoldStart", "Uniqueid", customer)
