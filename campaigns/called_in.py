@@ -1,26 +1,19 @@
-"""Customers who call in: who it is, their call on record, and those who were in a call when an engine stopped."""
+"""Customers who call in: who it is, and their call on record."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from campaigns import by_hand
 from campaigns.ids import leased_at
+from campaigns.leases import LEAD, LEASE_S, OLDEST_CALL, lead_of_row
 from campaigns.records import CalledIn
-from campaigns.values import InFlight, Lead
+from campaigns.values import Lead
 
-LEASE = timedelta(minutes=5)
-OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
-
-_COLUMNS = (
-    "l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones, n.id AS number_id, n.e164"
-)
 WHO = text(f"""
-SELECT {_COLUMNS} FROM number n JOIN lead l ON l.id = n.lead_id
+SELECT {LEAD}, n.attempts FROM number n JOIN lead l ON l.id = n.lead_id
 WHERE n.campaign_id = :campaign AND n.e164 = :number
 """)
 RECORDED = text("""
@@ -45,19 +38,12 @@ SELECT p, CAST(:call AS uuid) FROM (
 ) parties ORDER BY p COLLATE "C"
 ON CONFLICT (party) DO UPDATE SET last_call = excluded.last_call
 """)
-# Those whose leads are leased for them are among the leases.
-OPEN = text(f"""
-SELECT a.call_id, a.owner, a.switch, a.called_in, a.connected_at, a.user_id, {_COLUMNS}
-FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
-WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND a.owner = :owner AND a.leased_at >= :oldest
-    AND l.lease IS DISTINCT FROM a.call_id
-""")
 
 
 def who(connection: Connection, campaign_id: int, number: str, call_id: str) -> Lead | None:
     """The customer on the campaign's lists who has this number (E.164)."""
     row = connection.execute(WHO, {"campaign": campaign_id, "number": number}).first() if number else None
-    return None if row is None else _lead(row, call_id)
+    return None if row is None else lead_of_row(row, call_id)
 
 
 def record(connection: Connection, call: CalledIn) -> None:
@@ -72,43 +58,10 @@ def record(connection: Connection, call: CalledIn) -> None:
         "owner": call.owner,
         "at": call.at,
         "channel": call.channel,
-        "until": call.at + LEASE,
+        "until": call.at + timedelta(seconds=LEASE_S),
         "oldest": call.at - OLDEST_CALL,
     }
     connection.execute(HOLD, asked)
     connection.execute(LEASED, asked)
     connection.execute(PARTIES, asked)
     connection.execute(RECORDED, asked)
-
-
-def in_flight(connection: Connection, owner: str, now: datetime) -> Sequence[InFlight]:
-    """Calls of callers whose end this engine has not recorded, beside those that have a lease."""
-    return [
-        InFlight(
-            call_id=row.call_id.hex,
-            campaign_id=row.campaign_id,
-            lead=_lead(row, row.call_id.hex),
-            owner=row.owner,
-            dialed=True,
-            switch=row.switch,
-            seat_user_id=row.user_id if row.connected_at is not None else None,
-            channel=row.called_in,
-        )
-        for row in connection.execute(OPEN, {"owner": owner, "oldest": now - OLDEST_CALL})
-    ]
-
-
-def _lead(row: Row[Any], call_id: str) -> Lead:
-    return Lead(
-        call_id=call_id,
-        campaign_id=row.campaign_id,
-        lead_id=row.id,
-        number_id=row.number_id,
-        number=row.e164,
-        name=row.name,
-        zones=tuple(row.zones),
-        attempts=0,
-        attributes=row.attributes,
-        list_id=row.list_id,
-        customer_id=row.customer_id or "",
-    )

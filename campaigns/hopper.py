@@ -22,6 +22,7 @@ from campaigns.ids import new_call_ids
 from campaigns.leases import LEASE_S, Leases
 from campaigns.order import Mixer, mixed, tiers
 from campaigns.prepared import PLANNED, UNHURRIED, Prepared, array
+from campaigns.reports.counting import HALF_HOUR_OF
 from campaigns.rules import facts
 from campaigns.rules.alike import Alike
 from campaigns.rules.basis import Basis, bases_on_record
@@ -62,9 +63,9 @@ FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
 """,
 )
 # For reports: appended, so that no engine waits for another's row.
-REFUSED = text("""
+REFUSED = text(f"""
 INSERT INTO rollup_refusal (half_hour, campaign_id, reason, calls)
-SELECT date_bin('30 minutes', CAST(:now AS timestamptz), '2000-01-01Z'), l.campaign_id, r.reason, count(*)
+SELECT {HALF_HOUR_OF.format("CAST(:now AS timestamptz)")}, l.campaign_id, r.reason, count(*)
 FROM unnest(CAST(:of AS bigint[]), CAST(:reasons AS text[])) AS r (lead, reason) JOIN lead l ON l.id = r.lead
 GROUP BY l.campaign_id, r.reason
 """)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
-from campaigns import callbacks, called_in
-from campaigns.called_in import OLDEST_CALL
+from campaigns import callbacks
 from campaigns.ids import leased_at
 from campaigns.rules.held import ANYONE_AT
 from campaigns.values import InFlight, Lead
@@ -16,6 +16,7 @@ from campaigns.values import InFlight, Lead
 LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
 )
+OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
 RENEW = text(
     "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
@@ -31,14 +32,26 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
 """)
 
-IN_FLIGHT = text("""
-SELECT l.lease, l.lease_owner, l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones,
-    n.id AS number_id, n.e164, n.attempts, a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id,
-    COALESCE(a.called_in, '') AS channel
+# What :func:`lead_of_row` wants of a lead `l` and its number `n`.
+LEAD = (
+    "l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones, n.id AS number_id, n.e164"
+)
+FLIGHT = f"""
+    {LEAD}, n.attempts - (a.call_id IS NOT NULL AND a.called_in IS NULL)::int AS attempts,
+    a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id, COALESCE(a.called_in, '') AS channel
+"""
+# The leases, and the calls of customers who called in whose lead is leased for another one.
+IN_FLIGHT = text(f"""
+SELECT l.lease AS call_id, l.lease_owner AS owner, {FLIGHT}
 FROM lead l
 LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
 JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
 WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
+UNION ALL
+SELECT a.call_id, a.owner, {FLIGHT}
+FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
+WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND a.owner = :owner AND a.leased_at >= :oldest
+    AND l.lease IS DISTINCT FROM a.call_id
 """)
 TAKE_OVER = text("""
 UPDATE lead SET lease_owner = :owner, lease_until = :until
@@ -75,34 +88,18 @@ class Leases:
             rows = connection.execute(
                 IN_FLIGHT, {"owner": self._owner, "now": now, "oldest": now - OLDEST_CALL}
             ).all()
-            callers = called_in.in_flight(connection, self._owner, now)
         return [
-            *callers,
-            *(
-                InFlight(
-                    call_id=r.lease.hex,
-                    campaign_id=r.campaign_id,
-                    lead=Lead(
-                        call_id=r.lease.hex,
-                        campaign_id=r.campaign_id,
-                        lead_id=r.id,
-                        number_id=r.number_id,
-                        number=r.e164,
-                        name=r.name,
-                        zones=tuple(r.zones),
-                        attempts=r.attempts - 1 if r.dialed else r.attempts,
-                        attributes=r.attributes,
-                        list_id=r.list_id,
-                        customer_id=r.customer_id or "",
-                    ),
-                    owner=r.lease_owner,
-                    dialed=r.dialed,
-                    switch=r.switch or "",
-                    seat_user_id=r.user_id if r.connected_at is not None else None,
-                    channel=r.channel,
-                )
-                for r in rows
-            ),
+            InFlight(
+                call_id=row.call_id.hex,
+                campaign_id=row.campaign_id,
+                lead=lead_of_row(row, row.call_id.hex),
+                owner=row.owner,
+                dialed=row.dialed,
+                switch=row.switch or "",
+                seat_user_id=row.user_id if row.connected_at is not None else None,
+                channel=row.channel,
+            )
+            for row in rows
         ]
 
     def take_over(self, now: datetime) -> int:
@@ -110,3 +107,20 @@ class Leases:
         values = {"owner": self._owner, "now": now, "until": now + timedelta(seconds=LEASE_S)}
         with self._engine.begin() as connection:
             return connection.execute(TAKE_OVER, values).rowcount
+
+
+def lead_of_row(row: Row[Any], call_id: str) -> Lead:
+    """A lead with the one number, for this call: of the columns of :data:`LEAD`, and `attempts` made before it."""
+    return Lead(
+        call_id=call_id,
+        campaign_id=row.campaign_id,
+        lead_id=row.id,
+        number_id=row.number_id,
+        number=row.e164,
+        name=row.name,
+        zones=tuple(row.zones),
+        attempts=row.attempts,
+        attributes=row.attributes,
+        list_id=row.list_id,
+        customer_id=row.customer_id or "",
+    )

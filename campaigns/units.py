@@ -72,6 +72,14 @@ class Units:
         with self._engine.connect() as connection:
             return [Unit(row.id, row.path, row.people, row.campaigns) for row in connection.execute(ALL)]
 
+    def below(self, unit_id: int) -> Sequence[Unit]:
+        """A unit and all below it, each before those in it; of one that is not there nothing."""
+        every = self.all()
+        own = next((each.path for each in every if each.unit_id == unit_id), None)
+        if own is None:
+            return []
+        return [each for each in every if not own or each.path == own or each.path.startswith(f"{own}/")]
+
     def add(self, path: str) -> int:
         """The id of a unit, made if need be with all above it. Raises :class:`BadUnit`."""
         names = _names(path)

@@ -27,6 +27,7 @@ from campaigns.jobs import Answer, Job, Order
 from campaigns.numbers import NotANumber, number_of
 from campaigns.reach import reaching
 from campaigns.store import CampaignStore
+from campaigns.units import Unit, Units
 from campaigns.users import User
 from campaigns.vault import Vault
 from campaigns.why import asked_about
@@ -106,6 +107,13 @@ class Desk:
         if found is None:
             raise Refusal(404, "not_found", f"there is no campaign {name!r}")
         return found
+
+    def unit(self, asker: User, path: str | None) -> Unit:
+        """The asker's unit, or the one of this path at or below it. Blocks. Raises :class:`Refusal`."""
+        for each in Units(self._stored.engine).below(asker.unit_id):
+            if path is None or each.path == path:
+                return each
+        raise Refusal(404, "not_found", f"there is no unit {path!r}")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Have short work done in a thread. Raises :class:`Refusal`, also for what the work says can't be."""

@@ -115,9 +115,7 @@ class PeopleDesk(Desk):
 
     def _units(self, user: User) -> list[str]:
         """The paths of the asker's unit and of all below it."""
-        units = Units(self._stored.engine).all()
-        own = next((each.path for each in units if each.unit_id == user.unit_id), "")
-        return [each.path for each in units if not own or each.path == own or each.path.startswith(f"{own}/")]
+        return [each.path for each in Units(self._stored.engine).below(user.unit_id)]
 
     async def _tried(self, request: Request, user: User, work: Callable[[], None]) -> Response:
         def working() -> None:

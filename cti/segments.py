@@ -65,7 +65,7 @@ class SegmentDesk(Desk):
             unit = (
                 self._mine(asker, wanted.name).unit
                 if wanted.name in there
-                else self._path(asker, wanted.unit)
+                else self.unit(asker, wanted.unit or None).path
             )
             return store.save(wanted.name, wanted.text, unit, asker.login, datetime.now(UTC))
 
@@ -76,9 +76,8 @@ class SegmentDesk(Desk):
         asked = await self.fields(request, Asked)
 
         def counting() -> dict[str, object]:
-            path = self._path(asker, asked.unit)
-            unit = next(each.unit_id for each in Units(self._stored.engine).all() if each.path == path)
-            counted = self._segments.count(asked.text, unit, datetime.now(UTC))
+            unit = self.unit(asker, asked.unit or None)
+            counted = self._segments.count(asked.text, unit.unit_id, datetime.now(UTC))
             word, shown = lines(parse(asked.text)) or ("", None)
             return {**asdict(counted), "word": word, "lines": shown}
 
@@ -97,12 +96,12 @@ class SegmentDesk(Desk):
         name = request.query_params.get("name")
 
         def reading() -> dict[str, Any]:
-            units, store = self._units(user), self._segments
+            store = self._segments
             chosen = self._mine(user, name) if name is not None else None
             own = user.unit_id if chosen is None else chosen.unit_id
             return {
                 "segments": store.all(_within(user)),
-                "units": units,
+                "units": [each.path for each in Units(self._stored.engine).below(user.unit_id)],
                 "chosen": chosen,
                 "versions": store.versions(name) if chosen is not None and name is not None else (),
                 "attributes": store.attributes(own),
@@ -115,23 +114,6 @@ class SegmentDesk(Desk):
         )
 
     # --- within -----------------------------------------------------------------------------------------------
-
-    def _units(self, user: User) -> list[str]:
-        """The paths of the asker's unit and of all below it."""
-        units = Units(self._stored.engine).all()
-        own = next((each.path for each in units if each.unit_id == user.unit_id), "")
-        if not user.sees_all and not own:
-            return []
-        return [each.path for each in units if not own or each.path == own or each.path.startswith(f"{own}/")]
-
-    def _path(self, user: User, path: str) -> str:
-        """The path of a unit of theirs; their own when none is named."""
-        units = self._units(user)
-        if not path and units:
-            return units[0]
-        if path not in units:
-            raise Refusal(404, "not_found", f"there is no unit {path!r}")
-        return path
 
     def _mine(self, user: User, name: str) -> Segment:
         for each in self._segments.all(_within(user)):

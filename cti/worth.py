@@ -13,7 +13,6 @@ from campaigns.best_time.store import BestTimes, BestTimeStore
 from campaigns.evaluation.evaluating import SPLITS, Evaluation, evaluate
 from campaigns.evaluation.purchases import BroughtIn, Purchase, bring_in
 from campaigns.store import Applied
-from campaigns.units import Units
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
@@ -48,7 +47,7 @@ class WorthDesk(Desk):
         asked, engine = request.query_params, self.acting(request, asker)
 
         def bringing() -> BroughtIn:
-            unit = self._unit(asker, asked.get("unit"))
+            unit = self.unit(asker, asked.get("unit")).unit_id
             return bring_in(engine, unit, rows, asked.get("zone", ZONE), "by the API")
 
         return JSONResponse(msgspec.to_builtins(await self.run(bringing)))
@@ -129,17 +128,6 @@ class WorthDesk(Desk):
         if asked not in campaigns:
             raise Refusal(404, "not_found", f"there is no campaign {asked!r}")
         return asked
-
-    def _unit(self, asker: User, path: str | None) -> int:
-        """Theirs, or the one of this path, which must be theirs or below it. Raises :class:`Refusal`."""
-        units = Units(self._stored.engine).all()
-        own = next((each for each in units if each.unit_id == asker.unit_id), units[0])
-        for each in units:
-            if each.path == (own.path if path is None else path) and (
-                not own.path or each.path == own.path or each.path.startswith(f"{own.path}/")
-            ):
-                return each.unit_id
-        raise Refusal(404, "not_found", f"there is no unit {path!r}")
 
 
 def _days(request: Request) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import get_terminal_size
@@ -173,8 +174,8 @@ def check(
     if json_out:
         click.echo(
             json.dumps(
-                {n: [vars_of(step) for step in steps] for n, steps in results.items()}
-                | {"calendar": [vars_of(calendar)]},
+                {n: [asdict(step) for step in steps] for n, steps in results.items()}
+                | {"calendar": [asdict(calendar)]},
                 ensure_ascii=False,
             )
         )
@@ -387,8 +388,3 @@ def new_loop(work: Any) -> Any:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
-
-
-def vars_of(step: Any) -> dict[str, Any]:
-    """A slots dataclass as a dict."""
-    return {name: getattr(step, name) for name in step.__slots__}

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 HALF_HOUR = timedelta(minutes=30)
-ORIGIN = "2000-01-01Z"  # of half hours
+HALF_HOUR_OF = "date_bin('30 minutes', {}, '2000-01-01Z')"  # SQL: the half hour that an instant lies in
 LONGEST_BUFFER = timedelta(days=1)  # between the lease, whose time finds the partition, and the dial
 LONGEST_STATE = timedelta(days=1)  # a seat that said nothing for longer is not counted as there
 
@@ -27,7 +27,7 @@ CALLS_GONE = tuple(
 )
 CALLS = f"""
 WITH fact AS MATERIALIZED (
-    SELECT date_bin('30 minutes', a.dialed_at, '{ORIGIN}') AS half_hour, a.campaign_id,
+    SELECT {HALF_HOUR_OF.format("a.dialed_at")} AS half_hour, a.campaign_id,
         COALESCE(l.list_id, 0) AS list_id, COALESCE(a.user_id, 0) AS user_id, a.switch,
         COALESCE(a.caller_id, '') AS caller_id, COALESCE(a.outcome, '') AS outcome, COALESCE(a.cause, 0) AS cause,
         COALESCE(a.tech_cause, 0) AS tech_cause, COALESCE(d.code, '') AS code,
@@ -80,7 +80,7 @@ INSERT INTO rollup_seat
 SELECT h.half_hour, campaign_id, user_id, state, reason, count(*) FILTER (WHERE at >= h.half_hour),
     sum(GREATEST(0, round(1000 * extract(epoch FROM LEAST(stop, h.half_hour + interval '30 minutes')
         - GREATEST(at, h.half_hour)))))::bigint
-FROM stay CROSS JOIN LATERAL generate_series(date_bin('30 minutes', GREATEST(at, :begin), '{ORIGIN}'),
+FROM stay CROSS JOIN LATERAL generate_series({HALF_HOUR_OF.format("GREATEST(at, :begin)")},
     GREATEST(stop, at), interval '30 minutes') h (half_hour)
 WHERE state <> 'offline' AND h.half_hour < :end AND (h.half_hour < stop OR at >= h.half_hour)
 GROUP BY h.half_hour, campaign_id, user_id, state, reason

@@ -17,7 +17,14 @@ from campaigns.history.files import NULL, to_csv
 from campaigns.history.kinds import ATTEMPT, DISPOSITION, KINDS, SEAT_LOG, Kind
 from campaigns.history.months import all_months
 from campaigns.partitions import bounds, month_of
-from campaigns.reports.counting import HALF_HOUR, Source, count_calls, count_seats, half_hour_of
+from campaigns.reports.counting import (
+    HALF_HOUR,
+    HALF_HOUR_OF,
+    Source,
+    count_calls,
+    count_seats,
+    half_hour_of,
+)
 from campaigns.reports.rolling import ALONE, FILED, LOCK, SNAPSHOT, TABLES, TAKEN
 
 log = structlog.get_logger(__name__)
@@ -32,8 +39,8 @@ INDEXES = {
     DISPOSITION.table: ("(call_id)",),
     SEAT_LOG.table: ("(at)", "(user_id, at)"),
 }
-DIALED = text("""
-SELECT DISTINCT date_bin('30 minutes', dialed_at, '2000-01-01Z') FROM filed_attempt
+DIALED = text(f"""
+SELECT DISTINCT {HALF_HOUR_OF.format("dialed_at")} FROM filed_attempt
 WHERE leased_at >= :begin AND leased_at < CAST(:begin AS timestamptz) + interval '30 minutes'
 """)
 

@@ -3,7 +3,6 @@
 import { has, language, number, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
-const INPUTS = { integer: "text", decimal: "text", date: "date" };
 
 const label = (id, text) => {
   const made = document.createElement("label");
@@ -22,7 +21,7 @@ export function editing({ model, changed }) {
     const made = choices.length || kind === "boolean" ? document.createElement("select") : document.createElement("input");
     if (choices.length) made.append(option("", "–"), ...choices.map((each) => option(each, each)));
     else if (kind === "boolean") made.append(option("", "–"), option("true", t("agent.yes")), option("false", t("agent.no")));
-    else Object.assign(made, { type: INPUTS[kind] ?? "text", maxLength: 1000, autocomplete: "off" });
+    else Object.assign(made, { type: kind === "date" ? "date" : "text", maxLength: 1000, autocomplete: "off" });
     made.value = value;
     made.dataset.key = key;
     return made;
@@ -32,17 +31,16 @@ export function editing({ model, changed }) {
     const { customer, attributes, fields } = model.pop;
     const named = new Map((fields ?? []).map((each) => [each.name, each]));
     const keys = [...named.keys(), ...Object.keys(attributes ?? {}).filter((key) => !named.has(key))];
-    const rows = [["name", "", t("edit.name"), field("", "text", [], customer ?? "")]];
+    const rows = [[t("edit.name"), field("", "text", [], customer ?? "")]];
     for (const key of keys) {
       const { label: texts = {}, type = "text", choices = [] } = named.get(key) ?? {};
       const value = attributes?.[key];
-      rows.push([key, key, texts[language] ?? key, field(key, type, choices, value === undefined || value === null ? "" : String(value))]);
+      rows.push([texts[language] ?? key, field(key, type, choices, value === undefined || value === null ? "" : String(value))]);
     }
-    before = Object.fromEntries(rows.map(([, key, , input]) => [key, input.value]));
+    before = Object.fromEntries(rows.map(([, input]) => [input.dataset.key, input.value]));
     $("edit-fields").replaceChildren(
-      ...rows.flatMap(([, key, text, input], place) => {
+      ...rows.flatMap(([text, input], place) => {
         input.id = `edit-${place}`;
-        input.dataset.key = key;
         return [label(input.id, text), input];
       }),
     );

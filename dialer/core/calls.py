@@ -58,8 +58,6 @@ STAGES = {
     Outcome.BUSY: CallStage.BUSY,
     Outcome.NO_ANSWER: CallStage.NO_ANSWER,
 }
-# Of a customer who called in pacing wants to know that they came, that a seat has them, and that they are gone.
-UNTOLD_OF_CALLERS = frozenset({CallStage.HUMAN})
 
 
 class Calls:
@@ -504,8 +502,8 @@ class Calls:
         call.timer = self.core.timers.start(due, "call", call.id)
 
     def _pace(self, call: Call, stage: CallStage, now: float) -> None:
-        if call.inbound and stage in UNTOLD_OF_CALLERS:
-            return
+        if call.inbound and stage is CallStage.HUMAN:
+            return  # pacing knows since they called in
         campaign = self.core.campaigns[call.campaign]
         hour = int(self.core.wall_s(now) // 3600.0) % 24  # any clock does that goes round once a day
         cause = call.cause or None

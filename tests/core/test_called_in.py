@@ -11,7 +11,7 @@ from dialer.core.effects import Drop, Send
 from dialer.core.seat import SeatState
 from dialer.switch import port
 from pacing.contract import Room
-from tests.core.world import CALLED, CAMPAIGN, SWITCH, World, config, lead
+from tests.core.world import CALLED, CAMPAIGN, SWITCH, UP, Channel, World, config, lead
 
 
 def world(**changes: object) -> World:
@@ -149,7 +149,7 @@ def test_pacing_dials_less_while_a_customer_who_called_in_waits() -> None:
 def test_after_a_restart_a_waiting_caller_has_a_seat_and_a_talking_one_keeps_it() -> None:
     here = world()
     here.seat(1)
-    here.channels["1.1"] = type(here.channels[here.core.seats.by_user[1].leg])("1.1", 6)
+    here.channels["1.1"] = Channel("1.1", UP)
     waits = InFlight("a" * 32, 1, lead(5), "x", dialed=True, switch=SWITCH, channel="1.1")
     gone = InFlight("b" * 32, 1, lead(6), "x", dialed=True, switch=SWITCH, channel="1.2")
     here.core.recover([waits, gone], {1: LogIn(1, "u1", "seat1", (CAMPAIGN,), "nailed")}, here.at)

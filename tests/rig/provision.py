@@ -168,10 +168,11 @@ def proxies() -> Mapping[str, str]:
     return {scheme: url for scheme, url in found.items() if url and url != "DIRECT"}
 
 
-def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+def run(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | None = None) -> str:
     """Run a command and return what it said. Raises :class:`Failed` when it fails or takes too long."""
     process = subprocess.Popen(
         command,
+        cwd=cwd,
         env=os.environ | APT_ENV | dict(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
