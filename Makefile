@@ -50,8 +50,9 @@ crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, kil
 laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
 	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS) --rivals $(DAYS))
 
-docs: $(RUNTIME) ## draw the state machines into docs/reference/machines.md
+docs: $(TESTING) ## draw the state machines into docs/reference/machines.md, the dashboards into deploy/grafana
 	$(BIN)/python -m scripts.draw_machines
+	$(BIN)/python -m scripts.draw_dashboards
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --extra build
