@@ -1,16 +1,25 @@
-"""Squares the books with the switch: every call of its own log against the table of attempts, every lead, every seat.
+"""Squares the books with the switch: every call of its own log against the tables, the journal, every lead, every seat.
 
 Nothing here looks at the engine's counters. A difference means that something was lost, invented or told wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from campaigns.accounts import Accounts, Attempt
+from campaigns.accounts import Accounts, Attempt, Verdict
 from campaigns.values import Outcome
+from dialer.core.seats import leg_user
+from dialer.journal import REJECTED, SPOOL
 from dialer.switch.port import CALL_PREFIX, LEG_PREFIX
+
+if TYPE_CHECKING:
+    from simulator.switch.log import CallRecord
 
 NEVER_DIALED = frozenset(
     {Outcome.CANCELLED, Outcome.FAILED, Outcome.LOST}
@@ -18,16 +27,43 @@ NEVER_DIALED = frozenset(
 NO_PERSON = frozenset(
     {Outcome.BUSY, Outcome.NO_ANSWER, Outcome.CONGESTION, Outcome.INVALID, Outcome.REJECTED}
 )
+ANSWERED = frozenset({Outcome.CONNECTED, Outcome.ABANDONED, Outcome.HUNG_UP, Outcome.MACHINE})
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One stay in a bridge, with those who were in it at the same time; Unix seconds, `left` None while it lasts."""
+
+    entered: float
+    peers: tuple[str, ...]
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """A call as a switch saw it."""
+    """A call as a switch saw it. Instants are Unix seconds, None where it did not come to that."""
 
     uid: str
-    answered: bool
-    bridged_with: tuple[str, ...]  # uids
-    ended: bool
+    dial: str
+    made: float
+    answered: float | None = None
+    stays: tuple[Stay, ...] = ()
+    ended: float | None = None
+
+
+def witnessed(records: Iterable[CallRecord]) -> list[Witnessed]:
+    """What the virtual switch's own log says."""
+    return [
+        Witnessed(
+            record.uid,
+            record.dial,
+            record.created,
+            record.answered,
+            tuple(Stay(stay.entered, tuple(stay.peers), stay.left) for stay in record.bridged_with),
+            record.ended,
+        )
+        for record in records
+    ]
 
 
 @dataclass(slots=True)
@@ -37,43 +73,67 @@ class Balance:
     leads: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     seats: list[str] = field(default_factory=list)
+    journal: list[str] = field(default_factory=list)
+
+    @property
+    def differences(self) -> list[str]:
+        """All of them."""
+        return [each for kind in fields(self) for each in getattr(self, kind.name)]
 
     @property
     def square(self) -> bool:
-        return not (self.leads or self.calls or self.seats)
+        return not self.differences
 
 
-def balance(accounts: Accounts, witnessed: Iterable[Witnessed], attempts_cap: int) -> Balance:
-    """Compare, after the engine has stopped. Blocks: it reads the database."""
+def balance(
+    accounts: Accounts,
+    seen: Iterable[Witnessed],
+    attempts_cap: int,
+    *,
+    spools: Path | None = None,
+    promised: Mapping[str, Verdict] | None = None,
+    at_work: bool = False,
+) -> Balance:
+    """Compare, when no call is up and no lead in anyone's hands any more. Blocks: it reads the database.
+
+    `spools` is the folder of the journal's spools, `promised` the verdicts that agents were told are saved, by call.
+    With `at_work` the engine still runs: seats and their legs are where they were.
+    """
     found = Balance()
-    seen = {call.uid: call for call in witnessed}
+    calls = list(seen)
     attempts = accounts.attempts()
-    _compare_calls(found, attempts, seen)
-    if leased := accounts.leased():
-        found.leads.append(f"{leased} leads are still leased")
-    if twice := accounts.called_at_once():
-        found.leads.append(f"{twice} leads were called while a call to them was on")
-    if barred := accounts.called_on_dnc():
-        found.leads.append(f"{barred} calls went to numbers on the do-not-call list")
-    if over := accounts.over_cap(attempts_cap):
-        found.leads.append(f"{over} numbers were called more often than the cap")
-    found.seats += [f"the leg {uid} was left up" for uid, c in seen.items() if _is_leg(uid) and not c.ended]
-    found.seats += [
-        f"seat {user} ended as {state}"
-        for user, state in accounts.seat_states().items()
-        if state != "offline"
-    ]
+    _compare_calls(found, attempts, calls)
+    _check_leads(found, accounts, attempts_cap)
+    _check_lines(found, calls)
+    _check_seats(found, attempts, calls)
+    if not at_work:
+        _check_home(found, accounts, calls)
+    if spools is not None:
+        _check_journal(found, spools)
+    if promised:
+        _check_verdicts(found, accounts, promised)
     return found
 
 
-def _compare_calls(found: Balance, attempts: Mapping[str, Attempt], seen: Mapping[str, Witnessed]) -> None:
-    calls = {uid[len(CALL_PREFIX) :]: call for uid, call in seen.items() if uid.startswith(CALL_PREFIX)}
+# --- calls -------------------------------------------------------------------------------------------------------
+
+
+def _compare_calls(found: Balance, attempts: Mapping[str, Attempt], seen: Sequence[Witnessed]) -> None:
+    calls: dict[str, Witnessed] = {}
+    for call in seen:
+        if call.uid.startswith(CALL_PREFIX):
+            call_id = call.uid[len(CALL_PREFIX) :]
+            if call_id in calls:
+                found.calls.append(f"{call_id}: placed twice on the switch")
+            calls[call_id] = call
     for call_id in calls.keys() - attempts.keys():
         found.calls.append(f"{call_id}: on the switch, not in the books")
     for call_id, attempt in attempts.items():
         call = calls.get(call_id)
         if attempt.outcome is None:
             found.calls.append(f"{call_id}: has no outcome")
+        elif attempt.outcome == Outcome.LOST and attempt.answered_at is not None:
+            found.calls.append(f"{call_id}: lost in the books, though it is known to have been answered")
         elif call is None:
             if attempt.outcome not in NEVER_DIALED:
                 found.calls.append(f"{call_id}: {attempt.outcome} in the books, never on the switch")
@@ -82,19 +142,100 @@ def _compare_calls(found: Balance, attempts: Mapping[str, Attempt], seen: Mappin
 
 
 def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
-    joined = any(_is_leg(uid) for uid in call.bridged_with)
-    if not call.ended:
+    def odd(what: str) -> None:
+        found.calls.append(f"{attempt.call_id}: {attempt.outcome} in the books, {what}")
+
+    legs = [uid for stay in call.stays for uid in stay.peers if _is_leg(uid)]
+    if call.ended is None:
         found.calls.append(f"{attempt.call_id}: still up on the switch")
-    if joined != (attempt.outcome == Outcome.CONNECTED):
-        with_seat = "was" if joined else "was not"
-        found.calls.append(
-            f"{attempt.call_id}: {attempt.outcome} in the books, {with_seat} in a bridge with a seat"
-        )
-    if call.answered and attempt.outcome in NO_PERSON:
-        found.calls.append(f"{attempt.call_id}: {attempt.outcome} in the books, answered on the switch")
-    if not call.answered and attempt.outcome in (Outcome.ABANDONED, Outcome.HUNG_UP, Outcome.MACHINE):
-        found.calls.append(f"{attempt.call_id}: {attempt.outcome} in the books, never answered on the switch")
+    if bool(legs) != (attempt.outcome == Outcome.CONNECTED):
+        odd(f"{'was' if legs else 'was not'} in a bridge with a seat")
+    elif legs and attempt.user_id not in {leg_user(leg) for leg in legs}:
+        odd(f"with seat {attempt.user_id}, was in a bridge with another")
+    if call.answered is not None and attempt.outcome in NO_PERSON:
+        odd("answered on the switch")
+    if call.answered is None and attempt.outcome in ANSWERED:
+        odd("never answered on the switch")
+
+
+def _check_lines(found: Balance, seen: Sequence[Witnessed]) -> None:
+    """By the switch's own clock: whom it called while an earlier call to the same number was up."""
+    calls: defaultdict[str, list[Witnessed]] = defaultdict(list)
+    for call in sorted(seen, key=lambda call: call.made):
+        if call.uid.startswith(CALL_PREFIX):
+            calls[call.dial].append(call)
+    for dial, theirs in calls.items():
+        for before, after in pairwise(theirs):
+            if before.uid != after.uid and (before.ended is None or after.made < before.ended):
+                found.leads.append(f"{dial} was called while a call to it was up on the switch")
+
+
+# --- leads -------------------------------------------------------------------------------------------------------
+
+
+def _check_leads(found: Balance, accounts: Accounts, attempts_cap: int) -> None:
+    if leased := accounts.leased():
+        found.leads.append(f"{leased} leads are still leased")
+    found.leads += [f"{call_id}: its lease and its outcome do not fit" for call_id in accounts.astray()]
+    found.leads += [f"lead {lead_id}: does not know its last call" for lead_id in accounts.forgotten()]
+    found.leads += [f"{number}: its calls are not those that count" for number in accounts.miscounted()]
+    if twice := accounts.called_at_once():
+        found.leads.append(f"{twice} leads were called while a call to them was on")
+    if barred := accounts.called_on_dnc():
+        found.leads.append(f"{barred} calls went to numbers on the do-not-call list")
+    if over := accounts.over_cap(attempts_cap):
+        found.leads.append(f"{over} numbers were called more often than the cap")
+
+
+# --- seats -------------------------------------------------------------------------------------------------------
+
+
+def _check_seats(found: Balance, attempts: Mapping[str, Attempt], seen: Sequence[Witnessed]) -> None:
+    """No leg was in a bridge with two customers at once."""
+    talks: defaultdict[str, list[tuple[float, float, str]]] = defaultdict(list)
+    for call in seen:
+        if call.uid.startswith(CALL_PREFIX):
+            for stay in call.stays:
+                for leg in filter(_is_leg, stay.peers):
+                    talks[leg].append((stay.entered, stay.left or call.ended or stay.entered, call.uid))
+    for leg, theirs in talks.items():
+        for (_, left, one), (entered, _, other) in pairwise(sorted(theirs)):
+            if one != other and entered < left:
+                found.seats.append(f"the leg {leg} had two customers at once")
+
+
+def _check_home(found: Balance, accounts: Accounts, seen: Sequence[Witnessed]) -> None:
+    found.seats += [f"the leg {c.uid} was left up" for c in seen if _is_leg(c.uid) and c.ended is None]
+    found.seats += [
+        f"seat {user} ended as {state}"
+        for user, state in accounts.seat_states().items()
+        if state != "offline"
+    ]
 
 
 def _is_leg(uid: str) -> bool:
     return uid.startswith(LEG_PREFIX)
+
+
+# --- the journal -------------------------------------------------------------------------------------------------
+
+
+def _check_journal(found: Balance, folder: Path) -> None:
+    found.journal += [f"{file}: records wait here" for file in sorted(folder.glob(f"*/{SPOOL}"))]
+    for file in sorted(folder.glob(f"*/{REJECTED}")):
+        found.journal.append(f"{file}: {len(file.read_bytes().splitlines())} records were refused")
+
+
+def _check_verdicts(found: Balance, accounts: Accounts, promised: Mapping[str, Verdict]) -> None:
+    """What an agent was told is saved is there, whatever happened since."""
+    on_record = accounts.verdicts(list(promised))
+    for call_id, verdict in promised.items():
+        if on_record.get(call_id) != verdict:
+            found.journal.append(
+                f"{call_id}: {verdict} was acknowledged, {on_record.get(call_id)} is on record"
+            )
+
+
+def summary(found: Balance) -> dict[str, int]:
+    """How many of each kind."""
+    return {kind.name: len(getattr(found, kind.name)) for kind in fields(found)}

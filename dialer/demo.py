@@ -9,8 +9,9 @@ import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,7 +25,7 @@ from campaigns.demo_data import CONFIG, PASSWORD, DemoData, set_up
 from cti.figures import CampaignSnapshot
 from cti.messages import LogIn
 from dialer import logs
-from dialer.accounting import Balance, Witnessed, balance
+from dialer.accounting import Balance, Witnessed, balance, summary, witnessed
 from dialer.cli import new_loop
 from dialer.config import (
     AgiSection,
@@ -120,16 +121,7 @@ class Demo:
             daemon.bus.on_snapshot(self._take)
             await self._run(daemon, stack)
             await _settled(switch)
-            witnessed = [
-                Witnessed(
-                    uid=call.uid,
-                    answered=call.answered is not None,
-                    bridged_with=tuple(peer for stay in call.bridged_with for peer in stay.peers),
-                    ended=call.ended is not None,
-                )
-                for call in switch.log.calls
-            ]
-            return await self._square(daemon, witnessed)
+            return await self._square(daemon, witnessed(switch.log.calls))
 
     async def _run(self, daemon: Daemon, stack: AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
@@ -229,12 +221,14 @@ class Demo:
                     highlight=False,
                 )
 
-    async def _square(self, daemon: Daemon, witnessed: list[Witnessed]) -> dict[str, Any]:
+    async def _square(self, daemon: Daemon, seen: list[Witnessed]) -> dict[str, Any]:
         """The summary, from the engine's figures and from the books."""
         assert daemon.engine is not None and daemon.database is not None and self._data is not None
         config = self._data.campaign.config
         accounts = Accounts(daemon.database, self._began)
-        self.balance = await asyncio.to_thread(balance, accounts, witnessed, config.rules.attempts)
+        self.balance = await asyncio.to_thread(
+            partial(balance, accounts, seen, config.rules.attempts, spools=self._folder / "spool")
+        )
         campaign = daemon.engine.core.campaigns[config.name]
         counts, metrics, last = campaign.counts, daemon.metrics, self._snapshot
         breaches = dict.fromkeys(INVARIANTS, 0) | dict(daemon.engine.core.breaches)
@@ -252,11 +246,7 @@ class Demo:
             "answer_to_pop_ms": _milliseconds(metrics.pop_samples),
             "answer_to_connect_ms": _milliseconds(metrics.connect_samples),
             "invariant_breaches": breaches,
-            "unaccounted": {
-                "leads": len(self.balance.leads),
-                "calls": len(self.balance.calls),
-                "seats": len(self.balance.seats),
-            },
+            "unaccounted": summary(self.balance),
         }
 
 
@@ -278,6 +268,6 @@ def _milliseconds(samples) -> dict[str, float | None]:  # type: ignore[no-untype
 def _report(console: Console, summary: dict[str, Any], found: Balance) -> None:
     for key, value in summary.items():
         console.print(f"{key}: {json.dumps(value)}", highlight=False, soft_wrap=True)
-    for kind in ("leads", "calls", "seats"):
-        for difference in getattr(found, kind)[:SHOWN]:
+    for kind in fields(found):
+        for difference in getattr(found, kind.name)[:SHOWN]:
             console.print(f"unaccounted: {difference}", style="red", highlight=False)

@@ -27,6 +27,7 @@ Batch = Sequence[tuple[int, AnyRecord]]
 
 MAX_BATCH = 2_000
 RETRY_S = 1.0  # how often a database that is away is tried again
+SPOOL, REJECTED = "journal.spool", "journal.rejected"  # of each writer, in a folder of its own
 GATHER_S = 0.004  # a commit costs milliseconds; what comes within this time shares one
 
 
@@ -89,8 +90,8 @@ class Journal:
     def __init__(self, apply: Callable[[Batch], None], folder: Path, last_applied: int) -> None:
         self._apply = apply
         folder.mkdir(parents=True, exist_ok=True)
-        self._spool = Spool(folder / "journal.spool")
-        self._aside = folder / "journal.rejected"
+        self._spool = Spool(folder / SPOOL)
+        self._aside = folder / REJECTED
         self._last_aside = 0
         spooled = self._spool.read() if self._spool.count else []
         self._serial = max([last_applied, *(serial for serial, _ in spooled)])

@@ -118,6 +118,7 @@ class Exchange:
         self.processed += 1
         uid = asked.asked_id or f"{self._born}.{self.processed}"
         record.uid = uid
+        self.log.note(record)
         name = f"PJSIP/{endpoint}-{self._names:08x}"
         if local:
             name = f"Local/{target.partition('/')[0]}-{self._names:08x};1"
@@ -260,6 +261,7 @@ class Exchange:
             timer.cancel()
         channel.far_end = []
         channel.record.answered = time.time()
+        self.log.note(channel.record)
         caller = (channel.caller_num, channel.caller_name)
         before = channel.state
         order = channel.behaviour.order
@@ -436,11 +438,14 @@ class Exchange:
         channel.app = channel.app_data = ""
 
     def entered(self, channel: Channel) -> None:
+        for member in channel.bridge.members if channel.bridge is not None else ():
+            self.log.note(member.record)
         self._be_patient(channel, None)
         if channel.behaviour.talk_s is not None:
             channel.call_end = self._loop.call_later(channel.behaviour.talk_s, self.leaves, channel)
 
     def left(self, channel: Channel) -> None:
+        self.log.note(channel.record)
         if channel.call_end is not None:
             channel.call_end.cancel()
             channel.call_end = None

@@ -1,4 +1,7 @@
-"""The switch's own call log: one record a call, JSON lines, the witness that knows nothing of the engine's books."""
+"""The switch's own call log: one record a call, JSON lines, the witness that knows nothing of the engine's books.
+
+The file has each record anew whenever the call got further, so that what a killed switch had in its hands is on file.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class CallRecord(msgspec.Struct):
 
 
 class CallLog:
-    """All calls by uid, in the order they were made, and a file that gets each one when it ends.
+    """All calls by uid, in the order they were made, and a file that gets each one as it goes on.
 
     A uid that was used twice is kept twice: `calls` has all, `by_uid` the latest.
     """
@@ -66,9 +69,10 @@ class CallLog:
     def end(self, record: CallRecord, cause: int | None, tech_cause: int | None, ended_by: str) -> None:
         record.ended = time.time()
         record.cause, record.tech_cause, record.ended_by = cause, tech_cause, ended_by
-        self._write(record)
+        self.note(record)
 
-    def _write(self, record: CallRecord) -> None:
+    def note(self, record: CallRecord) -> None:
+        """The call got further: what is known of it goes to the file."""
         if self._file is not None:
             self._file.write(msgspec.json.encode(record) + b"\n")
             self._file.flush()
@@ -84,6 +88,7 @@ class CallLog:
 
 
 def read_log(path: Path) -> list[CallRecord]:
-    """The records of a log file, in the order the calls ended."""
+    """The calls of a log file in the order they were made, each as it was told last; a line without its end is none."""
     decoder = msgspec.json.Decoder(CallRecord)
-    return [decoder.decode(line) for line in path.read_bytes().splitlines() if line]
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return list({(record.uid, record.created): record for record in map(decoder.decode, lines)}.values())
