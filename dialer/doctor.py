@@ -7,14 +7,14 @@ import os
 import resource
 import shutil
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns import database
+from campaigns import backup, database
 from campaigns.config import CampaignsError
 from campaigns.partitions import KEYS, month_of, partition_name
 from campaigns.store import CampaignStore, Unreadable
@@ -26,6 +26,7 @@ FILES = 4_096  # open at one time: 2,000 pages, the database, the switches, and 
 FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
 CLOCKS_APART_S = 2.0  # of this machine and the database's: leases and callbacks go by both
 OLDEST_POSTGRESQL = 14
+NEWEST_BASE = timedelta(hours=36)  # of a nightly one, and some patience
 
 
 def examine(config: Config, data: Path) -> dict[str, list[Step]]:
@@ -97,6 +98,8 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
             steps.append(look(engine))
             if not steps[-1].ok and look is _schema:
                 return {"database": steps}
+        if config.backup.folder:
+            steps += _backups(engine, Path(config.backup.folder))
         campaigns = _campaigns(engine, config)
     except SQLAlchemyError as fault:
         steps.append(Step("reading", False, database.reason(fault), "what the database says is above"))
@@ -140,6 +143,19 @@ def _partitions(engine: Engine) -> Step:
     missing = sorted(set(wanted) - there)
     hint = "the daemon makes them when it starts, and every day"
     return Step("months ahead", not missing, f"missing: {', '.join(missing)}" if missing else "made", hint)
+
+
+def _backups(engine: Engine, folder: Path) -> list[Step]:
+    well, detail = backup.archived_well(engine)
+    hint = f"is {folder} there, writable, and not full? Started anew, the daemon begins an archive"
+    found = backup.bases(folder)
+    newest = found[-1].at if found else None
+    fresh = newest is not None and datetime.now(UTC) - newest < NEWEST_BASE
+    said = f"newest of {newest:%Y-%m-%d %H:%M} UTC" if newest is not None else "none"
+    return [
+        Step("archive", well, detail, hint),
+        Step("base backup", fresh, said, "have `dialer backup` run every day: docs/howto/backup.md"),
+    ]
 
 
 def _campaigns(engine: Engine, config: Config) -> list[Step]:
