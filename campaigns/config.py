@@ -231,7 +231,9 @@ def parse(text: str, where: str) -> CampaignConfig:
     """Check a text; `where` names it in errors. Raises :class:`ConfigError`."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+    except RecursionError as fault:
+        raise ConfigError(f"{where}: is nested too deep") from fault
+    except ValueError as fault:  # TOMLDecodeError is one, and so is a number of ten thousand digits
         raise ConfigError(f"{where}: {fault}") from fault
     for key, number in _numbers(raw):
         if not math.isfinite(number):

@@ -30,7 +30,7 @@ class Right(StrEnum):
     PERSON = "person"  # all that is known of one person
     PEOPLE = "people"  # keep the people of one's unit
     AUDIT = "audit"  # read who did what
-    PLAN = "plan"  # choose customers by segments, have campaigns take them, bring in what they bought
+    PLAN = "plan"  # make campaigns, choose customers by segments, have them taken, bring in what they bought
     WEBHOOKS = "webhooks"  # see what no webhook took, and have it sent again
     UNIT_CAMPAIGNS = "unit_campaigns"  # see all campaigns of one's unit, beside those one serves
 

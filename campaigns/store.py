@@ -20,10 +20,12 @@ SELECT c.id, c.name, v.version, v.change, v.text FROM campaign c
 JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE v.change > :change ORDER BY v.change
 """)
-ADD = text("""
-INSERT INTO campaign (name, unit_id, version) VALUES (:name, :unit, 1)
-ON CONFLICT (name) DO UPDATE SET unit_id = excluded.unit_id, version = campaign.version + 1 RETURNING id, version
-""")
+# What the pages' role has put there it sees with the next statement: no RETURNING.
+ADD = text("INSERT INTO campaign (name, unit_id, version) VALUES (:name, :unit, 1) ON CONFLICT DO NOTHING")
+ADDED = text("SELECT id, version FROM campaign WHERE name = :name")
+RAISE = text(
+    "UPDATE campaign SET unit_id = :unit, version = version + 1 WHERE name = :name RETURNING id, version"
+)
 LIVE = text("""
 SELECT c.id, v.version, v.change, v.text, v.applied_by, v.applied_at, v.made_in FROM campaign c
 JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version WHERE c.name = :name FOR UPDATE OF c
@@ -66,6 +68,10 @@ FILE, CONSOLE = "file", "console"  # where a version was made
 
 class NoSuchCampaign(CampaignsError):
     """No campaign of this name was applied."""
+
+
+class NameTaken(ConfigError):
+    """There is a campaign of this name already, perhaps one that is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,8 @@ class CampaignStore:
                 return Applied(live.id, live.version, live.change, config)
             if live is not None and live.made_in == CONSOLE and follows != live.version:
                 raise _outdated(live, config.name, source, where)
-            applied = self._add(connection, config, source, where, _Made(who, at, FILE, ""))
+            made = _Made(who, at, FILE, "")
+            applied = self._add(connection, config, source, where, made, live is not None)
         self._let_go(applied)
         return applied
 
@@ -165,10 +172,20 @@ class CampaignStore:
             if live.text == source:
                 return Applied(live.id, live.version, live.change, config)
             applied = self._add(
-                connection, config, source, "console", _Made(who, at, CONSOLE, why), live.text
+                connection, config, source, "console", _Made(who, at, CONSOLE, why), True, live.text
             )
         self._let_go(applied)
         return applied
+
+    def create(self, source: str, who: str, at: datetime, why: str) -> Applied:
+        """Make a text that was written in the console a new campaign's first version.
+
+        Raises :class:`NameTaken` and :class:`campaigns.config.ConfigError`.
+        """
+        config = parse(source, "campaign")
+        with self._engine.begin() as connection:
+            made = _Made(who, at, CONSOLE, why)
+            return self._add(connection, config, source, "console", made, False)
 
     def versions(self, name: str, most: int = 50) -> Sequence[Version]:
         """A campaign's versions, the newest first."""
@@ -182,13 +199,18 @@ class CampaignStore:
         source: str,
         where: str,
         made: _Made,
+        there: bool,
         was: str = "",
     ) -> Applied:
         try:
             unit = unit_of(connection, config.unit)
         except (NoSuchUnit, BadUnit) as fault:
             raise ConfigError(f"{where}: unit: {fault}") from fault
-        row = connection.execute(ADD, {"name": config.name, "unit": unit}).one()
+        named = {"name": config.name, "unit": unit}
+        new = not there and connection.execute(ADD, named).rowcount > 0
+        if not there and not new and made.made_in == CONSOLE:  # of a file it is another version
+            raise NameTaken(f"{where}: name: there is a campaign {config.name} already")
+        row = connection.execute(ADDED if new else RAISE, named).one()
         values = {
             "campaign": row.id,
             "version": row.version,

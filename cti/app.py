@@ -21,6 +21,7 @@ from cti.account import AccountDesk
 from cti.assets import Assets
 from cti.audit import AuditDesk
 from cti.bus import Bus
+from cti.campaigns import CampaignDesk
 from cti.compliance import ComplianceDesk
 from cti.console import ConsoleDesk
 from cti.desk import Desk, Refusal, Stored
@@ -96,7 +97,9 @@ def create_app(
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _people_routes(entry, people)
         segments, worth = SegmentDesk(front, stored), WorthDesk(front, stored)
-        desks += [segments, worth]
+        campaigns = CampaignDesk(front, stored, settings.switches)
+        desks += [segments, worth, campaigns]
+        routes += _campaign_routes(entry, campaigns)
         routes += _plan_routes(entry, segments, worth)
         if provider is not None and settings.oidc is not None:
             from cti.sign_on import SignOnDesk
@@ -196,6 +199,15 @@ def _people_routes(entry: Entry, people: PeopleDesk) -> list[BaseRoute]:
         entry.page("/people", Right.PEOPLE, people.add, POST),
         entry.page("/people/change", Right.PEOPLE, people.change, POST),
         entry.page("/people/reset", Right.PEOPLE, people.reset, POST),
+    ]
+
+
+def _campaign_routes(entry: Entry, campaigns: CampaignDesk) -> list[BaseRoute]:
+    return [
+        entry.page("/campaigns", Right.PLAN, campaigns.page),
+        entry.api("/api/campaigns", Right.PLAN, campaigns.show),
+        entry.api("/api/campaigns", Right.PLAN, campaigns.save, POST),
+        entry.api("/api/campaigns/check", Right.PLAN, campaigns.check, POST),
     ]
 
 

@@ -22,6 +22,7 @@ from campaigns.evaluation.purchases import BroughtIn, Purchase
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
 from cti import (
+    campaigns,
     compliance,
     console,
     lists,
@@ -141,6 +142,15 @@ ROUTES: dict[tuple[str, str], Told] = {
     ),
     ("POST", "/api/alarms/acknowledge"): Told(
         "An alarm of the console has been seen", body=console.Seen, answer=OBJECT, faults=(400, 404, 408, 413, 503)
+    ),
+    ("GET", "/api/campaigns"): Told("The campaigns that one sees", answer=LIST, faults=(503,)),
+    ("POST", "/api/campaigns"): Told(
+        "Make a campaign, or write another version of one", body=campaigns.Made, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
+    ("POST", "/api/campaigns/check"): Told(
+        "What a campaign's text says, or what is wrong in it", body=campaigns.Written, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503),
     ),
     ("GET", "/api/segments"): Told("The segments; with a name the versions of one", {"name": TEXT}, answer=LIST,
         faults=(404, 503)),

@@ -58,6 +58,7 @@ class WebSettings:
     default_language: str = "zh"
     pauses: tuple[PauseReason, ...] = DEFAULT_PAUSES
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
+    switches: tuple[str, ...] = ()  # of the daemon, by name; empty: campaigns may name any
     softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register
 
 

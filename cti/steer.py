@@ -81,7 +81,7 @@ class SteerDesk(Desk):
         """Make a new version with these settings; 409 when another version has become live since."""
         wanted = await self.fields(request, ChangeWanted)
         await self.campaign_id(asker, wanted.campaign)
-        store, now = CampaignStore(self.acting(request, asker)), datetime.now(UTC)
+        store, now = CampaignStore(self.within(request, asker)), datetime.now(UTC)
 
         def made() -> Applied:
             text = changed(self._text(wanted.campaign), wanted.settings, wanted.campaign)
@@ -93,7 +93,7 @@ class SteerDesk(Desk):
         """Make an earlier version the newest one."""
         wanted = await self.fields(request, BackWanted)
         await self.campaign_id(asker, wanted.campaign)
-        store, now = CampaignStore(self.acting(request, asker)), datetime.now(UTC)
+        store, now = CampaignStore(self.within(request, asker)), datetime.now(UTC)
 
         def made() -> Applied:
             text = self._text(wanted.campaign, wanted.to)

@@ -488,5 +488,6 @@ def _web_settings(config: Config) -> WebSettings:
         frames=web.frames,
         oidc=_sign_on(config.oidc) if config.oidc is not None else None,
         pauses=config.pause,
+        switches=tuple(section.name for section in config.switch),
         softphones=tuple(section.softphone for section in config.switch if section.softphone),
     )

@@ -94,6 +94,39 @@ async def test_a_segment_is_built_counted_saved_and_called(browser: Browser, url
         await page.context.close()
 
 
+async def test_a_campaign_is_made_like_another_and_rewritten(browser: Browser, url: str) -> None:
+    page = await opened(browser, url, "en-GB", "light")
+    await page.goto(f"{url}/campaigns")
+    await page.fill("[name=new]", "autumn")
+    await page.select_option("[name=like]", "spring")
+    await page.press("[name=new]", "Enter")
+    await expect(page.locator("#fits")).to_contain_text("In order: autumn", timeout=20_000)
+    await page.fill(
+        "#text", (await page.input_value("#text")).replace("running = false", "running = false\ntarget = 7")
+    )
+    await expect(page.locator("#problem")).to_contain_text("target", timeout=20_000)
+    await expect(page.locator("#save")).to_be_disabled()
+    await page.fill("#text", (await page.input_value("#text")).replace("target = 7", "target = 0.02"))
+    await expect(page.locator("#save")).to_be_enabled(timeout=20_000)
+    await page.fill("#why", "the autumn offer")
+    await page.click("#save")
+    await page.wait_for_url("**/campaigns?name=autumn*")
+    await expect(page.locator("h2").first).to_have_text("Campaign “autumn”, version 1")
+    await page.fill("#text", (await page.input_value("#text")).replace("0.02", "0.01"))
+    await expect(page.locator("#save")).to_be_enabled(timeout=20_000)
+    await page.click("#save")  # without why nothing is saved
+    await page.fill("#why", "complaints")
+    await page.click("#save")
+    await page.wait_for_url("**made=2")
+    await page.context.close()
+    for locale, scheme in (("zh-CN", "dark"), ("zh-CN", "light"), ("en-GB", "dark")):
+        page = await opened(browser, url, locale, scheme)
+        await page.goto(f"{url}/campaigns?name=autumn&made=2")
+        await expect(page.locator("#save")).to_be_enabled(timeout=20_000)
+        await clean(page, f"a campaign, {locale}, {scheme}")
+        await page.context.close()
+
+
 async def test_what_calls_were_worth_and_when_to_call(browser: Browser, url: str, db: Engine) -> None:
     now = datetime.now(UTC)
     SegmentStore(db).save("all", "", "", "root", now)

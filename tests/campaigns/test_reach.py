@@ -212,6 +212,26 @@ def test_a_campaign_is_put_into_ones_own_unit_alone(company: Company) -> None:
             connection.execute(text(into.format("theirs")))
 
 
+def test_a_campaign_leaves_its_unit_for_ones_own_alone_and_stays(company: Company) -> None:
+    """Who serves a campaign steers it where it is; whose unit it is in may move it within their units."""
+    move = (
+        "UPDATE campaign SET version = version, unit_id = (SELECT unit_id FROM app_user WHERE login = '{}')"
+    )
+    for user, to, told in (("served", "mine", 1), ("served", "theirs", None), ("mine", "theirs", None)):
+        with company.as_(WEB, user).connect() as connection:
+            if told is None:
+                with pytest.raises(DBAPIError, match="row-level security"):
+                    connection.execute(text(move.format(to)))
+            else:
+                assert connection.execute(text(move.format(to))).rowcount == told
+            connection.rollback()
+    with (
+        company.as_(WEB, "root").connect() as connection,
+        pytest.raises(DBAPIError, match="permission denied"),
+    ):
+        connection.execute(text("DELETE FROM campaign"))
+
+
 def test_numbers_for_all_campaigns_are_everybodys_and_taken_off_by_the_company(company: Company) -> None:
     entry = text(
         "INSERT INTO dnc (e164, layer, source, reason, at) VALUES ('+8613911111111', 'company', 'x', '', now())"

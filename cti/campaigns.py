@@ -1,0 +1,165 @@
+"""Campaigns made and rewritten by who plans them: the texts, checked as they are written, within one's units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from campaigns.config import CampaignConfig, ConfigError, parse
+from campaigns.drafting import alike, beyond, blank
+from campaigns.steering import Outdated
+from campaigns.store import Applied, CampaignStore, NameTaken, Version
+from campaigns.units import Units
+from campaigns.users import User
+from cti.desk import Desk, Refusal, Stored
+from cti.front import Front, home_of
+from cti.steer import Why
+
+MOST_BYTES = 400_000  # of a text: a long script in two languages has 50,000
+VERSIONS = 20  # shown
+
+
+class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A campaign's text, to be looked at."""
+
+    text: str
+
+
+class Made(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A campaign's text to go live: of a new one when `version` is 0, else in place of that live version; and why."""
+
+    text: str
+    version: int
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A text in the page's editor: of the live `version` of `name`, or 0 and none."""
+
+    text: str
+    name: str = ""
+    version: int = 0
+    versions: Sequence[Version] = ()
+
+
+class CampaignDesk(Desk):
+    """The endpoints and the page. A unit or a campaign out of the asker's reach is as if it were not there."""
+
+    def __init__(self, front: Front, stored: Stored, switches: Sequence[str]) -> None:
+        super().__init__(stored, "campaigns")
+        self._front = front
+        self._switches = switches
+
+    async def show(self, request: Request, asker: User) -> Response:
+        """GET /api/campaigns"""
+        engine = self.within(request, asker)
+        return JSONResponse(await self.run(lambda: [_row(each) for each in _seen(engine, asker)]))
+
+    async def check(self, request: Request, asker: User) -> Response:
+        """POST /api/campaigns/check: what a text says in short; 400 with what is wrong in it."""
+        written = await self.fields(request, Written, MOST_BYTES)
+        engine = self.within(request, asker)
+        config = await self.run(lambda: self._checked(engine, asker, written.text))
+        return JSONResponse(
+            {name: getattr(config, name) for name in ("name", "unit", "switch", "mode", "running")}
+        )
+
+    async def save(self, request: Request, asker: User) -> Response:
+        """POST /api/campaigns: 409 when there is one of this name, or another version has become live since."""
+        made = await self.fields(request, Made, MOST_BYTES)
+        engine, now = self.within(request, asker), datetime.now(UTC)
+
+        def making() -> Applied:
+            config = self._checked(engine, asker, made.text)
+            store = CampaignStore(engine)
+            try:
+                if made.version == 0:
+                    return store.create(made.text, asker.login, now, made.why)
+                self._mine(engine, asker, config.name)
+                return store.change(config.name, made.version, made.text, asker.login, now, made.why)
+            except NameTaken as fault:
+                raise Refusal(409, "taken", str(fault)) from fault
+            except Outdated as fault:
+                raise Refusal(409, "outdated", fault.difference) from fault
+
+        applied = await self.run(making)
+        return JSONResponse({"name": applied.config.name, "version": applied.version})
+
+    async def page(self, request: Request, user: User) -> Response:
+        """GET /campaigns: those there are; with `name` that one to be rewritten, with `new` one to be made."""
+        engine, asked = self.within(request, user), request.query_params
+
+        def reading() -> dict[str, Any]:
+            return {
+                "campaigns": [_row(each) for each in _seen(engine, user)],
+                "units": [each.path for each in Units(engine).below(user.unit_id)],
+                "begun": self._begun(engine, user, asked),
+            }
+
+        found = await self.run(reading)
+        return self._front.page(
+            request, "campaigns.html", user=user, home=home_of(user), asked=dict(asked), **found
+        )
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _begun(self, engine: Engine, user: User, asked: Mapping[str, str]) -> _Begun | None:
+        name, new, like = asked.get("name"), asked.get("new"), asked.get("like")
+        if name is not None:
+            self._mine(engine, user, name)
+            versions = CampaignStore(engine).versions(name, VERSIONS)
+            return _Begun(versions[0].text, name, versions[0].version, versions)
+        if new is None:
+            return None
+        unit = self.unit(user, asked.get("unit")).path
+        if not like:
+            return _Begun(blank(new, self._switches[0] if self._switches else "main", unit))
+        self._mine(engine, user, like)
+        return _Begun(alike(CampaignStore(engine).versions(like, 1)[0].text, new, unit))
+
+    def _checked(self, engine: Engine, asker: User, text: str) -> CampaignConfig:
+        config = parse(text, "campaign")
+        self.unit(asker, config.unit)
+        if self._switches and config.switch not in self._switches:
+            raise ConfigError(f"switch: must be one of {', '.join(self._switches)}, is {config.switch!r}")
+        if not asker.sees_all:
+            units = {each.path for each in Units(engine).below(asker.unit_id)}
+            known = [each.config for each in _seen(engine, asker) if each.config.unit in units]
+            for key, value in beyond(config, known):
+                raise ConfigError(
+                    f"{key}: {value!r} is in none of your campaigns: somebody of the whole company has to put it there"
+                )
+        return config
+
+    def _mine(self, engine: Engine, asker: User, name: str) -> None:
+        """Raises :class:`Refusal` for a campaign that is of none of the asker's units."""
+        for each in _seen(engine, asker):
+            if each.config.name == name:
+                self.unit(asker, each.config.unit)
+                return
+        raise Refusal(404, "not_found", f"there is no campaign {name!r}")
+
+
+def _seen(engine: Engine, user: User) -> list[Applied]:
+    known = CampaignStore(engine).newer_than(0)
+    found = [each for each in known if isinstance(each, Applied) and user.sees(each.config.name)]
+    return sorted(found, key=lambda each: each.config.name)
+
+
+def _row(each: Applied) -> dict[str, Any]:
+    config = each.config
+    return {
+        "name": config.name,
+        "unit": config.unit,
+        "mode": config.mode,
+        "running": config.running,
+        "version": each.version,
+    }
