@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import pytest
 
-from dialer.core.parties import SETTLE_S
 from dialer.switch.asterisk import AsteriskSwitch, log_in
 from dialer.switch.port import (
     CALL_PREFIX,
@@ -129,6 +128,12 @@ class Desk:
             while await self.application(uid) != name:
                 await asyncio.sleep(0.02)
 
+    async def hold(self, customer: str, leg: str) -> None:
+        """Let the customer hear music, and wait until the leg has left their bridge too: before that it can't be had."""
+        await self.port.redirect(customer, "zhudong-hold")
+        await self.overhears("MusicOnHoldStart", "Uniqueid", customer)
+        await self.until_application(leg, "Wait")
+
     async def until_kept(self, customer: str) -> None:
         """Wait until the dialplan keeps the customer for the next seat; the virtual one has no keys to read."""
         await self.until_application(customer, "Wait" if self.port.name == "virtual" else "Read")
@@ -189,9 +194,7 @@ async def test_a_customer_is_called_joined_with_a_seat_and_hung_up(desk: Desk) -
 
 async def test_a_customer_on_hold_hears_music_and_is_taken_back(desk: Desk) -> None:
     customer, leg = await desk.joined("seat001")
-    await desk.port.redirect(customer, "zhudong-hold")
-    await desk.overhears("MusicOnHoldStart", "Uniqueid", customer)
-    await desk.told(Unbridged, leg)
+    await desk.hold(customer, leg)
     await desk.port.bridge(customer, leg)
     await desk.overhears("MusicOnHoldStop", "Uniqueid", customer)
     await desk.in_one_bridge(customer, leg)
@@ -229,13 +232,9 @@ async def test_a_third_comes_into_the_bridge_and_the_customer_is_left_with_them(
     """Asked while the customer hears music, then all three, then the seat is out."""
     customer, leg = await desk.joined("seat001")
     third = await desk.seat("seat002")
-    await desk.port.redirect(customer, "zhudong-hold")
-    await asyncio.sleep(
-        SETTLE_S
-    )  # as the engine does: a channel that just left a bridge may go with the next one
+    await desk.hold(customer, leg)
     await desk.port.bridge(third, leg)
     await desk.in_one_bridge(third, leg)
-    await desk.overhears("MusicOnHoldStart", "Uniqueid", customer)
     await desk.port.confer(customer, leg)
     await desk.in_one_bridge(customer, third, leg)
     await desk.port.bridge(customer, third)
@@ -249,7 +248,7 @@ async def test_a_third_comes_into_the_bridge_and_the_customer_is_left_with_them(
 async def test_when_the_third_hangs_up_the_two_are_there_to_be_joined_again(desk: Desk) -> None:
     customer, leg = await desk.joined("seat001")
     third = await desk.seat("seat002")
-    await desk.port.redirect(customer, "zhudong-hold")
+    await desk.hold(customer, leg)
     await desk.port.bridge(third, leg)
     await desk.in_one_bridge(third, leg)
     await desk.port.confer(customer, leg)
