@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable
 from typing import Any, Self
 
-import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from tests.loopback import http_client
 
 Json = dict[str, Any]
 
@@ -36,7 +37,7 @@ class Agent:
         self.order: list[str] = []  # kinds of what came, in order
 
     async def __aenter__(self) -> Self:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self._port}") as browser:
+        async with http_client(base_url=f"http://127.0.0.1:{self._port}") as browser:
             answer = await browser.post("/login", data=self._login)
             assert answer.status_code == 303, answer.text
             self._cookies = dict(browser.cookies)

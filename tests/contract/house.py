@@ -28,6 +28,7 @@ from dialer.switch.protocol import open_link
 from tests.contract.agent import Agent
 from tests.contract.switches import SwitchUnderTest, channels
 from tests.database import fresh_url
+from tests.loopback import http_client
 
 PASSWORD = "correct horse"
 START_LIMIT_S = 60.0  # a busy machine takes its time over a new database
@@ -202,7 +203,7 @@ class House:
 
     async def metrics(self) -> dict[str, float]:
         """What Prometheus would read."""
-        async with httpx2.AsyncClient() as client:
+        async with http_client() as client:
             said = (await client.get(f"http://127.0.0.1:{self.metrics_port}/metrics")).text
         lines = (line.rpartition(" ") for line in said.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}

@@ -129,7 +129,7 @@ class Desk:
                 await asyncio.sleep(0.02)
 
     async def hold(self, customer: str, leg: str) -> None:
-        """Let the customer hear music, and wait until the leg has left their bridge too: before that it can't be had."""
+        """Let the customer hear music, and wait until the leg, too, has left their bridge: before it can not be had."""
         await self.port.redirect(customer, "zhudong-hold")
         await self.overhears("MusicOnHoldStart", "Uniqueid", customer)
         await self.until_application(leg, "Wait")

@@ -20,6 +20,7 @@ from cti.guard import SAFE_METHODS
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR
 from tests.cti.running import open_stored, stored_in
+from tests.loopback import http_client
 
 OLD, NEW = "correct horse", "battery staple 7"
 
@@ -37,7 +38,7 @@ async def browser(
     url: str, password: str = OLD, name: str = "Firefox", login: str = "lina"
 ) -> httpx2.AsyncClient:
     """A browser in which somebody has logged in."""
-    client = httpx2.AsyncClient(base_url=url, headers={"User-Agent": name})
+    client = http_client(base_url=url, headers={"User-Agent": name})
     response = await client.post("/login", data={"login": login, "password": password})
     assert response.status_code == 303, response.text
     return client
@@ -132,7 +133,7 @@ async def test_no_changing_route_is_open_to_a_foreign_page(
 async def test_over_tls_the_cookie_goes_over_tls_alone(db: Engine, tmp_path: Path) -> None:
     People(db).add("", "lina", "李娜", "agent", OLD)
     settings = WebSettings(trusted_proxies=("127.0.0.1",))
-    async with open_stored(db, tmp_path, settings) as (url, _), httpx2.AsyncClient(base_url=url) as client:
+    async with open_stored(db, tmp_path, settings) as (url, _), http_client(base_url=url) as client:
         form = {"login": "lina", "password": OLD}
         for scheme, secure in (("https", True), ("http", False)):
             response = await client.post("/login", data=form, headers={"X-Forwarded-Proto": scheme})

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx2
 import pyotp
 import pytest
 from sqlalchemy import Engine
@@ -25,6 +24,7 @@ from cti.bus import Bus
 from cti.guard import SAFE_METHODS
 from tests.campaigns.world import Campaign
 from tests.cti.running import open_stored, stored_in
+from tests.loopback import http_client
 
 PASSWORD, NEW = "correct horse", "battery staple 7"
 NUMBER = "+8613912345678"
@@ -144,7 +144,7 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
     users = UserStore(db)
     token, other = (users.open_session(1, "test") for _ in range(2))
     session = next(each.session_id for each in users.sessions(1, other) if each.this)
-    async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": token}, timeout=30) as client:
+    async with http_client(base_url=url, cookies={"zd_session": token}, timeout=30) as client:
         root = users.session(token)
         assert root is not None
         Tokens(db).make(root, "first", ["why"], 30, datetime.now(UTC))
@@ -176,7 +176,7 @@ async def test_a_change_leaves_a_line_that_names_who_and_from_where(
 
 
 async def test_a_refused_log_in_and_what_is_taken_away_are_on_record_too(url: str, db: Engine) -> None:
-    async with httpx2.AsyncClient(base_url=url) as client:
+    async with http_client(base_url=url) as client:
         await client.post("/login", data={"login": "root", "password": "guess"})
         await client.post("/login", data={"login": "root", "password": PASSWORD})
         span = {"campaign": "demo", "from": "2026-01-01", "to": "2026-01-02"}
@@ -202,7 +202,7 @@ async def test_an_auditor_of_a_branch_reads_of_its_people_alone(url: str, db: En
     for user_id in (1, *ids):
         users.open_session(user_id, "test")
     token = users.open_session(ids[0], "test")
-    async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": token}) as client:
+    async with http_client(base_url=url, cookies={"zd_session": token}) as client:
         assert {each["who"] for each in (await client.get("/api/audit")).json()} == {"wu", "lina"}
 
 

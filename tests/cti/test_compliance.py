@@ -14,6 +14,7 @@ from campaigns.users import User
 from tests.campaigns.world import NOON, Campaign, later
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
+from tests.loopback import http_client
 
 NUMBER = "13800000000"
 SPAN = {"from": NOON.isoformat(), "to": later(minutes=60).isoformat()}
@@ -32,7 +33,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
 
 async def client(door: Door, user: User | None = SUPERVISOR) -> httpx2.AsyncClient:
     headers = await cookie(door, user) if user is not None else {}
-    return httpx2.AsyncClient(base_url=door.url, headers=headers, timeout=50)
+    return http_client(base_url=door.url, headers=headers, timeout=50)
 
 
 async def test_who_asks_not_to_be_called_is_heard_at_once_and_only_an_admin_takes_it_back(door: Door) -> None:

@@ -18,6 +18,7 @@ from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
 from tests.cti.test_status import snapshot
+from tests.loopback import http_client
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
 
 
 async def acknowledge(door: Door, user: User, alarm: object) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=door.url, headers=await cookie(door, user)) as client:
+    async with http_client(base_url=door.url, headers=await cookie(door, user)) as client:
         return await client.post("/api/alarms/acknowledge", json={"alarm": alarm})
 
 

@@ -20,6 +20,7 @@ from tests.campaigns.lists import workbooks
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
 from tests.cti.running import ADMIN, AGENT, DEADLINE_S, SUPERVISOR, Door, open_door, stored_in
+from tests.loopback import http_client
 
 FILE = "电话,姓名\n13800138000,李娜\n12,=王\n13900139001,王小明\n".encode("gb18030")
 ROWS = [{"phone": "13800138000", "name": "李娜"}, {"phone": "13900139001", "vip": True}]
@@ -38,7 +39,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
 
 async def client(door: Door, user: User | None = SUPERVISOR) -> httpx2.AsyncClient:
     headers = await cookie(door, user) if user is not None else {}
-    return httpx2.AsyncClient(base_url=door.url, headers=headers, timeout=50)
+    return http_client(base_url=door.url, headers=headers, timeout=50)
 
 
 def count(db: Engine) -> int:

@@ -11,6 +11,7 @@ import pytest
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR
 from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door
+from tests.loopback import http_client
 
 RIGHT = {"login": AGENT.login, "password": PASSWORD}
 WRONG = {"login": AGENT.login, "password": "guess"}
@@ -31,7 +32,7 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.fixture
 async def browser(door: Door) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=door.url, headers={"Accept-Language": "en"}) as client:
+    async with http_client(base_url=door.url, headers={"Accept-Language": "en"}) as client:
         yield client
 
 
@@ -55,7 +56,7 @@ async def test_the_session_cookie_can_not_be_read_or_sent_along(browser: httpx2.
 async def test_behind_https_the_cookie_is_secure() -> None:
     async with (
         open_door(WebSettings(secure_cookie=True)) as door,
-        httpx2.AsyncClient(base_url=door.url) as browser,
+        http_client(base_url=door.url) as browser,
     ):
         response = await browser.post("/login", data=RIGHT)
         assert session_cookie(response)["secure"]

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import pytest
 from sqlalchemy import Engine, text
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -31,6 +30,7 @@ from cti.entry import SocketWay, Way
 from cti.settings import OidcSettings, WebSettings
 from tests.campaigns.world import Campaign
 from tests.cti.running import DEADLINE_S, open_stored, stored_in
+from tests.loopback import http_client
 
 MINE, OTHER = "兰州分公司/一组", "天水分公司"  # the asked-about campaign is of the first, or of the second
 AGENT, SUPERVISOR, MANAGER, ANALYST, ADMIN, AUDITOR = Role
@@ -231,7 +231,7 @@ async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str
     words = {"campaign": campaign, "fresh": secrets.token_hex(4)}
     url = f"http://{company.url}{path}?{row.asked.format(**words)}"
     kind = "text/csv" if path.startswith("/api") else "application/x-www-form-urlencoded"
-    async with httpx2.AsyncClient(timeout=DEADLINE_S * 6) as client:
+    async with http_client(timeout=DEADLINE_S * 6) as client:
         if row.path.endswith("/events"):  # they never end
             async with client.stream("GET", url, headers=headers) as stream:
                 return stream.status_code

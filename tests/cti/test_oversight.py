@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
@@ -17,6 +16,7 @@ from cti.messages import Assign, Listen, LogOut, Pause, Transfer
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
 from tests.cti.running import AGENT, SUPERVISOR, Door, open_door, stored_in, until
+from tests.loopback import http_client
 
 NORTH = 21  # a seat of another branch
 
@@ -34,7 +34,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
 
 
 async def ask(door: Door, path: str, user: User = SUPERVISOR, **body: Any) -> tuple[int, dict[str, Any]]:
-    async with httpx2.AsyncClient(base_url=door.url, headers=await cookie(door, user)) as client:
+    async with http_client(base_url=door.url, headers=await cookie(door, user)) as client:
         response = await client.post(path, json=body)
         return response.status_code, response.json()
 

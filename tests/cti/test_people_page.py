@@ -17,6 +17,7 @@ from campaigns.vault import KEYS, Vault
 from tests.campaigns.world import Campaign
 from tests.cti.running import open_stored
 from tests.cti.test_second_factor import turned_on
+from tests.loopback import http_client
 
 PASSWORD, NEW = "correct horse", "battery staple 7"
 BRANCH, TEAM, OTHER = "兰州", "兰州/一组", "天水"
@@ -42,7 +43,7 @@ async def meng(db: Engine, tmp_path: Path, ids: dict[str, int]) -> AsyncIterator
     """The browser of the branch's manager."""
     async with open_stored(db, tmp_path) as (url, users):
         cookies = {"zd_session": users.open_session(ids["meng"], "test")}
-        async with httpx2.AsyncClient(base_url=url, cookies=cookies) as client:
+        async with http_client(base_url=url, cookies=cookies) as client:
             yield client
 
 

@@ -15,6 +15,7 @@ from cti.settings import WebSettings
 from scripts.vendor import LIBRARIES, VENDOR, Library
 from tests.cti.client import page
 from tests.cti.running import AGENT, PASSWORD, Door, open_door
+from tests.loopback import http_client
 
 SWITCH = "wss://pbx.example:8089/ws"
 WEIGHT_LIMIT = 500_000  # bytes, compressed: the whole of an agent's page
@@ -23,7 +24,7 @@ LANGUAGES = ("en-GB", "zh-CN")
 
 async def opened(door: Door, language: str = "en-GB") -> httpx2.Response:
     """The agent's page."""
-    async with httpx2.AsyncClient(base_url=door.url, headers={"Accept-Language": language}) as browser:
+    async with http_client(base_url=door.url, headers={"Accept-Language": language}) as browser:
         await browser.post("/login", data={"login": AGENT.login, "password": PASSWORD})
         return await browser.get("/")
 

@@ -19,6 +19,7 @@ from campaigns.users import User
 from tests.campaigns.world import NOON, Campaign
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
+from tests.loopback import http_client
 
 SOUND = b"RIFF" + bytes(2_000)
 DAY = {"from": "2026-11-24", "to": "2026-11-24"}
@@ -35,9 +36,7 @@ class Heard:
     unrecorded: str
 
     async def get(self, path: str, user: User = SUPERVISOR, **headers: str) -> httpx2.Response:
-        async with httpx2.AsyncClient(
-            base_url=self.door.url, headers=await cookie(self.door, user)
-        ) as client:
+        async with http_client(base_url=self.door.url, headers=await cookie(self.door, user)) as client:
             return await client.get(path, params=DAY if path == "/recordings" else {}, headers=headers)
 
 

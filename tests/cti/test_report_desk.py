@@ -18,6 +18,7 @@ from tests.campaigns.reports.raw import Call, World
 from tests.campaigns.world import later
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, enrol, open_door, stored_in, until
+from tests.loopback import http_client
 
 DAYS = {"from": "2026-11-23", "to": "2026-11-25"}
 EAST = replace(SUPERVISOR, user_id=21, login="east", campaigns=("east",))
@@ -40,7 +41,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
 
 async def ask(door: Door, user: User | None, path: str, **asked: str) -> httpx2.Response:
     headers = await cookie(door, user) if user is not None else {}
-    async with httpx2.AsyncClient(base_url=door.url, headers=headers, timeout=50) as client:
+    async with http_client(base_url=door.url, headers=headers, timeout=50) as client:
         return await client.get(path, params=asked)
 
 

@@ -7,7 +7,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
@@ -18,6 +17,7 @@ from cti.settings import WebSettings
 from cti.wire import Health
 from tests.cti.client import SeatClient, cookie, drop, page
 from tests.cti.running import AGENT, Door, open_door, stored_in, until
+from tests.loopback import http_client
 
 CALL = "c0ffee00" * 4
 
@@ -210,7 +210,7 @@ async def test_a_draft_that_makes_no_sense_is_an_error(door: Door, draft: dict[s
 
 async def test_a_pages_last_word_comes_by_http(door: Door) -> None:
     headers = await cookie(door, AGENT)
-    async with httpx2.AsyncClient(base_url=door.url) as browser:
+    async with http_client(base_url=door.url) as browser:
         draft = {"type": "draft", "call_id": CALL, "at": 1.0, "fields": {"notes": "last"}}
         assert (await browser.post("/api/seat/draft", json=draft)).status_code == 401
         assert (await browser.post("/api/seat/draft", json=draft, headers=headers)).status_code == 204

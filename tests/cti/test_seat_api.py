@@ -24,6 +24,7 @@ from cti.settings import WebSettings
 from tests.cti.client import cookie
 from tests.cti.fakes import MemoryAccounts, ScriptedEngine
 from tests.cti.running import ADMIN, AGENT, DEADLINE_S, OTHER, SUPERVISOR, Door, open_door
+from tests.loopback import http_client
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def door() -> AsyncIterator[Door]:
 
 @asynccontextmanager
 async def desktop(door: Door, user: Any = AGENT) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=door.url, headers=await cookie(door, user)) as client:
+    async with http_client(base_url=door.url, headers=await cookie(door, user)) as client:
         yield client
 
 
@@ -228,7 +229,7 @@ async def test_who_falls_behind_gets_the_state_and_nobody_waits_for_them() -> No
 
 
 async def test_the_description_is_served_and_names_each_command(door: Door) -> None:
-    async with httpx2.AsyncClient(base_url=door.url) as anybody:
+    async with http_client(base_url=door.url) as anybody:
         document = (await anybody.get("/api/openapi.json")).json()
     assert document["openapi"] == "3.1.0"
     schemas = document["components"]["schemas"]

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-import httpx2
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -15,6 +14,7 @@ from cti.messages import Dispose, HangUp, LogIn, LogOut, PageBack, PageLost, Sav
 from cti.settings import WebSettings
 from tests.cti.client import cookie, drop, page
 from tests.cti.running import AGENT, OTHER, SUPERVISOR, Door, open_door, until
+from tests.loopback import http_client
 
 
 @pytest.fixture
@@ -358,7 +358,7 @@ async def test_seats_that_never_had_a_page_are_left_alone() -> None:
 
 async def test_logging_out_frees_the_seat_at_once_and_closes_the_page(door: Door) -> None:
     headers = await cookie(door, AGENT)
-    async with page(door, AGENT, headers) as client, httpx2.AsyncClient(base_url=door.url) as browser:
+    async with page(door, AGENT, headers) as client, http_client(base_url=door.url) as browser:
         await client.hello()
         await take_seat(client)
         await browser.post("/logout", headers=headers)

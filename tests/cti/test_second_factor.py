@@ -20,6 +20,7 @@ from campaigns.vault import KEYS, Vault, VaultError
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR
 from tests.cti.running import open_stored
+from tests.loopback import http_client
 
 PASSWORD = "correct horse"
 RIGHT = {"login": "chen", "password": PASSWORD}
@@ -34,7 +35,7 @@ def user_id(db: Engine) -> int:
 @asynccontextmanager
 async def browser(db: Engine, folder: Path, *roles: str) -> AsyncIterator[httpx2.AsyncClient]:
     settings = WebSettings(second_factor=roles)
-    async with open_stored(db, folder, settings) as (url, _), httpx2.AsyncClient(base_url=url) as client:
+    async with open_stored(db, folder, settings) as (url, _), http_client(base_url=url) as client:
         yield client
 
 

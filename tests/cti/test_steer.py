@@ -16,6 +16,7 @@ from cti.bus import Bus
 from tests.campaigns.world import Campaign
 from tests.cti.fakes import MemoryAccounts
 from tests.cti.running import SUPERVISOR, enrol, serving, stored_in
+from tests.loopback import http_client
 
 Client = httpx2.AsyncClient
 
@@ -33,7 +34,7 @@ async def client(db: Engine, tmp_path: Path) -> AsyncIterator[Client]:
     token = await accounts.open_session(SUPERVISOR, "test")
     async with (
         serving(app) as port,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", cookies={"zd_session": token}) as opened,
+        http_client(base_url=f"http://127.0.0.1:{port}", cookies={"zd_session": token}) as opened,
     ):
         yield opened
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
@@ -17,6 +16,7 @@ from campaigns.tokens import MOST, BadToken, Tokens, grantable
 from campaigns.users import User, UserStore
 from tests.campaigns.world import Campaign
 from tests.cti.running import open_stored
+from tests.loopback import http_client
 
 NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
 NUMBER = "13800000000"
@@ -44,7 +44,7 @@ async def test_a_token_is_made_on_the_page_shown_once_used_and_revoked(
     url: str, db: Engine, chen: User
 ) -> None:
     session = UserStore(db).open_session(chen.user_id, "test")
-    async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": session}) as page:
+    async with http_client(base_url=url, cookies={"zd_session": session}) as page:
         form = {
             "name": "crm",
             "why": "1",
@@ -55,9 +55,7 @@ async def test_a_token_is_made_on_the_page_shown_once_used_and_revoked(
         shown = await page.post("/account/tokens", data=form)
         found = re.search(r"zdt_[\w-]{43}", shown.text)
         assert found is not None and found[0] not in (await page.get("/account/tokens")).text
-        async with httpx2.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {found[0]}"}
-        ) as program:
+        async with http_client(base_url=url, headers={"Authorization": f"Bearer {found[0]}"}) as program:
             assert (await program.get("/api/why", params={"number": NUMBER})).status_code == 200
             assert (await program.get("/api/lists")).status_code == 403
             assert (await program.get("/api/person", params={"customer": "x"})).status_code == 403
@@ -82,7 +80,7 @@ async def test_a_program_needs_no_origin_and_its_cookies_count_for_nothing(
     headers = made(db, chen, Right.REQUEUE) | {"Origin": "https://crm.example"}
     session = UserStore(db).open_session(chen.user_id, "test")
     body = {"campaign": "demo", "list": "list"}
-    async with httpx2.AsyncClient(base_url=url, cookies={"zd_session": session}) as client:
+    async with http_client(base_url=url, cookies={"zd_session": session}) as client:
         assert (await client.post("/api/requeue", json=body, headers=headers)).status_code == 200
         assert (await client.get("/api/why", params={"number": NUMBER}, headers=headers)).status_code == 403
         made_up = headers | {"Authorization": "Bearer zdt_" + "x" * 43}
@@ -97,7 +95,7 @@ async def test_a_program_needs_no_origin_and_its_cookies_count_for_nothing(
 
 async def test_a_token_is_good_while_it_holds_and_its_owner_may(url: str, db: Engine, chen: User) -> None:
     people = People(db)
-    async with httpx2.AsyncClient(base_url=url, headers=made(db, chen, Right.WHY)) as program:
+    async with http_client(base_url=url, headers=made(db, chen, Right.WHY)) as program:
 
         async def asked() -> int:
             return (await program.get("/api/why", params={"number": NUMBER})).status_code

@@ -13,6 +13,7 @@ from campaigns.users import User
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie
 from tests.cti.running import ADMIN, AGENT, SUPERVISOR, Door, open_door, stored_in
+from tests.loopback import http_client
 
 NIGHT, NOON = "2026-11-24T23:00:00+08:00", "2026-11-24T12:00:00+08:00"
 NUMBER = "13800000000"
@@ -28,7 +29,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
 
 async def ask(door: Door, user: User | None, **asked: str) -> httpx2.Response:
     headers = await cookie(door, user) if user is not None else {}
-    async with httpx2.AsyncClient(base_url=door.url, headers=headers) as client:
+    async with http_client(base_url=door.url, headers=headers) as client:
         return await client.get("/api/why", params=asked)
 
 

@@ -13,6 +13,7 @@ from campaigns.people import People
 from campaigns.units import Units
 from tests.campaigns.world import Campaign
 from tests.cti.running import open_stored
+from tests.loopback import http_client
 
 BRANCH, TEAM, OTHER = "兰州", "兰州/一组", "天水"
 ORDER = {"customer": "C1", "at": "2026-11-24T10:00:00+08:00", "amount": 9.5, "reference": "A1"}
@@ -28,7 +29,7 @@ async def meng(db: Engine, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     user = People(db).add(BRANCH, "meng", "孟洁", "branch_manager", "", language="en")
     async with open_stored(db, tmp_path) as (url, users):
         cookies = {"zd_session": users.open_session(user, "test")}
-        async with httpx2.AsyncClient(base_url=url, cookies=cookies, timeout=30) as client:
+        async with http_client(base_url=url, cookies=cookies, timeout=30) as client:
             yield client
 
 

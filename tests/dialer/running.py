@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx2
 from sqlalchemy import Engine, text
 
 from campaigns.lists.loading import store_rows
@@ -29,6 +28,7 @@ from dialer.daemon import Addresses, Daemon
 from dialer.engine import Engine as Runtime
 from tests.contract.house import OPEN_ALL_DAY
 from tests.database import fresh_url
+from tests.loopback import http_client
 
 LIMIT_S = 20.0
 SEAT = 1
@@ -87,7 +87,7 @@ class Running:
 
     async def metrics(self) -> dict[str, float]:
         """What Prometheus would read."""
-        async with httpx2.AsyncClient() as client:
+        async with http_client() as client:
             said = (await client.get(f"http://127.0.0.1:{self.at.metrics}/metrics")).text
         lines = (line.rpartition(" ") for line in said.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}

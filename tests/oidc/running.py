@@ -20,6 +20,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from cti.settings import OidcSettings
+from tests.loopback import http_client
 from tests.oidc.provision import HERE, HOW, find
 
 STARTED_S = 30.0
@@ -50,7 +51,7 @@ class OpenId:
 
     async def say(self, what: str, value: object) -> None:
         """Tell the server its accounts, keys or next token."""
-        async with httpx2.AsyncClient(base_url=self.issuer, trust_env=False) as client:
+        async with http_client(base_url=self.issuer, trust_env=False) as client:
             assert (await client.post(f"/test/{what}", json=value)).status_code == 200
 
     async def claims(self, subject: str, **claims: object) -> None:

@@ -34,6 +34,7 @@ from cti.settings import OidcSettings, WebSettings
 from tests.cti.fakes import ScriptedEngine
 from tests.cti.running import PASSWORD, serving, stored_in
 from tests.database import fresh_url
+from tests.loopback import http_client
 from tests.oidc.running import CLIENT, SECRET, OpenId, free_port, key, running, through
 
 pytestmark = [
@@ -112,7 +113,7 @@ async def door(
     try:
         async with (
             serving(app) as port,
-            httpx2.AsyncClient(trust_env=False, headers={"Accept-Language": "en"}) as browser,
+            http_client(trust_env=False, headers={"Accept-Language": "en"}) as browser,
         ):
             yield Floor(f"http://127.0.0.1:{port}", browser, openid, db)
     finally:
@@ -315,7 +316,7 @@ async def test_a_wrong_state_asks_nothing_of_the_provider(floor: Floor) -> None:
 
 async def test_a_code_is_good_in_the_browser_that_asked_and_once(floor: Floor) -> None:
     at, kept = await floor.returned(), floor.browser.cookies["zd_sign_on"]
-    async with httpx2.AsyncClient(trust_env=False) as other:  # a stolen address
+    async with http_client(trust_env=False) as other:  # a stolen address
         stolen = await other.get(f"{floor.url}/login/oidc/back?{urlsplit(at).query}")
         assert stolen.status_code == 401
         await other.get(f"{floor.url}/login/oidc")
