@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Generator
 
 import structlog
@@ -56,8 +57,15 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def serve(app: Starlette, host: str, port: int, ready: Callable[[int], None] | None = None) -> None:
-    """Serve until cancelled. `ready` is called once with the port, which port 0 leaves to the system.
+async def serve(
+    app: Starlette,
+    host: str,
+    port: int,
+    ready: Callable[[int], None] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Serve until cancelled, over `tls` where it is given. `ready` is called once with the port, which port 0 leaves
+    to the system.
 
     Raises :class:`CannotListen` when the address is taken or not ours.
     """
@@ -78,6 +86,7 @@ async def serve(app: Starlette, host: str, port: int, ready: Callable[[int], Non
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_context_factory=(lambda config, default: tls) if tls is not None else None,
         limit_concurrency=settings.max_connections,
         timeout_graceful_shutdown=DRAIN_S,
     )

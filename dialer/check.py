@@ -8,6 +8,7 @@ from secrets import token_hex
 from time import monotonic
 
 from campaigns.rules import calendar
+from dialer.certificates import believed
 from dialer.config import SwitchSection
 from dialer.switch.asterisk import explain, log_in, set_filters, take_snapshot
 from dialer.switch.port import LEG_PREFIX, ActionRefused, SwitchError
@@ -84,7 +85,7 @@ async def _open(
             heard.put_nowait((name, message))
 
     try:
-        link = await open_link(section.host, section.port, hear)
+        link = await open_link(section.host, section.port, hear, trust=believed(section))
     except (SwitchError, OSError) as fault:
         raise _Failed(
             Step(
@@ -94,7 +95,8 @@ async def _open(
                 "see deploy/asterisk/manager.conf",
             )
         ) from fault
-    steps.append(Step("connection", True, f"AMI {link.parser.banner.partition('/')[2]}"))
+    by = "TLS" if section.tls else "not encrypted"
+    steps.append(Step("connection", True, f"AMI {link.parser.banner.partition('/')[2]}, {by}"))
     return link
 
 

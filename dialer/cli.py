@@ -133,7 +133,10 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
 
     def ready(at: Addresses) -> None:
         notify("READY=1")
-        click.echo(f"seats' page: http://{config.web.host}:{at.web}/", err=True)
+        click.echo(
+            f"seats' page: {'https' if config.web.certificate else 'http'}://{config.web.host}:{at.web}/",
+            err=True,
+        )
 
     async def running() -> None:
         daemon = Daemon(config, settings.data)

@@ -69,6 +69,8 @@ class WebSection(_Section, frozen=True):
     secure_cookie: bool = False
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    certificate: str = ""  # PEM, with what leads to its authority; empty: http, for a proxy in front
+    key: str = ""
     default_language: str = "zh"
     second_factor: tuple[Role, ...] = ()
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
@@ -195,6 +197,8 @@ class SwitchSection(_Section, frozen=True):
     user: str
     secret: str
     port: int = 5038
+    tls: bool = False
+    ca: str = ""  # PEM of the authority that is believed; empty: this machine's
     max_lines: int = 100
     calls_per_s: float = 10.0
     trunk: str = "PJSIP/{number}@carrier"
@@ -290,6 +294,8 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
             yield key, f"{port} is no port"
     if config.agi.advertise and not AGI_ADDRESS.fullmatch(config.agi.advertise):
         yield "agi.advertise", "must begin with agi:// and name an address, as in agi://10.0.0.4:4573"
+    if bool(config.web.certificate) != bool(config.web.key):
+        yield "web.certificate", "needs a key, and the key a certificate"
     if config.web.default_language not in ("zh", "en"):
         yield "web.default_language", "must be zh or en"
     for index, origin in enumerate(config.web.frames):
@@ -319,6 +325,8 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         seen.add(switch.name)
         if not 1 <= switch.port <= 65535:
             yield f"{key}.port", f"{switch.port} is no port"
+        if switch.ca and not switch.tls:
+            yield f"{key}.ca", "says nothing without tls = true"
         if switch.max_lines < 1:
             yield f"{key}.max_lines", "must be at least 1"
         if not 0 < switch.calls_per_s <= 1000:

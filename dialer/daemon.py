@@ -48,6 +48,7 @@ from cti.server import serve
 from cti.settings import OidcSettings, WebSettings
 from cti.webhooks import Hook, Webhooks
 from dialer.campaign_folder import CampaignFolder
+from dialer.certificates import Certificates, believed
 from dialer.config import Config, OidcSection, SwitchSection, WebhookSection, client_secret
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
@@ -98,7 +99,10 @@ class Addresses:
 
 
 class Daemon:
-    """One daemon. :meth:`run` returns after :meth:`stop`; `ready` is called once, with the ports."""
+    """One daemon. :meth:`run` returns after :meth:`stop`; `ready` is called once, with the ports.
+
+    Raises BadCertificate when one that it is to use can't be.
+    """
 
     def __init__(self, config: Config, data: Path) -> None:
         self.config = config
@@ -107,6 +111,7 @@ class Daemon:
         self.metrics = Metrics()
         self.engine: Engine | None = None
         self.database: DatabaseEngine | None = None
+        self._certificates = Certificates(config, self.metrics)
         self._stop = asyncio.Event()
         self._drain_limit_s = config.engine.drain_limit_s
         self._change = 0
@@ -149,6 +154,7 @@ class Daemon:
                 lines.trunk, lines.phone = section.trunk, section.phone
                 lines.softphone_endpoint = section.softphone_endpoint
         self._drain_limit_s = config.engine.drain_limit_s
+        self._certificates.renew()
         fixed = [
             name
             for name in (
@@ -243,8 +249,10 @@ class Daemon:
         parts = [
             running,
             asyncio.create_task(
-                serve(app, config.web.host, config.web.port, web_port.set_result), name="web"
+                serve(app, config.web.host, config.web.port, web_port.set_result, self._certificates.pages),
+                name="web",
             ),
+            asyncio.create_task(self._certificates.run(), name="certificates"),
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
             asyncio.create_task(self._refresh(app, agi, switches, webhooks), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
@@ -451,7 +459,9 @@ def _lines(section: SwitchSection) -> SwitchLines:
 
 
 def _switch(section: SwitchSection) -> AsteriskSwitch:
-    return AsteriskSwitch(section.name, section.host, section.port, section.user, section.secret)
+    return AsteriskSwitch(
+        section.name, section.host, section.port, section.user, section.secret, believed(section)
+    )
 
 
 def _hook(section: WebhookSection) -> Hook:
@@ -461,7 +471,16 @@ def _hook(section: WebhookSection) -> Hook:
 
 def _link(section: SwitchSection) -> tuple[object, ...]:
     """What of a switch holds until the next start; the pages' headers name the address of its softphones."""
-    return section.name, section.host, section.port, section.user, section.secret, section.softphone
+    return (
+        section.name,
+        section.host,
+        section.port,
+        section.user,
+        section.secret,
+        section.tls,
+        section.ca,
+        section.softphone,
+    )
 
 
 def _sign_on(section: OidcSection) -> OidcSettings:

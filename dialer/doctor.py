@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from campaigns.config import CampaignsError
 from campaigns.partitions import KEYS, month_of, partition_name
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.vault import KEYS as KEY_FILE
+from dialer.certificates import in_use, remote
 from dialer.check import Step, check_calendar, check_switch
 from dialer.config import Config
 
@@ -26,6 +28,7 @@ FILES = 4_096  # open at one time: 2,000 pages, the database, the switches, and 
 FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
 CLOCKS_APART_S = 2.0  # of this machine and the database's: leases and callbacks go by both
 OLDEST_POSTGRESQL = 14
+RENEWED_BEFORE = timedelta(days=14)  # a certificate that renews itself has done so a month before
 NEWEST_BASE = timedelta(hours=36)  # of a nightly one, and some patience
 
 
@@ -33,6 +36,8 @@ def examine(config: Config, data: Path) -> dict[str, list[Step]]:
     """Every part of the installation, with what was looked at in it. Changes nothing."""
     found = {"machine": machine(data), **stored(config, data)}
     found["calendar"] = [check_calendar(datetime.now(UTC).year)]
+    if certificates := [_certificate(name, until) for name, until in in_use(config)]:
+        found["certificates"] = certificates
     for section in config.switch:
         found[f"switch {section.name}"] = asyncio.run(check_switch(section))
     return found
@@ -94,6 +99,8 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
     steps = [Step("connection", major >= OLDEST_POSTGRESQL, f"{where}, PostgreSQL {version}", hint)]
     campaigns: list[Step] = []
     try:
+        if (url := remote(config.database)) is not None:
+            steps.append(_encryption(engine, str(url.query.get("sslmode", "prefer"))))
         for look in (_schema, _clock, _partitions):
             steps.append(look(engine))
             if not steps[-1].ok and look is _schema:
@@ -106,6 +113,26 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
     finally:
         engine.dispose()
     return {"database": steps, "campaigns": campaigns}
+
+
+def _encryption(engine: Engine, mode: str) -> Step:
+    """Customers pass the network to a database on another machine: in TLS, to nobody but that server."""
+    with engine.connect() as connection:
+        known = connection.connection.driver_connection.info  # type: ignore[union-attr]
+        version = known.ssl_attribute("protocol") if known.ssl_in_use else None
+    detail = f"{version or 'none'}, sslmode={mode}"
+    hint = "add ?sslmode=verify-full&sslrootcert=FILE to [database] url: whoever is in between reads and changes it"
+    return Step("encryption", version is not None and mode == "verify-full", detail, hint)
+
+
+def _certificate(name: str, until: Callable[[], datetime]) -> Step:
+    hint = "renew it; the pages show a new one within the hour, or on `systemctl reload`"
+    try:
+        last = until()
+    except (OSError, ValueError) as fault:
+        return Step(name, False, str(fault), "is the file, or the peer, there and readable?")
+    left = last - datetime.now(UTC)
+    return Step(name, left > RENEWED_BEFORE, f"good until {last:%Y-%m-%d %H:%M} UTC, {left.days} days", hint)
 
 
 def _schema(engine: Engine) -> Step:

@@ -262,6 +262,12 @@ class Metrics:
             ("campaign", "caller_id"),
             registry=registry,
         )
+        self.certificate_expires = Gauge(
+            "zhudong_certificate_expires_timestamp_seconds",
+            "Until when a certificate that is in use is good, as seconds since 1970.",
+            ("certificate",),
+            registry=registry,
+        )
         self.journal_depth = Gauge(
             "zhudong_journal_depth", "Records not yet in the database.", registry=registry
         )

@@ -208,7 +208,17 @@ HEALTH: dict[str, list[Shown]] = {
         Shown("Event loop late by", "s", slowest("zhudong_loop_lag_seconds")),
         Shown("One pacing decision", "s", slowest("zhudong_pacing_decision_seconds")),
     ],
-    "Switches": [
+    "Switches and certificates": [
+        Shown(
+            "Certificates are good for",
+            "s",
+            [
+                (
+                    f"zhudong_certificate_expires_timestamp_seconds{{{HERE}}} - time()",
+                    "{{certificate}}",
+                )
+            ],
+        ),
         Shown(
             "Events read",
             "reqps",

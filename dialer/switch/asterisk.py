@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from dialer.switch.port import (
     SwitchEvent,
     TakesNoCalls,
 )
-from dialer.switch.protocol import AmiLink, open_link
+from dialer.switch.protocol import AmiLink, OnEvent, open_link
 from dialer.switch.translation import HELD, Translation
 from dialer.switch.wire import Message, variables
 
@@ -103,12 +104,20 @@ class SwitchStats:
 class AsteriskSwitch:
     """One switch; see :class:`dialer.switch.port.Switch`."""
 
-    def __init__(self, name: str, host: str, port: int, user: str, secret: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        user: str,
+        secret: str,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self.name = name
         self.stats = SwitchStats()
         self.version = ""
         self._host, self._port = host, port
-        self._user, self._secret = user, secret
+        self._user, self._secret, self._trust = user, secret, trust
         self._link: AmiLink | None = None
         self._up = False
         self._keys: WeakValueDictionary[str, asyncio.Lock] = (
@@ -128,7 +137,7 @@ class AsteriskSwitch:
         while True:
             translation = Translation(self.name, listener, self._give_up)
             try:
-                self._link = await open_link(self._host, self._port, translation.hear)
+                self._link = await self._open(translation.hear)
                 await self._log_in(self._link)
                 await until_booted(self._link, translation.booted)
                 await self._announce(self._link, translation)
@@ -219,7 +228,7 @@ class AsteriskSwitch:
         turn = self._keys.setdefault(uid, asyncio.Lock())
         async with turn:
             try:
-                link = await open_link(self._host, self._port, lambda name, message, at: None)
+                link = await self._open(lambda name, message, at: None)
             except OSError as fault:
                 raise NotConnected(explain(fault, self._host, self._port)) from fault
             try:
@@ -287,6 +296,9 @@ class AsteriskSwitch:
         if not self._up or self._link is None:
             raise NotConnected(f"there is no link to the switch {self.name}")
         return self._link
+
+    async def _open(self, hear: OnEvent) -> AmiLink:
+        return await open_link(self._host, self._port, hear, trust=self._trust)
 
     async def _log_in(self, link: AmiLink) -> None:
         self.version = await log_in(link, self._user, self._secret)
@@ -461,6 +473,14 @@ def explain(fault: Exception, host: str, port: int) -> str:
     at = f"{host}:{port}"
     if isinstance(fault, LoginRefused):
         return f"{at} refuses the log-in ({fault}): compare user, secret and `permit` with its manager.conf"
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return (
+            f"{at} shows a certificate that is not believed ({fault.verify_message}): compare `host` and `ca`"
+        )
+    if isinstance(fault, ssl.SSLError):
+        return (
+            f"{at} does not speak TLS ({fault.reason}): is it the port of `tlsbindaddr` in its manager.conf?"
+        )
     if isinstance(fault, ConnectionRefusedError):
         return f"nothing listens on {at}: is Asterisk running, and manager.conf's `enabled = yes` and port right?"
     if isinstance(fault, OSError):

@@ -8,6 +8,7 @@ real person), swallowing OriginateResponse into a future, a regular expression f
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -169,10 +170,17 @@ class AmiLink(AMIProtocol):
                 future.exception()
 
 
-async def open_link(host: str, port: int, on_event: OnEvent, limit_s: float = REPLY_LIMIT_S) -> AmiLink:
+async def open_link(
+    host: str,
+    port: int,
+    on_event: OnEvent,
+    limit_s: float = REPLY_LIMIT_S,
+    trust: ssl.SSLContext | None = None,
+) -> AmiLink:
     """Connect by panoramisk's Manager with our protocol, and return the link once it has greeted.
 
-    Raises OSError for a refused connection, ActionRefused for something that is no Asterisk, ReplyLost for silence.
+    With `trust` over TLS, to a peer that shows what it believes. Raises OSError for a refused connection or peer,
+    ActionRefused for something that is no Asterisk, ReplyLost for silence.
     """
     loop = asyncio.get_running_loop()
 
@@ -182,7 +190,7 @@ async def open_link(host: str, port: int, on_event: OnEvent, limit_s: float = RE
     manager = panoramisk.Manager(host=host, port=port, loop=loop, protocol_factory=protocol)
     try:
         async with asyncio.timeout(limit_s):
-            _, link = await loop.create_connection(protocol, host, port)
+            _, link = await loop.create_connection(protocol, host, port, ssl=trust)
     except TimeoutError:
         raise ReplyLost(f"no connection to {host}:{port} within {limit_s:g} s") from None
     link.factory = manager

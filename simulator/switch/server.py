@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -43,6 +44,7 @@ class VirtualSwitch:
         contexts: Mapping[str, Context] = CONTRACT,
         log_path: Path | None = None,
         auth_timeout_s: float = 30.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.scenario = scenario
         self.host, self.port = host, port
@@ -56,7 +58,7 @@ class VirtualSwitch:
         self.log = CallLog(log_path)
         self.faults = Faults(self)
         self.actions = Actions(self)
-        self._contexts = contexts
+        self._contexts, self._tls = contexts, tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -149,7 +151,9 @@ class VirtualSwitch:
         await self.accept_again()
 
     async def _listen(self) -> None:
-        self._server = await self.loop.create_server(lambda: Session(self), self.host, self.port)
+        self._server = await self.loop.create_server(
+            lambda: Session(self), self.host, self.port, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_listener(self) -> None:
