@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,13 +18,25 @@ from campaigns import database
 
 _serial = count(1)
 
+# Embedded servers start and stop one at a time for each runtime folder: one run does not wait for another.
+RUNTIME = tempfile.mkdtemp(prefix="zhudong-run-")
+os.environ["XDG_RUNTIME_DIR"] = RUNTIME
+atexit.register(shutil.rmtree, RUNTIME, ignore_errors=True)
+
 
 @cache
 def server() -> str:
     """The URL of this run's server. It stops, and its folder goes, when the run ends."""
     folder = Path(tempfile.mkdtemp(prefix="zhudong-pg-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # runs after the server's own end
-    return database.start_embedded(folder / "pg")
+    url = database.start_embedded(folder / "pg")
+    hasty = database.connect(url, pool_size=1)
+    with hasty.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for setting in ("fsync", "full_page_writes"):  # nobody's tests outlive the machine's power
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    hasty.dispose()
+    return url
 
 
 def url_of(name: str) -> str:
