@@ -38,7 +38,8 @@ LEAD = (
 )
 FLIGHT = f"""
     {LEAD}, n.attempts - (a.call_id IS NOT NULL AND a.called_in IS NULL)::int AS attempts,
-    a.call_id IS NOT NULL AS dialed, a.switch, a.connected_at, a.user_id, COALESCE(a.called_in, '') AS channel
+    a.call_id IS NOT NULL AS dialed, a.switch, a.answered_at, a.connected_at, a.user_id,
+    COALESCE(a.called_in, '') AS channel
 """
 # The leases, and the calls of customers who called in whose lead is leased for another one.
 IN_FLIGHT = text(f"""
@@ -98,6 +99,8 @@ class Leases:
                 switch=row.switch or "",
                 seat_user_id=row.user_id if row.connected_at is not None else None,
                 channel=row.channel,
+                answered_at=row.answered_at,
+                connected_at=row.connected_at,
             )
             for row in rows
         ]

@@ -111,4 +111,6 @@ class InFlight:
     dialed: bool
     switch: str = ""
     seat_user_id: int | None = None  # connected with, when the record says so
+    answered_at: datetime | None = None  # and connected, as far as the record says so
+    connected_at: datetime | None = None
     channel: str = ""  # of a customer who called in: the Uniqueid, which is not of our making

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,13 @@ NEVER_DIALED = frozenset(
 NO_PERSON = frozenset(
     {Outcome.BUSY, Outcome.NO_ANSWER, Outcome.CONGESTION, Outcome.INVALID, Outcome.REJECTED}
 )
+UNKNOWN = frozenset({Outcome.LOST, Outcome.ABANDONED})  # what a call is that nobody heard the end of
 ANSWERED = frozenset({Outcome.CONNECTED, Outcome.ABANDONED, Outcome.HUNG_UP, Outcome.MACHINE})
+
+
+KINDS = ("leads", "calls", "seats", "journal")
+# Records of the last moments before a crash may not have been committed; nobody was told that they are.
+UNCOMMITTED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +74,21 @@ def witnessed(records: Iterable[CallRecord]) -> list[Witnessed]:
 
 @dataclass(slots=True)
 class Balance:
-    """What does not add up, named; all empty when the books are square."""
+    """What does not add up, named; all empty when the books are square.
+
+    `unheard` does add up: calls that ended while nobody listened, of which the books can't know what the switch does.
+    """
 
     leads: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     seats: list[str] = field(default_factory=list)
     journal: list[str] = field(default_factory=list)
+    unheard: list[str] = field(default_factory=list)
 
     @property
     def differences(self) -> list[str]:
         """All of them."""
-        return [each for kind in fields(self) for each in getattr(self, kind.name)]
+        return [each for kind in KINDS for each in getattr(self, kind)]
 
     @property
     def square(self) -> bool:
@@ -92,17 +102,19 @@ def balance(
     *,
     spools: Path | None = None,
     promised: Mapping[str, Verdict] | None = None,
+    unheard: Sequence[tuple[float, float]] = (),
     at_work: bool = False,
 ) -> Balance:
     """Compare, when no call is up and no lead in anyone's hands any more. Blocks: it reads the database.
 
-    `spools` is the folder of the journal's spools, `promised` the verdicts that agents were told are saved, by call.
+    `spools` is the folder of the journal's spools, `promised` the verdicts that agents were told are saved, by call;
+    `unheard` are the times, Unix seconds, in which the engine was not there or could not hear the switch.
     With `at_work` the engine still runs: seats and their legs are where they were.
     """
     found = Balance()
     calls = list(seen)
     attempts = accounts.attempts()
-    _compare_calls(found, attempts, calls)
+    _compare_calls(found, attempts, calls, unheard)
     _check_leads(found, accounts, attempts_cap)
     _check_lines(found, calls)
     _check_seats(found, attempts, calls)
@@ -118,7 +130,12 @@ def balance(
 # --- calls -------------------------------------------------------------------------------------------------------
 
 
-def _compare_calls(found: Balance, attempts: Mapping[str, Attempt], seen: Sequence[Witnessed]) -> None:
+def _compare_calls(
+    found: Balance,
+    attempts: Mapping[str, Attempt],
+    seen: Sequence[Witnessed],
+    unheard: Sequence[tuple[float, float]],
+) -> None:
     calls: dict[str, Witnessed] = {}
     for call in seen:
         if call.uid.startswith(CALL_PREFIX):
@@ -137,8 +154,16 @@ def _compare_calls(found: Balance, attempts: Mapping[str, Attempt], seen: Sequen
         elif call is None:
             if attempt.outcome not in NEVER_DIALED:
                 found.calls.append(f"{call_id}: {attempt.outcome} in the books, never on the switch")
+        elif attempt.outcome in UNKNOWN and _ended_in(call, unheard) and (call.stays or call.answered):
+            found.unheard.append(f"{call_id}: {attempt.outcome} in the books, as far as anybody could hear")
         else:
             _compare_call(found, attempt, call)
+
+
+def _ended_in(call: Witnessed, times: Sequence[tuple[float, float]]) -> bool:
+    return call.ended is not None and any(
+        begun - UNCOMMITTED_S <= call.ended <= over for begun, over in times
+    )
 
 
 def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
@@ -156,6 +181,8 @@ def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
         odd("answered on the switch")
     if call.answered is None and attempt.outcome in ANSWERED:
         odd("never answered on the switch")
+    if attempt.answered_at is None and attempt.outcome in ANSWERED:
+        odd("without the instant of its answer")
 
 
 def _check_lines(found: Balance, seen: Sequence[Witnessed]) -> None:
@@ -238,4 +265,4 @@ def _check_verdicts(found: Balance, accounts: Accounts, promised: Mapping[str, V
 
 def summary(found: Balance) -> dict[str, int]:
     """How many of each kind."""
-    return {kind.name: len(getattr(found, kind.name)) for kind in fields(found)}
+    return {kind: len(getattr(found, kind)) for kind in KINDS}

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from campaigns.demo_data import CONFIG, PASSWORD, DemoData, set_up
 from cti.figures import CampaignSnapshot
 from cti.messages import LogIn
 from dialer import logs
-from dialer.accounting import Balance, Witnessed, balance, summary, witnessed
+from dialer.accounting import KINDS, Balance, Witnessed, balance, summary, witnessed
 from dialer.cli import new_loop
 from dialer.config import (
     AgiSection,
@@ -268,6 +268,6 @@ def _milliseconds(samples) -> dict[str, float | None]:  # type: ignore[no-untype
 def _report(console: Console, summary: dict[str, Any], found: Balance) -> None:
     for key, value in summary.items():
         console.print(f"{key}: {json.dumps(value)}", highlight=False, soft_wrap=True)
-    for kind in fields(found):
-        for difference in getattr(found, kind.name)[:SHOWN]:
+    for kind in KINDS:
+        for difference in getattr(found, kind)[:SHOWN]:
             console.print(f"unaccounted: {difference}", style="red", highlight=False)

@@ -396,8 +396,12 @@ class Calls:
         self._record(call, self._outcome(call), now)
 
     def _settle_lost(self, call: Call, now: float) -> None:
-        known = call.outcome or (Outcome.CONNECTED if call.connected_at is not None else Outcome.LOST)
-        self._record(call, known, now)
+        """Who had answered and met no seat as far as we know counts as abandoned: nobody can say that they were not."""
+        if call.connected_at is not None:
+            return self._record(call, Outcome.CONNECTED, now)
+        if call.outcome is None and call.answered_at is not None and not call.inbound:
+            self._abandon(call, now)
+        return self._record(call, call.outcome or Outcome.LOST, now)
 
     # --- within ---------------------------------------------------------------------------------------------------
 

@@ -2,16 +2,18 @@
 
 Theory of operation. A snapshot is taken before the link is announced, so what it lacks is gone and what it has is
 alive. What an engine that died left behind is told by the leases: a call in one bridge with a seat's leg is adopted
-with its seat, whose user is named in the leg's channel id; any other is hung up and recorded, an answered one as
-abandoned. Channels of ours that nobody knows are hung up, but a seat's leg waits some seconds for its user.
+with its seat, whose user is named in the leg's channel id; any other is hung up and recorded, one that is known to
+have been answered as abandoned, be its channel still there or not. Channels of ours that nobody knows are hung up, but
+a seat's leg waits some seconds for its user.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from campaigns.records import AttemptConnected
+from campaigns.records import AttemptAnswered, AttemptConnected
 from campaigns.values import InFlight
 from cti.messages import LogIn
 from dialer.core.call import Call, CallEvent, CallState
@@ -139,7 +141,11 @@ class Recovery:
             self.core.calls.adopt(call)
             self.core.calls.step(call, CallEvent.HANG, event.at)
             return
-        call.answered_at = call.human_at = event.at
+        if call.answered_at is None:
+            call.answered_at = event.at
+            if not call.inbound:
+                self.core.write(AttemptAnswered(at=self.core.wall(event.at), call_id=call.id))
+        call.human_at = call.answered_at
         leg = self._with(port.LEG_PREFIX, channel, event.snapshot)
         party = self._with(port.PARTY_PREFIX, channel, event.snapshot)
         seat = self._seat(leg, call, event) if leg else None
@@ -148,7 +154,8 @@ class Recovery:
                 self.core.write(
                     AttemptConnected(at=self.core.wall(event.at), call_id=call.id, user_id=seat.user_id)
                 )
-            call.connected_at, call.seat, call.last_seat = event.at, seat.user_id, seat.user_id
+                call.connected_at = event.at
+            call.seat = call.last_seat = seat.user_id
             call.state = CallState.CONNECTED
             call.recording = "on" if self.core.campaigns[call.campaign].config.record else ""
             self.core.calls.adopt(call)
@@ -156,7 +163,9 @@ class Recovery:
             pop = self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at)
             self.core.tell(pop)
         elif party and not leg:
-            call.connected_at, call.state = event.at, CallState.OUTSIDE
+            if call.connected_at is None:
+                call.connected_at = event.at
+            call.state = CallState.OUTSIDE
             self.core.calls.adopt(call)
             self.core.calls.parties.adopt(call, party)
         elif call.inbound and call.connected_at is None:
@@ -221,9 +230,17 @@ class Recovery:
             dialed_at=at,
             channel=flight.channel,
         )
+        if flight.answered_at is not None:
+            call.answered_at = self._instant(flight.answered_at, at)
         if flight.seat_user_id is not None:
-            call.connected_at, call.last_seat = at, flight.seat_user_id
+            connected = flight.connected_at
+            call.connected_at = at if connected is None else self._instant(connected, at)
+            call.last_seat = flight.seat_user_id
         return call
+
+    def _instant(self, on_record: datetime, now: float) -> float:
+        """When that was, before now, by the engine's own clock."""
+        return now - max(0.0, (self.core.wall(now) - on_record).total_seconds())
 
     def _check_channel(self, uid: str, channel: port.Channel, event: port.LinkUp) -> None:
         """Channels with our ids that are nobody's."""

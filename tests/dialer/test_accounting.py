@@ -41,6 +41,7 @@ class Books:
     promised: dict[str, Verdict]
     cap: int = 3
     at_work: bool = False
+    unheard: tuple[tuple[float, float], ...] = ()
     calls: tuple[str, ...] = field(default=())
 
     @property
@@ -52,6 +53,7 @@ class Books:
             self.cap,
             spools=self.folder,
             promised=self.promised,
+            unheard=self.unheard,
             at_work=self.at_work,
         )
 
@@ -114,6 +116,18 @@ def test_seats_may_be_where_they_are_while_the_engine_works(books: Books) -> Non
     assert books.balance.square
 
 
+def test_of_what_ended_while_nobody_listened_the_books_need_not_know(books: Books) -> None:
+    """The busy one was answered and had a seat, and the engine was dead by then."""
+    outcome(books, "busy", "lost")
+    call(books, 1, answered=AT + 119, stays=(Stay(AT + 119.1, (OTHERS_LEG,), AT + 120),))
+    assert len(books.balance.calls) == 1
+    books.unheard = ((AT + 119.5, AT + 130),)
+    found = books.balance
+    assert found.square and len(found.unheard) == 1
+    outcome(books, "lost", "busy")  # what is told is told by somebody who heard
+    assert len(books.balance.calls) == 2
+
+
 def test_the_switchs_own_log_is_read_as_it_is() -> None:
     stay = BridgeStay("b", 3.0, ["zds-1"], 4.0)
     record = CallRecord("zdc-1", "PJSIP/1@c", 1.0, answered=2.0, bridged_with=[stay], ended=5.0)
@@ -165,6 +179,9 @@ def placed_twice(books: Books) -> None:
 def two_at_once(books: Books) -> None:
     """The busy one was connected as well, in the middle of the other's talk."""
     books.sql("UPDATE attempt SET outcome = 'connected', user_id = 7 WHERE outcome = 'busy'")
+    books.sql(
+        "UPDATE attempt SET answered_at = dialed_at WHERE answered_at IS NULL AND outcome = 'connected'"
+    )
     call(books, 1, answered=AT + 70, stays=(Stay(AT + 80, (LEG,), AT + 90),))
 
 
@@ -213,9 +230,16 @@ PLANTED: dict[str, tuple[Callable[[Books], object], str, str]] = {
         "busy in the books, answered on the switch",
     ),
     "an abandoned call that nobody answered": (
-        lambda b: outcome(b, "busy", "abandoned"),
+        lambda b: b.sql(
+            "UPDATE attempt SET outcome = 'abandoned', answered_at = dialed_at WHERE outcome = 'busy'"
+        ),
         "calls",
         "abandoned in the books, never answered on the switch",
+    ),
+    "a talk without an answer": (
+        lambda b: b.sql("UPDATE attempt SET answered_at = NULL"),
+        "calls",
+        "connected in the books, without the instant of its answer",
     ),
     "a call known as answered whose fate nobody tells": (
         lambda b: b.sql("UPDATE attempt SET outcome = 'lost', answered_at = ended_at WHERE outcome = 'failed'"),
