@@ -10,7 +10,7 @@ SCALE ?= 1.0
 BENCHMARKS = $(filter-out __init__ report past,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint provision bench crashes laws docs lock clean
+.PHONY: help setup demo test lint provision bench crashes faults laws docs lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ bench: $(TESTING) ## every benchmark, one after the other (SCALE=0.1 for a quick
 crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, killed at any point, and the books after each
 	ZHUDONG_CRASHES=100 $(BIN)/python -m pytest -s tests/campaigns/history/test_crashes.py \
 		tests/campaigns/lists/test_crashes.py tests/campaigns/test_hopper_crashes.py
+
+faults: $(TESTING) ## each fault RUNS times (100) to a call centre of real processes, into docs/reliability.md: a night (SEED=, FAULTS="link cut;…")
+	$(BIN)/python -m tests.faults --runs $(or $(RUNS),100) --seed $(or $(SEED),1) $(if $(FAULTS),--faults "$(FAULTS)")
 
 laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
 	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS) --rivals $(DAYS))

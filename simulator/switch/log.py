@@ -87,8 +87,28 @@ class CallLog:
             self._file = None
 
 
+class LogReader:
+    """Reads a log file, again and again as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        self._calls: dict[tuple[str, float], CallRecord] = {}
+        self._decode = msgspec.json.Decoder(CallRecord).decode
+
+    def calls(self) -> list[CallRecord]:
+        """The calls in the order they were made, each as it was told last; a line without its end is none yet."""
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                lines = file.read().split(b"\n")[:-1]
+            for line in lines:
+                record = self._decode(line)
+                self._calls[record.uid, record.created] = record
+                self._read += len(line) + 1
+        return list(self._calls.values())
+
+
 def read_log(path: Path) -> list[CallRecord]:
-    """The calls of a log file in the order they were made, each as it was told last; a line without its end is none."""
-    decoder = msgspec.json.Decoder(CallRecord)
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return list({(record.uid, record.created): record for record in map(decoder.decode, lines)}.values())
+    """The calls of a log file, see :meth:`LogReader.calls`."""
+    return LogReader(path).calls()

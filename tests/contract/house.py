@@ -47,13 +47,13 @@ ORDER BY a.dialed_at
 
 
 class House:
-    """One installation. Nothing runs until :meth:`start`."""
+    """One installation, in a new database unless it is given one. Nothing runs until :meth:`start`."""
 
-    def __init__(self, switch: SwitchUnderTest, folder: Path) -> None:
+    def __init__(self, switch: SwitchUnderTest, folder: Path, url: str = "") -> None:
         self.switch = switch
         self.folder = folder
         self.began = datetime.now(UTC)
-        self.url = fresh_url()
+        self.url = url or fresh_url()
         self.db: Engine = database.connect(self.url, pool_size=2)
         self.web, self.metrics_port = _free_ports(2)
         self.log = folder / "dialer.log"
@@ -106,13 +106,17 @@ class House:
 
     async def start(self) -> None:
         """Start the daemon and wait until it serves its pages and the switch is up."""
+        await self.spawn()
+        up = f'zhudong_switch_up{{switch="{self.switch.name}"}}'
+        await self.until("the switch is up", lambda metrics: metrics.get(up) == 1)
+
+    async def spawn(self) -> None:
+        """Start the daemon."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(DIALER), "run", "--config", str(self.folder / "dialer.toml"), "--data", str(self.folder / "data"),
                 stderr=log, env=os.environ | {"PYTHONDEVMODE": ""},
             )  # fmt: skip
-        up = f'zhudong_switch_up{{switch="{self.switch.name}"}}'
-        await self.until("the switch is up", lambda metrics: metrics.get(up) == 1)
 
     async def agent(self, login: str) -> Agent:
         """An agent's open page; it closes with the house."""
@@ -125,10 +129,21 @@ class House:
         await agent.work(mode)
         return agent
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the daemon a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def kill(self) -> None:
         """`kill -9`."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         await self._process.wait()
 
     async def terminate(self) -> None:

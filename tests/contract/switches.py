@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,8 +39,9 @@ class SwitchUnderTest(Protocol):
 
 @dataclass
 class VirtualSwitchProcess:
-    """`python -m simulator` with the test numbers."""
+    """`python -m simulator`, with the test numbers unless told otherwise."""
 
+    options: tuple[str, ...] = ("--scenario", "tails")
     name: str = "virtual"
     host: str = "127.0.0.1"
     port: int = 0
@@ -50,7 +52,7 @@ class VirtualSwitchProcess:
     _process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "simulator", "--scenario", "tails", "--port", str(self.port)]
+        command = [sys.executable, "-m", "simulator", *self.options, "--port", str(self.port)]
         self._process = subprocess.Popen(
             [*command, "--until-stdin-closes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -64,7 +66,13 @@ class VirtualSwitchProcess:
         self.stop()
         self.start()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send its process a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
+        """Kill it, with all its channels."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

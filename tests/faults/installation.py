@@ -1,0 +1,181 @@
+"""A call centre of real processes that faults are done to: its own database server, a virtual switch behind a proxy
+that can do mischief, `dialer run`, and agents who work on whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns import database
+from campaigns.accounts import Accounts, Verdict
+from campaigns.store import CampaignStore
+from dialer.accounting import Balance, Witnessed, balance, witnessed
+from simulator.switch.log import LogReader
+from tests.contract.house import PASSWORD, House
+from tests.contract.switches import VirtualSwitchProcess, calls_over
+from tests.faults.agents import Tireless
+from tests.faults.postgres import Postgres
+from tests.faults.proxy import AmiProxy
+
+AGENTS = 6
+LEADS = 1_500
+CAP = 10  # attempts on a number
+LONGEST_S = 120.0  # until something that must come has come, on a machine that does other things as well
+LOOK_S = 0.1
+# People who pick up, talk and lose patience ten times as fast as they do.
+PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--talk", "15", "--patience", "40")
+CAMPAIGN = 'mode = "ratio"\nratio = 1.5'
+IDLE = """
+SELECT NOT EXISTS (SELECT FROM lead WHERE lease IS NOT NULL) AND NOT EXISTS (SELECT FROM attempt WHERE outcome IS NULL)
+"""
+RUNNING, STOPPED = "running = true", "running = false"
+
+
+@dataclass(slots=True)
+class Installation:
+    """It runs within :func:`installed`."""
+
+    house: House
+    server: Postgres
+    switch: VirtualSwitchProcess
+    proxy: AmiProxy
+    log: LogReader  # the switch's own
+    agents: list[Tireless]
+    deaths: list[float] = field(default_factory=list)  # when the switch was killed, Unix seconds
+    faults: list[tuple[float, float]] = field(default_factory=list)  # from when to when there was one
+
+    # --- what is done to it ---------------------------------------------------------------------------------------
+
+    def kill_switch(self) -> None:
+        """It and its channels are gone at once."""
+        self.switch.stop()
+        self.deaths.append(time.time())
+
+    def leave_descriptors(self, more: int) -> tuple[int, int]:
+        """The daemon may open so many more files and sockets than it has now; returns the limits it had."""
+        pid = self.house.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        has = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (has + more, limits[1]))
+        return limits
+
+    # --- what is seen ---------------------------------------------------------------------------------------------
+
+    def seen(self, since: float) -> list[Witnessed]:
+        """The calls that the switch made since then (Unix seconds); its death was their end."""
+        return [
+            self._with_end(call)
+            for call in witnessed(self.log.calls())
+            if call.made >= since or call.uid.startswith("zds-")
+        ]
+
+    def _with_end(self, call: Witnessed) -> Witnessed:
+        if call.ended is not None:
+            return call
+        return replace(call, ended=next((death for death in self.deaths if death >= call.made), None))
+
+    def connected(self, since: float) -> int:
+        """Customers whom the switch has brought together with a seat since then."""
+        return sum(
+            1
+            for call in self.seen(since)
+            if call.uid.startswith("zdc-") and any(stay.entered >= since for stay in call.stays)
+        )
+
+    async def until(self, what: str, so: Callable[[], object]) -> None:
+        """Wait until it is so; while the database is away it is not."""
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                while True:
+                    try:
+                        if await asyncio.to_thread(so):
+                            return
+                    except SQLAlchemyError:
+                        pass
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            seats = "; ".join(str(agent) for agent in self.agents)
+            log = self.house.log.read_text("utf-8", "replace")[-3000:]
+            raise AssertionError(f"waited {LONGEST_S} s for: {what}. {seats}\n{log}") from None
+
+    # --- a run ----------------------------------------------------------------------------------------------------
+
+    async def work(self, calls: int) -> None:
+        """Go on until so many more customers have a seat."""
+        now = time.time()
+        await self.until(f"{calls} customers with a seat", lambda: self.connected(now) >= calls)
+
+    def dial(self, on: bool) -> None:
+        """A supervisor starts or stops the campaign."""
+        text = self.house.applied.replace(*((STOPPED, RUNNING) if on else (RUNNING, STOPPED)))
+        CampaignStore(self.house.db).apply(text, "the test's campaign", "supervisor", datetime.now(UTC))
+
+    async def settle(self) -> None:
+        """Stop dialing, until no call is up, every one has its outcome, and every seat waits for the next."""
+        await self.until("the campaign is stopped", lambda: self.dial(False) is None)
+        await self.until("no lead is in anyone's hands", lambda: self.house.scalar(IDLE))
+        await calls_over(self.switch, LONGEST_S)
+        await self.until("all seats wait", lambda: all(agent.state == "ready" for agent in self.agents))
+        await self.until("the journal is empty", lambda: not list(self.spools.glob("*/journal.spool")))
+
+    @property
+    def spools(self) -> Path:
+        return self.house.folder / "data" / "spool"
+
+    @property
+    def promised(self) -> dict[str, Verdict]:
+        """What agents were told is saved, since they began."""
+        return {call_id: verdict for agent in self.agents for call_id, verdict in agent.promised.items()}
+
+    def square(self, since: float, *, at_work: bool) -> Balance:
+        """The books since then, compared with all there is; while a fault was on, nobody may have heard the switch."""
+        accounts = Accounts(self.house.db, datetime.fromtimestamp(since, UTC))
+        return balance(
+            accounts,
+            self.seen(since),
+            CAP,
+            spools=self.spools,
+            promised=self.promised,
+            unheard=self.faults,
+            at_work=at_work,
+        )
+
+
+@asynccontextmanager
+async def installed(folder: Path, seed: int) -> AsyncIterator[Installation]:
+    """An installation at work: its seats are taken and its campaign runs."""
+    log = folder / "calls.jsonl"
+    options = ("--scenario", "statistical", *PEOPLE, "--time-factor", "0.1", "--seed", str(seed))
+    switch = VirtualSwitchProcess(options=(*options, "--log", str(log)))
+    server = await asyncio.to_thread(Postgres, folder / "pg")
+    async with AsyncExitStack() as stack:
+        stack.callback(server.kill)
+        engine = database.connect(server.url, pool_size=2)
+        await asyncio.to_thread(database.migrate, engine)
+        engine.dispose()
+        switch.start()
+        stack.callback(switch.stop)
+        proxy = await stack.enter_async_context(AmiProxy(switch.host, switch.port, random.Random(seed)))
+        house = House(replace(switch, port=proxy.port), folder, server.url)
+        stack.push_async_callback(house.close)
+        house.campaign(["00"] * LEADS, CAMPAIGN, f"attempts = {CAP}")
+        agents = [Tireless(house.web, f"agent{n}", PASSWORD) for n in range(AGENTS)]
+        for n, agent in enumerate(agents):
+            house.person(agent.name, f"seat{n:03}")
+        await house.start()
+        toiling = [asyncio.create_task(agent.toil()) for agent in agents]
+        try:
+            yield Installation(house, server, switch, proxy, LogReader(log), agents)
+        finally:
+            for task in toiling:
+                task.cancel()
+            await asyncio.gather(*toiling, return_exceptions=True)

@@ -1,0 +1,163 @@
+"""The faults: what each does to an installation, at moments and for times that its chance decides, until it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tests.faults.installation import Installation
+from tests.faults.proxy import Mischief
+
+Fault = Callable[[Installation, random.Random], Awaitable[None]]
+
+# Whether a link or a loop is taken for dead hangs on some seconds: faults last for less and for more than that.
+SHORT_S, LONG_S = 0.2, 7.0
+
+
+async def engine_killed(on: Installation, chance: random.Random) -> None:
+    await on.house.kill()
+    await asyncio.sleep(chance.choice((0.0, chance.uniform(0.0, 3.0))))
+    await on.house.start()
+
+
+async def engine_killed_twice(on: Installation, chance: random.Random) -> None:
+    """Again while it takes over what its last life left."""
+    await on.house.kill()
+    await on.house.spawn()
+    await asyncio.sleep(chance.uniform(0.5, 4.0))
+    await on.house.kill()
+    await on.house.start()
+
+
+async def engine_frozen(on: Installation, chance: random.Random) -> None:
+    """As on a machine that swaps, or with a loop that is blocked."""
+    on.house.send(signal.SIGSTOP)
+    await asyncio.sleep(chance.uniform(SHORT_S, LONG_S))
+    on.house.send(signal.SIGCONT)
+
+
+async def database_killed(on: Installation, chance: random.Random) -> None:
+    await asyncio.to_thread(on.server.kill)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    await asyncio.to_thread(on.server.start)
+
+
+async def database_read_only(on: Installation, chance: random.Random) -> None:
+    await asyncio.to_thread(on.server.read_only, True)
+    await asyncio.sleep(chance.uniform(SHORT_S, LONG_S))
+    await asyncio.to_thread(on.server.read_only, False)
+
+
+async def database_cut(on: Installation, chance: random.Random) -> None:
+    for _ in range(chance.randint(1, 8)):
+        await asyncio.to_thread(on.server.cut)
+        await asyncio.sleep(chance.uniform(0.0, 0.5))
+
+
+async def database_frozen(on: Installation, chance: random.Random) -> None:
+    """It answers nobody, and refuses nobody."""
+    await asyncio.to_thread(on.server.freeze, True)
+    await asyncio.sleep(chance.uniform(SHORT_S, LONG_S))
+    await asyncio.to_thread(on.server.freeze, False)
+
+
+async def engine_killed_without_database(on: Installation, chance: random.Random) -> None:
+    """What the journal has meanwhile is in its spool alone."""
+    await asyncio.to_thread(on.server.kill)
+    await asyncio.sleep(chance.uniform(0.0, 4.0))
+    await on.house.kill()
+    await asyncio.to_thread(on.server.start)
+    await on.house.start()
+
+
+async def switch_killed(on: Installation, chance: random.Random) -> None:
+    on.kill_switch()
+    await asyncio.sleep(chance.uniform(0.0, 3.0))
+    on.switch.start()
+
+
+async def switch_frozen(on: Installation, chance: random.Random) -> None:
+    on.switch.send(signal.SIGSTOP)
+    await asyncio.sleep(chance.uniform(SHORT_S, LONG_S))
+    on.switch.send(signal.SIGCONT)
+
+
+async def link_cut(on: Installation, chance: random.Random) -> None:
+    for _ in range(chance.randint(1, 3)):
+        on.proxy.cut()
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
+
+
+async def link_half_open(on: Installation, chance: random.Random) -> None:
+    on.proxy.stall(True)
+    await asyncio.sleep(chance.uniform(SHORT_S, LONG_S))
+    on.proxy.stall(False)
+
+
+async def link_half_open_and_cut(on: Installation, chance: random.Random) -> None:
+    """What was sent into it never arrives."""
+    on.proxy.stall(True)
+    await asyncio.sleep(chance.uniform(SHORT_S, 3.0))
+    on.proxy.cut()
+    on.proxy.stall(False)
+
+
+async def engine_killed_with_link_stalled(on: Installation, chance: random.Random) -> None:
+    """What the next life asks reaches a switch that has gone on without it."""
+    on.proxy.stall(True)
+    await asyncio.sleep(chance.uniform(0.0, 2.0))
+    await on.house.kill()
+    on.proxy.cut()
+    on.proxy.stall(False)
+    await on.house.start()
+
+
+def _mischief(most: Mischief) -> Fault:
+    async def fault(on: Installation, chance: random.Random) -> None:
+        on.proxy.mischief = most
+        await asyncio.sleep(chance.uniform(1.0, 4.0))
+        on.proxy.mischief = Mischief()
+
+    return fault
+
+
+async def no_descriptors(on: Installation, chance: random.Random) -> None:
+    """All files and sockets that the daemon may have are in use."""
+    limits = on.leave_descriptors(chance.choice((0, 0, 1, 2, 3)))
+    if chance.random() < 0.5:
+        await asyncio.to_thread(on.server.cut)  # and those to the database are to be opened anew
+    await asyncio.sleep(chance.uniform(1.0, 4.0))
+    resource.prlimit(on.house.pid, resource.RLIMIT_NOFILE, limits)
+
+
+KINDS: Final[dict[str, tuple[str, Fault]]] = {
+    "engine killed": ("`kill -9` of the daemon, started again within 3 s", engine_killed),
+    "engine killed twice": ("again while it takes over what its last life left", engine_killed_twice),
+    "engine frozen": ("the daemon does not run for 0.2 to 7 s (SIGSTOP)", engine_frozen),
+    "out of descriptors": ("the daemon may open no more files and sockets for 1 to 4 s", no_descriptors),
+    "database killed": ("the server is gone at once, back within 7 s", database_killed),
+    "database read-only": ("it takes no writes for 0.2 to 7 s", database_read_only),
+    "database connections cut": ("all of the daemon's, one to eight times", database_cut),
+    "database frozen": ("it does not answer for 0.2 to 7 s", database_frozen),
+    "engine killed without database": (
+        "the server is killed, then the daemon: the spool is all there is",
+        engine_killed_without_database,
+    ),
+    "switch killed": ("`kill -9` with all its channels, back within 3 s", switch_killed),
+    "switch frozen": ("it does not run for 0.2 to 7 s", switch_frozen),
+    "link cut": ("the AMI connection is cut, one to three times", link_cut),
+    "link half-open": ("it stays, and nothing passes for 0.2 to 7 s", link_half_open),
+    "link half-open, then cut": ("what was sent meanwhile never arrives", link_half_open_and_cut),
+    "engine killed, link half-open": (
+        "the daemon's last words never arrive",
+        engine_killed_with_link_stalled,
+    ),
+    "link slow": ("up to half a second later for 1 to 4 s, in odd pieces", _mischief(Mischief(delay_s=0.5))),
+    "replies lost": ("a third of the switch's replies, for 1 to 4 s", _mischief(Mischief(lost=0.33))),
+    "replies doubled": ("a third of the replies come twice", _mischief(Mischief(doubled=0.33))),
+    "replies reordered": ("a third come after what follows them", _mischief(Mischief(behind=0.33))),
+}

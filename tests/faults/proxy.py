@@ -1,0 +1,133 @@
+"""What lies between the engine and a switch: a proxy for AMI that cuts, stalls, delays, loses, doubles and reorders.
+
+It speaks for any switch. Only what the switch says is taken apart, into its messages; replies are the only ones that
+are tampered with, since TCP delivers what it delivers in order, and a lost event is a lost link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Self
+
+END = b"\r\n\r\n"
+CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Mischief:
+    """What befalls replies: the share of each kind, and the longest delay of everything, in seconds."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    behind: float = 0.0  # they come after the message that follows them
+    delay_s: float = 0.0
+
+
+@dataclass(slots=True)
+class AmiProxy:
+    """`async with AmiProxy(host, port, chance) as proxy`, then the engine's switch is at `proxy.port`."""
+
+    to_host: str
+    to_port: int
+    chance: random.Random
+    port: int = 0
+    mischief: Mischief = Mischief()
+    struck: int = 0  # replies that something befell
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _links: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._open.set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for link in list(self._links):
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    def cut(self) -> None:
+        """End every link without a word."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def stall(self, on: bool) -> None:
+        """Links stay and new ones are taken, but nothing passes, as when a cable is pulled. False: it does."""
+        if on:
+            self._open.clear()
+        else:
+            self._open.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = asyncio.current_task()
+        assert link is not None
+        self._links.add(link)
+        self._writers.add(writer)
+        try:
+            there, back = await asyncio.open_connection(self.to_host, self.to_port)
+            self._writers.add(back)
+            try:
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._pass(_chunks(reader), back))
+                    both.create_task(self._pass(self._replies(there), writer))
+            finally:
+                self._writers.discard(back)
+                back.transport.abort()
+        except (OSError, ExceptionGroup):
+            pass  # the switch is not there, or one of the two is gone: so is the other
+        finally:
+            self._writers.discard(writer)
+            self._links.discard(link)
+            writer.transport.abort()
+
+    async def _pass(self, pieces: AsyncIterator[bytes], to: asyncio.StreamWriter) -> None:
+        async for piece in pieces:
+            await self._open.wait()
+            if self.mischief.delay_s:
+                await asyncio.sleep(self.chance.uniform(0.0, self.mischief.delay_s))
+            cut = self.chance.randrange(len(piece) + 1) if self.mischief.delay_s else 0
+            for part in (piece[:cut], piece[cut:]):  # TCP cuts where it likes
+                to.write(part)
+                await to.drain()
+        raise ConnectionResetError
+
+    async def _replies(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+        """The switch's messages; a reply may be missing, come twice, or after what follows it."""
+        held = b""
+        async for piece in _messages(reader):
+            does, chance = self.mischief, self.chance.random()
+            if not piece.startswith(b"Response:") or chance >= does.lost + does.doubled + does.behind:
+                yield piece + held
+                held = b""
+                continue
+            self.struck += 1
+            if chance < does.lost:
+                continue
+            if chance < does.lost + does.doubled:
+                yield piece + piece
+            else:
+                held += piece
+        yield held
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while piece := await reader.read(CHUNK):
+        yield piece
+
+
+async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """The greeting, a line; then message by message."""
+    with suppress(asyncio.IncompleteReadError):
+        yield await reader.readuntil(b"\r\n")
+        while True:
+            yield await reader.readuntil(END)

@@ -1,0 +1,81 @@
+"""One run of a fault: calls are made, it happens and is over, calls are made again; then all ends and is compared."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from campaigns.accounts import Accounts
+from tests.faults.installation import Installation
+from tests.faults.kinds import KINDS
+
+BEFORE, AFTER = 3, 3  # customers with a seat
+WITHIN_S = 1.5  # of those before, the fault begins
+
+
+@dataclass(slots=True)
+class Run:
+    """What came of one run. `violations` are what does not add up, or why it did not come to its end."""
+
+    kind: str
+    seed: int
+    calls: int = 0  # on the switch
+    leads: int = 0  # of those that were called
+    outcomes: Counter[str] = field(default_factory=Counter)
+    verdicts: int = 0  # that agents were told are saved
+    unheard: int = 0  # calls whose end nobody could hear, and of which the books do not know all
+    back_s: float = 0.0  # from the fault's end to the next customers with a seat
+    violations: list[str] = field(default_factory=list)
+
+
+async def run(on: Installation, kind: str, seed: int) -> Run:
+    """Do this fault to the installation, at the moments of this seed."""
+    done, chance = Run(kind, seed), random.Random(f"{seed} {kind}")
+    before = len(on.promised)
+    since = time.time()
+    try:
+        await asyncio.to_thread(on.dial, True)
+        await on.work(BEFORE)
+        await asyncio.sleep(chance.uniform(0.0, WITHIN_S))  # the moment itself is what is tried
+        begun = time.time()
+        await KINDS[kind][1](on, chance)
+        over = time.time()
+        await on.work(AFTER)
+        on.faults.append((begun, time.time()))
+        done.back_s = time.time() - over
+        await on.settle()
+        found = await asyncio.to_thread(partial(on.square, since, at_work=True))
+        done.violations += found.differences
+        done.unheard = len(found.unheard)
+        done.violations += await breaches(on)
+    except Exception:  # whatever kept it from its end is what was found
+        done.violations.append(traceback.format_exc())
+        return done
+    attempts = Accounts(on.house.db, datetime.fromtimestamp(since, UTC)).attempts().values()
+    done.calls = sum(1 for call in on.seen(since) if call.uid.startswith("zdc-"))
+    done.leads = len({attempt.lead_id for attempt in attempts})
+    done.outcomes = Counter(str(attempt.outcome) for attempt in attempts)
+    done.verdicts = len(on.promised) - before
+    return done
+
+
+async def closed(on: Installation) -> list[str]:
+    """End the day: the engine is asked to stop. What does not add up then."""
+    since = on.house.began.timestamp()
+    await on.house.terminate()
+    if (code := await on.house.ended(60.0)) != 0:
+        return [f"the daemon ended with {code}"]
+    return on.square(since, at_work=False).differences
+
+
+async def breaches(on: Installation) -> list[str]:
+    """The engine's own broken promises."""
+    told = await on.house.metrics()
+    names = (name for name in told if name.startswith("zhudong_invariant_breaches_total"))
+    return [f"{name}: {told[name]:g}" for name in names if told[name]]

@@ -1,0 +1,25 @@
+"""A few faults, one after the other, on one installation at work; `make faults RUNS=100` does all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.installation import installed
+from tests.faults.running import closed, run
+
+SEED = 8
+SOME = ("replies lost", "link half-open, then cut", "engine killed without database")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # none of what it waits for takes long, but the machine may do other things
+async def test_nothing_is_lost_and_nothing_told_wrong(tmp_path: Path) -> None:
+    async with installed(tmp_path, SEED) as on:
+        for kind in SOME:
+            done = await run(on, kind, SEED)
+            assert done.violations == [], f"{kind}, seed {SEED}"
+            assert done.calls and done.verdicts
+        assert on.proxy.struck, "no reply was lost"
+        assert await closed(on) == []
