@@ -289,7 +289,12 @@ class Daemon:
             self.engine.harbour_done(uid, played, opted_out)
 
     async def _recover(self, engine: Engine, stored: DatabaseEngine, store: CampaignStore) -> None:
-        """Before any switch is connected: the campaigns, and what was in flight when the last engine stopped."""
+        """Before any switch is connected: the campaigns, and what was in flight when the last engine stopped.
+
+        What that one had in its spool is part of what is known of its calls, so it comes into the tables first.
+        """
+        if not await engine.journal.caught_up():
+            log.error("the spool of the last run is not in the database; its calls are judged without it")
         await self._configure(engine, store)
         source, now = engine.hopper.source, datetime.now(UTC)
         found = await asyncio.to_thread(source.in_flight, now)

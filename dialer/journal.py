@@ -9,6 +9,7 @@ anything newer. A record that the database refuses by itself is set aside with i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ Batch = Sequence[tuple[int, AnyRecord]]
 
 MAX_BATCH = 2_000
 RETRY_S = 1.0  # how often a database that is away is tried again
+CATCH_UP_S, LOOK_S = 30.0, 0.01
 SPOOL, REJECTED = "journal.spool", "journal.rejected"  # of each writer, in a folder of its own
 GATHER_S = 0.004  # a commit costs milliseconds; what comes within this time shares one
 
@@ -98,6 +100,8 @@ class Journal:
         self._durable = self._serial
         self._queue: deque[tuple[int, AnyRecord]] = deque()
         self._wake = threading.Event()
+        if self._spool.count:
+            self._wake.set()  # what a life before left is replayed at once
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -128,6 +132,14 @@ class Journal:
             if serial <= self._durable and not future.done():
                 future.set_result(None)
             await future
+
+    async def caught_up(self, limit_s: float = CATCH_UP_S) -> bool:
+        """Wait until what a life before left in the spool is in the database; False when it was not by then."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self._spool.count:
+                    await asyncio.sleep(LOOK_S)
+        return not self._spool.count
 
     async def close(self, limit_s: float = 10.0) -> None:
         """Write what is left, to the database or the spool, and stop."""

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,8 +17,12 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from campaigns.journal_store import JournalStore
+from campaigns.records import AttemptAnswered
+from campaigns.values import Ask
 from dialer.config import Config
 from dialer.daemon import AlreadyRunning, Daemon
+from dialer.journal import SPOOL, Spool
 from dialer.service import notify, serve_signals, watched
 from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.faults import GARBAGE
@@ -210,6 +215,25 @@ async def test_a_second_daemon_on_a_data_folder_is_refused_and_the_first_goes_on
         await here.ended()
     async with running(of(switch), tmp_path / "data"):
         pass  # the folder is free again
+
+
+async def test_what_the_last_run_had_in_its_spool_is_known_of_its_calls_before_they_are_judged(
+    switch: VirtualSwitch, tmp_path: Path
+) -> None:
+    """The database went away, then the engine: that the customer had answered is in the spool alone."""
+    given = of(switch)
+    async with running(given, tmp_path / "data") as here:
+        here.campaign(CAMPAIGN, LONG)
+        await here.until(lambda: "spring" in here.engine.core.campaigns)
+        source, now = here.engine.hopper.source, datetime.now(UTC)
+        (lead,) = source.lease(here.engine.core.campaigns["spring"].id, 1, now)
+        source.authorize([Ask(lead.call_id, "main")], now)
+        last = JournalStore(here.db, given.engine.name).last_serial()
+    answered = AttemptAnswered(at=now, call_id=lead.call_id)
+    Spool(tmp_path / "data" / "spool" / given.engine.name / SPOOL).append([(last + 1_000, answered)])
+    async with running(given, tmp_path / "data") as here:
+        await here.until(lambda: here.rows("SELECT FROM attempt WHERE outcome IS NOT NULL"))
+        assert here.rows("SELECT outcome FROM attempt") == [("abandoned",)]
 
 
 # --- the watched folder ------------------------------------------------------------------------------------------
