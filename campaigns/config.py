@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
 from urllib.parse import quote, urlsplit
@@ -18,6 +18,7 @@ from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
 from campaigns.codes import check_texts
 from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition, check_dispositions
 from campaigns.order import MOST_WEIGHT, Order
+from campaigns.patterns import OUTSIDE
 from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
 from campaigns.rules.terms import DELAY, Check, check_rules
@@ -25,7 +26,6 @@ from campaigns.script import Step, check_script, questions
 from campaigns.values import Lead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-OUTSIDE_NUMBERS = re.compile(r"\+?[0-9]{3}[0-9?]{0,17}\*?")
 MOST_MONEY = 1e9
 CALLED_NUMBER = re.compile(r"\+?[0-9]{1,20}")
 MODES = ("preview", "progressive", "ratio", "predictive")
@@ -207,15 +207,6 @@ def crm_url(config: CampaignConfig, lead: Lead) -> str:
     return "".join(before + quote(values.get(name or "", ""), safe="") for before, name, _, _ in parts)
 
 
-def fits(patterns: Iterable[str], number: str) -> bool:
-    """Whether one of these patterns of outside numbers has this number."""
-    for pattern in patterns:
-        digits = re.escape(pattern).replace(r"\?", "[0-9]").replace(r"\*", "[0-9]*")
-        if re.fullmatch(digits, number):
-            return True
-    return False
-
-
 def load(path: Path) -> CampaignConfig:
     """Read and check a file. Raises :class:`ConfigError`."""
     try:
@@ -308,7 +299,7 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     listed = {"transfer_numbers": config.transfer_numbers, "manual.numbers": config.manual.numbers}
     for name, index, pattern in [(k, i, p) for k, patterns in listed.items() for i, p in enumerate(patterns)]:
         check(
-            bool(OUTSIDE_NUMBERS.fullmatch(pattern)),
+            bool(OUTSIDE.fullmatch(pattern)),
             f"{name}[{index}]",
             f"{pattern!r} must be 3 digits or more, then digits, `?` and at the end `*`, as in +8610*: a pattern that "
             "lets everything through would let toll fraud through",

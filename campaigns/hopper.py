@@ -98,6 +98,7 @@ NEVER = frozenset(
         RefusalReason.ATTEMPTS,
         RefusalReason.NUMBER_DONE,
         RefusalReason.NO_ZONE,
+        RefusalReason.DESTINATION,
         RefusalReason.CAP_LIFE,
     }
 )

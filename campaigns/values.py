@@ -50,6 +50,7 @@ class RefusalReason(StrEnum):
     CALLBACK = "callback"  # it waits for the time that was agreed, or for the person who agreed it
     NUMBER_DONE = "number_done"  # it does not exist, or enough came of it
     NO_ZONE = "no_zone"
+    DESTINATION = "destination"  # the campaign may not call there at all
     CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left
     LEASE_LOST = "lease_lost"
     CAMPAIGN_STOPPED = "campaign_stopped"

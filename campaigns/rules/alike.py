@@ -49,6 +49,7 @@ class Alike:
             or row.next_at > self._now
             or not row.open
             or row.done
+            or not self._terms.reach(row.e164)
             or (
                 known is not NOTHING
                 and (

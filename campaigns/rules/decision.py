@@ -99,6 +99,8 @@ def refusals(facts: Facts, terms: Terms, now: datetime) -> Iterator[Refusal]:
         yield refuse(
             RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run, or has finished with this lead"
         )
+    if not terms.reach(facts.number):
+        yield refuse(RefusalReason.DESTINATION, "none of the destinations that the campaign may call")
     for entry in facts.dnc:
         if entry.until is None or entry.until > now:
             yield refuse(RefusalReason.DNC, _barred_spoken(entry), entry.until)

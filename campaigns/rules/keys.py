@@ -93,7 +93,8 @@ class Rules(Part, frozen=True):
     campaign; a lead ends with the last of its numbers. `retry_s` maps an outcome to the delay before the next attempt;
     after an outcome without one the number is not tried again. `recycle` maps an outcome to how it goes on beside that.
     `lock_out_s` bars a number after an abandoned call, `refusal_lock_s` after a disposition that is a
-    refusal. `consent`: a call needs a consent on record.
+    refusal. `consent`: a call needs a consent on record. `destinations` are patterns of the numbers that may be called
+    at all, all without any.
     """
 
     profile: str = "own"
@@ -105,6 +106,7 @@ class Rules(Part, frozen=True):
     number_here: Caps = NO_CAPS
     customer_here: Caps = NO_CAPS
     consent: bool | None = None
+    destinations: tuple[str, ...] = ()
     attempts: int = 3
     retry_s: dict[str, float] = msgspec.field(
         default_factory=lambda: {

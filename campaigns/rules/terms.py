@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
 
+from campaigns.patterns import DESTINATION, fits
 from campaigns.rules import calendar
 from campaigns.rules.calendar import Hours, Opening, opening
 from campaigns.rules.keys import (
@@ -58,6 +59,7 @@ class Terms:
     customer_here: Caps
     consent: bool
     attempts: int
+    destinations: tuple[str, ...] = ()
     _openings: dict[Any, tuple[Any, Opening]] = field(default_factory=dict, compare=False, repr=False)
 
     def regions_of(self, region: str, number: str) -> tuple[RegionTerms, ...]:
@@ -65,6 +67,10 @@ class Terms:
         if region:
             return tuple(r for r in self.regions if r.code == region)
         return tuple(r for r in self.regions if r.prefixes and number.startswith(r.prefixes))
+
+    def reach(self, number: str) -> bool:
+        """Whether the campaign may call this number (E.164) at all."""
+        return not self.destinations or fits(self.destinations, number)
 
     def laws(self, regions: tuple[RegionTerms, ...]) -> tuple[Hours, ...]:
         """The hours that hold in these regions, all at once."""
@@ -104,6 +110,7 @@ def terms_of(rules: Rules, running: bool = True) -> Terms:
         ),
         consent=bool(rules.consent or profile.consent),
         attempts=rules.attempts,
+        destinations=rules.destinations,
         number=_merged(rules.number, profile.number),
         customer=_merged(rules.customer, profile.customer),
         number_here=_merged(rules.number_here, profile.number_here),
@@ -134,6 +141,12 @@ def check_rules(rules: Rules, check: Check) -> None:
     if rules.windows is not None:
         _check_windows(rules.windows, "rules.windows", check)
     _check_calendar(rules.holidays, "rules.holidays", check)
+    for index, pattern in enumerate(rules.destinations):
+        check(
+            bool(DESTINATION.fullmatch(pattern)),
+            f"rules.destinations[{index}]",
+            f"{pattern!r} must begin with + and a country's code, then digits, `?` and at the end `*`, as in +86*",
+        )
     check(1 <= rules.attempts <= 50, "rules.attempts", "must be between 1 and 50")
     for outcome, delay in rules.retry_s.items():
         check(

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from campaigns.config import fits
 from campaigns.numbers import NotANumber, number_of
+from campaigns.patterns import fits
 from campaigns.records import Audited
 from campaigns.values import Lead
 from cti.messages import (

@@ -61,6 +61,9 @@ def test_every_rule_holds_for_it(db: Engine) -> None:
     assert isinstance(lead, Lead)
     assert ask(KNOWN) is RefusalReason.LEASE_LOST  # somebody is about to call them
     assert ask("+8860000000") in (RefusalReason.NO_ZONE, RefusalReason.WINDOW)
+    near = Campaign(db, more='[rules]\ndestinations = ["+86139*"]\n', name="near")
+    assert refused(near.hopper.lease_number(near.id, KNOWN, NOON)) is RefusalReason.DESTINATION
+    assert near.lease(100) == [] and near.hopper.left(near.id) == 0  # closed, whatever list they are on
     stopped = Campaign(db, more="", name="autumn")
     stopped.store.apply('name = "autumn"\nswitch = "main"\nrunning = false\n', "test", "tester", NOON)
     assert refused(stopped.hopper.lease_number(stopped.id, KNOWN, NOON)) is RefusalReason.CAMPAIGN_STOPPED

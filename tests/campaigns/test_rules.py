@@ -90,6 +90,7 @@ RULES = st.builds(
     customer_here=ANY_CAPS,
     consent=st.none() | st.booleans(),
     attempts=st.integers(1, 5),
+    destinations=st.sampled_from([(), (), ("+86*", "+1*"), ("+1305???0100", "+861*"), ("+86138001380000",)]),
 )
 NUMBERS = st.sampled_from(["+13055550100", "+12125550100", "+8613800138000", "+33495550100", "+862168880001"])
 
@@ -187,6 +188,17 @@ def within_caps(caps: Caps, calls: list[datetime], life: int, zones: tuple[str, 
     return not caps.gap_s or all(now >= c + timedelta(seconds=caps.gap_s) for c in calls)
 
 
+def among(destinations: tuple[str, ...], number: str) -> bool:
+    """Whether one of the patterns has the number, digit by digit."""
+
+    def has(pattern: str) -> bool:
+        fixed = pattern.rstrip("*")
+        there = number[: len(fixed)] if pattern.endswith("*") else number
+        return len(there) == len(fixed) and all(p in ("?", n) for p, n in zip(fixed, there, strict=True))
+
+    return not destinations or any(map(has, destinations))
+
+
 def lawful(facts: Facts, rules: Rules, now: datetime) -> bool:
     """Whether a call keeps to every figure of the rules and, where they have none, of their profile."""
     law = PROFILES[rules.profile]
@@ -203,6 +215,8 @@ def lawful(facts: Facts, rules: Rules, now: datetime) -> bool:
     ):
         return False
     if any(e.until is None or e.until > now for e in facts.dnc):
+        return False
+    if not among(rules.destinations, facts.number):
         return False
     if (facts.next_at and facts.next_at > now) or (facts.locked_until and facts.locked_until > now):
         return False
