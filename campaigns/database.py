@@ -116,10 +116,15 @@ def reachable_as_server(folder: Path) -> None:
     ensure_prefix_permissions(folder)
 
 
-def connect(url: str, pool_size: int = 8, more: str = "") -> Engine:
+def session_name(owner: str) -> str:
+    """What the sessions of this engine are called in the database."""
+    return f"zhudong {owner}"
+
+
+def connect(url: str, pool_size: int = 8, more: str = "", name: str = "") -> Engine:
     """An engine over psycopg2. Statements are limited to 30 s: nothing of ours takes longer and stays useful.
 
-    `more` are further options of a session.
+    `more` are further options of a session, and `name` what it is called.
     """
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg2" + url[len("postgresql") :]
@@ -132,7 +137,7 @@ def connect(url: str, pool_size: int = 8, more: str = "") -> Engine:
             "connect_timeout": CONNECT_LIMIT_S,
             # To compile a query takes longer than any of ours, reports aside, takes to run.
             "options": f"-c statement_timeout={STATEMENT_LIMIT_MS} -c timezone=UTC -c jit=off {more}",
-            "application_name": f"zhudong-{os.getpid()}",
+            "application_name": name or f"zhudong-{os.getpid()}",
         },
     )
 

@@ -7,7 +7,7 @@ the leases tell what was. Every method blocks; the engine calls them in executor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from campaigns.dialed import Dialed, record
 from campaigns.ids import new_call_ids
 from campaigns.leases import LEASE_S, Leases
 from campaigns.order import Mixer, mixed, tiers
+from campaigns.ownership import held as still_held
 from campaigns.prepared import PLANNED, UNHURRIED, Prepared, array
 from campaigns.reports.counting import HALF_HOUR_OF
 from campaigns.rules import facts
@@ -81,6 +82,7 @@ WHERE c.id = :campaign
 """)
 
 CALLBACKS_FIRST = {facts.CALLBACKS: 1.0}
+ANOTHERS = "another engine has the campaign"
 ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picked
 # As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
 MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
@@ -105,10 +107,17 @@ NEVER = frozenset(
 
 
 class Hopper(Leases):
-    """The leads of all campaigns, for one engine named `owner`. Safe to use from several threads."""
+    """The leads of all campaigns, for one engine named `owner`. Safe to use from several threads.
 
-    def __init__(self, engine: Engine, owner: str) -> None:
+    `tokens` are those of the switches that the engine has (:mod:`campaigns.ownership`): over no other is a lead leased
+    or a call permitted. None: nobody else can be there.
+    """
+
+    def __init__(
+        self, engine: Engine, owner: str, tokens: Callable[[], Mapping[str, int]] | None = None
+    ) -> None:
         super().__init__(engine, owner)
+        self._tokens = tokens
         self._known = KnownTerms()
         self._rotation = Rotation(owner)
         self._bases: dict[Basis, int] = {}
@@ -126,7 +135,7 @@ class Hopper(Leases):
             terms = self._known.of(connection, [change])[change]
             zones = [r.zone for r in connection.execute(ZONES, {"campaign": campaign_id})]
             open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
-            if not open_now or not terms.running:
+            if not open_now or not terms.running or not self._ours(connection, change):
                 return []
             numbers = free(connection, self._known.pools(change))
             if numbers.none_is(now):
@@ -150,7 +159,7 @@ class Hopper(Leases):
         with self._engine.begin() as connection:
             change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
             terms = self._known.of(connection, [change])[change]
-            if not terms.running:
+            if not terms.running or not self._ours(connection, change):
                 return []
             connection.exec_driver_sql(UNHURRIED)
             found = callbacks.OF_PERSONS.run(connection, campaign_id, now, list(users), change)
@@ -172,6 +181,8 @@ class Hopper(Leases):
             change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
             if not self._known.of(connection, [change])[change].running:
                 return Refusal("", RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run")
+            if not self._ours(connection, change):
+                return Refusal("", RefusalReason.LEASE_LOST, ANOTHERS)
             lead = by_hand.lead_of(connection, campaign_id, number, now)
             if lead is None:
                 return Refusal("", RefusalReason.NO_ZONE, "the time zone of the called party is not known")
@@ -213,6 +224,11 @@ class Hopper(Leases):
         }
         with self._engine.begin() as connection:
             connection.exec_driver_sql(PLANNED)
+            if self._tokens is not None:
+                ours = still_held(connection, self._tokens(), {call.switch for call in calls})
+                foreign = [call.call_id for call in calls if call.switch not in ours]
+                answers |= {each: Refusal(each, RefusalReason.LEASE_LOST, ANOTHERS) for each in foreign}
+                ids = [call.call_id for call in calls if call.switch in ours]
             held = connection.execute(facts.HOLD, {"ids": ids}).all()
             names = sorted({p for row in held for p in parties(row.e164, row.customer_id)})
             connection.execute(facts.HOLD_PARTIES, {"parties": names})
@@ -237,10 +253,10 @@ class Hopper(Leases):
             for row in rows:
                 if row.lease_number not in (None, row.number_id):
                     continue  # another number of the lead's
-                ours = row.lease_owner == self._owner
+                mine = row.lease_owner == self._owner
                 busy = row.lead_id in in_call or not ringing.isdisjoint(theirs[row.lead_id])
                 about = facts.facts_of(
-                    row, on_them.of(row), attempts[row.lead_id], row.call_id, ours, busy, just
+                    row, on_them.of(row), attempts[row.lead_id], row.call_id, mine, busy, just
                 )
                 answer = may_call(about, known[row.change], now)
                 if isinstance(answer, Permit):
@@ -272,6 +288,11 @@ class Hopper(Leases):
             return connection.execute(OPEN_LEADS, {"campaign": campaign_id}).scalar_one()
 
     # --- within -----------------------------------------------------------------------------------------------
+
+    def _ours(self, connection: Connection, change: int) -> bool:
+        """Whether the switch of this version, whose terms were asked for, stays ours until the transaction ends."""
+        switch = self._known.switch(change)
+        return self._tokens is None or bool(still_held(connection, self._tokens(), (switch,)))
 
     def _lease_of(
         self,

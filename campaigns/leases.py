@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,16 +47,20 @@ SELECT l.lease AS call_id, l.lease_owner AS owner, {FLIGHT}
 FROM lead l
 LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
 JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
-WHERE l.lease IS NOT NULL AND (l.lease_owner = :owner OR l.lease_until < :now)
+WHERE l.lease IS NOT NULL AND (l.lease_owner = ANY(:owners) OR l.lease_until < :now)
 UNION ALL
 SELECT a.call_id, a.owner, {FLIGHT}
 FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
-WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND a.owner = :owner AND a.leased_at >= :oldest
+WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND a.owner = ANY(:owners) AND a.leased_at >= :oldest
     AND l.lease IS DISTINCT FROM a.call_id
 """)
 TAKE_OVER = text("""
-UPDATE lead SET lease_owner = :owner, lease_until = :until
-WHERE lease IS NOT NULL AND (lease_owner = :owner OR lease_until < :now)
+UPDATE lead SET lease_owner = :owner, lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[]))
+""")
+# Callers' own calls may have no lease.
+TAKE_OVER_CALLERS = text("""
+UPDATE attempt SET owner = :owner
+WHERE call_id = ANY(CAST(:ids AS uuid[])) AND leased_at = ANY(:times) AND called_in IS NOT NULL
 """)
 
 
@@ -83,11 +87,11 @@ class Leases:
                 connection.execute(callbacks.PUT_OFF, {"ids": list(call_ids), "not_before": not_before})
             connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
 
-    def in_flight(self, now: datetime) -> list[InFlight]:
-        """What this engine, or one whose leases ran out, had in flight."""
+    def in_flight(self, now: datetime, others: Iterable[str] = ()) -> list[InFlight]:
+        """What this engine and `others`, and any whose leases ran out, had in flight."""
         with self._engine.connect() as connection:
             rows = connection.execute(
-                IN_FLIGHT, {"owner": self._owner, "now": now, "oldest": now - OLDEST_CALL}
+                IN_FLIGHT, {"owners": [self._owner, *others], "now": now, "oldest": now - OLDEST_CALL}
             ).all()
         return [
             InFlight(
@@ -105,10 +109,11 @@ class Leases:
             for row in rows
         ]
 
-    def take_over(self, now: datetime) -> int:
-        """Make the leases of :meth:`in_flight` ours."""
-        values = {"owner": self._owner, "now": now, "until": now + timedelta(seconds=LEASE_S)}
+    def take_over(self, call_ids: Sequence[str], now: datetime) -> int:
+        """Make these leases ours."""
+        values = {"owner": self._owner, "ids": list(call_ids), "until": now + timedelta(seconds=LEASE_S)}
         with self._engine.begin() as connection:
+            connection.execute(TAKE_OVER_CALLERS, values | {"times": [leased_at(each) for each in call_ids]})
             return connection.execute(TAKE_OVER, values).rowcount
 
 

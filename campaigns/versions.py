@@ -1,4 +1,4 @@
-"""What campaigns' versions say of rules, order and caller-IDs: a version never changes, so each is read once."""
+"""What campaigns' versions say of rules, order and lines: a version never changes, so each is read once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class KnownTerms:
         self._terms: dict[int, Terms] = {}
         self._orders: dict[int, Order] = {}
         self._pools: dict[int, Pools] = {}
+        self._switches: dict[int, str] = {}
 
     def terms(self, change: int) -> Terms:
         """The terms of a version that were asked for."""
@@ -38,6 +39,10 @@ class KnownTerms:
         """The caller-IDs of such a version."""
         return self._pools[change]
 
+    def switch(self, change: int) -> str:
+        """The switch that such a version is on."""
+        return self._switches[change]
+
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
         known, missing = self._terms, set(changes) - self._terms.keys()
@@ -49,5 +54,6 @@ class KnownTerms:
                 self._orders[row.change] = config.order
                 known[row.change] = terms_of(config.rules, config.running)
                 self._pools[row.change] = pools_of(config)
+                self._switches[row.change] = config.switch
             self._terms = known
         return known

@@ -22,7 +22,7 @@ MOST_TOLD = 10_000  # reminders remembered, so that none comes twice
 class CallbackWatch:
     """Asks the hopper in turns, while anybody is at a seat. `flush` carries out what the core wants done."""
 
-    def __init__(self, core: EngineCore, hopper: Hopper, flush: Callable[[], None]) -> None:
+    def __init__(self, core: EngineCore, hopper: Hopper, flush: Callable[[], object]) -> None:
         self._core = core
         self._hopper = hopper
         self._flush = flush

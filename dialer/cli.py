@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -126,6 +127,7 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     from dialer import logs
     from dialer.daemon import Addresses, AlreadyRunning, Daemon
     from dialer.service import notify, serve_signals, watched
+    from dialer.tenure import Lost
 
     settings = Settings(config_file, data)
     config = settings.config()
@@ -149,6 +151,8 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
 
     try:
         new_loop(running())
+    except Lost:  # what is in memory is another engine's: begin anew, as one that stands by
+        os.execv(sys.executable, sys.orig_argv)
     except (CampaignsError, CannotListen, AlreadyRunning, OSError) as fault:
         fail(str(fault), 1)
 

@@ -56,6 +56,12 @@ class EngineSection(_Section, frozen=True):
     drain_limit_s: float = 120.0  # how long calls may go on after SIGTERM
 
 
+class ClusterSection(_Section, frozen=True):
+    """Several engines on one database. `address`: at which browsers reach this one's pages."""
+
+    address: str = ""
+
+
 class DatabaseSection(_Section, frozen=True):
     """`url` empty: an embedded PostgreSQL in the data folder. `web_url`: the same one by the pages' own log-in."""
 
@@ -212,6 +218,7 @@ class Config(_Section, frozen=True):
 
     switch: tuple[SwitchSection, ...]
     engine: EngineSection = EngineSection()
+    cluster: ClusterSection = ClusterSection()
     database: DatabaseSection = DatabaseSection()
     web: WebSection = WebSection()
     oidc: OidcSection | None = None
@@ -272,6 +279,11 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "engine.drain_limit_s", "must be a number of seconds"
     if config.engine.drain_limit_s < 0:
         yield "engine.drain_limit_s", "must not be negative"
+    if config.cluster.address and not ORIGIN.fullmatch(config.cluster.address):
+        yield (
+            "cluster.address",
+            f"{config.cluster.address!r} must be an origin, as in https://dialer-1.example",
+        )
     for key, url in (
         ("database.url", config.database.url),
         ("database.web_url", config.database.web_url),

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, time
 from typing import TypeVar
+from uuid import uuid4
 
 import msgspec
 import psycopg2
@@ -31,12 +32,13 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from campaigns import backup, database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
+from campaigns.ownership import Ownership
 from campaigns.partitions import ensure_partitions
 from campaigns.reach import REPORTS, WEB, as_role, held
 from campaigns.second_factor import seal_plain
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
-from campaigns.values import Outcome
+from campaigns.values import InFlight, Outcome
 from campaigns.vault import KEYS, Vault
 from campaigns.webhooks import WebhookStore
 from cti.accounts import StoredAccounts
@@ -62,6 +64,7 @@ from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
 from dialer.sending import Sending
 from dialer.switch.asterisk import AsteriskSwitch
+from dialer.tenure import TURN_S, Tenure
 
 T = TypeVar("T")
 
@@ -158,6 +161,7 @@ class Daemon:
         fixed = [
             name
             for name in (
+                "cluster",
                 "database",
                 "web",
                 "oidc",
@@ -186,9 +190,17 @@ class Daemon:
             folder = self.config.backup.folder
             backup.archive_to(self.data / "postgresql", Path(folder) if folder else None)
             url = database.start_embedded(self.data / "postgresql")
-        engine = database.connect(url)
+        engine = database.connect(url, name=database.session_name(self.config.engine.name))
         database.migrate(engine)
         return engine
+
+    def _tenure(self, stored: DatabaseEngine) -> Tenure:
+        """By a connection of its own: no other work makes it late."""
+        config, name = self.config, self.config.engine.name
+        url = stored.url.render_as_string(hide_password=False)
+        own = database.connect(url, pool_size=1, name=database.session_name(name))
+        switches = [section.name for section in config.switch]
+        return Tenure(Ownership(own, name, _mark_of(self.data), switches, config.cluster.address), name)
 
     def _sealed(self, stored: DatabaseEngine) -> Vault:
         vault = Vault(self.data / KEYS)
@@ -198,13 +210,15 @@ class Daemon:
 
     async def _run(self, stored: DatabaseEngine, ready: Callable[[Addresses], None] | None) -> None:
         config, name = self.config, self.config.engine.name
+        tenure = await asyncio.to_thread(self._tenure, stored)
+        taken = await tenure.turn()
         agi = FastAgi(config.agi.host, config.agi.port, self._harbour_done)
         metrics_port = self.metrics.serve(config.metrics.host, config.metrics.port)
         await agi.start()
         journal_store = JournalStore(stored, name)
         last = await asyncio.to_thread(journal_store.last_serial)
         journal = Journal(_unavailable_told_apart(journal_store.apply), self.data / "spool" / name, last)
-        hopper = Hopper(StoredHopper(stored, name))
+        hopper = Hopper(StoredHopper(stored, name, lambda: tenure.tokens))
         accounts = StoredAccounts(UserStore(stored))
         core = EngineCore(
             {section.name: _lines(section) for section in config.switch},
@@ -214,7 +228,9 @@ class Daemon:
             name=name,
         )
         switches = {section.name: _switch(section) for section in config.switch}
-        engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics)
+        for lines in core.switches.values():
+            lines.ours = lines.name in taken
+        engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics, tenure)
         store = CampaignStore(stored)
         vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
@@ -242,12 +258,14 @@ class Daemon:
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
         app.state.feed.on_event = webhooks.hear
+        begun = asyncio.Event()
         running = asyncio.create_task(
-            engine.run(before=lambda: self._recover(engine, stored, store)), name="engine"
+            engine.run(before=lambda: self._begin(engine, taken, stored, store, begun)), name="engine"
         )
         web_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         parts = [
             running,
+            asyncio.create_task(self._keep(engine, tenure, stored, store, begun), name="ownership"),
             asyncio.create_task(
                 serve(app, config.web.host, config.web.port, web_port.set_result, self._certificates.pages),
                 name="web",
@@ -267,14 +285,15 @@ class Daemon:
                 ready(Addresses(web_port.result(), metrics_port, agi.port))
             await asyncio.wait([*parts, stopping], return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
-                log.info("draining", limit_s=self._drain_limit_s)
-                await engine.drain(lambda: self._drain_limit_s)
+                await self._wind_down(engine, tenure)
                 with contextlib.suppress(SQLAlchemyError):  # the database is away: what was kept last holds
                     await self._keep_learned(engine, store)
         finally:
             faults = await _take_down([*parts, stopping])
             await agi.stop()
             await journal.close()
+            await tenure.release()  # what it knows is on record now
+            tenure.close()
             await asyncio.to_thread(self.metrics.close)
             hopper.close()
             learning.close()
@@ -288,26 +307,94 @@ class Daemon:
         if self.engine is not None:
             self.engine.harbour_done(uid, played, opted_out)
 
-    async def _recover(self, engine: Engine, stored: DatabaseEngine, store: CampaignStore) -> None:
-        """Before any switch is connected: the campaigns, and what was in flight when the last engine stopped.
+    async def _begin(
+        self,
+        engine: Engine,
+        taken: Mapping[str, str],
+        stored: DatabaseEngine,
+        store: CampaignStore,
+        begun: asyncio.Event,
+    ) -> None:
+        """Before any switch is connected: the campaigns, and what was in flight on the switches that are ours.
 
-        What that one had in its spool is part of what is known of its calls, so it comes into the tables first.
+        What our last run had in its spool is part of what is known of its calls, so it comes into the tables first.
         """
         if not await engine.journal.caught_up():
             log.error("the spool of the last run is not in the database; its calls are judged without it")
         await self._configure(engine, store)
-        source, now = engine.hopper.source, datetime.now(UTC)
-        found = await asyncio.to_thread(source.in_flight, now)
+        await self._take(engine, stored, taken, at_start=True)
+        if not taken:
+            log.info("this engine stands by")
+        begun.set()
+
+    async def _take(
+        self, engine: Engine, stored: DatabaseEngine, taken: Mapping[str, str], at_start: bool = False
+    ) -> None:
+        """Recover what the engines before us had in flight on switches that are ours now, and connect to them."""
+        name, core = self.config.engine.name, engine.core
+        on = {campaign.id: campaign.config.switch for campaign in core.campaigns.values()}
+        others = {before for before in taken.values() if before != name}
+
+        def of_ours(each: InFlight) -> bool:
+            if (each.switch or on.get(each.campaign_id)) in taken:
+                return True  # else what is left of our last run, on a switch that nobody has any more, or not dialed
+            return at_start and each.owner == name and each.switch not in core.switches
+
+        found = [each for each in await engine.hopper.in_flight(others) if of_ours(each)]
         if found:
             log.info("calls of the last run are looked for", calls=len(found))
-            await asyncio.to_thread(StoredHopper(stored, self.config.engine.name).take_over, now)
+            await engine.hopper.take_over([each.call_id for each in found])
         users = await asyncio.to_thread(UserStore(stored).all)
         seats: Mapping[int, LogIn] = {
             u.user_id: LogIn(user_id=u.user_id, name=u.name, phone=u.phone, campaigns=u.campaigns)
             for u in users
         }
-        engine.core.recover(found, seats, monotonic())
+        core.recover(found, seats, monotonic())
+        for switch, before in taken.items():
+            engine.take(switch)
+            if before != name:
+                self.metrics.takeovers.labels(switch).inc()
         engine.flush()
+
+    async def _keep(
+        self,
+        engine: Engine,
+        tenure: Tenure,
+        stored: DatabaseEngine,
+        store: CampaignStore,
+        begun: asyncio.Event,
+    ) -> None:
+        """Renew what is ours, and take what another engine left. Raises :class:`dialer.tenure.Lost`."""
+        await begun.wait()
+        told = ""
+        while True:
+            await asyncio.sleep(TURN_S)
+            try:
+                taken = await tenure.turn()
+                if taken and not self._stop.is_set():
+                    await self._configure(engine, store)
+                    for campaign in list(engine.core.campaigns.values()):
+                        if campaign.config.switch in taken:
+                            await self._read_learned(engine, store, campaign.name)
+                            await self._read_ledger(engine, store, campaign.name, datetime.now(UTC))
+                    await self._take(engine, stored, taken)
+                told = ""
+            except SQLAlchemyError as fault:
+                why = database.reason(fault)
+                if why != told:
+                    log.warning("the switches' leases can't be renewed", reason=why)
+                told = why
+            self.metrics.engines_alive.set(sum(each.alive for each in tenure.engines))
+
+    async def _wind_down(self, engine: Engine, tenure: Tenure) -> None:
+        """Let an engine that stands by go on with the calls, or else let them finish."""
+        heir = tenure.heir() if tenure.tokens else None
+        if heir is not None:
+            log.info("handing over", to=heir.name, limit_s=self._drain_limit_s)
+            await engine.hand_over(lambda: self._drain_limit_s)
+        else:
+            log.info("draining", limit_s=self._drain_limit_s)
+            await engine.drain(lambda: self._drain_limit_s)
 
     async def _configure(self, engine: Engine, store: CampaignStore) -> None:
         """Take the campaigns' versions that are newer than those we have."""
@@ -372,7 +459,7 @@ class Daemon:
             log.warning("pacing learns anew", campaign=name, reason=str(fault))
 
     async def _keep_learned(self, engine: Engine, store: CampaignStore) -> None:
-        for campaign in list(engine.core.campaigns.values()):
+        for campaign in engine.core.ours():
             learned = json.dumps(campaign.pacer.learned(), separators=(",", ":"))
             await self._in_store(partial(store.keep_learned, campaign.id, learned))
 
@@ -383,10 +470,11 @@ class Daemon:
             await asyncio.sleep(WATCH_S)
             turn += 1
             try:
-                await self._in_store(folder.apply_changes)
+                if engine.core.owner:
+                    await self._in_store(folder.apply_changes)
                 await self._configure(engine, store)
                 if turn % COUNT_EVERY == 1:
-                    for campaign in list(engine.core.campaigns.values()):
+                    for campaign in engine.core.ours():
                         engine.leads_left[campaign.name] = await hopper.left(campaign.id)
                 if turn % LEDGER_EVERY == 0:
                     for name in list(engine.core.campaigns):
@@ -430,6 +518,14 @@ def _only_one(data: Path):  # type: ignore[no-untyped-def]
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _mark_of(data: Path) -> str:
+    """What tells this data folder from every other."""
+    file = data / "engine.id"
+    if not file.exists():
+        file.write_text(uuid4().hex)
+    return file.read_text().strip()
 
 
 async def _take_down(tasks: list[asyncio.Task]) -> list[BaseException]:  # type: ignore[type-arg]

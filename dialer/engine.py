@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -60,6 +60,7 @@ from dialer.leads import FAULTS, Authorizer, Hopper, LeadBuffer
 from dialer.metrics import Metrics
 from dialer.snapshots import Snapshots
 from dialer.switch import port
+from dialer.tenure import Alone, Hold
 from pacing.contract import Mode
 
 log = structlog.get_logger(__name__)
@@ -85,8 +86,11 @@ class Engine:
         journal: Journal,
         bus: Bus,
         metrics: Metrics,
+        hold: Hold | None = None,
     ) -> None:
         self.core = core
+        self._hold = hold or Alone()
+        self._linked: set[str] = set()
         self.switches = switches
         self.hopper = hopper
         self.journal = journal
@@ -137,6 +141,7 @@ class Engine:
     def ready(self) -> dict[str, bool]:
         """What it needs to call anybody, and whether it has it now."""
         return {
+            "owner": self.core.owner,
             "database": self.journal.available,
             "switch": any(lines.up for lines in self.core.switches.values()),
             "dialing": not self.core.draining,
@@ -149,7 +154,8 @@ class Engine:
         reply = Reply(ok=False, code="failed")
         with self._faults_counted(type(command).__name__):
             reply = self.core.command(command, monotonic())
-        self.flush()
+        if not self.flush():
+            return Reply(ok=False, code="elsewhere")
         if reply.ok and isinstance(command, (Dispose, SaveNotes)):
             try:
                 async with asyncio.timeout(SAVE_LIMIT_S):
@@ -204,28 +210,37 @@ class Engine:
         """Run until cancelled. `before` is awaited first: campaigns and recovery, before any switch is connected."""
         async with self._tasks as tasks:
             await before()
-            for switch in self.switches.values():
-                tasks.create_task(switch.run(self.feed), name=f"switch {switch.name}")
+            for name, lines in self.core.switches.items():
+                if lines.ours:
+                    self.take(name)
             tasks.create_task(self._authorizer.run(), name="rules")
             tasks.create_task(self._tick(), name="tick")
             tasks.create_task(self._each_second(), name="second")
             tasks.create_task(self._keep_leases(), name="leases")
             tasks.create_task(CallbackWatch(self.core, self.hopper, self.flush).run(), name="callbacks")
 
+    def take(self, switch: str) -> None:
+        """This switch is ours: connect to it, if that was not done. What was in flight there must be known before."""
+        self.core.switches[switch].ours = True
+        if switch not in self._linked:
+            self._linked.add(switch)
+            self._tasks.create_task(self.switches[switch].run(self.feed), name=f"switch {switch}")
+        self.core.touched.update(self.core.campaigns)
+
+    async def hand_over(self, limit_s: Callable[[], float]) -> None:
+        """Dial no more, and leave to another engine what is connected, once nothing rings or waits: in `limit_s()`."""
+        await self._dial_no_more()
+        await self._until(
+            lambda: all(c.connected_at is not None for c in self.core.calls.by_id.values()), limit_s
+        )
+        await self._give_back()
+
     async def drain(self, limit_s: Callable[[], float]) -> None:
         """Dial no more, let calls finish for `limit_s()`, then end those that are left and let the seats go.
 
         The limit is asked again and again, so that it may be cut short.
         """
-        self.core.draining = True
-        self.core.callbacks.let_go(everyone=True)
-        self.flush()
-        for filler in self._fillers.values():
-            filler.cancel()
-        if self._fillers:
-            await asyncio.wait(self._fillers.values(), timeout=SAVE_LIMIT_S)
-        for buffer in self._buffers.values():
-            await self._try("leads given back", buffer.empty())
+        await self._dial_no_more()
         await self._until_idle(limit_s)
         for call in list(self.core.calls.by_id.values()):
             call.ended_by = "engine"
@@ -235,12 +250,30 @@ class Engine:
         self.core.seats.dismiss(monotonic())
         self.flush()
         await asyncio.sleep(0.2)  # the hang-ups leave; nothing answers for them
+        await self._give_back()
+
+    async def _dial_no_more(self) -> None:
+        self.core.draining = True
+        self.core.callbacks.let_go(everyone=True)
+        self.flush()
+        for filler in self._fillers.values():
+            filler.cancel()
+        if self._fillers:
+            await asyncio.wait(self._fillers.values(), timeout=SAVE_LIMIT_S)
+        for buffer in self._buffers.values():
+            await self._try("leads given back", buffer.empty())
+
+    async def _give_back(self) -> None:
         if self._to_free:
             await self._try("leases given back", self.hopper.release(sorted(self._to_free)))
 
     async def _until_idle(self, limit_s: Callable[[], float]) -> None:
+        await self._until(lambda: not self.core.calls.by_id, limit_s)
+
+    @staticmethod
+    async def _until(so: Callable[[], bool], limit_s: Callable[[], float]) -> None:
         began = monotonic()
-        while self.core.calls.by_id and monotonic() < began + limit_s():
+        while not so() and monotonic() < began + limit_s():
             await asyncio.sleep(TICK_S)
 
     async def _try(self, what: str, work: Awaitable[object]) -> None:
@@ -251,14 +284,21 @@ class Engine:
 
     # --- effects --------------------------------------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Carry out what the core wants done, and have pacing asked where something changed."""
+    def flush(self) -> bool:
+        """Carry out what the core wants done, and have pacing asked where something changed.
+
+        False: nothing was, and nothing will be; another engine has taken over.
+        """
+        if not self._hold.ours():
+            self.core.take()
+            return False
         while effects := self.core.take():
             for effect in effects:
                 self._carry_out[type(effect)](effect)
         if self.core.touched and not self._pacing_due:
             self._pacing_due = True
             asyncio.get_running_loop().call_soon(self._pace)
+        return True
 
     @contextmanager
     def _faults_counted(self, where: str) -> Iterator[None]:
@@ -269,10 +309,13 @@ class Engine:
             log.exception("the core failed", where=where)
             self.core.breach("core_fault", where)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.create_task(self._guarded(work))
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        if not self._hold.ours():  # it slept between the decision and the deed
+            work.close()
+            return
         try:
             await work
         except Exception:  # one effect's fault must not end the daemon; timers settle its call
@@ -281,6 +324,9 @@ class Engine:
         self.flush()
 
     async def _originate(self, effect: Originate) -> None:
+        if not self._hold.sure() and self.core.call_of(effect.origination.uid) is not None:
+            self.core.originate_withheld(effect.origination.uid, monotonic())
+            return
         try:
             await self.switches[effect.switch].originate(effect.origination)
         except port.ReplyLost:

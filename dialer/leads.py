@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -56,7 +56,9 @@ class LeadSource(Protocol):
 
     def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Permit | Refusal]: ...
 
-    def in_flight(self, now: datetime) -> list[InFlight]: ...
+    def in_flight(self, now: datetime, others: Iterable[str] = ()) -> list[InFlight]: ...
+
+    def take_over(self, call_ids: Sequence[str], now: datetime) -> int: ...
 
     def left(self, campaign_id: int) -> int: ...
 
@@ -96,8 +98,11 @@ class Hopper:
     async def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
         await self._in(self._leases, partial(self.source.release, call_ids, not_before))
 
-    async def in_flight(self) -> list[InFlight]:
-        return await self._in(self._leases, partial(self.source.in_flight, _now()))
+    async def in_flight(self, others: Iterable[str] = ()) -> list[InFlight]:
+        return await self._in(self._leases, partial(self.source.in_flight, _now(), others))
+
+    async def take_over(self, call_ids: Sequence[str]) -> int:
+        return await self._in(self._leases, partial(self.source.take_over, call_ids, _now()))
 
     async def left(self, campaign_id: int) -> int:
         return await self._in(self._leases, partial(self.source.left, campaign_id))

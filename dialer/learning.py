@@ -45,6 +45,8 @@ class Learning:
         """Learn until cancelled. With the database away what was learned stays as it is."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if not self._engine.core.owner:
+                continue  # whoever has the campaigns learns of them
             try:
                 await self.look()
                 await self.look_at_times()

@@ -215,7 +215,27 @@ class Metrics:
         )
         self._shadow_decision = _Decisions("zhudong_shadow", "the shadow's", registry)
         self.switch_up = Gauge(
-            "zhudong_switch_up", "1 while the switch can be used.", ("switch",), registry=registry
+            "zhudong_switch_up",
+            "1 while the switch, which this engine has, can be used.",
+            ("switch",),
+            registry=registry,
+        )
+        self.switch_owned = Gauge(
+            "zhudong_switch_owned",
+            "1 while this engine has the switch and its campaigns.",
+            ("switch",),
+            registry=registry,
+        )
+        self.engines_alive = Gauge(
+            "zhudong_engines_alive",
+            "Engines at work on this database, this one among them.",
+            registry=registry,
+        )
+        self.takeovers = Counter(
+            "zhudong_switch_takeovers",
+            "Switches that were taken over from another engine.",
+            ("switch",),
+            registry=registry,
         )
         self.leads_left = Gauge(
             "zhudong_leads_left", "Leads still callable.", ("campaign",), registry=registry
@@ -338,7 +358,9 @@ class Metrics:
             self._pacing.set(name, campaign.decision)
             self._shadow(name, campaign.shadow)
         for name, lines in core.switches.items():
-            self.switch_up.labels(name).set(1 if lines.up else 0)
+            if lines.ours:
+                self.switch_up.labels(name).set(1 if lines.up else 0)
+            self.switch_owned.labels(name).set(1 if lines.ours else 0)
         for anomaly, count in core.anomalies.items():
             self._anomalies.set(count, anomaly)
         for invariant, count in core.breaches.items():

@@ -120,6 +120,8 @@ class Commands:
             return refuse("malformed", f"mode {command.mode!r} is neither nailed nor ring")
         if self.core.draining:
             return refuse("draining")
+        if not self.core.owner:
+            return refuse("elsewhere")
         seat = seats.by_user.get(command.user_id)
         if seat is not None:
             if seat.phone == command.phone and seat.mode == command.mode:

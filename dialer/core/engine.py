@@ -267,8 +267,14 @@ class EngineCore:
         return True
 
     def seat_switch(self) -> str:
-        """The switch for a seat that logs in: the first that is up, in the order they were configured."""
-        return next((name for name, lines in self.switches.items() if lines.up), next(iter(self.switches)))
+        """The switch for a seat that logs in: the first of ours that is up, in the order they were configured."""
+        ours = [name for name, lines in self.switches.items() if lines.ours] or [*self.switches]
+        return next((name for name in ours if self.switches[name].up), ours[0])
+
+    @property
+    def owner(self) -> bool:
+        """Whether any switch is ours; an engine without one stands by."""
+        return any(lines.ours for lines in self.switches.values())
 
     # --- routing --------------------------------------------------------------------------------------------------
 
@@ -277,8 +283,14 @@ class EngineCore:
         return lines is not None and lines.up
 
     def may_dial(self, campaign: Campaign) -> bool:
-        """Whether leads are wanted for it: it runs, on a switch that there is."""
-        return campaign.config.running and campaign.config.switch in self.switches
+        """Whether leads are wanted for it: it runs, on a switch that is ours."""
+        lines = self.switches.get(campaign.config.switch)
+        return campaign.config.running and lines is not None and lines.ours
+
+    def ours(self) -> list[Campaign]:
+        """The campaigns on switches that are ours, running or not."""
+        ours = {name for name, lines in self.switches.items() if lines.ours}
+        return [campaign for campaign in self.campaigns.values() if campaign.config.switch in ours]
 
     def waiting_for(self, seat: Seat) -> Call | None:
         """The customer this seat should take: one who called in or was sent on before one who was dialed, then of the

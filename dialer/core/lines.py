@@ -20,6 +20,7 @@ class SwitchLines:
         ""  # where the phone in a page registers, e.g. wss://pbx.example:8089/ws; empty: there are none
     )
     softphone_endpoint: str = ""  # e.g. {phone}-web
+    ours: bool = True  # else another engine has it, and its campaigns
     up: bool = False
     _tokens: float = 0.0
     _filled_at: float = 0.0

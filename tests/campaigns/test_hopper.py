@@ -91,8 +91,11 @@ def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) ->
     campaign = Campaign(db, leads=1)
     campaign.lease()
     other = Hopper(db, "engine-2")
-    assert other.in_flight(later(minutes=1)) == [] and other.take_over(later(minutes=1)) == 0
-    assert len(other.in_flight(later(minutes=6))) == 1 and other.take_over(later(minutes=6)) == 1
+    assert other.in_flight(later(minutes=1)) == []
+    [left] = other.in_flight(later(minutes=6))
+    assert [left] == other.in_flight(later(minutes=1), ["engine-1"])  # another one that is known to be dead
+    assert other.take_over([left.call_id], later(minutes=1)) == 1
+    assert [each.owner for each in other.in_flight(later(minutes=1))] == ["engine-2"]
 
 
 def test_nothing_is_leased_outside_the_window(db: Engine) -> None:

@@ -61,7 +61,7 @@ class Engines:
         Diary(self.diaries[of], JournalStore(self.db, of)).catch_up()
         hopper = Hopper(self.db, name)
         left = hopper.in_flight(at)
-        assert hopper.take_over(at) == len(left)
+        assert hopper.take_over([each.call_id for each in left], at) == len(left)
         assert {each.owner for each in left} <= {of}
         mine = Diary(self.diaries[name], JournalStore(self.db, name))
         retry = at + timedelta(seconds=1)

@@ -57,6 +57,11 @@ class Agent:
         self._take(json.loads(await self._socket.recv()))
         self._reading = asyncio.create_task(self._read(self._socket))
 
+    async def move(self, web_port: int) -> None:
+        """Open the page at another engine."""
+        self._port = web_port
+        await self.open()
+
     async def close(self) -> None:
         """The page is gone."""
         if self._socket is not None:

@@ -49,9 +49,12 @@ ORDER BY a.dialed_at
 class House:
     """One installation, in a new database unless it is given one. Nothing runs until :meth:`start`."""
 
-    def __init__(self, switch: SwitchUnderTest, folder: Path, url: str = "") -> None:
+    def __init__(
+        self, switch: SwitchUnderTest, folder: Path, url: str = "", engine: str = "engine-1"
+    ) -> None:
         self.switch = switch
         self.folder = folder
+        self.engine = engine
         self.began = datetime.now(UTC)
         self.url = url or fresh_url()
         self.db: Engine = database.connect(self.url, pool_size=2)
@@ -275,7 +278,7 @@ class House:
         switch = self.switch
         return (
             f'[database]\nurl = "{self.url}"\n[web]\nport = {self.web}\n[metrics]\nport = {self.metrics_port}\n'
-            f"[agi]\nport = 0\n[engine]\ndrain_limit_s = 20.0\n"
+            f'[agi]\nport = 0\n[engine]\nname = "{self.engine}"\ndrain_limit_s = 20.0\n'
             f'[[switch]]\nname = "{switch.name}"\nhost = "{switch.host}"\nport = {switch.port}\n'
             f'user = "{switch.user}"\nsecret = "{switch.secret}"\nmax_lines = 20\ncalls_per_s = 50.0\n'
             f'softphone = "{switch.softphone}"\n'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -88,8 +88,11 @@ class Tables:
         refused = {c: Refusal(c, RefusalReason.DNC, "on the list") for c in self.barred}
         return {call_id: Permit(call_id, now) for call_id in permitted} | refused
 
-    def in_flight(self, now: datetime) -> list[InFlight]:
+    def in_flight(self, now: datetime, others: Iterable[str] = ()) -> list[InFlight]:
         return []
+
+    def take_over(self, call_ids: Sequence[str], now: datetime) -> int:
+        return 0
 
     def left(self, campaign_id: int) -> int:
         return self.open

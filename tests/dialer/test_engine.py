@@ -309,7 +309,13 @@ async def test_it_is_ready_while_calls_can_be_placed(tmp_path: Path) -> None:
     async with floor(tmp_path) as here:
         here.configure("spring")
         await here.until(lambda: here.core.is_up("main"))
-        assert here.bus.ready == {"engine": True, "database": True, "switch": True, "dialing": True}
+        assert here.bus.ready == {
+            "engine": True,
+            "owner": True,
+            "database": True,
+            "switch": True,
+            "dialing": True,
+        }
         here.engine.feed(LinkDown(monotonic(), "main", "test"))
         assert not here.bus.ready["switch"]
         here.core.draining = True

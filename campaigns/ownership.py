@@ -1,0 +1,210 @@
+"""Which engine has which switch, and with it the switch's campaigns: leases with fencing tokens.
+
+A lease that its engine renews is nobody else's. One that ran out is taken by whoever asks first, with a token one
+higher; what the engine before it writes of calls to place carries the old token, and is refused (:func:`held`). The
+database's clock alone says when a lease runs out. Every method blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from sqlalchemy import Connection, Engine, text
+
+from campaigns.config import CampaignsError
+from campaigns.database import session_name
+
+LEASE_S = 3.0  # with half a second between two looks, and the recovery: an engine's campaigns move within 5 s
+
+HERE = text("""
+INSERT INTO engine AS e (name, home, address, able, since, until)
+VALUES (:name, :home, :address, :able, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
+ON CONFLICT (name) DO UPDATE SET home = excluded.home, address = excluded.address, able = excluded.able,
+    until = excluded.until, since = CASE WHEN :began THEN excluded.since ELSE e.since END
+WHERE e.home = excluded.home OR e.until < clock_timestamp()
+RETURNING name
+""")
+# No lock that :data:`HELD` would wait for: a renewal and a call that is authorized don't hold each other up.
+RENEW = text("""
+UPDATE switch_lease SET until = clock_timestamp() + make_interval(secs => :lease)
+WHERE switch = :switch AND engine = :name AND token = :token RETURNING switch
+""")
+FREE = text("""
+SELECT w.switch, l.engine FROM unnest(CAST(:switches AS text[])) AS w (switch)
+LEFT JOIN switch_lease l ON l.switch = w.switch
+WHERE l.switch IS NULL OR l.engine = :name OR l.until = '-infinity' OR :patient AND l.until < clock_timestamp()
+ORDER BY w.switch
+""")
+# What an engine left open that stopped in the middle would lock leads, and the lease itself, for as long as it sleeps.
+CUT_OFF = text("""
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = :session AND datname = current_database() AND usename = current_user
+    AND pid <> pg_backend_pid()
+""")
+LOCK = text("SELECT FROM switch_lease WHERE switch = :switch FOR UPDATE")
+TAKE = text("""
+INSERT INTO switch_lease AS l (switch, engine, token, since, until)
+VALUES (:switch, :name, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
+ON CONFLICT (switch) DO UPDATE SET engine = excluded.engine, token = l.token + 1, since = excluded.since,
+    until = excluded.until
+WHERE l.engine = excluded.engine OR l.until < clock_timestamp()
+RETURNING token
+""")
+RELEASE = text("""
+UPDATE switch_lease SET until = '-infinity' WHERE switch = :switch AND engine = :name AND token = :token
+""")
+GONE = text("UPDATE engine SET until = clock_timestamp() WHERE name = :name AND home = :home")
+HELD = text("""
+SELECT l.switch FROM switch_lease l
+JOIN unnest(CAST(:switches AS text[]), CAST(:tokens AS bigint[])) AS t (switch, token)
+    ON l.switch = t.switch AND l.token = t.token
+FOR KEY SHARE OF l
+""")
+ENGINES = text("""
+SELECT e.name, e.address, e.able, e.since, e.until > clock_timestamp() AS alive,
+    ARRAY(SELECT l.switch FROM switch_lease l WHERE l.engine = e.name AND l.until > clock_timestamp() ORDER BY 1)
+        AS switches
+FROM engine e ORDER BY e.name
+""")
+
+
+class NameTaken(CampaignsError):
+    """Another engine is at work under this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An engine on this database, with the switches that it can have, and has. `alive`: it was heard just now."""
+
+    name: str
+    address: str
+    able: tuple[str, ...]
+    since: datetime
+    alive: bool
+    switches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn changed: switches that are ours now, each with the engine that had it before, and those lost."""
+
+    taken: Mapping[str, str]
+    lost: frozenset[str]
+    engines: tuple[Known, ...]
+
+
+def held(connection: Connection, tokens: Mapping[str, int], switches: Iterable[str]) -> set[str]:
+    """Those of these switches that are still had by these tokens; they stay so until the transaction ends."""
+    asked = {switch: tokens[switch] for switch in switches if switch in tokens}
+    if not asked:
+        return set()
+    values = {"switches": list(asked), "tokens": list(asked.values())}
+    return set(connection.execute(HELD, values).scalars())
+
+
+def engines(connection: Connection) -> tuple[Known, ...]:
+    """All engines that ever were on this database."""
+    return tuple(
+        Known(row.name, row.address, tuple(row.able), row.since, row.alive, tuple(row.switches))
+        for row in connection.execute(ENGINES)
+    )
+
+
+class Ownership:
+    """The leases of the engine `name`, whose data folder's mark is `home`. One thread at a time.
+
+    `tokens` are those of the switches that it has; who reads them from another thread sees each change as a whole.
+    """
+
+    def __init__(
+        self, engine: Engine, name: str, home: str, switches: Sequence[str], address: str = ""
+    ) -> None:
+        self._engine = engine
+        self._who = {"name": name, "home": home, "address": address, "able": list(switches), "lease": LEASE_S}
+        self._name = name
+        self._switches = tuple(switches)
+        self._began = True
+        self._answered_since: float | None = None
+        self.tokens: Mapping[str, int] = {}
+
+    def turn(self) -> Turn:
+        """Say that we are here, renew what we have, and take what is free. Raises :class:`NameTaken`.
+
+        After a time in which the database did not answer, those who have a lease are given its length to renew it.
+        """
+        try:
+            found = self._turn()
+        except BaseException:
+            self._answered_since = None
+            raise
+        return found
+
+    def renew(self) -> frozenset[str]:
+        """Renew what we have; returns what is lost."""
+        with self._engine.begin() as connection:
+            lost = self._renew(connection)
+        self.tokens = {switch: token for switch, token in self.tokens.items() if switch not in lost}
+        return lost
+
+    def release(self) -> None:
+        """Give everything up at once: whoever looks next has it."""
+        with self._engine.begin() as connection:
+            for switch, token in sorted(self.tokens.items()):
+                connection.execute(RELEASE, {"switch": switch, "token": token, "name": self._name})
+            connection.execute(GONE, self._who)
+        self.tokens = {}
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> Turn:
+        if self._answered_since is None:
+            self._answered_since = monotonic()
+        with self._engine.begin() as connection:
+            if connection.execute(HERE, self._who | {"began": self._began}).first() is None:
+                raise NameTaken(
+                    f"an engine named {self._name} is at work on this database from another data folder; "
+                    "give this one another name ([engine] name)"
+                )
+            lost = self._renew(connection)
+        self._began = False
+        tokens = {switch: token for switch, token in self.tokens.items() if switch not in lost}
+        wanted = [switch for switch in self._switches if switch not in self.tokens]
+        taken: dict[str, str] = {}
+        if wanted:
+            for switch, token, before in self._take(wanted):
+                tokens[switch], taken[switch] = token, before
+        self.tokens = tokens
+        with self._engine.connect() as connection:
+            return Turn(taken, lost, engines(connection))
+
+    def _renew(self, connection: Connection) -> frozenset[str]:
+        lost = set()
+        for switch, token in sorted(self.tokens.items()):
+            values = {"switch": switch, "token": token, "name": self._name, "lease": LEASE_S}
+            if connection.execute(RENEW, values).first() is None:
+                lost.add(switch)
+        return frozenset(lost)
+
+    def _take(self, wanted: Sequence[str]) -> list[tuple[str, int, str]]:
+        """Those of these that are free: with the new token, and who had it before (nobody: our own name)."""
+        patient = self._answered_since is not None and monotonic() - self._answered_since >= LEASE_S
+        with self._engine.connect() as connection:
+            values = {"switches": list(wanted), "name": self._name, "patient": patient}
+            free = {row.switch: row.engine or self._name for row in connection.execute(FREE, values)}
+        if not free:
+            return []
+        with self._engine.begin() as connection:
+            for before in sorted({each for each in free.values() if each != self._name}):
+                connection.execute(CUT_OFF, {"session": session_name(before)})
+        taken = []
+        with self._engine.begin() as connection:
+            for switch, before in free.items():
+                values = {"switch": switch, "name": self._name, "lease": LEASE_S}
+                connection.execute(LOCK, values)
+                token = connection.execute(TAKE, values).scalar()
+                if token is not None:
+                    taken.append((switch, token, before))
+        return taken

@@ -1,0 +1,110 @@
+"""Several engines on one database: which of them has a switch, and what the others may not do."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, text
+
+from campaigns import database
+from campaigns.hopper import Hopper
+from campaigns.ownership import NameTaken, Ownership
+from campaigns.values import Ask, Lead, Permit, Refusal, RefusalReason
+from tests.campaigns.world import NOON, Campaign
+
+
+def owner(db: Engine, name: str = "a", home: str | None = None) -> Ownership:
+    return Ownership(db, name, home or f"folder of {name}", ("main",), f"http://{name}")
+
+
+def runs_out(db: Engine) -> None:
+    """Nobody renews for longer than a lease lasts."""
+    with db.begin() as connection:
+        connection.execute(text("UPDATE switch_lease SET until = clock_timestamp() - interval '1 s'"))
+        connection.execute(text("UPDATE engine SET until = clock_timestamp() - interval '1 s'"))
+
+
+def patient(each: Ownership) -> Ownership:
+    """It has been there for longer than a lease lasts, and the database answered all the time."""
+    each._answered_since = float("-inf")
+    return each
+
+
+def test_the_first_has_the_switch_and_the_second_stands_by(db: Engine) -> None:
+    a, b = owner(db), patient(owner(db, "b"))
+    assert a.turn().taken == {"main": "a"} and b.turn().taken == {}
+    assert a.turn().lost == frozenset() and a.tokens == {"main": 1}
+    seen = b.turn().engines
+    assert [(each.name, each.address, each.alive, each.switches) for each in seen] == [
+        ("a", "http://a", True, ("main",)),
+        ("b", "http://b", True, ()),
+    ]
+
+
+def test_what_is_given_up_is_the_others_at_once_and_a_dead_ones_when_it_ran_out(db: Engine) -> None:
+    a, b = owner(db), owner(db, "b")
+    a.turn()
+    a.release()
+    assert b.turn().taken == {"main": "a"} and b.tokens == {"main": 2}
+    runs_out(db)
+    assert patient(a).turn().taken == {"main": "b"} and a.tokens == {"main": 3}
+    assert b.turn().lost == {"main"} and b.tokens == {}
+
+
+def test_after_the_database_was_away_the_owner_has_time_to_renew(db: Engine) -> None:
+    a, b = owner(db), owner(db, "b")
+    a.turn()
+    runs_out(db)
+    assert b.turn().taken == {}  # it has only just been answered
+    assert a.turn().lost == frozenset() and patient(b).turn().taken == {}
+
+
+def test_an_engine_that_starts_again_has_its_own_at_once_with_a_new_token(db: Engine) -> None:
+    owner(db).turn()
+    again = owner(db)
+    assert again.turn().taken == {"main": "a"} and again.tokens == {"main": 2}
+
+
+def test_a_name_is_one_engines(db: Engine) -> None:
+    a = owner(db)
+    a.turn()
+    twin = owner(db, home="another folder")
+    with pytest.raises(NameTaken, match="give this one another name"):
+        twin.turn()
+    runs_out(db)
+    twin.turn()  # the first is gone: its folder may have been moved
+
+
+def test_an_engine_that_slept_places_no_call(db: Engine) -> None:
+    campaign = Campaign(db, leads=4)
+    a, b = owner(db), patient(owner(db, "b"))
+    a.turn()
+    hopper = Hopper(db, "a", lambda: a.tokens)
+    dialed, late = hopper.lease(campaign.id, 2, NOON)
+    assert isinstance(_asked(hopper, dialed), Permit)
+    runs_out(db)
+    assert b.turn().taken == {"main": "a"}
+    answer = _asked(hopper, late)
+    assert isinstance(answer, Refusal) and answer.reason is RefusalReason.LEASE_LOST
+    assert hopper.lease(campaign.id, 2, NOON) == [] and hopper.lease_callbacks(campaign.id, [1], NOON) == []
+    by_hand = hopper.lease_number(campaign.id, "+8613800000003", NOON)
+    assert isinstance(by_hand, Refusal) and by_hand.reason is RefusalReason.LEASE_LOST
+    assert campaign.one("SELECT count(*) FROM attempt")[0] == 1
+    [other] = Hopper(db, "b", lambda: b.tokens).lease(campaign.id, 1, NOON)
+    assert isinstance(_asked(Hopper(db, "b", lambda: b.tokens), other), Permit)
+
+
+def test_what_a_sleeper_left_open_holds_nobody_up(db: Engine) -> None:
+    asleep = database.connect(db.url.render_as_string(hide_password=False), name=database.session_name("a"))
+    a, b = owner(asleep), patient(owner(db, "b"))
+    a.turn()
+    with asleep.connect() as connection:  # in the middle of an authorization, for as long as it sleeps
+        connection.execute(text("SELECT FROM switch_lease FOR KEY SHARE"))
+        runs_out(db)
+        assert b.turn().taken == {"main": "a"}
+        with pytest.raises(database.SQLAlchemyError):
+            connection.execute(text("SELECT 1"))
+    asleep.dispose()
+
+
+def _asked(hopper: Hopper, lead: Lead) -> Permit | Refusal:
+    return hopper.authorize([Ask(lead.call_id, "main")], NOON)[lead.call_id]
