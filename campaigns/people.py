@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
@@ -12,7 +13,7 @@ from campaigns.config import CampaignsError
 from campaigns.passwords import hashed
 from campaigns.rights import Role
 from campaigns.units import BELOW, PATHS, unit_of
-from campaigns.users import COLUMNS, User, user_in
+from campaigns.users import COLUMNS, LAST_RANK, User, user_in
 
 LIST = text(f"""
 {PATHS}
@@ -28,17 +29,18 @@ FOR UPDATE OF u
 """)
 TAKEN = text("SELECT 1 FROM app_user WHERE login = :login")
 ADD = text("""
-INSERT INTO app_user (unit_id, login, name, role, password_hash, phone, language, campaigns)
-VALUES (:unit, :login, :name, :role, :hash, :phone, :language, :campaigns) RETURNING id
+INSERT INTO app_user (unit_id, login, name, role, password_hash, phone, language, campaigns, ranks)
+VALUES (:unit, :login, :name, :role, :hash, :phone, :language, :campaigns, CAST(:ranks AS jsonb)) RETURNING id
 """)
 CHANGE = text("""
 UPDATE app_user SET unit_id = :unit, name = :name, role = :role, phone = :phone, language = :language,
-    campaigns = :campaigns, enabled = :enabled WHERE id = :user
+    campaigns = :campaigns, ranks = CAST(:ranks AS jsonb), enabled = :enabled WHERE id = :user
 """)
 SERVES = text("SELECT login, campaigns FROM app_user WHERE id = :user FOR UPDATE")
 ASSIGN = text("UPDATE app_user SET campaigns = :campaigns WHERE id = :user")
 PASSWORD = text("UPDATE app_user SET password_hash = :hash WHERE id = :user")
 SIGN_OUT = text("DELETE FROM session WHERE user_id = :user")
+RANKS = tuple(map(str, range(1, LAST_RANK + 1)))
 RIGHTS_GIVEN = ("role", "unit", "campaigns", "enabled")  # a change of these ends whoever is signed in by them
 
 
@@ -87,6 +89,8 @@ class People:
     ) -> int:
         """Add somebody to the unit of this path, and return their id. An empty password admits nobody.
 
+        `campaigns` are those they serve, as in :func:`served`.
+
         Raises :class:`LoginTaken`, :class:`BadUser`, :class:`campaigns.passwords.WeakPassword`,
         :class:`campaigns.units.NoSuchUnit`.
         """
@@ -99,8 +103,9 @@ class People:
             "hash": hashed(password, login, name) if password else "",
             "phone": phone,
             "language": language,
-            "campaigns": list(campaigns),
         }
+        names, ranks = served(campaigns)
+        values |= {"campaigns": names, "ranks": json.dumps(ranks)}
         with self._engine.begin() as connection:
             if connection.execute(TAKEN, {"login": login}).one_or_none() is not None:
                 raise LoginTaken(f"there is a user with the login {login!r} already")
@@ -117,7 +122,10 @@ class People:
         with self._engine.begin() as connection:
             was = _one(connection, login)
             now = _as_told(was) | changes
+            names, ranks = served(now["campaigns"])  # type: ignore[arg-type]
             values = now | {
+                "campaigns": names,
+                "ranks": json.dumps(ranks),
                 "user": was.user.user_id,
                 "role": _role(str(now["role"])),
                 "unit": unit_of(connection, str(now["unit"])),
@@ -125,7 +133,10 @@ class People:
             connection.execute(CHANGE, values)
             old = _as_told(was)
             changed = [key for key in old if now[key] != old[key]]
-            if any(key in RIGHTS_GIVEN for key in changed):
+            if any(key in RIGHTS_GIVEN for key in changed) and not (
+                changed == ["campaigns"]
+                and names == list(was.user.campaigns)  # only where they stand in them
+            ):
                 connection.execute(SIGN_OUT, {"user": was.user.user_id})
             before, after = ({key: each[key] for key in changed} for each in (old, now))
             write(connection, "user changed", login, before=before, after=after)
@@ -176,9 +187,25 @@ def _as_told(person: Person) -> dict[str, object]:
         "unit": person.unit,
         "phone": user.phone,
         "language": user.language,
-        "campaigns": list(user.campaigns),
+        "campaigns": list(user.served),
         "enabled": person.enabled,
     }
+
+
+def served(campaigns: Iterable[str]) -> tuple[list[str], dict[str, int]]:
+    """Campaigns as people write them: the names, and where somebody does not stand first, `summer:2`.
+
+    Raises :class:`BadUser`.
+    """
+    names, ranks = list[str](), dict[str, int]()
+    for each in campaigns:
+        name, colon, rank = (part.strip() for part in each.partition(":"))
+        if colon and rank not in RANKS:
+            raise BadUser(f"{each!r}: behind a campaign's name stands a rank of 1 to {LAST_RANK}")
+        if name and name not in names:
+            names.append(name)
+            ranks |= {name: int(rank)} if colon and rank != "1" else {}
+    return names, ranks
 
 
 def _role(role: str) -> str:

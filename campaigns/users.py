@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
@@ -20,11 +20,12 @@ IDLE_LIMIT = timedelta(hours=12)
 TOTAL_LIMIT = timedelta(days=7)
 BROWSER = 200  # characters of what a browser says of itself
 WAITING_LIMIT = timedelta(minutes=10)  # to find the phone, or set it up
+LAST_RANK = 9
 SEEN_STEP = timedelta(minutes=1)  # how finely use is noted: a page asks often
 
 # `of_unit`: the campaigns of their unit and all below it, for the roles that see them; NULL at the root, for all.
 COLUMNS = f"""
-u.id, u.login, u.name, u.role, u.phone, u.language, u.campaigns, u.password_hash, u.unit_id,
+u.id, u.login, u.name, u.role, u.phone, u.language, u.campaigns, u.ranks, u.password_hash, u.unit_id,
 u.totp_secret IS NOT NULL AS second_factor,
 CASE WHEN u.role NOT IN ({", ".join(f"'{role}'" for role in REACHING)}) THEN '{{}}'::text[]
     WHEN (SELECT parent_id FROM unit WHERE id = u.unit_id) IS NULL THEN NULL
@@ -67,6 +68,7 @@ class User:
     """Somebody who may log in. `phone` is their usual SIP endpoint, `language` `en`, `zh` or empty.
 
     `campaigns` are those they serve; `of_unit` those they see besides because their unit has them, None: all.
+    `ranks` has the campaigns in which they do not stand first, at 1, but further back, up to :data:`LAST_RANK`.
     `only` are the rights of the token that they ask with; None: they are signed in themselves.
     """
 
@@ -81,6 +83,7 @@ class User:
     of_unit: tuple[str, ...] | None = ()
     second_factor: bool = False
     only: frozenset[Right] | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def may(self, right: Right) -> bool:
         """Whether their role has this right, and what they ask with is good for it."""
@@ -90,6 +93,11 @@ class User:
     def sees_all(self) -> bool:
         """Whether they see whatever campaign there is: what concerns all of them is theirs to decide."""
         return self.of_unit is None
+
+    @property
+    def served(self) -> Sequence[str]:
+        """The campaigns they serve as people write them, `summer:2` where they stand second."""
+        return [f"{name}:{self.ranks[name]}" if name in self.ranks else name for name in self.campaigns]
 
     @property
     def seen(self) -> Collection[str] | None:
@@ -254,4 +262,5 @@ def user_in(row) -> User:  # type: ignore[no-untyped-def]
         row.unit_id,
         None if row.of_unit is None else tuple(row.of_unit),
         row.second_factor,
+        ranks=row.ranks,
     )

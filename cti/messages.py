@@ -28,13 +28,17 @@ class Message(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
 
 class LogIn(Message, frozen=True, tag="log_in"):
-    """Take a seat. `phone` is the SIP endpoint; mode `nailed` keeps the leg up, `ring` rings it for each call."""
+    """Take a seat. `phone` is the SIP endpoint; mode `nailed` keeps the leg up, `ring` rings it for each call.
+
+    `ranks` has the campaigns whose customers it gets only while no idle seat of a better rank is there; else 1.
+    """
 
     user_id: int
     name: str
     phone: str
     campaigns: tuple[str, ...]
     mode: str = "nailed"
+    ranks: dict[str, int] = {}
 
 
 class LogOut(Message, frozen=True, tag="log_out"):

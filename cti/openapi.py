@@ -52,7 +52,7 @@ COUNTED = {"type": "integer", "minimum": 0}  # in a path
 NAMED = {"type": "string", "pattern": "^[a-z_]+$"}
 FLAG = {"type": "string", "enum": ["1"]}
 # What a command's sender need not say: it is the session's own.
-OWN = {"user_id", "name", "campaigns"}
+OWN = {"user_id", "name", "campaigns", "ranks"}
 
 
 class Fault(msgspec.Struct):

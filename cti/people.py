@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from campaigns.config import CampaignsError
 from campaigns.passwords import WeakPassword
-from campaigns.people import People, Person
+from campaigns.people import BadUser, People, Person, served
 from campaigns.rights import RIGHTS, Role
 from campaigns.second_factor import turn_off
 from campaigns.units import Units
@@ -106,10 +106,12 @@ class PeopleDesk(Desk):
     @staticmethod
     def _served(user: User, given: str, were: tuple[str, ...]) -> list[str]:
         """The campaigns of a form's field, with commas between: of those the user sees, or that were there before."""
-        wanted = list(
-            dict.fromkeys(name.strip() for name in given.replace("，", ",").split(",") if name.strip())
-        )
-        if not all(user.sees(name) or name in were for name in wanted):
+        wanted = given.replace("，", ",").replace("：", ":").split(",")
+        try:
+            names, _ = served(wanted)
+        except BadUser as fault:
+            raise Refusal(400, "rank") from fault
+        if not all(user.sees(name) or name in were for name in names):
             raise Refusal(403, "campaign")
         return wanted
 

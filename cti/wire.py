@@ -197,7 +197,7 @@ def read_command(raw: msgspec.Raw, user: User) -> SeatCommand:
     try:
         fields = _decode_object(raw) | {"user_id": user.user_id}
         if fields.get("type") == "log_in":
-            fields |= {"name": user.name, "campaigns": user.campaigns}
+            fields |= {"name": user.name, "campaigns": user.campaigns, "ranks": user.ranks}
             fields["phone"] = fields.get("phone") or user.phone
         elif fields.get("type") == "open_phone":
             fields["phone"] = user.phone

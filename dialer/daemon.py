@@ -346,8 +346,7 @@ class Daemon:
             await engine.hopper.take_over([each.call_id for each in found])
         users = await asyncio.to_thread(UserStore(stored).all)
         seats: Mapping[int, LogIn] = {
-            u.user_id: LogIn(user_id=u.user_id, name=u.name, phone=u.phone, campaigns=u.campaigns)
-            for u in users
+            u.user_id: LogIn(u.user_id, u.name, u.phone, u.campaigns, ranks=dict(u.ranks)) for u in users
         }
         core.recover(found, seats, monotonic())
         for switch, before in taken.items():

@@ -32,6 +32,9 @@ def people_of(config_file: Path | None, data: Path | None) -> Iterator[People]:
             fail(str(fault))
 
 
+RANKED = ", as second choice with a rank of 2 to 9 behind: summer:2"
+
+
 @click.group()
 def user() -> None:
     """The people who may log in to the pages."""
@@ -42,7 +45,9 @@ def user() -> None:
 @click.option("--name", required=True, help="As shown to others.")
 @click.option("--role", type=role_choice, default=str(Role.AGENT), show_default=True)
 @click.option("--phone", default="", help="Their SIP endpoint.")
-@click.option("--campaign", "campaigns", multiple=True, help="A campaign they serve; may be given again.")
+@click.option(
+    "--campaign", "campaigns", multiple=True, help=f"A campaign they serve{RANKED}; may be given again."
+)
 @click.option("--unit", default="", help="Their unit's path; the whole company when not given.")
 @click.password_option(help="Asked for when not given.")
 @common
@@ -77,7 +82,7 @@ def list_users(json_out: bool, config_file: Path | None, data: Path | None) -> N
             "role": each.user.role,
             "unit": each.unit,
             "phone": each.user.phone,
-            "campaigns": list(each.user.campaigns),
+            "campaigns": list(each.user.served),
             "enabled": each.enabled,
         }
         for each in found
@@ -98,7 +103,7 @@ def list_users(json_out: bool, config_file: Path | None, data: Path | None) -> N
 @click.option("--name", help="As shown to others.")
 @click.option("--role", type=role_choice)
 @click.option("--phone", help="Their SIP endpoint.")
-@click.option("--campaign", "campaigns", multiple=True, help="The campaigns they serve from now on.")
+@click.option("--campaign", "campaigns", multiple=True, help=f"A campaign they serve from now on{RANKED}.")
 @click.option("--unit", help="Their unit's path.")
 @common
 def change_user(

@@ -198,6 +198,7 @@ class Recovery:
             name=user.name,
             phone=user.phone if here is None else here.phone,
             campaigns=user.campaigns,
+            ranks=user.ranks,
             session_id=leg[-16:],
             mode=user.mode,
             switch=event.switch,

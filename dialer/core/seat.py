@@ -6,7 +6,8 @@ pool at once; in `ring` mode the phone is rung for each customer. A seat has one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 
@@ -163,6 +164,9 @@ class Seat:
     pause_reason: str = ""
     muted: bool = False  # the customer does not hear it
     absent: bool = False  # its page is gone: no customers until it is back
+    ranks: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of the campaigns in which it does not stand first
     paced: tuple[
         str, ...
     ] = ()  # the campaigns whose pacing counts on this seat, the first of which it is there for
@@ -172,6 +176,10 @@ class Seat:
     idle_s: float = 0.0
     busy_s: float = 0.0
     calls: int = 0
+
+    def rank(self, campaign: str) -> int:
+        """Where it stands among the seats of this campaign: 1 before 2."""
+        return self.ranks.get(campaign, 1)
 
     @property
     def works_for(self) -> str:

@@ -63,6 +63,7 @@ class Seats:
             phone=command.phone,
             campaigns=command.campaigns,
             session_id=session_id,
+            ranks=command.ranks,
             mode=command.mode,
             switch=switch,
             since=now,
@@ -264,12 +265,16 @@ class Seats:
         return lost and self.core.switches[seat.switch].in_page(seat.phone)
 
     def idle(self, switch: str, name: str) -> Seat | None:
-        """The longest-idle seat of a campaign on this switch."""
+        """The longest-idle seat of a campaign on this switch, of those that stand first among the idle ones."""
+        best: Seat | None = None
         for user in self.core.campaigns[name].idle:
             seat = self.by_user[user]
-            if seat.switch == switch:
-                return seat
-        return None
+            if seat.switch != switch or (best is not None and seat.rank(name) >= best.rank(name)):
+                continue
+            best = seat
+            if seat.rank(name) == 1:
+                break
+        return best
 
     def _home(self, call: Call, user_id: int) -> Seat | None:
         """The seat that sent this customer on, where it can have them back."""

@@ -87,12 +87,16 @@ def test_what_changes_somebodys_rights_signs_them_out(db: Engine) -> None:
         ({"role": "supervisor"}, True),
         ({"unit": "兰州"}, True),
         ({"campaigns": ["spring"]}, True),
+        ({"campaigns": ["spring:2"]}, False),
+        ({"campaigns": ["spring:2", "summer"]}, True),
         ({"enabled": False}, True),
     ):
         token = users.open_session(user_id, "test")
         people.change("lina", **change)
         assert (users.session(token) is None) == ends, change
     [person] = people.list()
+    assert (person.user.campaigns, dict(person.user.ranks)) == (("spring", "summer"), {"spring": 2})
+    assert person.user.served == ["spring:2", "summer"]
     assert (person.user.name, person.user.role, person.unit, person.enabled) == (
         "李娜娜",
         "supervisor",
@@ -112,6 +116,9 @@ def test_what_can_not_be_is_refused(db: Engine) -> None:
         people.add("", "lina", "李娜", "admin", "")
     with pytest.raises(BadUser, match="login"):
         people.add("", " lina", "李娜", "agent", "")
+    for rank in ("0", "10", "", "first", "1:1"):
+        with pytest.raises(BadUser, match="rank"):
+            people.add("", "lina", "李娜", "agent", "", campaigns=[f"spring:{rank}"])
     with pytest.raises(NoSuchUnit):
         people.add("兰州", "lina", "李娜", "agent", "")
     with pytest.raises(NoSuchUser):

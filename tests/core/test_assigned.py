@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cti.messages import Assign
+from cti.messages import Assign, LogIn, Ready
+from dialer.core.seat import SeatState
 from dialer.snapshots import Snapshots
 from tests.core.world import CAMPAIGN, World, config
 
@@ -26,3 +27,18 @@ def test_a_ready_seat_is_counted_on_by_its_new_campaign_alone() -> None:
 
 def test_who_is_not_there_is_not_assigned() -> None:
     assert World().command(Assign(user_id=1, campaigns=(CAMPAIGN,))).code == "not_at_seat"
+
+
+def test_who_stands_first_gets_the_customer_and_who_stands_second_only_then() -> None:
+    world = World()
+    for user, ranks in ((1, {CAMPAIGN: 3}), (2, {CAMPAIGN: 2}), (3, {}), (4, {"autumn": 9})):
+        world.command(LogIn(user, f"u{user}", f"seat{user}", (CAMPAIGN,), ranks=ranks))
+        world.answer(world.core.seats.by_user[user].leg)
+        world.command(Ready(user_id=user))
+        world.pass_time(1.0)
+    taken = []
+    for call_id in world.dial(4):
+        idle = {user for user, seat in world.core.seats.by_user.items() if seat.state is SeatState.READY}
+        world.answer(f"zdc-{call_id}")
+        taken += [user for user in idle if world.core.seats.by_user[user].state is not SeatState.READY]
+    assert taken == [3, 4, 2, 1]  # the longest idle of those who stand first

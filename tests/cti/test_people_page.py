@@ -61,12 +61,13 @@ async def test_a_manager_sees_and_keeps_the_people_of_the_branch(
         "name": "Tom",
         "role": "agent",
         "unit": TEAM,
-        "campaigns": "mine",
+        "campaigns": "mine：2",
         "password": PASSWORD,
     }
     assert (await meng.post("/people", data=form)).headers["location"] == "/people?done=1"
     tom = of(db, "tom")
     assert (tom.unit, tom.user.role, tom.user.campaigns) == (TEAM, "agent", ("mine",))
+    assert tom.user.served == ["mine:2"]
     assert UserStore(db).verify("tom", PASSWORD) is not None
     change = {"login": "tom", "role": "supervisor", "unit": BRANCH, "campaigns": "mine"}
     assert (await meng.post("/people/change", data=change)).status_code == 303
@@ -83,6 +84,8 @@ async def test_a_manager_sees_and_keeps_the_people_of_the_branch(
         ("/people", {"role": "auditor"}, 403),
         ("/people", {"role": "nothing"}, 403),
         ("/people", {"campaigns": "theirs"}, 403),
+        ("/people", {"campaigns": "theirs:2"}, 403),
+        ("/people", {"campaigns": "mine：10"}, 400),
         ("/people", {"campaigns": "no such"}, 403),
         ("/people", {"login": "wang"}, 400),  # there is one elsewhere
         ("/people", {"login": " "}, 400),
