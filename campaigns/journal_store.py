@@ -389,8 +389,8 @@ def _put_callbacks(put: Callable[..., None], disposed: list[Dispositioned]) -> N
         CALLBACK,
         [
             (
-                *_key(r), r.user_id, r.callback_at, r.personal, r.team_at, r.anyone_at or r.callback_at,
-                r.expires_at or r.callback_at + CALLBACK_LASTS,
+                *_key(r), r.callback_for or r.user_id, r.callback_at, r.personal, r.team_at,
+                r.anyone_at or r.callback_at, r.expires_at or r.callback_at + CALLBACK_LASTS,
             )
             for r in disposed
             if r.callback_at is not None

@@ -70,8 +70,8 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     is final. `locked_until` bars all numbers of a customer who does not want such calls.
     `other_number`: this one is not the customer's and is done; the lead comes again for another, if it has one.
     `answers` are those to the script, as a JSON object.
-    A callback that is `personal` is for `user_id` alone until `team_at`, then also for others of their unit until
-    `anyone_at`, and none any more from `expires_at` on; without these it is for anyone.
+    A callback that is `personal` is for `callback_for` alone (`user_id` where that is not said) until `team_at`, then
+    also for others of their unit until `anyone_at`, and none any more from `expires_at` on; else it is for anyone.
     """
 
     call_id: str
@@ -91,6 +91,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     team_at: datetime | None = None
     anyone_at: datetime | None = None
     expires_at: datetime | None = None
+    callback_for: int | None = None
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):

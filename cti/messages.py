@@ -84,7 +84,7 @@ class Dispose(Message, frozen=True, tag="dispose"):
     """The verdict on the call just had (or still on); ends wrap-up when `and_ready`.
 
     `callback_at` is POSIX seconds; `callback_local` says the same in the customer's own time, in ISO 8601 without an
-    offset. `callback_mine`: by this user, as long as they are there.
+    offset. `callback_for`: by this user or by a colleague who is at their seat, as long as that person is there.
     """
 
     user_id: int
@@ -97,7 +97,7 @@ class Dispose(Message, frozen=True, tag="dispose"):
     and_ready: bool = True
     hang_up: bool = False  # one that is still on is ended first
     callback_local: str = ""
-    callback_mine: bool = False
+    callback_for: int | None = None
 
 
 class SaveNotes(Message, frozen=True, tag="save_notes"):
@@ -152,7 +152,7 @@ class Record(Message, frozen=True, tag="record"):
 
 
 class WhoIsThere(Message, frozen=True, tag="who_is_there"):
-    """To whom could this call's customer be sent now? Answered by :class:`Targets`."""
+    """To whom could this call's customer be sent now, and who could call them back? Answered by :class:`Targets`."""
 
     user_id: int
     call_id: str
@@ -346,6 +346,7 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     lead_id: int = 0
     crm: Crm | None = None
     inbound: bool = False  # the customer has called in
+    zone: str = ""  # the customer's, as in the tz database
 
 
 class SeatStatus(Message, frozen=True, tag="seat_status"):
@@ -395,7 +396,7 @@ class CallbackSoon(Message, frozen=True, tag="callback_soon"):
 
 
 class Colleague(msgspec.Struct, frozen=True):
-    """A seat that is ready."""
+    """Somebody at a seat."""
 
     user_id: int
     name: str
@@ -409,13 +410,17 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Targets(Message, frozen=True, tag="targets"):
-    """To whom this call's customer could be sent, a moment ago. `numbers`: to outside numbers too."""
+    """To whom this call's customer could be sent, a moment ago. `numbers`: to outside numbers too.
+
+    `team` are the colleagues at seats of its campaign, whatever they do. After the call there is only that.
+    """
 
     user_id: int
     call_id: str
     seats: tuple[Colleague, ...]
     queues: tuple[Queue, ...]
     numbers: bool
+    team: tuple[Colleague, ...] = ()
 
 
 class Script(Message, frozen=True, tag="script"):

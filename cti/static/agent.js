@@ -11,7 +11,7 @@ import { Phone } from "./phone.js";
 import { label, missing, resultTools } from "./results.js";
 import { scriptTools } from "./script.js";
 import * as seat from "./seat.js";
-import { clock, has, language, moment, number, t, time } from "./text.js";
+import { clock, has, language, moment, number, sameClock, t, time } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const NOTES_AFTER_MS = 700; // after the last keystroke
@@ -23,7 +23,7 @@ const LAST_S = 3; // of wrap-up, in which what is there is saved
 const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
 const model = seat.empty();
-let drafts = {}; // of the call on the screen: { notes, chosen, dnc, callback, mine, dialed, pausing }
+let drafts = {}; // of the call on the screen: { notes, chosen, dnc, callback, zone, owner, dialed, pausing }
 let shownCall = "";
 let armed = { key: "", until: 0 }; // a key that ends the call and waits to be pressed again
 let lastCall = "";
@@ -40,7 +40,7 @@ let messageTimer;
 
 function loadDraft(callId) {
   const { notes, answers } = model;
-  drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, callback: "", mine: false, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
+  drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, callback: "", zone: "", owner: null, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
   savedWork = work(notes, answers);
 }
 
@@ -228,11 +228,12 @@ async function save(hang_up) {
   sending = true;
   clearTimeout(notesTimer);
   const { call_id } = model.pop;
-  const { chosen, notes, answers, dnc, callback, mine } = drafts;
+  const { chosen, notes, answers, dnc, callback, zone, owner } = drafts;
   const and_ready = hang_up || seat.stateOf(model) === "wrap_up";
   const ok = await ask({
     type: "dispose", call_id, code: chosen, notes, answers, do_not_call: dnc, and_ready, hang_up,
-    callback_local: callback, callback_mine: mine,
+    ...(callback && zone === "mine" ? { callback_at: Date.parse(callback) / 1000 } : { callback_local: callback }),
+    callback_for: owner?.id ?? null,
   });
   sending = false;
   if (ok) {
@@ -399,10 +400,29 @@ function draw() {
   results.draw(drafts, !owes || sending || (!usable && !inCall));
   setText($("result-hint"), resultHint(inCall, owes));
   $("dnc").checked = Boolean(drafts.dnc);
-  $("callback-mine").checked = Boolean(drafts.mine);
-  for (const id of ["dnc", "notes", "callback", "callback-mine"]) $(id).disabled = model.disposed;
+  drawOwners();
+  for (const id of ["dnc", "notes", "callback", "callback-zone", "callback-for"]) $(id).disabled = model.disposed;
   drawNotesState();
   drawClock();
+}
+
+// By whom the customer shall be called back: anyone, oneself, or a colleague, who are asked for when it comes to that.
+function drawOwners() {
+  const me = { id: model.seat?.user_id, name: t("agent.callback_mine") };
+  const known = [me, ...model.team.map(({ user_id, name }) => ({ id: user_id, name }))];
+  const { owner } = drafts;
+  if (owner && !known.some(({ id }) => id === owner.id)) known.push(owner);
+  const options = [{ id: "", name: t("agent.callback_anyone") }, ...known].map(({ id, name }) => new Option(name, id));
+  const line = options.map(({ value, text }) => `${value} ${text}`).join("\n");
+  const select = $("callback-for");
+  if (select.dataset.drawn !== line) {
+    select.replaceChildren(...options);
+    select.dataset.drawn = line;
+  }
+  select.value = owner?.id ?? "";
+  const { zone } = model.pop;
+  $("callback-zone").hidden = sameClock(zone || "UTC");
+  $("callback-zone").value = drafts.zone;
 }
 
 // A number that the agent types, for a campaign that lets them.
@@ -577,12 +597,23 @@ $("seat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   takeSeat();
 });
-for (const [id, name, value] of [["callback", "callback", "value"], ["callback-mine", "mine", "checked"]]) {
+for (const [id, name] of [["callback", "callback"], ["callback-zone", "zone"]]) {
   $(id).addEventListener("change", () => {
-    drafts[name] = $(id)[value];
+    drafts[name] = $(id).value;
     keepDraft();
   });
 }
+$("callback-for").addEventListener("change", () => {
+  const [chosen] = $("callback-for").selectedOptions;
+  drafts.owner = chosen.value ? { id: Number(chosen.value), name: chosen.text } : null;
+  keepDraft();
+});
+let teamOf = ""; // the call for which colleagues were asked for
+$("callback-line").addEventListener("focusin", () => {
+  if (!model.pop || teamOf === model.pop.call_id) return;
+  teamOf = model.pop.call_id;
+  ask({ type: "who_is_there", call_id: teamOf });
+});
 $("dnc").addEventListener("change", () => {
   drafts.dnc = $("dnc").checked;
   keepDraft();

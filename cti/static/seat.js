@@ -5,7 +5,7 @@ const WITH_PARTY = ["asking", "consulting", "conference"]; // a third one is run
 export const PAUSED_LIKE = ["paused", "no_phone"];
 
 export function empty() {
-  return { seat: null, pop: null, call: null, targets: null, notes: "", answers: {}, disposed: false };
+  return { seat: null, pop: null, call: null, targets: null, team: [], notes: "", answers: {}, disposed: false };
 }
 
 export const stateOf = (model) => model.seat?.state ?? "offline";
@@ -28,14 +28,16 @@ export function shownState(model) {
 export function apply(model, event) {
   switch (event.type) {
     case "screen_pop":
-      if (model.pop?.call_id !== event.call_id) Object.assign(model, { call: null, notes: event.notes ?? "", answers: {}, disposed: false });
+      if (model.pop?.call_id !== event.call_id) Object.assign(model, { call: null, targets: null, team: [], notes: event.notes ?? "", answers: {}, disposed: false });
       model.pop = event;
       break;
     case "call_status":
       if (model.pop?.call_id === event.call_id) model.call = event;
       break;
     case "targets":
+      if (event.call_id !== model.pop?.call_id) break;
       model.targets = event;
+      model.team = event.team;
       break;
     case "seat_status":
       model.seat = event;

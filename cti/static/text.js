@@ -30,6 +30,12 @@ export function moment(posix) {
   return `${new Intl.DateTimeFormat(locale, { month: "long", day: "numeric" }).format(at)} ${time(posix)}`;
 }
 
+// Whether the clock there shows what this one does.
+export function sameClock(zone) {
+  const shown = (timeZone) => new Intl.DateTimeFormat("en", { dateStyle: "short", timeStyle: "short", timeZone }).format();
+  return shown(zone) === shown(undefined);
+}
+
 export const count = (n) => new Intl.NumberFormat(locale).format(n);
 
 export const percent = (share, digits = 1) =>

@@ -67,6 +67,7 @@ SPYING = {
     "barge": "qB",
 }  # ChanSpy: says nothing before, w to the target, B to both
 MOST_TARGETS = 9  # one digit each on the page
+MOST_TEAM = 200  # colleagues in a list to choose from
 
 
 class Commands:
@@ -325,21 +326,26 @@ class Commands:
 
     def _who_is_there(self, command: WhoIsThere, seat: Seat, now: float) -> Reply:
         call = self.core.calls.by_id.get(command.call_id)
-        if call is None or call.seat != seat.user_id:
+        if call is not None and call.seat != seat.user_id:
+            call = None
+        if call is None and (not command.call_id or command.call_id != seat.last_call):
             return refuse("not_your_call")
         seats = self.core.seats
         found: dict[int, Colleague] = {}
         queues = []
-        for name in self._queues(call):
+        for name in self._queues(call) if call is not None else ():
             ready = [seats.by_user[u] for u in self.core.campaigns[name].idle]
-            ready = [each for each in ready if each.switch == call.switch]
+            ready = [each for each in ready if each.switch == seat.switch]
             found |= {each.user_id: Colleague(each.user_id, each.name) for each in ready}
             queues.append(Queue(name, len(ready)))
-        numbers = bool(self.core.campaigns[call.campaign].config.transfer_numbers)
+        numbers = call is not None and bool(self.core.campaigns[call.campaign].config.transfer_numbers)
+        serving = call.campaign if call is not None else seat.serving
+        team = [each for each in seats.by_user.values() if serving in each.campaigns and each is not seat]
         self.core.tell(
             Targets(
                 user_id=seat.user_id,
-                call_id=call.id,
+                call_id=command.call_id,
+                team=tuple(Colleague(each.user_id, each.name) for each in team[:MOST_TEAM]),
                 seats=tuple(found.values())[: MOST_TARGETS - len(queues)],
                 queues=tuple(queues),
                 numbers=numbers,

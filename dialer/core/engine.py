@@ -369,6 +369,7 @@ class EngineCore:
             lead_id=lead.lead_id,
             crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,
             inbound=call is not None and call.inbound,
+            zone=lead.zones[0] if lead.zones else "",
         )
 
     def trunk(self, switch: str, config: CampaignConfig) -> str:

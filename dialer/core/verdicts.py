@@ -87,6 +87,11 @@ class Verdicts:
             callback = _callback_of(command, seat.zones)
         except ValueError:
             return refuse("bad_callback", command.callback_local)
+        owner = command.callback_for
+        if owner is not None and owner != seat.user_id:
+            colleague = self.core.seats.by_user.get(owner)
+            if colleague is None or campaign.name not in colleague.campaigns:
+                return refuse("colleague_away")
         if choice.machine:
             campaign.ledger.machine(now)
         self.core.write(self._record(command, choice, callback, campaign.config, seat, now))
@@ -110,7 +115,8 @@ class Verdicts:
         at = self.core.wall(now)
         told: Callbacks = config.callbacks
         team_at = anyone_at = callback
-        if callback is not None and command.callback_mine:
+        personal = command.callback_for is not None
+        if callback is not None and personal:
             team_at = callback + timedelta(seconds=told.personal_wait_s)
             anyone_at = team_at + timedelta(seconds=told.team_wait_s)
         retry_at = other_at = at if choice.other_number and callback is None else None
@@ -125,8 +131,9 @@ class Verdicts:
             notes=command.notes,
             answers=as_text(command.answers),
             callback_at=callback,
-            personal=command.callback_mine,
-            team_at=team_at if command.callback_mine else None,
+            personal=personal,
+            callback_for=command.callback_for,
+            team_at=team_at if personal else None,
             anyone_at=anyone_at,
             expires_at=None if callback is None else callback + timedelta(seconds=told.expire_s),
             do_not_call=command.do_not_call,

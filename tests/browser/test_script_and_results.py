@@ -104,6 +104,28 @@ async def test_a_result_is_found_in_its_tree_and_says_what_it_wants(
     assert (said.code, said.notes, said.answers) == ("dear", "Pays 99 elsewhere", {"broadband": "ours"})  # type: ignore[attr-defined]
 
 
+async def test_a_callback_is_at_the_customers_time_or_mine_and_by_whom_i_say(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door, dispositions=TREE, zone="Pacific/Chatham")
+    owner, zone = page.locator("#callback-for"), page.locator("#callback-zone")
+    await page.fill("#callback", "2030-01-02T10:30")
+    await expect(owner.locator("option")).to_have_text(["by anyone", "by me", "王芳"])
+    await expect(zone.locator("option:checked")).to_have_text("customer's time")
+    await zone.select_option("mine")
+    await owner.select_option("王芳")
+    await page.reload()
+    await expect(owner.locator("option:checked")).to_have_text("王芳")
+    await expect(zone.locator("option:checked")).to_have_text("my time")
+    await page.locator("#results button", has_text="Later").click()
+    door.engine.end(AGENT.user_id)
+    await state(page, "ready")
+    [said] = door.engine.of(Dispose)
+    here = await page.evaluate("Date.parse('2030-01-02T10:30') / 1000")
+    assert (said.callback_at, said.callback_local, said.callback_for) == (here, "", 12)  # type: ignore[attr-defined]
+
+
 async def test_the_companys_own_system_is_a_link_or_within_the_page(context: BrowserContext) -> None:
     async with open_door(WebSettings(frames=("https://crm.example",))) as door:
         page = await context.new_page()

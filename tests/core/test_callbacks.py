@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.records import Dispositioned
 from campaigns.values import Lead
-from cti.messages import DialPreviewed, Dispose, LogOut, Pause, Ready, ScreenPop
+from cti.messages import DialPreviewed, Dispose, LogOut, Pause, Ready, ScreenPop, Targets, WhoIsThere
 from dialer.core.seat import SeatState
 from tests.core.world import CAMPAIGN, World, config, lead
 
@@ -104,7 +104,7 @@ def test_a_callback_is_due_in_the_customers_own_time_and_is_no_final_result(
     world = World()
     world.seat(LI)
     call = talk(world, LI)
-    command = Dispose(user_id=LI, call_id=call, code="sold", callback_mine=True, **told)  # type: ignore[arg-type]
+    command = Dispose(user_id=LI, call_id=call, code="sold", callback_for=LI, **told)  # type: ignore[arg-type]
     assert world.core.command(command, world.at).ok
     world.run()
     [record] = [r for r in world.records if isinstance(r, Dispositioned)]
@@ -113,6 +113,24 @@ def test_a_callback_is_due_in_the_customers_own_time_and_is_no_final_result(
     assert (record.team_at - at).total_seconds() == world.config.callbacks.personal_wait_s
     assert (record.anyone_at - record.team_at).total_seconds() == world.config.callbacks.team_wait_s
     assert (record.expires_at - at).total_seconds() == world.config.callbacks.expire_s
+
+
+def test_a_colleague_who_is_at_a_seat_may_be_the_one_who_calls_back() -> None:
+    world = World()
+    world.seat(LI)
+    world.seat(WU, ready=False)
+    call = talk(world, LI)
+    world.hang_up(world.core.calls.by_id[call].uid)
+    assert world.command(WhoIsThere(user_id=LI, call_id=call)).ok  # in wrap-up, too: to choose from
+    [targets] = [m for m in world.told if isinstance(m, Targets)]
+    assert ([each.user_id for each in targets.team], targets.seats, targets.queues) == ([WU], (), ())
+    verdict = Dispose(
+        user_id=LI, call_id=call, code="sold", callback_local="2026-11-25T15:30", callback_for=99
+    )
+    assert world.command(verdict).code == "colleague_away"
+    assert world.command(msgspec.structs.replace(verdict, callback_for=WU)).ok
+    [record] = [r for r in world.records if isinstance(r, Dispositioned)]
+    assert (record.user_id, record.personal, record.callback_for) == (LI, True, WU)
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,8 @@ class ScriptedEngine:
                 self.tell_call(user, "connected", recording="on" if command.on else "paused")
             case WhoIsThere():
                 seats, queues = (Colleague(8, "张伟"), Colleague(11, "Erik Berg")), (Queue("demo", 2),)
-                self.bus.to_seat(
-                    Targets(user_id=user, call_id=command.call_id, seats=seats, queues=queues, numbers=True)
-                )
+                team = (Colleague(12, "王芳"),)
+                self.bus.to_seat(Targets(user, command.call_id, seats, queues, numbers=True, team=team))
             case Transfer() if command.to_number == "+440000":
                 return Reply(ok=False, code="number_not_allowed", detail=command.to_number)
             case Transfer() if command.ask_first:
