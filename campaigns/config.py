@@ -23,6 +23,7 @@ from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
 from campaigns.rules.terms import DELAY, Check, check_rules
 from campaigns.script import Step, check_script, questions
+from campaigns.trials.keys import Trial, check_trial, scripts_of
 from campaigns.values import Lead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -183,6 +184,7 @@ class CampaignConfig(Part, frozen=True):
     shadow: Shadow | None = None
     dispositions: tuple[Disposition, ...] = DEFAULT_DISPOSITIONS
     script: tuple[Step, ...] = ()
+    trial: Trial = Trial()
     crm: Crm = Crm()
     manual: Manual = Manual()
     inbound: Inbound = Inbound()
@@ -321,7 +323,11 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     )
     check(abandon.clock in (None, "answer", "detected"), "abandon.clock", "must be answer or detected")
     check_script(config.script, check)
-    check_dispositions(config.dispositions, questions(config.script), check)
+    check_trial(config.trial, check)
+    for script in scripts_of(
+        config.script, config.trial
+    ).values():  # what a result asks for, each of them asks
+        check_dispositions(config.dispositions, questions(script), check)
     _check_crm(config.crm, check)
     _check_fields(config, check)
     check(

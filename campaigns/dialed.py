@@ -17,11 +17,12 @@ from campaigns.rules.terms import Terms
 
 DIALED = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, basis_id,
-    consent_id, caller_id)
+    consent_id, caller_id, arm)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:campaigns AS bigint[]),
     CAST(:leads AS bigint[]), CAST(:numbers AS bigint[]), CAST(:switches AS text[]),
     CAST(:owners AS text[]), CAST(:dialed AS timestamptz[]), CAST(:bases AS bigint[]),
-    CAST(:consents AS bigint[]), CAST(:caller_ids AS text[]))
+    CAST(:consents AS bigint[]), CAST(:caller_ids AS text[]),
+    CAST(:arms AS text[]))
 """)
 COUNTED = text("UPDATE number SET attempts = attempts + 1 WHERE id = ANY(:numbers)")
 # The number that is called, and the customer; the lead's other numbers are theirs as well, but their calls are not.
@@ -47,6 +48,7 @@ class Dialed:
     terms: Terms
     switch: str
     caller_id: str
+    arm: str
 
     def basis(self, at: datetime) -> Basis:
         """What allowed it, as it is on record for all calls alike."""
@@ -79,6 +81,7 @@ def record(
         "bases": [bases[call.basis(now)] for call in calls],
         "consents": [consent_of(call.about, now) for call in calls],
         "caller_ids": [call.caller_id for call in calls],
+        "arms": [call.arm or None for call in calls],
     }
     connection.execute(DIALED, attempts)
     connection.execute(COUNTED, {"numbers": [row.number_id for row in rows]})

@@ -58,6 +58,9 @@ def beyond(config: CampaignConfig, known: Iterable[CampaignConfig]) -> Iterator[
         "inbound.numbers", config.inbound.numbers, [n for each in had for n in each.inbound.numbers]
     )
     yield from new("crm.url", [config.crm.url], [each.crm.url for each in had])
+    if had:
+        called = [n for each in had for n in each.rules.destinations or ("any number",)]
+        yield from new("rules.destinations", config.rules.destinations or ("any number",), called)
     if config.rules.profile == UNBOUND:
         yield from new("rules.profile", [UNBOUND], [each.rules.profile for each in had])
 

@@ -30,6 +30,7 @@ from campaigns.rules.basis import Basis, bases_on_record
 from campaigns.rules.decision import may_call
 from campaigns.rules.held import HOLD_BACK
 from campaigns.rules.known import on_record, parties
+from campaigns.trials.assigning import assign, party_of
 from campaigns.values import Ask, Lead, Permit, Refusal, RefusalReason
 from campaigns.versions import KnownTerms
 
@@ -263,8 +264,9 @@ class Hopper(Leases):
                     answer = _shown(answer, turn.take(parties_of[about.call_id], now))
                 answers[about.call_id] = answer
                 if isinstance(answer, Permit):
-                    switch = asked_for[about.call_id].switch
-                    permitted.append(Dialed(row, about, known[row.change], switch, answer.caller_id))
+                    asked = asked_for[about.call_id]
+                    terms = known[row.change]
+                    permitted.append(Dialed(row, about, terms, asked.switch, answer.caller_id, asked.arm))
                     ringing |= theirs[row.lead_id]
                     for party in parties(row.e164, row.customer_id):
                         just.setdefault(party, []).append((now, row.campaign_id))
@@ -388,6 +390,11 @@ class Hopper(Leases):
             now + timedelta(seconds=LEASE_S),
             now,
         )
+        arms: Mapping[str, str] = {}
+        trial = self._known.trial(rows[0].change)  # all are of one campaign
+        if trial.arms:
+            of = [party_of(row.customer_id, row.lead_id) for row in rows]
+            arms = assign(connection, rows[0].campaign_id, trial, of, now)
         return [
             Lead(
                 call_id=call_id,
@@ -401,6 +408,7 @@ class Hopper(Leases):
                 attributes=msgspec.json.decode(row.attributes),
                 list_id=row.list_id,
                 customer_id=row.customer_id or "",
+                arm=arms.get(party_of(row.customer_id, row.lead_id), ""),
             )
             for call_id, row in zip(call_ids, rows, strict=True)
         ]

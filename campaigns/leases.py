@@ -11,6 +11,7 @@ from sqlalchemy import Engine, Row, text
 from campaigns import callbacks
 from campaigns.ids import leased_at
 from campaigns.rules.held import ANYONE_AT
+from campaigns.trials.assigning import ARM_OF
 from campaigns.values import InFlight, Lead
 
 LEASE_S = (
@@ -33,9 +34,10 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
 """)
 
 # What :func:`lead_of_row` wants of a lead `l` and its number `n`.
-LEAD = (
-    "l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones, n.id AS number_id, n.e164"
-)
+LEAD = f"""
+    l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones, n.id AS number_id, n.e164,
+    {ARM_OF} AS arm
+"""
 FLIGHT = f"""
     {LEAD}, n.attempts - (a.call_id IS NOT NULL AND a.called_in IS NULL)::int AS attempts,
     a.call_id IS NOT NULL AS dialed, a.switch, a.answered_at, a.connected_at, a.user_id,
@@ -131,4 +133,5 @@ def lead_of_row(row: Row[Any], call_id: str) -> Lead:
         attributes=row.attributes,
         list_id=row.list_id,
         customer_id=row.customer_id or "",
+        arm=row.arm or "",
     )

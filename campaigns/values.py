@@ -71,13 +71,15 @@ class Lead(msgspec.Struct, frozen=True):
     list_id: int = 0
     customer_id: str = ""  # the company's own, empty when the list had none
     user_id: int | None = None  # whose callback it is, when it is for this person
+    arm: str = ""  # of the campaign's trial, empty when there is none
 
 
 class Ask(NamedTuple):
-    """A call that the rules are asked about, and the switch that the attempt is recorded with."""
+    """A call that the rules are asked about, and the switch and the arm that the attempt is recorded with."""
 
     call_id: str
     switch: str
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What campaigns' versions say of rules, order and lines: a version never changes, so each is read once."""
+"""What campaigns' versions say of rules, order, lines and trials: as none changes, each is read once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from campaigns.caller_ids.choosing import Pools, pools_of
 from campaigns.config import parse
 from campaigns.order import Order
 from campaigns.rules.terms import Terms, terms_of
+from campaigns.trials.keys import Trial
 
 MOST_VERSIONS = 1_000  # kept in memory
 VERSIONS = text("""
@@ -19,13 +20,14 @@ WHERE v.change = ANY(:changes)
 
 
 class KnownTerms:
-    """The terms of campaigns' versions, by number of change: a version never changes, so each is read once."""
+    """The terms of campaigns' versions, by number of change: as none changes, each is read once."""
 
     def __init__(self) -> None:
         self._terms: dict[int, Terms] = {}
         self._orders: dict[int, Order] = {}
         self._pools: dict[int, Pools] = {}
         self._switches: dict[int, str] = {}
+        self._trials: dict[int, Trial] = {}
 
     def terms(self, change: int) -> Terms:
         """The terms of a version that were asked for."""
@@ -43,6 +45,10 @@ class KnownTerms:
         """The switch that such a version is on."""
         return self._switches[change]
 
+    def trial(self, change: int) -> Trial:
+        """The scripts that such a version tries."""
+        return self._trials[change]
+
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
         known, missing = self._terms, set(changes) - self._terms.keys()
@@ -55,5 +61,6 @@ class KnownTerms:
                 known[row.change] = terms_of(config.rules, config.running)
                 self._pools[row.change] = pools_of(config)
                 self._switches[row.change] = config.switch
+                self._trials[row.change] = config.trial
             self._terms = known
         return known

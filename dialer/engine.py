@@ -537,7 +537,8 @@ class Engine:
         self.core.looked_up(effect.call_id, lead, monotonic())
 
     def _ask(self, effect: Authorize) -> None:
-        self._authorizer.ask([Ask(call_id, effect.switch) for call_id in effect.call_ids])
+        calls = self.core.calls.by_id
+        self._authorizer.ask([Ask(each, effect.switch, calls[each].lead.arm) for each in effect.call_ids])
 
     # --- clocks ---------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-"""What is learned of finished calls beside the engine: which caller-IDs are hardly answered any more, and when
-whom to call.
+"""What is learned of finished calls beside the engine: which caller-IDs are hardly answered any more, when whom to
+call, and which of the scripts that are tried convert.
 
 It runs in a thread of its own and reads counts that the journal keeps; no call waits for it.
 """
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns import database
 from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerId, CallerIdWatch
+from campaigns.trials.store import Bandits
 from cti.figures import FlaggedCallerId
 from dialer.engine import Engine
 from dialer.metrics import Metrics
@@ -36,6 +37,7 @@ class Learning:
     def __init__(self, stored: DatabaseEngine, engine: Engine, metrics: Metrics) -> None:
         self._watch = CallerIdWatch(stored)
         self._best_time = BestTimeStore(stored)
+        self._bandits = Bandits(stored)
         self._engine = engine
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, "learning")
@@ -50,6 +52,7 @@ class Learning:
             try:
                 await self.look()
                 await self.look_at_times()
+                await self._in_thread(lambda: self._bandits.look(datetime.now(UTC)))
                 self._told = ""
             except SQLAlchemyError as fault:
                 why = database.reason(fault)

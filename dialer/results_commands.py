@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from campaigns.evaluation.intervals import Interval
 
 WIDTH = 130  # of a table that goes into a file
-SPLITS = ("campaign", "list", "segment", "script", "caller_id", "agent", "hour")
+SPLITS = ("campaign", "list", "segment", "arm", "script", "caller_id", "agent", "hour")
 
 
 @click.command()
@@ -97,6 +97,15 @@ def _tell(found: Evaluation) -> None:
             ("revenue gained, a customer", each.revenue_gained, "{:+,.2f}"),
         ):
             click.echo(f"    {name}: {_interval(gained, written)}")
+    for each in found.arms:
+        click.echo(
+            f"arm {each.arm}: {each.converts:,} of {each.customers:,} customers converted, "
+            f"{_interval(each.rate, '{:.2%}')}; {each.chance:.0%} of those who are new come to it"
+        )
+        if each.gained is not None:
+            click.echo(
+                f"    gained over {found.arms[0].arm}, at every look: {_interval(each.gained, '{:+.2%}')}"
+            )
 
 
 def _cells(row: Row) -> list[str]:

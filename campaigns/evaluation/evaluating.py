@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, text
 from campaigns.best_time.store import local_hour
 from campaigns.config import CampaignsError
 from campaigns.dispositions import Disposition
+from campaigns.evaluation.arms import ArmResult, compare
 from campaigns.evaluation.intervals import (
     Interval,
     Sample,
@@ -29,6 +30,8 @@ from campaigns.evaluation.intervals import (
 )
 from campaigns.segments.store import UNITS
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
+from campaigns.trials.assigning import chances_now
+from campaigns.trials.store import counted
 
 LIMIT_MS = 25_000
 LONGEST = timedelta(days=400)
@@ -46,6 +49,7 @@ SPLITS = {
                 SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1))
         LEFT JOIN segment_take t ON t.id = m.take_id LEFT JOIN segment s ON s.id = t.segment_id""",
     ),
+    "arm": ("COALESCE(a.arm, '')", ""),
     "script": (
         "COALESCE(v.version::text, '')",
         "LEFT JOIN permit_basis b ON b.id = a.basis_id LEFT JOIN campaign_version v ON v.change = b.change",
@@ -139,7 +143,8 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Of one campaign between two instants: all calls, the same split `by` something, and what was gained."""
+    """Of one campaign between two instants: all calls, the same split `by` something, what was gained, and the arms of
+    its trial."""
 
     campaign: str
     since: datetime
@@ -148,6 +153,7 @@ class Evaluation:
     whole: Row
     rows: tuple[Row, ...]
     gains: tuple[Gain, ...]
+    arms: tuple[ArmResult, ...]
 
 
 def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by: str) -> Evaluation:
@@ -180,6 +186,7 @@ def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by
         [whole] = _calls(connection, "campaign", values) or [_Sums("")]
         parts = _calls(connection, by, values) if by != "campaign" else []
         gains = _gains(connection, values)
+        arms = _arms(connection, found, since, until)
     hours, talk_s = sum(seats.values()), whole.talk_s
 
     def row(sums: _Sums) -> Row:
@@ -195,6 +202,7 @@ def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by
         whole=whole.row(hours, worth.seat_hour, worth.call),
         rows=tuple(row(each) for each in sorted(parts, key=_order(by))),
         gains=gains,
+        arms=arms,
     )
 
 
@@ -269,6 +277,18 @@ def _gains(connection: Connection, values: dict[str, Any]) -> tuple[Gain, ...]:
             )
         )  # fmt: skip
     return tuple(gains)
+
+
+def _arms(
+    connection: Connection, campaign: Applied, since: datetime, until: datetime
+) -> tuple[ArmResult, ...]:
+    trial = campaign.config.trial
+    if not trial.arms:
+        return ()
+    codes = [arm.code for arm in trial.arms]
+    counts = counted(connection, campaign.campaign_id, campaign.config, since, until)
+    chances = chances_now(connection, campaign.campaign_id, trial)
+    return compare(codes, chances, [each for each in counts if each.arm in codes])
 
 
 def _converting(dispositions: Sequence[Disposition]) -> list[str]:

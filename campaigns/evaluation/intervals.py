@@ -89,9 +89,14 @@ def at_any_time(hits: int, count: int, other_hits: int, other_count: int) -> Int
     gained, n = hits / count - other_hits / other_count, count + other_count
     # The two arms are one sequence, each case weighted by how rare its arm is.
     spread_2 = n * (_variance(hits, count) / count + _variance(other_hits, other_count) / other_count)
-    widened = n * RHO_2 + 1
-    reach = sqrt(spread_2 * 2 * widened / (n * n * RHO_2) * log(sqrt(widened) / ALPHA))
+    reach = reach_at_any_time(n, spread_2)
     return Interval(gained, max(-1.0, gained - reach), min(1.0, gained + reach))
+
+
+def reach_at_any_time(count: int, variance: float, alpha: float = ALPHA) -> float:
+    """How far to both sides the mean of so many values reaches, at every look while they come."""
+    widened = count * RHO_2 + 1
+    return sqrt(variance * 2 * widened / (count * count * RHO_2) * log(sqrt(widened) / alpha))
 
 
 def _variance(hits: int, count: int) -> float:

@@ -115,13 +115,14 @@ ATTEMPT = Kind(
         "consent_id": INT,
         "caller_id": TEXT,
         "called_in": TEXT,
+        "arm": TEXT,
         "e164": TEXT,
         "customer_id": TEXT,
     },
     source="""
 SELECT a.call_id, a.leased_at, a.campaign_id, a.lead_id, a.number_id, a.switch, a.owner, a.dialed_at, a.answered_at,
     a.connected_at, a.ended_at, a.outcome, a.cause, a.tech_cause, a.ring_s, a.wait_s, a.talk_s, a.user_id, a.amd,
-    a.harbour_played, a.notes, a.answers, a.basis_id, a.consent_id, a.caller_id, a.called_in,
+    a.harbour_played, a.notes, a.answers, a.basis_id, a.consent_id, a.caller_id, a.called_in, a.arm,
     COALESCE(a.e164, CASE WHEN n.e164 LIKE '+%' THEN n.e164 END) AS e164,
     COALESCE(a.customer_id, l.customer_id) AS customer_id
 FROM {table} a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id = a.lead_id

@@ -61,6 +61,7 @@ TOLD = {
     "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "purchases": "SELECT * FROM purchase WHERE customer_id = ANY(:customers) ORDER BY id",
     "taken_by_segments": "SELECT * FROM segment_member WHERE party = ANY(:parties)",
+    "scripts_tried": "SELECT * FROM trial_member WHERE party = ANY(:parties)",
     "legal_holds": "SELECT * FROM legal_hold WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
 }
 
@@ -96,6 +97,11 @@ LIVE = {
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",
     "purchases": "UPDATE purchase SET customer_id = 'erased:' || id WHERE customer_id = ANY(:customers)",
     "taken_by_segments": """UPDATE segment_member SET party = 'erased:' || take_id || ':' || md5(random()::text)
+        WHERE party = ANY(:parties)""",
+    # As the lead without its customer: their talks count for the arm as before.
+    "scripts_tried": """UPDATE trial_member t SET party = COALESCE(
+            (SELECT 'lead ' || min(l.id) FROM lead l WHERE l.id = ANY(:leads) AND l.campaign_id = t.campaign_id),
+            'erased:' || md5(random()::text))
         WHERE party = ANY(:parties)""",
     "calls_counted": f"DELETE FROM called WHERE party = ANY(:parties) AND {UNCAPPED}",
     "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",

@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 
 from campaigns.config import Abandon, CampaignConfig
+from campaigns.script import Step
+from campaigns.trials.keys import scripts_of
+from campaigns.values import Lead
 from dialer.core.budget import held
 from dialer.core.shadow import Question, Watch
 from pacing.contract import Decision, Event, Mode, PacingConfig, Room
@@ -57,8 +60,20 @@ def abandon_rule(abandon: Abandon) -> AbandonRule:
     return replace(PROFILES[abandon.profile], **{k: v for k, v in changed.items() if v is not None})
 
 
-def _script_id(config: CampaignConfig) -> str:
-    return sha256(msgspec.json.encode(config.script)).hexdigest()[:16] if config.script else ""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said to some customers, and its fingerprint; empty when there is nothing."""
+
+    steps: tuple[Step, ...]
+    script_id: str
+
+
+def _said(config: CampaignConfig) -> dict[str, Said]:
+    found = {}
+    for arm, script in scripts_of(config.script, config.trial).items():
+        mark = sha256(msgspec.json.encode(script)).hexdigest()[:16] if script else ""
+        found[arm] = Said(tuple(script), mark)
+    return found
 
 
 @dataclass(slots=True)
@@ -82,7 +97,7 @@ class Campaign:
     def __init__(self, campaign_id: int, config: CampaignConfig, floor: Floor) -> None:
         self.id = campaign_id
         self.config = config
-        self.script_id = _script_id(config)
+        self._said = _said(config)
         self.pacer = CampaignPacer(pacing_config(config))
         self._floor = floor
         floor.join(config.name, self.pacer, config.priority)
@@ -101,6 +116,14 @@ class Campaign:
     def name(self) -> str:
         return self.config.name
 
+    def arm_of(self, lead: Lead) -> str:
+        """The arm of the campaign's trial that a customer is of; of another campaign's, none."""
+        return lead.arm if lead.campaign_id == self.id else ""
+
+    def said(self, arm: str) -> Said:
+        """What is said to the customers of this arm; of one that is tried no longer, the campaign's own script."""
+        return self._said.get(arm, self._said[""])
+
     @property
     def ledger(self) -> AbandonLedger:
         """Answered people and abandoned calls over the campaign's legal window, history included."""
@@ -109,7 +132,7 @@ class Campaign:
     def configure(self, config: CampaignConfig) -> None:
         """Take a new version; what pacing learned stays."""
         self.config = config
-        self.script_id = _script_id(config)
+        self._said = _said(config)
         self.pacer.configure(pacing_config(config))
         self._floor.join(config.name, self.pacer, config.priority)
         self.shadow.begin(self.pacer, shadow_config(config))

@@ -183,7 +183,7 @@ class Commands:
         seat = self.core.seats.by_user[command.user_id]
         if seat.state is SeatState.PAUSED:  # and paused it is again, after the call
             seat.pause_later, seat.pause_reason = True, seat.reason
-        seat.call, seat.serving, seat.zones = lead.call_id, campaign.name, lead.zones
+        seat.meet(lead, campaign.name, campaign.arm_of(lead))
         self.core.seats.step(seat, SeatEvent.SHOW, now)
         self.core.tell(
             self.core.screen_pop(campaign.name, lead, seat.user_id, now, preview=True, dialing=True)

@@ -260,7 +260,7 @@ class EngineCore:
             return False
         if not self.is_up(self.campaigns[name].config.switch):
             return False
-        seat.call, seat.serving, seat.zones = lead.call_id, name, lead.zones
+        seat.meet(lead, name, self.campaigns[name].arm_of(lead))
         self.previews[user_id] = lead
         self.seats.step(seat, SeatEvent.SHOW, now)
         self.tell(self.screen_pop(name, lead, user_id, now, preview=True))
@@ -319,7 +319,7 @@ class EngineCore:
             self.breach("offered_while_not_ready", str(seat.user_id))
             return
         call.seat = seat.user_id
-        seat.call, seat.serving, seat.zones = call.id, call.campaign, call.lead.zones
+        seat.meet(call.lead, call.campaign, self.campaigns[call.campaign].arm_of(call.lead))
         self.seats.step(seat, SeatEvent.MATCH, now)
         self.calls.step(call, CallEvent.MATCH, now)
 
@@ -345,8 +345,8 @@ class EngineCore:
         dialing: bool = False,
     ) -> ScreenPop:
         """What the seat's page shows of this lead."""
-        config = self.campaigns[campaign].config
-        call = self.calls.by_id.get(lead.call_id)
+        of = self.campaigns[campaign]
+        config, call = of.config, self.calls.by_id.get(lead.call_id)
         return ScreenPop(
             user_id=user_id,
             call_id=lead.call_id,
@@ -365,7 +365,7 @@ class EngineCore:
             ),
             preview=preview,
             dialing=dialing,
-            script=self.campaigns[campaign].script_id,
+            script=of.said(of.arm_of(lead)).script_id,
             lead_id=lead.lead_id,
             crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,
             inbound=call is not None and call.inbound,

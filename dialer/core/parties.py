@@ -88,7 +88,7 @@ class Parties:
             self._originate(call, party)
         else:
             seat = self.core.seats.by_user[party.user]
-            seat.call, seat.serving, seat.zones = call.id, call.campaign, call.lead.zones
+            seat.meet(call.lead, call.campaign, self.core.campaigns[call.campaign].arm_of(call.lead))
             self.core.seats.step(seat, SeatEvent.ASK, now)
             self.core.tell(self.core.screen_pop(call.campaign, call.lead, seat.user_id, now))
             if seat.mode == "ring":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 
+from campaigns.values import Lead
 from dialer.core.machine import Table
 
 
@@ -156,6 +157,7 @@ class Seat:
     call: str = ""  # id of its customer's call
     serving: str = ""  # the campaign of its last customer
     zones: tuple[str, ...] = ()  # of its last customer
+    arm: str = ""  # of that campaign's trial, for its last customer
     last_call: str = ""  # the last one, which may still be disposed of
     reason: str = ""
     was: SeatState | None = None  # when its leg was lost
@@ -180,6 +182,10 @@ class Seat:
     def rank(self, campaign: str) -> int:
         """Where it stands among the seats of this campaign: 1 before 2."""
         return self.ranks.get(campaign, 1)
+
+    def meet(self, lead: Lead, campaign: str, arm: str) -> None:
+        """Have this customer, for a campaign and of an arm of its trial."""
+        self.call, self.serving, self.zones, self.arm = lead.call_id, campaign, lead.zones, arm
 
     @property
     def works_for(self) -> str:

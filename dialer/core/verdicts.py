@@ -51,14 +51,15 @@ class Verdicts:
         campaign = self._campaign_of(command.call_id, seat)
         if campaign is None:
             return refuse("not_your_call")
-        self.core.tell(Script(user_id=seat.user_id, script=campaign.script_id, steps=campaign.config.script))
+        said = campaign.said(seat.arm)
+        self.core.tell(Script(user_id=seat.user_id, script=said.script_id, steps=said.steps))
         return OK
 
     def save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
         campaign = self._campaign_of(command.call_id, seat)
         if campaign is None:
             return refuse("not_your_call")
-        if fault := fault_of_answers(campaign.config.script, command.answers):
+        if fault := fault_of_answers(campaign.said(seat.arm).steps, command.answers):
             return refuse("bad_answer", fault)
         self.core.write(
             NotesSaved(
@@ -79,7 +80,7 @@ class Verdicts:
         choice = given(campaign.config.dispositions).get(command.code)
         if choice is None:
             return refuse("unknown_disposition", command.code)
-        if fault := fault_of_answers(campaign.config.script, command.answers):
+        if fault := fault_of_answers(campaign.said(seat.arm).steps, command.answers):
             return refuse("bad_answer", fault)
         if missing := _missing(choice, command):
             return refuse(f"needs_{missing}" if missing in (NOTES, CALLBACK) else "needs_answer", missing)

@@ -17,9 +17,11 @@ from campaigns.lists.rows import Row
 from campaigns.people import People
 from campaigns.segments.store import SegmentStore
 from campaigns.segments.taking import Wish, take
+from campaigns.store import CampaignStore
 from tests.browser.test_accessibility import clean
 from tests.browser.test_people_pages import PASSWORD, log_in
-from tests.campaigns.world import NOON, Campaign
+from tests.campaigns.trials.test_trials import ARMS
+from tests.campaigns.world import CONFIG, NOON, Campaign
 from tests.cti.running import open_stored
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -42,6 +44,25 @@ async def url(db: Engine, tmp_path: Path) -> AsyncIterator[str]:
     People(db).add("", "root", "Root", "administrator", PASSWORD)
     async with open_stored(db, tmp_path) as (at, _):
         yield at
+
+
+def tried_side_by_side(db: Engine, campaign_id: int, now: datetime) -> None:
+    """Two scripts that the customers of a campaign heard, one of which they like."""
+    CampaignStore(db).apply(CONFIG + ARMS, "test", "root", now)
+    values = {"campaign": campaign_id, "at": now - timedelta(hours=3)}
+    with db.begin() as connection:
+        for statement in (
+            "INSERT INTO trial_member SELECT campaign_id, 'customer ' || customer_id, "
+            "CASE WHEN id % 2 = 0 THEN 'gift' ELSE 'plain' END, 0.5, :at FROM lead WHERE campaign_id = :campaign",
+            "INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, "
+            "connected_at, outcome, talk_s, arm) SELECT gen_random_uuid(), :at, l.campaign_id, l.id, n.id, 'main', "
+            "'x', :at, :at, 'connected', 60, t.arm FROM lead l JOIN number n ON n.lead_id = l.id JOIN trial_member t "
+            "ON t.party = 'customer ' || l.customer_id WHERE l.campaign_id = :campaign",
+            "INSERT INTO disposition (call_id, leased_at, user_id, code, notes, do_not_call, final, at) "
+            "SELECT call_id, leased_at, 1, 'sold', '', false, true, :at "
+            "FROM attempt WHERE campaign_id = :campaign AND arm = 'gift'",
+        ):
+            connection.execute(text(statement), values)
 
 
 async def opened(browser: Browser, url: str, locale: str, scheme: str) -> Page:
@@ -153,10 +174,12 @@ async def test_what_calls_were_worth_and_when_to_call(browser: Browser, url: str
     bought = [each.id for each in members if not each.held_out][:20]
     orders = [Purchase(each, (now - timedelta(days=1)).isoformat(), 99) for each in bought]
     assert bring_in(db, unit, orders, "UTC", "test").accepted == len(bought)
+    tried_side_by_side(db, spring, now)
     for locale, scheme in (("en-GB", "light"), ("zh-CN", "dark"), ("zh-CN", "light"), ("en-GB", "dark")):
         page = await opened(browser, url, locale, scheme)
-        await page.goto(f"{url}/evaluation?campaign=spring&by=agent")
+        await page.goto(f"{url}/evaluation?campaign=spring&by=arm")
         await expect(page.locator("tbody tr").first).to_contain_text("20")
+        await expect(page.locator("tbody tr").nth(2)).to_contain_text("gift")
         await clean(page, f"evaluation, {locale}, {scheme}")
         await page.goto(f"{url}/best-time?campaign=spring")
         await expect(page.locator(".heat tbody tr")).to_have_count(7)

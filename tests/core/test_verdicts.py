@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from campaigns.config import parse
 from campaigns.records import Dispositioned, NotesSaved
+from campaigns.trials.keys import Arm, Trial
 from cti.messages import Dispose, ReadScript, SaveNotes, ScreenPop, Script
 from tests.campaigns.test_script import SCRIPT, TREE
 from tests.core.test_in_call import talking
@@ -63,3 +64,20 @@ def test_a_verdict_waits_for_what_it_asks_for_and_a_heading_is_none() -> None:
     assert say(code="dear", notes="99 elsewhere", answers={"broadband": "ours"}) == "ok"
     [said] = [r for r in world.records if isinstance(r, Dispositioned)]
     assert said.answers == '{"broadband":"ours"}'
+
+
+def test_each_arm_has_its_script_and_its_answers() -> None:
+    arm = Arm("gift", script=FULL.script[:1])
+    world = World(
+        config(script=FULL.script, trial=Trial((Arm("plain"), arm)), dispositions=FULL.dispositions)
+    )
+    world.arm = "gift"
+    call_id = talking(world)
+    [pop] = [m for m in world.told if isinstance(m, ScreenPop)]
+    assert world.command(ReadScript(user_id=7, call_id=call_id)).ok
+    [script] = [m for m in world.told if isinstance(m, Script)]
+    assert script.script == pop.script and [step.code for step in script.steps] == ["greeting"]
+    asked = SaveNotes(user_id=7, call_id=call_id, notes="", answers={"bill": "99"})
+    assert (
+        world.command(asked).code == "bad_answer"
+    )  # the campaign's own script asks for it, this one does not

@@ -106,6 +106,7 @@ class World:
         self.sent: list[Send] = []
         self.done: list[Effect] = []
         self.leads = 0
+        self.arm = ""  # of all of them
         self.callers = 0
         self.looking: list[LookUp] = []
         self.link_up()
@@ -238,7 +239,7 @@ class World:
 
     def dial(self, count: int = 1) -> list[str]:
         """Place calls whatever pacing says; their ids."""
-        leads = [lead(self.leads + i + 1) for i in range(count)]
+        leads = [msgspec.structs.replace(lead(self.leads + i + 1), arm=self.arm) for i in range(count)]
         self.leads += count
         self.core.reserve(leads, CAMPAIGN, self.at)
         self.run()

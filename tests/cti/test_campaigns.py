@@ -19,7 +19,10 @@ from tests.cti.running import open_stored
 
 Client = httpx2.AsyncClient
 BRANCH, TEAM, OTHER = "兰州", "兰州/一组", "天水"
-NEW = f'name = "new"\nswitch = "main"\nunit = "{TEAM}"\n[rules]\nprofile = "cn-marketing"\n'
+NEW = (
+    f'name = "new"\nswitch = "main"\nunit = "{TEAM}"\n'
+    '[rules]\nprofile = "cn-marketing"\ndestinations = ["+86*"]\n'
+)
 
 
 @pytest.fixture
@@ -28,6 +31,7 @@ async def meng(db: Engine, tmp_path: Path) -> AsyncIterator[Client]:
     for unit in (TEAM, OTHER):
         Units(db).add(unit)
     why = '# why this law: see the contract\n[rules]\nprofile = "cn-marketing"\n'
+    why += 'destinations = ["+86*"]\n'
     mine = f'unit = "{BRANCH}"\ncaller_ids = ["+86931000000"]\n{why}'
     Campaign(db, leads=0, name="mine", more=mine)
     for name in ("theirs", "served"):
@@ -106,6 +110,8 @@ async def test_one_is_begun_like_another(meng: Client) -> None:
         ("[rules]", '[manual]\nnumbers = ["+1900*"]\n[rules]', 400, "manual.numbers:"),
         ("[rules]", '[inbound]\nnumbers = ["95599"]\n[rules]', 400, "inbound.numbers:"),
         ("[rules]", '[crm]\nurl = "https://evil.example/{number}"\n[rules]', 400, "crm.url:"),
+        ('destinations = ["+86*"]', "", 400, "rules.destinations:"),
+        ("+86*", "+1900*", 400, "rules.destinations:"),
         ("cn-marketing", "own", 400, "rules.profile:"),
         ("[rules]", "target = 7\n[rules]", 400, "target"),
         ("[rules]", "x = " + "[" * 5_000, 400, "too deep"),
@@ -126,7 +132,7 @@ async def test_nothing_is_had_that_is_not_theirs(
 
 
 async def test_a_campaign_of_others_is_neither_rewritten_nor_moved(meng: Client, db: Engine) -> None:
-    taken_over = f'name = "served"\nswitch = "main"\nunit = "{BRANCH}"\n[rules]\nprofile = "cn-marketing"\n'
+    taken_over = NEW.replace('"new"', '"served"').replace(TEAM, BRANCH)
     for name in ("served", "theirs"):
         source = taken_over.replace("served", name)
         answer = await meng.post("/api/campaigns", json={"text": source, "version": 1, "why": "x"})

@@ -36,6 +36,8 @@ WITH sold AS (
     INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
         held_out)
     SELECT id, 1, (SELECT min(id) FROM campaign), 'w', 0, :at, 'li', 1, 0 FROM made RETURNING id, campaign_id
+), tried AS (
+    INSERT INTO trial_member SELECT campaign_id, 'customer ' || :customer, 'plain', 0.5, :at FROM taken
 ) INSERT INTO segment_member SELECT campaign_id, 'customer ' || :customer, id, false FROM taken
 """
 
@@ -102,7 +104,8 @@ def test_an_erased_person_is_nowhere_and_every_count_stays(db: Engine, tmp_path:
     assert all(trace in before for trace in (number(HIM), notes[0], answers[0]))
     erased = erase(past, him)
     assert (erased.archived, erased.live["attempts"], erased.live["leads"]) == (2, 1, 1)
-    assert (erased.live["purchases"], erased.live["taken_by_segments"]) == (1, 1)
+    assert [erased.live[what] for what in ("purchases", "taken_by_segments", "scripts_tried")] == [1, 1, 1]
+    assert past.rows("SELECT party FROM trial_member")[0].party == f"lead {him.lead_ids[0]}"
     left = everything(past)
     for trace in (
         number(HIM),
@@ -212,6 +215,7 @@ def test_whoever_adds_a_table_that_may_name_a_person_says_what_becomes_of_it(
         "list_change",
         "purchase",
         "segment_member",
+        "trial_member",
     }
     stay = {"dnc", "lock_out", "consent"}  # for the reasons that docs/howto/keep-history.md gives
     assert {row.relname for row in rows} - erased - stay == set(), (

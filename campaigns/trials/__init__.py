@@ -1,0 +1,1 @@
+"""Scripts and offers tried side by side: who gets which, and what came of each."""

@@ -1,0 +1,1 @@
+"""Scripts tried side by side."""
