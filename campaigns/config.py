@@ -135,6 +135,15 @@ class Manual(Part, frozen=True):
     country: str = "CN"
 
 
+class Outside(Part, frozen=True):
+    """How many calls and minutes an agent has, within 24 hours and over all campaigns, to numbers of their own choice:
+    by hand, and where they send customers outside. More than honest work needs, so that fraud has an end.
+    """
+
+    calls: int = 500
+    minutes: float = 600.0
+
+
 class Inbound(Part, frozen=True):
     """The company's numbers whose callers the campaign's seats take, before the customers that it dials: each as the
     switch's dialplan has it. A caller waits for a seat for `wait_limit_s`; one whose number comes without a country
@@ -187,6 +196,7 @@ class CampaignConfig(Part, frozen=True):
     trial: Trial = Trial()
     crm: Crm = Crm()
     manual: Manual = Manual()
+    outside: Outside = Outside()
     inbound: Inbound = Inbound()
     fields: tuple[Field, ...] = ()
     rules: Rules = msgspec.field(default_factory=Rules)
@@ -335,6 +345,8 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
         "manual.country",
         f"{config.manual.country!r} is no region with telephone numbers (ISO 3166, as in CN)",
     )
+    check(0 <= config.outside.calls <= 10_000, "outside.calls", "must be between 0 and 10000")
+    check(0.0 <= config.outside.minutes <= 10_000.0, "outside.minutes", "must be between 0 and 10000")
     _check_inbound(config.inbound, check)
     check_rules(config.rules, check)
     _check_order(config.order, check)

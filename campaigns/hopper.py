@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, Engine, text
 
-from campaigns import by_hand, callbacks, called_in
+from campaigns import by_hand, callbacks, called_in, outside
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
@@ -31,7 +31,7 @@ from campaigns.rules.decision import may_call
 from campaigns.rules.held import HOLD_BACK
 from campaigns.rules.known import on_record, parties
 from campaigns.trials.assigning import assign, party_of
-from campaigns.values import Ask, Lead, Permit, Refusal, RefusalReason
+from campaigns.values import Ask, Lead, OutsideCaller, Permit, Refusal, RefusalReason
 from campaigns.versions import KnownTerms
 
 # Ready leads in zones that are open now, with all of their numbers: of each of these lanes so many at most, by rank and
@@ -173,7 +173,7 @@ class Hopper(Leases):
             leads = self._lease_permitted(connection, rows, len(rows), change, numbers, now, put_off=False)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
 
-    def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal:
+    def lease_number(self, campaign_id: int, number: str, by: OutsideCaller, now: datetime) -> Lead | Refusal:
         """The customer with this number (E.164), for an agent who dials it by hand, or what does not permit it.
 
         A number that is on none of the campaign's lists becomes a lead of its own.
@@ -184,6 +184,8 @@ class Hopper(Leases):
                 return Refusal("", RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run")
             if not self._ours(connection, change):
                 return Refusal("", RefusalReason.LEASE_LOST, ANOTHERS)
+            if (too_much := outside.refusal(connection, by, now)) is not None:
+                return too_much
             lead = by_hand.lead_of(connection, campaign_id, number, now)
             if lead is None:
                 return Refusal("", RefusalReason.NO_ZONE, "the time zone of the called party is not known")
@@ -193,12 +195,29 @@ class Hopper(Leases):
             numbers = free(connection, self._known.pools(change))
             permitted, refused = self._judged(connection, rows, wanted, 1, change, numbers, now)
             if permitted:
-                return self._take(connection, list(permitted.values()), now)[0]
+                taken = self._take(connection, list(permitted.values()), now)[0]
+                outside.add(connection, by, taken.call_id, campaign_id, number, now, by_hand=taken.call_id)
+                return taken
         return (
             refused[0][1]
             if refused
             else Refusal("", RefusalReason.LEASE_LOST, "the customer is being called")
         )
+
+    def may_send_outside(self, by: OutsideCaller, now: datetime) -> Refusal | None:
+        """What does not permit that this agent sends a customer outside now."""
+        with self._engine.begin() as connection:
+            return outside.refusal(connection, by, now)
+
+    def sent_outside(
+        self, by: OutsideCaller, uid: str, campaign_id: int, number: str, now: datetime
+    ) -> Refusal | None:
+        """Put a call to an outside number on record at the moment of dialing, or say what does not permit it."""
+        with self._engine.begin() as connection:
+            too_much = outside.refusal(connection, by, now)
+            if too_much is None:
+                outside.add(connection, by, uid, campaign_id, number, now)
+            return too_much
 
     def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None:
         """The campaign's customer who calls in from this number (E.164), if it is one's; `call_id` is the call."""

@@ -24,6 +24,7 @@ from campaigns.records import (
     Dispositioned,
     NotesSaved,
     OptedOut,
+    OutsideEnded,
     SeatChanged,
 )
 from campaigns.rules.held import LET_GO
@@ -260,6 +261,9 @@ OPTED_OUT = """
 INSERT INTO dnc (e164, layer, source, at) VALUES %s
 ON CONFLICT (e164, layer, campaign_id, source) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
+OUTSIDE_ENDED = """
+UPDATE outside_call o SET ended_at = v.at FROM (VALUES %s) AS v (uid, at) WHERE o.uid = v.uid AND o.ended_at IS NULL
+"""
 SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id, campaign_id) VALUES %s"
 AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"
 
@@ -374,6 +378,7 @@ def _write(connection: Connection, records: Sequence[AnyRecord]) -> None:
         before = told.get(key, (key, None, None))
         told[key] = key, before[1] if text is None else text, answers
     put(NOTES, [(*key, text, answers) for key, text, answers in told.values()], ID, TIME, TEXT, TEXT)
+    put(OUTSIDE_ENDED, [(r.uid, r.at) for r in kinds.get(OutsideEnded, ())], TEXT, TIME)
     seats: list[SeatChanged] = kinds.get(SeatChanged, [])
     put(
         SEATS,

@@ -103,6 +103,12 @@ class NotesSaved(Record, frozen=True, tag="notes"):
     answers: str = ""
 
 
+class OutsideEnded(Record, frozen=True, tag="outside_ended"):
+    """The channel to an outside number to which an agent sent a customer is no more."""
+
+    uid: str
+
+
 class OptedOut(Record, frozen=True, tag="opted_out"):
     """The customer asked, by key or by voice, not to be called again: the number goes on the DNC list.
 
@@ -140,6 +146,7 @@ AnyRecord = (
     | AttemptEnded
     | Dispositioned
     | NotesSaved
+    | OutsideEnded
     | OptedOut
     | SeatChanged
     | Audited

@@ -51,6 +51,8 @@ class RefusalReason(StrEnum):
     NUMBER_DONE = "number_done"  # it does not exist, or enough came of it
     NO_ZONE = "no_zone"
     DESTINATION = "destination"  # the campaign may not call there at all
+    OUTSIDE_CALLS = "outside_calls"  # the agent's own calls outside, within 24 hours
+    OUTSIDE_MINUTES = "outside_minutes"
     CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left
     LEASE_LOST = "lease_lost"
     CAMPAIGN_STOPPED = "campaign_stopped"
@@ -72,6 +74,14 @@ class Lead(msgspec.Struct, frozen=True):
     customer_id: str = ""  # the company's own, empty when the list had none
     user_id: int | None = None  # whose callback it is, when it is for this person
     arm: str = ""  # of the campaign's trial, empty when there is none
+
+
+class OutsideCaller(NamedTuple):
+    """An agent who calls a number of their own choice; so many calls and minutes they have within 24 hours."""
+
+    user_id: int
+    calls: int
+    minutes: float
 
 
 class Ask(NamedTuple):

@@ -22,7 +22,7 @@ from campaigns.config import CampaignConfig
 from campaigns.database import reason
 from campaigns.records import AttemptEnded
 from campaigns.recycle import after_no_call
-from campaigns.values import Ask, Outcome, Permit, Refusal
+from campaigns.values import Ask, Outcome, OutsideCaller, Permit, Refusal
 from cti.bus import Bus
 from cti.figures import FlaggedCallerId
 from cti.messages import (
@@ -33,9 +33,12 @@ from cti.messages import (
     Reply,
     SaveNotes,
     ScreenPop,
+    Transfer,
 )
 from dialer.callbacks import CallbackWatch
 from dialer.core.call import CallEvent
+from dialer.core.campaign import Campaign
+from dialer.core.commands import caller_of
 from dialer.core.effects import (
     Authorize,
     Bar,
@@ -46,6 +49,7 @@ from dialer.core.effects import (
     LookUp,
     Mute,
     Originate,
+    Outside,
     Overhear,
     PauseRecording,
     Press,
@@ -150,11 +154,19 @@ class Engine:
     async def answer(self, command: Command) -> Reply:
         """Carry out a seat's command; what it saves is durable, and what it opens is open, before the reply."""
         if isinstance(command, DialNumber):
-            return await self._dial_number(command)
+            reply = await self._dial_number(command)
+            self.metrics.asked_outside(command.campaign, "by_hand", reply)
+            return reply
+        sends = self.core.commands.sends_outside(command) if isinstance(command, Transfer) else None
+        if sends is not None and (refused := await self._may_send_outside(*sends)) is not None:
+            return refused
         reply = Reply(ok=False, code="failed")
         with self._faults_counted(type(command).__name__):
             reply = self.core.command(command, monotonic())
-        if not self.flush():
+        held = self.flush()
+        if sends is not None:
+            self.metrics.asked_outside(sends[0].name, "sent", reply)
+        if not held:
             return Reply(ok=False, code="elsewhere")
         if reply.ok and isinstance(command, (Dispose, SaveNotes)):
             try:
@@ -173,19 +185,31 @@ class Engine:
             return wanted
         campaign, number = wanted
         try:
-            found = await self.hopper.lease_number(campaign.id, number)
+            found = await self.hopper.lease_number(campaign.id, number, caller_of(campaign, command.user_id))
         except FAULTS as fault:
             log.warning("a number could not be leased", campaign=campaign.name, reason=str(fault))
             return Reply(ok=False, code="not_saved")
         if isinstance(found, Refusal):
-            until = "" if found.until is None else str(found.until.timestamp())
-            return Reply(ok=False, code=f"rule_{found.reason.value}", detail=until)
+            return _refused(found)
         reply = Reply(ok=False, code="failed")
         with self._faults_counted("DialNumber"):
             reply = self.core.commands.dial_by_hand(command, found, monotonic())
         if not reply.ok:
             self.core.free((found.call_id,))
         self.flush()
+        return reply
+
+    async def _may_send_outside(self, campaign: Campaign, by: OutsideCaller) -> Reply | None:
+        """Why an agent may send nobody outside for now: so that they are told, and not only stopped at the dialing."""
+        try:
+            found = await self.hopper.may_send_outside(by)
+        except FAULTS as fault:
+            log.warning("an agent's calls outside could not be counted", reason=str(fault))
+            return Reply(ok=False, code="not_saved")
+        if found is None:
+            return None
+        reply = _refused(found)
+        self.metrics.asked_outside(campaign.name, "sent", reply)
         return reply
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
@@ -324,6 +348,9 @@ class Engine:
         self.flush()
 
     async def _originate(self, effect: Originate) -> None:
+        if effect.outside is not None and not await self._outside_permitted(effect.outside, effect):
+            self.core.originate_withheld(effect.origination.uid, monotonic())
+            return
         if not self._hold.sure() and self.core.call_of(effect.origination.uid) is not None:
             self.core.originate_withheld(effect.origination.uid, monotonic())
             return
@@ -337,6 +364,18 @@ class Engine:
         except port.SwitchError as fault:
             log.info("an originate was refused", uid=effect.origination.uid, reason=str(fault))
             self.core.originate_refused(effect.origination.uid, monotonic())
+
+    async def _outside_permitted(self, outside: Outside, effect: Originate) -> bool:
+        """Put the call on record, at the moment of dialing: without that nothing is dialed."""
+        uid = effect.origination.uid
+        try:
+            found = await self.hopper.sent_outside(outside.by, uid, outside.campaign_id, outside.number)
+        except FAULTS as fault:
+            log.warning("an outside number was not called: it could not be put on record", reason=str(fault))
+            return False
+        if found is not None:
+            log.warning("an outside number was not called", user=outside.by.user_id, reason=found.detail)
+        return found is None
 
     def _start_join(self, effect: Join) -> None:
         call = self.core.calls.by_id.get(effect.call_id)
@@ -624,3 +663,9 @@ class Engine:
         if undialed:
             await self.hopper.release(undialed)
         self._authorizer.uncertain -= uncertain
+
+
+def _refused(found: Refusal) -> Reply:
+    """A rule's refusal: in `detail` when it may end (POSIX)."""
+    until = "" if found.until is None else str(found.until.timestamp())
+    return Reply(ok=False, code=f"rule_{found.reason.value}", detail=until)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns.callbacks import Coming
 from campaigns.config import CampaignsError
 from campaigns.database import reason
-from campaigns.values import Ask, InFlight, Lead, Permit, Refusal
+from campaigns.values import Ask, InFlight, Lead, OutsideCaller, Permit, Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,15 @@ class LeadSource(Protocol):
 
     def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]: ...
 
-    def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal: ...
+    def lease_number(
+        self, campaign_id: int, number: str, by: OutsideCaller, now: datetime
+    ) -> Lead | Refusal: ...
+
+    def may_send_outside(self, by: OutsideCaller, now: datetime) -> Refusal | None: ...
+
+    def sent_outside(
+        self, by: OutsideCaller, uid: str, campaign_id: int, number: str, now: datetime
+    ) -> Refusal | None: ...
 
     def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None: ...
 
@@ -78,8 +86,20 @@ class Hopper:
     async def lease_callbacks(self, campaign_id: int, users: Sequence[int]) -> list[Lead]:
         return await self._in(self._leases, partial(self.source.lease_callbacks, campaign_id, users, _now()))
 
-    async def lease_number(self, campaign_id: int, number: str) -> Lead | Refusal:
-        return await self._in(self._leases, partial(self.source.lease_number, campaign_id, number, _now()))
+    async def lease_number(self, campaign_id: int, number: str, by: OutsideCaller) -> Lead | Refusal:
+        return await self._in(
+            self._leases, partial(self.source.lease_number, campaign_id, number, by, _now())
+        )
+
+    async def may_send_outside(self, by: OutsideCaller) -> Refusal | None:
+        return await self._in(self._leases, partial(self.source.may_send_outside, by, _now()))
+
+    async def sent_outside(
+        self, by: OutsideCaller, uid: str, campaign_id: int, number: str
+    ) -> Refusal | None:
+        return await self._in(
+            self._leases, partial(self.source.sent_outside, by, uid, campaign_id, number, _now())
+        )
 
     async def who_called(self, campaign_id: int, number: str, call_id: str) -> Lead | None:
         return await self._in(self._callers, partial(self.source.who_called, campaign_id, number, call_id))

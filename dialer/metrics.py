@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from campaigns.best_time.store import Gain
 from campaigns.caller_ids.watch import CallerId
 from campaigns.values import Outcome
+from cti.messages import Reply
 from cti.server import CannotListen
 from cti.wire import Health
 from dialer.core.call import Call, CallState
@@ -44,6 +45,9 @@ FIGURES = (
     "earned",
     "answer_share",
 )
+
+OUTSIDE_KINDS = ("by_hand", "sent")
+OUTSIDE_REFUSALS = ("number_not_allowed", "destination", "outside_calls", "outside_minutes")
 
 INVARIANTS = (
     "lead_in_flight_twice",
@@ -282,6 +286,18 @@ class Metrics:
             ("campaign", "caller_id"),
             registry=registry,
         )
+        self._outside = Counter(
+            "zhudong_outside_calls",
+            "Calls by agents to numbers of their own choice.",
+            ("campaign", "how"),
+            registry=registry,
+        )
+        self._outside_refused = Counter(
+            "zhudong_outside_refused",
+            "Such calls that were refused, for reasons that honest work seldom meets.",
+            ("campaign", "reason"),
+            registry=registry,
+        )
         self.certificate_expires = Gauge(
             "zhudong_certificate_expires_timestamp_seconds",
             "Until when a certificate that is in use is good, as seconds since 1970.",
@@ -297,6 +313,7 @@ class Metrics:
         self.pop_samples: deque[float] = deque(maxlen=KEPT)
         self.connect_samples: deque[float] = deque(maxlen=KEPT)
         self.lag_samples: deque[float] = deque(maxlen=KEPT)
+        self._campaigns: set[str] = set()
         for name in INVARIANTS:
             self._breaches.set(0, name)
 
@@ -335,6 +352,14 @@ class Metrics:
         if call.ringing_at is not None and call.dialed_at is not None:
             self.originate_to_ring.observe(call.ringing_at - call.dialed_at)
 
+    def asked_outside(self, campaign: str, how: str, reply: Reply) -> None:
+        """An agent has asked for a call outside, and was answered so."""
+        reason = reply.code.removeprefix("rule_")
+        if reply.ok:
+            self._outside.labels(campaign, how).inc()
+        elif reason in OUTSIDE_REFUSALS and campaign in self._campaigns:
+            self._outside_refused.labels(campaign, reason).inc()
+
     def refresh(self, core: EngineCore) -> None:
         """Copy the core's counts and levels."""
         states = Tally(seat.state for seat in core.seats.by_user.values())
@@ -344,6 +369,12 @@ class Metrics:
         stages = Tally((call.campaign, call.state) for call in core.calls.by_id.values())
         for campaign in core.campaigns.values():
             counts, name = campaign.counts, campaign.name
+            if name not in self._campaigns:  # they stand at 0 from the start, so that the first one is a rise
+                self._campaigns.add(name)
+                for how in OUTSIDE_KINDS:
+                    self._outside.labels(name, how)
+                for reason in OUTSIDE_REFUSALS:
+                    self._outside_refused.labels(name, reason)
             for stage in CallState:
                 if stage is not CallState.ENDED:
                     self.lines.labels(name, stage.value).set(stages[name, stage])

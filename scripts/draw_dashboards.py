@@ -123,6 +123,24 @@ CALLS: dict[str, list[Shown]] = {
             ],
         ),
     ],
+    "Outside": [
+        Shown(
+            "Agents call outside",
+            "reqps",
+            [(rate("zhudong_outside_calls_total", "campaign, how", CAMPAIGN), "{{campaign}}: {{how}}")],
+        ),
+        Shown(
+            "Refused of it",
+            "reqps",
+            [
+                (
+                    rate("zhudong_outside_refused_total", "campaign, reason", CAMPAIGN),
+                    "{{campaign}}: {{reason}}",
+                )
+            ],
+            "Somebody who tries out what goes through: see ZhudongOutsideRefused in the runbook.",
+        ),
+    ],
     "Seats and pacing": [
         Shown("Seats by state", "short", [(f"sum by (state) (zhudong_seats{{{HERE}}})", "{{state}}")]),
         Shown(

@@ -59,6 +59,7 @@ TOLD = {
     "calls_counted": "SELECT * FROM called WHERE party = ANY(:parties)",
     "lock_outs": "SELECT * FROM lock_out WHERE e164 = ANY(:e164s)",
     "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
+    "calls_outside": "SELECT * FROM outside_call WHERE number = ANY(:e164s) ORDER BY at",
     "purchases": "SELECT * FROM purchase WHERE customer_id = ANY(:customers) ORDER BY id",
     "taken_by_segments": "SELECT * FROM segment_member WHERE party = ANY(:parties)",
     "scripts_tried": "SELECT * FROM trial_member WHERE party = ANY(:parties)",
@@ -95,6 +96,7 @@ LIVE = {
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",
+    "calls_outside": "UPDATE outside_call SET number = 'erased' WHERE number = ANY(:e164s)",
     "purchases": "UPDATE purchase SET customer_id = 'erased:' || id WHERE customer_id = ANY(:customers)",
     "taken_by_segments": """UPDATE segment_member SET party = 'erased:' || take_id || ':' || md5(random()::text)
         WHERE party = ANY(:parties)""",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from campaigns.numbers import NotANumber, number_of
 from campaigns.patterns import fits
 from campaigns.records import Audited
-from campaigns.values import Lead
+from campaigns.values import Lead, OutsideCaller
 from cti.messages import (
     Assign,
     Colleague,
@@ -68,6 +68,11 @@ SPYING = {
 }  # ChanSpy: says nothing before, w to the target, B to both
 MOST_TARGETS = 9  # one digit each on the page
 MOST_TEAM = 200  # colleagues in a list to choose from
+
+
+def caller_of(campaign: Campaign, user_id: int) -> OutsideCaller:
+    """An agent with what the campaign lets them call outside."""
+    return OutsideCaller(user_id, campaign.config.outside.calls, campaign.config.outside.minutes)
 
 
 class Commands:
@@ -173,6 +178,14 @@ class Commands:
         if not fits(campaign.config.manual.numbers, number):
             return refuse("number_not_allowed", number)
         return campaign, number
+
+    def sends_outside(self, command: Transfer) -> tuple[Campaign, OutsideCaller] | None:
+        """For whom a customer is sent to an outside number; None: nobody is."""
+        call = self.core.calls.by_id.get(command.call_id)
+        if not command.to_number or call is None or call.seat != command.user_id:
+            return None
+        campaign = self.core.campaigns[call.campaign]
+        return campaign, caller_of(campaign, command.user_id)
 
     def dial_by_hand(self, command: DialNumber, lead: Lead, now: float) -> Reply:
         """Place the call to a number that was leased for this seat. Not ok: the lease is still there."""
@@ -402,7 +415,7 @@ class Commands:
             return refuse("number_not_allowed", number)
         if self.core.calls.lines.get(call.switch, 0) >= self.core.switches[call.switch].max_lines:
             return refuse("no_line")
-        return Party(number, number=number)
+        return Party(number, number=number, by=call.seat or 0)
 
     def _confer(self, command: Confer, seat: Seat, now: float) -> Reply:
         call = self._with_party(command.call_id, seat)

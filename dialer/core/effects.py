@@ -5,14 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from campaigns.records import AnyRecord
+from campaigns.values import OutsideCaller
 from cti.messages import SeatMessage
 from dialer.switch.port import Origination
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """An outside number, and by whom it is called: nothing is dialed that their caps have no room for."""
+
+    by: OutsideCaller
+    campaign_id: int
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Originate:
+    """`outside`: what is dialed for an agent who sends a customer there."""
+
     switch: str
     origination: Origination
+    outside: Outside | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -509,7 +509,7 @@ class EngineCore:
             self._party_gone(event.uid, event.at)
 
     def _party_gone(self, uid: str, now: float) -> None:
-        call = self.calls.parties.gone(uid)
+        call = self.calls.parties.gone(uid, now)
         if call is not None:
             self.calls.step(call, CallEvent.PARTY_GONE, now)
 

@@ -12,8 +12,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from campaigns.records import OutsideEnded
+from campaigns.values import OutsideCaller
 from cti.messages import CallStatus
-from dialer.core.effects import Confer, Drop, Originate
+from dialer.core.effects import Confer, Drop, Originate, Outside
 from dialer.core.seat import Seat, SeatEvent, SeatState
 from dialer.switch.port import PARTY_PREFIX, Origination
 
@@ -38,6 +40,7 @@ class Party:
     user: int = 0
     campaign: str = ""
     number: str = ""
+    by: int = 0  # the agent who calls the number
     uid: str = ""
     up: bool = False
 
@@ -69,11 +72,11 @@ class Parties:
         self.by_uid[uid] = call
         self.calls.lines[call.switch] += 1
 
-    def gone(self, uid: str) -> Call | None:
+    def gone(self, uid: str, now: float) -> Call | None:
         """An outside party's channel ended by itself: of this call."""
         call = self.by_uid.get(uid)
         if call is not None and call.party is not None:
-            self._forget(call, call.party)
+            self._forget(call, call.party, now)
             call.party.uid = ""
         return call
 
@@ -126,7 +129,7 @@ class Parties:
             self.core.campaigns[party.campaign].sent.pop(call.id, None)
         if party.uid:
             self.core.effects.append(Drop(call.switch, party.uid))
-            self._forget(call, party)
+            self._forget(call, party, now)
         if seat is not None:
             self.core.seats.missed(seat.user_id, call, now, "consulted")
 
@@ -201,13 +204,15 @@ class Parties:
                 )
             )
 
-    def _forget(self, call: Call, party: Party) -> None:
+    def _forget(self, call: Call, party: Party, now: float) -> None:
         """Its channel is no more, or no more ours to wait for."""
         if self.by_uid.pop(party.uid, None) is not None:
             self.calls.lines[call.switch] -= 1
+            self.core.write(OutsideEnded(at=self.core.wall(now), uid=party.uid))
 
     def _originate(self, call: Call, party: Party) -> None:
-        config = self.core.campaigns[call.campaign].config
+        campaign = self.core.campaigns[call.campaign]
+        config = campaign.config
         party.uid = PARTY_PREFIX + secrets.token_hex(16)
         self.by_uid[party.uid] = call
         self.calls.lines[call.switch] += 1
@@ -220,6 +225,11 @@ class Parties:
                     context=PARTY_CONTEXT,
                     ring_limit_s=PARTY_RING_S,
                     caller_id=call.caller_id,
+                ),
+                Outside(
+                    OutsideCaller(party.by, config.outside.calls, config.outside.minutes),
+                    campaign.id,
+                    party.number,
                 ),
             )
         )

@@ -9,6 +9,7 @@ from campaigns import database
 from campaigns.hopper import Hopper
 from campaigns.ownership import NameTaken, Ownership
 from campaigns.values import Ask, Lead, Permit, Refusal, RefusalReason
+from tests.campaigns.test_by_hand import BY
 from tests.campaigns.world import NOON, Campaign
 
 
@@ -86,7 +87,7 @@ def test_an_engine_that_slept_places_no_call(db: Engine) -> None:
     answer = _asked(hopper, late)
     assert isinstance(answer, Refusal) and answer.reason is RefusalReason.LEASE_LOST
     assert hopper.lease(campaign.id, 2, NOON) == [] and hopper.lease_callbacks(campaign.id, [1], NOON) == []
-    by_hand = hopper.lease_number(campaign.id, "+8613800000003", NOON)
+    by_hand = hopper.lease_number(campaign.id, "+8613800000003", BY, NOON)
     assert isinstance(by_hand, Refusal) and by_hand.reason is RefusalReason.LEASE_LOST
     assert campaign.one("SELECT count(*) FROM attempt")[0] == 1
     [other] = Hopper(db, "b", lambda: b.tokens).lease(campaign.id, 1, NOON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from tests.contract.house import House, number
 from tests.contract.switches import calls_over, channels
@@ -252,6 +253,11 @@ async def test_a_customer_is_sent_outside_and_back_where_nobody_answers(house: H
     (attempt,) = await house.recorded(1)
     assert attempt.outcome == "connected"
     await house.books_are_square()
+    with house.db.connect() as connection:
+        calls = connection.execute(
+            text("SELECT number, ended_at > at AS over FROM outside_call ORDER BY at")
+        ).all()
+    assert calls == [(busy, True), (desk, True)]
 
 
 async def test_a_phone_that_is_rung_for_each_call(house: House) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campaigns.config import ConfigError, parse
-from campaigns.records import AttemptEnded, SeatChanged
+from campaigns.records import AttemptEnded, OutsideEnded, SeatChanged
 from cti.messages import (
     CallStatus,
     Complete,
@@ -231,9 +231,9 @@ def test_whom_nobody_takes_in_time_comes_back_to_the_seat_in_wrap_up() -> None:
 def test_an_outside_number_is_asked_and_then_has_the_customer_without_any_seat() -> None:
     floor = Floor()
     assert floor.transfer(to_number="+86 10 6900-1234").ok
-    [call] = [
-        e.origination for e in floor.done if isinstance(e, Originate) and e.origination.uid == floor.outside()
-    ]
+    [asked] = [e for e in floor.done if isinstance(e, Originate) and e.origination.uid == floor.outside()]
+    call = asked.origination
+    assert asked.outside is not None and (asked.outside.by.user_id, asked.outside.number) == (LINA, DESK)
     assert call.dial == "PJSIP/861069001234@carrier"
     assert floor.shown(LINA) == ("asking", DESK)
     floor.answer(floor.outside())
@@ -247,6 +247,8 @@ def test_an_outside_number_is_asked_and_then_has_the_customer_without_any_seat()
     floor.drop()
     [ended] = [r for r in floor.records if isinstance(r, AttemptEnded)]
     assert ended.outcome == "connected" and ended.talk_s == 50.5  # the consultation too
+    [over] = [r for r in floor.records if isinstance(r, OutsideEnded)]
+    assert over.uid == call.uid
     floor.check()
 
 

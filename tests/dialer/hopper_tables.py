@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.exc import OperationalError
 
 from campaigns.callbacks import Coming
-from campaigns.values import Ask, InFlight, Lead, Permit, Refusal, RefusalReason
+from campaigns.values import Ask, InFlight, Lead, OutsideCaller, Permit, Refusal, RefusalReason
 
 LIMIT_S = 20.0
 CAMPAIGN = 7
@@ -28,6 +28,7 @@ class Tables:
         self.on_record: set[str] = set()
         self.barred: set[str] = set()
         self.batches: list[int] = []
+        self.outside = 0
         self.away = False
         self.cut_after_commit = False
         self.fault: Exception | None = None
@@ -55,7 +56,23 @@ class Tables:
     def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]:
         return []
 
-    def lease_number(self, campaign_id: int, number: str, now: datetime) -> Lead | Refusal:
+    def may_send_outside(self, by: OutsideCaller, now: datetime) -> Refusal | None:
+        self._reach()
+        return self.refuse_outside(by, now) if self.outside >= by.calls else None
+
+    def sent_outside(
+        self, by: OutsideCaller, uid: str, campaign_id: int, number: str, now: datetime
+    ) -> Refusal | None:
+        found = self.may_send_outside(by, now)
+        self.outside += found is None
+        return found
+
+    def refuse_outside(self, by: OutsideCaller, now: datetime) -> Refusal:
+        return Refusal("", RefusalReason.OUTSIDE_CALLS, f"user {by.user_id}", now + timedelta(hours=1))
+
+    def lease_number(self, campaign_id: int, number: str, by: OutsideCaller, now: datetime) -> Lead | Refusal:
+        if self.outside >= by.calls:
+            return self.refuse_outside(by, now)
         found = self.lease(campaign_id, 1, now)
         if not found:
             return Refusal("", RefusalReason.WINDOW, "", now + timedelta(hours=1))

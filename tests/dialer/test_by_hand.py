@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 from time import monotonic
 
-from cti.messages import DialNumber, Pause, ScreenPop, SeatStatus
+from cti.messages import DialNumber, Pause, ScreenPop, SeatStatus, Transfer
 from dialer.core.seat import SeatEvent
-from dialer.switch.port import HungUp
+from dialer.switch.port import Answered, Bridged, HungUp
 from tests.dialer.test_engine import floor
 
 MANUAL = '\n[manual]\nnumbers = ["+861*"]\n'
@@ -55,6 +55,47 @@ async def test_what_may_not_be_dialed_is_refused_by_name(tmp_path: Path) -> None
         here.tables.away = True
         assert await ask(NUMBER) == "not_saved"
         assert not here.line.customers
+
+
+async def test_who_has_called_outside_as_often_as_they_may_is_told_and_calls_nobody(tmp_path: Path) -> None:
+    async with floor(tmp_path) as here:
+        more = 'transfer_numbers = ["+86106900????"]\n' + MANUAL + "[outside]\ncalls = 1\n"
+        here.configure("spring", more="\n" + more)
+        await here.seat()
+        await here.until(lambda: here.line.customers)
+        [call] = here.core.calls.by_id.values()
+        for event in (
+            Answered(monotonic(), "main", call.uid, "PJSIP/carrier-1"),
+            Bridged(monotonic(), "main", call.uid, "b1"),
+        ):
+            here.engine.feed(event)
+        assert call.state == "connected"
+        outside = Transfer(user_id=1, call_id=call.id, to_number="+861069001234")
+
+        def parties() -> list[str]:
+            return [one.uid for one in here.line.dialed if one.uid.startswith("zdp-")]
+
+        def counted(name: str, **labels: str) -> float:
+            return (
+                here.engine.metrics.registry.get_sample_value(name, {"campaign": "spring", **labels}) or 0.0
+            )
+
+        await here.until(lambda: "spring" in here.engine.metrics._campaigns)
+        here.tables.away = True
+        assert (await here.bus.command(outside)).code == "not_saved"
+        here.tables.away = False
+        assert (await here.bus.command(outside)).ok
+        await here.until(parties)
+        here.engine.feed(HungUp(monotonic(), "main", parties()[0], 17))
+        reply = await here.bus.command(outside)
+        assert (reply.code, float(reply.detail) > 0) == ("rule_outside_calls", True)
+        assert counted("zhudong_outside_calls_total", how="sent") == 1
+        assert counted("zhudong_outside_refused_total", reason="outside_calls") == 1
+        # Whatever has asked for it: nothing is dialed that is not on record.
+        here.core.commands._transfer(outside, here.core.seats.by_user[1], monotonic())
+        here.engine.flush()
+        await here.until(lambda: call.state == "held")
+        assert len(parties()) == 1
 
 
 async def test_who_has_left_meanwhile_calls_nobody(tmp_path: Path) -> None:

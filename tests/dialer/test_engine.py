@@ -61,6 +61,12 @@ class Line:
         if call.uid.startswith("zds-"):
             self._listener(Answered(monotonic(), "main", call.uid, "PJSIP/seat"))
 
+    async def bridge(self, uid: str, leg: str) -> None:
+        """They are told to."""
+
+    async def redirect(self, uid: str, context: str) -> None:
+        """It goes there."""
+
     async def hang_up(self, uid: str, cause: int = 16) -> None:
         """It is gone."""
 

@@ -213,6 +213,7 @@ def test_whoever_adds_a_table_that_may_name_a_person_says_what_becomes_of_it(
         "legal_hold",
         "erasure",
         "list_change",
+        "outside_call",
         "purchase",
         "segment_member",
         "trial_member",
