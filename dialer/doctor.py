@@ -32,15 +32,22 @@ RENEWED_BEFORE = timedelta(days=14)  # a certificate that renews itself has done
 NEWEST_BASE = timedelta(hours=36)  # of a nightly one, and some patience
 
 
-def examine(config: Config, data: Path) -> dict[str, list[Step]]:
+def examine(config: Config, file: Path, data: Path) -> dict[str, list[Step]]:
     """Every part of the installation, with what was looked at in it. Changes nothing."""
-    found = {"machine": machine(data), **stored(config, data)}
+    found = {"machine": [readers(file), *machine(data)], **stored(config, data)}
     found["calendar"] = [check_calendar(datetime.now(UTC).year)]
     if certificates := [_certificate(name, until) for name, until in in_use(config)]:
         found["certificates"] = certificates
     for section in config.switch:
         found[f"switch {section.name}"] = asyncio.run(check_switch(section))
     return found
+
+
+def readers(file: Path) -> Step:
+    """Who may read the configuration."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    hint = f"it holds secrets of switch and database: chown it to root and the daemon's group, and chmod 640 {file}"
+    return Step("configuration", not mode & 0o007, f"{file}, mode {mode:04o}", hint)
 
 
 def machine(data: Path) -> list[Step]:

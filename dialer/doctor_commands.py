@@ -24,7 +24,9 @@ def doctor(json_out: bool, config_file: Path | None, data: Path | None) -> None:
     from dialer.doctor import examine
 
     settings = Settings(config_file, data)
-    found = examine(settings.config(), settings.data)
+    config = settings.config()
+    assert config_file is not None  # there is no configuration without
+    found = examine(config, config_file, settings.data)
     if json_out:
         told = {part: [asdict(step) for step in steps] for part, steps in found.items()}
         click.echo(json.dumps(told, ensure_ascii=False))

@@ -15,7 +15,7 @@ from campaigns.partitions import month_of, partition_name
 from dialer.check import Step
 from dialer.cli import main
 from dialer.config import Config, load
-from dialer.doctor import machine, stored
+from dialer.doctor import machine, readers, stored
 from tests.campaigns.world import Campaign
 
 TOML = """
@@ -59,8 +59,11 @@ def test_a_sound_installation_has_nothing_wrong(db: Engine, config: Config, tmp_
 def test_what_others_can_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o755)
     (tmp_path / "data/keys").touch(0o644)
-    found = wrong({"machine": machine(tmp_path / "data")})
-    assert {"data folder", "keys"} <= set(found)
+    (tmp_path / "dialer.toml").touch(0o640)
+    assert readers(tmp_path / "dialer.toml").ok
+    (tmp_path / "dialer.toml").chmod(0o644)
+    found = wrong({"machine": [readers(tmp_path / "dialer.toml"), *machine(tmp_path / "data")]})
+    assert {"configuration", "data folder", "keys"} <= set(found)
     assert wrong({"machine": machine(tmp_path / "none")})["data folder"].startswith("start the daemon once")
 
 
