@@ -57,7 +57,7 @@ async def test_a_reader_sees_their_own_campaigns_in_every_form(door: Door) -> No
     told = await ask(door, EAST, "/api/reports/campaigns", format="csv", language="zh", **DAYS)
     assert "attachment" in told.headers["content-disposition"]
     rows = list(csv.reader(StringIO(told.content.decode("utf-8-sig"))))
-    assert (rows[0][0], rows[1][0], rows[-1][0], rows[-1][1]) == ("外呼任务", "east", "合计", "3")
+    assert (rows[0][0], rows[1][0], rows[-1][0], rows[-1][1]) == ("外呼活动", "east", "合计", "3")
     assert (await ask(door, EAST, "/api/reports/campaigns", format="xlsx", **DAYS)).content[:2] == b"PK"
     law = (await ask(door, EAST, "/api/abandonment")).json()
     assert [each["campaign"] for each in law] == ["east"]
