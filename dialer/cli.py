@@ -29,6 +29,7 @@ from dialer.report_commands import report
 from dialer.results_commands import evaluate, results
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
 from dialer.segment_commands import segment
+from dialer.top_commands import top
 from dialer.webhook_commands import webhooks
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def main() -> None:
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
     user, unit, keys, audit, webhooks, segment, report, results, evaluate, apply, diff, export,
-    doctor, backup, restore,
+    doctor, backup, restore, top,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -77,10 +77,10 @@ class LiveView:
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(width=9, style="bold")
         grid.add_column(ratio=1)
-        grid.add_row("seats", _bar(s.seats, SEAT_STYLES))
-        grid.add_row("", _legend(s.seats, SEAT_STYLES))
-        grid.add_row("lines", _bar(s.lines, LINE_STYLES))
-        grid.add_row("", _legend(s.lines, LINE_STYLES))
+        grid.add_row("seats", bar(s.seats, SEAT_STYLES))
+        grid.add_row("", legend(s.seats, SEAT_STYLES))
+        grid.add_row("lines", bar(s.lines, LINE_STYLES))
+        grid.add_row("", legend(s.lines, LINE_STYLES))
         grid.add_row("talking", Text(_curve(self._talking[s.campaign], sum(s.seats.values())), style="green"))
         grid.add_row("", "")
         grid.add_row("calls", _figures(s))
@@ -129,7 +129,7 @@ def _figure(name: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
-def _bar(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
+def bar(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
     """A bar of one block a share, in the order of `styles`, as wide for any total."""
     total = sum(parts.values())
     text = Text()
@@ -143,7 +143,8 @@ def _bar(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
     return text.append(f" {total}")
 
 
-def _legend(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
+def legend(parts: Mapping[str, int], styles: Mapping[str, str]) -> Text:
+    """What the colours of a bar mean, for those that are in it."""
     text = Text()
     for name, style in styles.items():
         if parts.get(name):

@@ -11,7 +11,7 @@ from rich.console import Console
 from cti.figures import CampaignSnapshot
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
-from dialer.live_view import BAR, HISTORY, LINE_STYLES, SEAT_STYLES, LiveView, _bar
+from dialer.live_view import BAR, HISTORY, LINE_STYLES, SEAT_STYLES, LiveView, bar
 
 SPRING = CampaignSnapshot(
     campaign="spring", at=1_700_000_000.0, mode="ratio", running=True,
@@ -74,10 +74,10 @@ def test_every_state_of_a_seat_and_of_a_call_has_a_place_in_the_bars() -> None:
     "parts", [{}, {"ready": 0}, {"ready": 1}, {"talking": 1, "ready": 2_000}, dict.fromkeys(SEAT_STYLES, 1)]
 )
 def test_a_bar_is_as_wide_for_any_shares(parts: dict[str, int]) -> None:
-    text = _bar(parts, SEAT_STYLES).plain
-    bar, _, total = text.rpartition(" ")
-    assert len(bar) == BAR and int(total) == sum(parts.values())
-    assert bar.count("█") == (BAR if sum(parts.values()) else 0)
+    text = bar(parts, SEAT_STYLES).plain
+    drawn_bar, _, total = text.rpartition(" ")
+    assert len(drawn_bar) == BAR and int(total) == sum(parts.values())
+    assert drawn_bar.count("█") == (BAR if sum(parts.values()) else 0)
 
 
 def test_the_curve_keeps_the_last_minute() -> None:
