@@ -152,6 +152,7 @@ def create_app(
                 allowed_origins=settings.allowed_origins,
                 softphones=settings.softphones,
                 frames=settings.frames,
+                others=settings.others,
             ),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5),
         ],

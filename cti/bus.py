@@ -21,6 +21,7 @@ class Bus:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._ready: Readiness = dict
+        self._elsewhere: Callable[[], str] = str
         self._seat_listeners: list[SeatListener] = []
         self._done_listeners: list[DoneListener] = []
         self._snapshot_listeners: list[SnapshotListener] = []
@@ -29,6 +30,15 @@ class Bus:
     def serve(self, engine: Engine, ready: Readiness = dict) -> None:
         """Let `engine` answer the commands; `ready` says of each thing that it needs whether it has it now."""
         self._engine, self._ready = engine, ready
+
+    def at(self, elsewhere: Callable[[], str]) -> None:
+        """Have it known at which address another engine has the calls, while this one stands by; empty: it does not."""
+        self._elsewhere = elsewhere
+
+    @property
+    def elsewhere(self) -> str:
+        """The address of the pages of the engine that has the calls, when that is another one, and it is known."""
+        return self._elsewhere()
 
     @property
     def served(self) -> bool:

@@ -102,7 +102,19 @@ class Front:
     ) -> None:
         """Set a cookie that no script reads; over https it goes over https alone."""
         secure = self._settings.secure_cookie or request.url.scheme == "https"
-        response.set_cookie(name, value, max_age=max_age, httponly=True, samesite="lax", secure=secure)
+        response.set_cookie(
+            name,
+            value,
+            max_age=max_age,
+            httponly=True,
+            samesite="lax",
+            secure=secure,
+            domain=self._settings.cookie_domain or None,
+        )
+
+    def unset(self, response: Response, name: str) -> None:
+        """Take such a cookie back."""
+        response.delete_cookie(name, domain=self._settings.cookie_domain or None)
 
     def not_allowed(self, request: Request, user: User) -> Response:
         """What a browser sees of a page that this user's role has no right to."""

@@ -31,15 +31,17 @@ HEADERS = {
 }
 
 
-def headers_of(softphones: tuple[str, ...] = (), frames: tuple[str, ...] = ()) -> dict[str, str]:
+def headers_of(
+    softphones: tuple[str, ...] = (), frames: tuple[str, ...] = (), others: tuple[str, ...] = ()
+) -> dict[str, str]:
     """The security headers; the voice, and sockets to other hosts, are for phones in the page alone.
 
-    `frames` are the origins that a page may show within itself.
+    `frames` are the origins that a page may show within itself, `others` those that it may ask whether to move there.
     """
     hosts = sorted({f"wss://{urlsplit(url).netloc}" for url in softphones})
     return HEADERS | {
         "Content-Security-Policy": CSP.format(
-            connect=" ".join(["'self'", *hosts]), frames=" ".join(frames) or "'none'"
+            connect=" ".join(["'self'", *hosts, *others]), frames=" ".join(frames) or "'none'"
         ),
         "Permissions-Policy": PERMISSIONS.format(voice="(self)" if softphones else "()"),
     }
@@ -71,9 +73,10 @@ class Guard:
         allowed_origins: tuple[str, ...] = (),
         softphones: tuple[str, ...] = (),
         frames: tuple[str, ...] = (),
+        others: tuple[str, ...] = (),
     ) -> None:
         self._app = app
-        self._headers = headers_of(softphones, frames)
+        self._headers = headers_of(softphones, frames, others)
         self._allowed = frozenset(allowed_origins)
         self.refused = 0
 

@@ -143,6 +143,6 @@ class LogIn:
         response: Response = (
             self._front.page(request, "signed_out.html", url=url) if url else RedirectResponse("/login", 303)
         )
-        response.delete_cookie(SESSION_COOKIE)
-        response.delete_cookie(PHONE_COOKIE)
+        self._front.unset(response, SESSION_COOKIE)
+        self._front.unset(response, PHONE_COOKIE)
         return response

@@ -75,11 +75,16 @@ class Pages:
             softphone=softphone,
             pauses=self._settings.pauses,
             frames=self._settings.frames,
+            others=self._settings.others,
         )
 
     async def status(self, request: Request, user: User) -> Response:
         """GET /status"""
-        return self._front.page(request, "status.html", user=user, pauses=self._settings.pauses)
+        if elsewhere := self._bus.elsewhere:
+            return RedirectResponse(f"{elsewhere}/status", 303)
+        return self._front.page(
+            request, "status.html", user=user, pauses=self._settings.pauses, others=self._settings.others
+        )
 
     async def health(self, request: Request) -> Response:
         """GET /healthz: 200 while the door is open and the engine listens."""
@@ -93,7 +98,11 @@ class Pages:
         """GET /readyz: 200 while calls can be placed: the database takes records, a switch is up, it does not drain."""
         found = self._bus.ready
         well = all(found.values())
-        return JSONResponse({"ok": well, **found}, 200 if well else 503)
+        response = JSONResponse({"ok": well, **found}, 200 if well else 503, {"Vary": "Origin"})
+        origin = request.headers.get("origin", "")
+        if origin in self._settings.others:  # another engine's page asks whether to move here
+            response.headers["Access-Control-Allow-Origin"] = origin
+        return response
 
     async def not_found(self, request: Request, fault: Exception) -> Response:
         """What a browser sees for an address that is none of ours, or a method an address does not take."""

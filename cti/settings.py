@@ -59,6 +59,8 @@ class WebSettings:
     pauses: tuple[PauseReason, ...] = DEFAULT_PAUSES
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
     switches: tuple[str, ...] = ()  # of the daemon, by name; empty: campaigns may name any
+    others: tuple[str, ...] = ()  # origins of other engines' pages, to which this one's may move
+    cookie_domain: str = ""  # what all of them are under
     softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register
 
 

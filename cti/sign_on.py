@@ -69,13 +69,13 @@ class SignOnDesk(Desk):
         if user is None:
             return self._failed(request, SignOnFault("oidc.nobody", f"nobody: {signed_on.vouched.login!r}"))
         response = await self._log_in.let_in(request, user, "", signed_on.second_factor, signed_on.id_token)
-        response.delete_cookie(COOKIE)
+        self._front.unset(response, COOKIE)
         return response
 
     def _failed(self, request: Request, fault: SignOnFault) -> Response:
         log.warning("a sign-on came to nothing", reason=str(fault), source=source_of(request))
         response = self._log_in.shown(request, 503 if fault.code == "oidc.away" else 401, fault.code)
-        response.delete_cookie(COOKIE)
+        self._front.unset(response, COOKIE)
         return response
 
 

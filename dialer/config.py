@@ -32,6 +32,7 @@ WSS_ADDRESS = re.compile(  # it becomes part of a header: nothing that ends a wo
 )
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 OIDC_SECRET = "ZHUDONG_OIDC_SECRET"  # of the environment
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")  # a header's: nothing that ends a line there
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
@@ -57,9 +58,13 @@ class EngineSection(_Section, frozen=True):
 
 
 class ClusterSection(_Section, frozen=True):
-    """Several engines on one database. `address`: at which browsers reach this one's pages."""
+    """Several engines on one database. `address`: at which browsers reach this one's pages, `others`: at which theirs;
+    `cookie_domain`: what all these are under, so that who logged in at one is logged in at each.
+    """
 
     address: str = ""
+    others: tuple[str, ...] = ()
+    cookie_domain: str = ""
 
 
 class DatabaseSection(_Section, frozen=True):
@@ -279,11 +284,7 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         yield "engine.drain_limit_s", "must be a number of seconds"
     if config.engine.drain_limit_s < 0:
         yield "engine.drain_limit_s", "must not be negative"
-    if config.cluster.address and not ORIGIN.fullmatch(config.cluster.address):
-        yield (
-            "cluster.address",
-            f"{config.cluster.address!r} must be an origin, as in https://dialer-1.example",
-        )
+    yield from _cluster_faults(config.cluster)
     for key, url in (
         ("database.url", config.database.url),
         ("database.web_url", config.database.web_url),
@@ -359,6 +360,21 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
                 yield f"{key}.{field}", "must not be empty"
             if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
                 yield f"{key}.{field}", "holds a control character"
+
+
+def _cluster_faults(cluster: ClusterSection) -> Iterator[tuple[str, str]]:
+    named = [("address", cluster.address)] if cluster.address else []
+    for key, origin in (*named, *((f"others[{n}]", each) for n, each in enumerate(cluster.others))):
+        if not ORIGIN.fullmatch(origin):
+            yield f"cluster.{key}", f"{origin!r} must be an origin, as in https://dialer-1.example"
+        elif cluster.cookie_domain and not f".{urlsplit(origin).hostname}".endswith(
+            f".{cluster.cookie_domain}"
+        ):
+            yield f"cluster.{key}", f"{origin} is not under {cluster.cookie_domain}, which is cookie_domain"
+    if cluster.others and not cluster.address:
+        yield "cluster.address", "must be there where there are others: they send browsers to it"
+    if cluster.cookie_domain and not DOMAIN.fullmatch(cluster.cookie_domain):
+        yield "cluster.cookie_domain", "must be a domain, as in callcentre.example"
 
 
 def _oidc_faults(oidc: OidcSection) -> Iterator[tuple[str, str]]:

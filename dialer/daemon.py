@@ -45,6 +45,7 @@ from cti.accounts import StoredAccounts
 from cti.app import create_app
 from cti.bus import Bus
 from cti.desk import Stored
+from cti.drafts import Drafts
 from cti.messages import LogIn
 from cti.server import serve
 from cti.settings import OidcSettings, WebSettings
@@ -255,6 +256,7 @@ class Daemon:
             ),
             lambda name, text: preview(order_of(stored, archive, name, text, config.switch)),
         )
+        self.bus.at(tenure.elsewhere)
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
         app.state.feed.on_event = webhooks.hear
@@ -265,7 +267,9 @@ class Daemon:
         web_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         parts = [
             running,
-            asyncio.create_task(self._keep(engine, tenure, stored, store, begun), name="ownership"),
+            asyncio.create_task(
+                self._keep(engine, tenure, stored, store, begun, app.state.gateway.drafts), name="ownership"
+            ),
             asyncio.create_task(
                 serve(app, config.web.host, config.web.port, web_port.set_result, self._certificates.pages),
                 name="web",
@@ -362,6 +366,7 @@ class Daemon:
         stored: DatabaseEngine,
         store: CampaignStore,
         begun: asyncio.Event,
+        drafts: Drafts,
     ) -> None:
         """Renew what is ours, and take what another engine left. Raises :class:`dialer.tenure.Lost`."""
         await begun.wait()
@@ -372,6 +377,7 @@ class Daemon:
                 taken = await tenure.turn()
                 if taken and not self._stop.is_set():
                     await self._configure(engine, store)
+                    await drafts.load()  # of those whose pages come here
                     for campaign in list(engine.core.campaigns.values()):
                         if campaign.config.switch in taken:
                             await self._read_learned(engine, store, campaign.name)
@@ -606,6 +612,8 @@ def _web_settings(config: Config) -> WebSettings:
         second_factor=tuple(str(role) for role in web.second_factor),
         frames=web.frames,
         oidc=_sign_on(config.oidc) if config.oidc is not None else None,
+        others=config.cluster.others,
+        cookie_domain=config.cluster.cookie_domain,
         pauses=config.pause,
         switches=tuple(section.name for section in config.switch),
         softphones=tuple(section.softphone for section in config.switch if section.softphone),

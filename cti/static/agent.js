@@ -5,6 +5,7 @@ import { Drafts } from "./draft.js";
 import { editing } from "./editing.js";
 import { Health } from "./health.js";
 import { Link } from "./link.js";
+import { moveOn, wasReady } from "./moving.js";
 import { noteList } from "./notes.js";
 import { ownTools } from "./own.js";
 import { Phone } from "./phone.js";
@@ -31,6 +32,7 @@ let sending = false; // a result is on its way
 let taking = false; // a log-in is on its way
 let firstState = true;
 let lastEpoch = "";
+let again = wasReady(); // once it has the seat
 let toldDraft = null; // what the server kept
 let savedWork = ""; // notes and answers as they are on record
 let notesTimer;
@@ -65,6 +67,7 @@ const link = new Link("/ws", {
   down() {
     banner(t("banner.lost"));
     draw();
+    if (link.tries > 1) move();
   },
   end(why) {
     if (why === "no_session") return location.assign("/login");
@@ -75,8 +78,10 @@ const link = new Link("/ws", {
   frame(frame) {
     if (frame.type === "state") {
       const { seat: status, pop, call, notes, answers, disposed } = frame;
+      const atWork = seat.atWork(model);
       Object.assign(model, { seat: status, pop, call, notes, answers, disposed });
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
+      if (restarted && seat.stateOf(model) === "offline") again ||= atWork;
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
       notesIn.state(frame.unread);
@@ -92,6 +97,7 @@ const link = new Link("/ws", {
       if (frame.event.type === "script") script.told(frame.event);
       if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
+      if (again && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
@@ -108,8 +114,12 @@ const kept = new Drafts(link);
 const notesIn = noteList({ list: $("notes-in"), read: (note) => link.send({ type: "read", note }) });
 const health = new Health((frame) => link.send(frame));
 
+// The seat may be at another engine; a voice in this page is not cut off for that.
+const move = () => moveOn(() => phone.used && seat.inCall(model), again || seat.atWork(model));
+
 async function ask(command) {
   const reply = await link.request(command);
+  if (reply.code === "elsewhere") move();
   if (!reply.ok && reply.code !== "lost") say(problem(reply), true);
   return reply.ok;
 }
@@ -136,12 +146,13 @@ async function takeSeat() {
   if (name && (await ask({ type: "log_in", phone: name }))) {
     if (!phone.used) document.body.dataset.phone = name;
     $("phone-name").textContent = phone.used ? t("phone.browser") : name;
-  }
+  } else again = false;
   taking = false;
   draw();
 }
 
 async function ready() {
+  again = false;
   if (!(await ask({ type: "ready" }))) return;
   drafts.pausing = false;
   keepDraft();

@@ -3,6 +3,7 @@
 import { alarmList } from "./alarms.js";
 import { charts } from "./charts.js";
 import { Link } from "./link.js";
+import { moveOn } from "./moving.js";
 import { oversight } from "./oversight.js";
 import * as floor from "./roster.js";
 import { steering } from "./steer.js";
@@ -34,6 +35,7 @@ const link = new Link(
     },
     down() {
       show(t("banner.lost_status"));
+      if (link.tries > 1) moveOn();
     },
     end(why) {
       if (why === "no_session") location.assign("/login");

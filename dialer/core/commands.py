@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from campaigns.numbers import NotANumber, number_of
@@ -126,7 +126,7 @@ class Commands:
             return refuse("malformed", f"mode {command.mode!r} is neither nailed nor ring")
         if self.core.draining:
             return refuse("draining")
-        if not self.core.owner:
+        if self._elsewhere(command.campaigns):
             return refuse("elsewhere")
         seat = seats.by_user.get(command.user_id)
         if seat is not None:
@@ -142,6 +142,13 @@ class Commands:
             return refuse("phone_taken", command.phone)
         seats.log_in(command, self.core.seat_switch(), secrets.token_hex(8), now)
         return OK
+
+    def _elsewhere(self, campaigns: Iterable[str]) -> bool:
+        """Whether another engine has all the campaigns that there are of these."""
+        ours = {campaign.name for campaign in self.core.ours()}
+        found = [self.core.campaigns[name] for name in campaigns if name in self.core.campaigns]
+        known = [campaign.name for campaign in found if campaign.config.switch in self.core.switches]
+        return not self.core.owner or (bool(known) and ours.isdisjoint(known))
 
     def _open_phone(self, command: OpenPhone) -> Reply:
         """The switch is told of the password by the runtime, before the page is."""

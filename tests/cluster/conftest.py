@@ -23,6 +23,9 @@ class Pair:
         self.a = House(switch, folder / "a", engine="a")
         self.b = House(switch, folder / "b", self.a.url, "b")
         self.switch = switch
+        for each, other in ((self.a, self.b), (self.b, self.a)):
+            with (each.folder / "dialer.toml").open("a") as file:
+                file.write(f'[cluster]\naddress = "{_at(each)}"\nothers = ["{_at(other)}"]\n')
 
     async def launch(self) -> tuple[House, House]:
         """Start both at once; returns the one that has the switch, and the one that stands by."""
@@ -53,6 +56,10 @@ class Pair:
 
     def _knows(self, metrics: dict[str, float]) -> bool:
         return metrics.get("zhudong_engines_alive") == 2 and self._owned in metrics
+
+
+def _at(house: House) -> str:
+    return f"http://127.0.0.1:{house.web}"
 
 
 @pytest.fixture(scope="module")
