@@ -64,7 +64,7 @@ JOIN unnest(CAST(:switches AS text[]), CAST(:tokens AS bigint[])) AS t (switch, 
 FOR KEY SHARE OF l
 """)
 ENGINES = text("""
-SELECT e.name, e.address, e.able, e.since, e.until > clock_timestamp() AS alive,
+SELECT e.name, e.address, e.able, e.since, e.until, e.until > clock_timestamp() AS alive,
     ARRAY(SELECT l.switch FROM switch_lease l WHERE l.engine = e.name AND l.until > clock_timestamp() ORDER BY 1)
         AS switches
 FROM engine e ORDER BY e.name
@@ -83,6 +83,7 @@ class Known:
     address: str
     able: tuple[str, ...]
     since: datetime
+    until: datetime  # it was heard a lease's length before
     alive: bool
     switches: tuple[str, ...]
 
@@ -108,7 +109,7 @@ def held(connection: Connection, tokens: Mapping[str, int], switches: Iterable[s
 def engines(connection: Connection) -> tuple[Known, ...]:
     """All engines that ever were on this database."""
     return tuple(
-        Known(row.name, row.address, tuple(row.able), row.since, row.alive, tuple(row.switches))
+        Known(row.name, row.address, tuple(row.able), row.since, row.until, row.alive, tuple(row.switches))
         for row in connection.execute(ENGINES)
     )
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import backup, database
 from campaigns.config import CampaignsError
+from campaigns.ownership import engines
 from campaigns.partitions import KEYS, month_of, partition_name
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.vault import KEYS as KEY_FILE
@@ -26,6 +27,7 @@ from dialer.config import Config
 
 FILES = 4_096  # open at one time: 2,000 pages, the database, the switches, and as many again
 FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
+MISSED_FOR = timedelta(days=1)  # an engine that is not there any more
 CLOCKS_APART_S = 2.0  # of this machine and the database's: leases and callbacks go by both
 OLDEST_POSTGRESQL = 14
 RENEWED_BEFORE = timedelta(days=14)  # a certificate that renews itself has done so a month before
@@ -105,6 +107,7 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
     hint = f"PostgreSQL {OLDEST_POSTGRESQL} or newer is needed"
     steps = [Step("connection", major >= OLDEST_POSTGRESQL, f"{where}, PostgreSQL {version}", hint)]
     campaigns: list[Step] = []
+    there: list[Step] = []
     try:
         if (url := remote(config.database)) is not None:
             steps.append(_encryption(engine, str(url.query.get("sslmode", "prefer"))))
@@ -115,11 +118,40 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
         if config.backup.folder:
             steps += _backups(engine, Path(config.backup.folder))
         campaigns = _campaigns(engine, config)
+        there = _engines(engine, config)
     except SQLAlchemyError as fault:
         steps.append(Step("reading", False, database.reason(fault), "what the database says is above"))
     finally:
         engine.dispose()
-    return {"database": steps, "campaigns": campaigns}
+    return {"database": steps, "campaigns": campaigns, "engines": there}
+
+
+def _engines(engine: Engine, config: Config) -> list[Step]:
+    """Those at work on this database, and those that were until a short time ago; nothing before the first start."""
+    with engine.connect() as connection:
+        found = engines(connection)
+    alive = [each for each in found if each.alive]
+    steps = []
+    for each in found:
+        age = datetime.now(UTC) - each.until
+        if each.alive:
+            detail = (
+                f"has {', '.join(each.switches)}"
+                if each.switches
+                else f"stands by for {', '.join(each.able)}"
+            )
+            hint = "name it in its [cluster] address, and here in `others`: pages can't move to it"
+            steps.append(Step(each.name, bool(each.address) or len(alive) == 1, detail, hint))
+        elif alive and age < MISSED_FOR:
+            detail = f"was last heard {age.total_seconds() / 60:.0f} min ago"
+            hint = f"start it; if it is there no more, this line goes after {MISSED_FOR.days} day"
+            steps.append(Step(each.name, False, detail, hint))
+    had = {switch for each in alive for switch in each.switches}
+    for section in config.switch:
+        if alive and section.name not in had:
+            hint = "start an engine that is configured for it"
+            steps.append(Step(section.name, False, "no engine has this switch", hint))
+    return steps
 
 
 def _encryption(engine: Engine, mode: str) -> Step:

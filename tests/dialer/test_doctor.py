@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, text
 
+from campaigns.ownership import Ownership
 from campaigns.partitions import month_of, partition_name
 from dialer.check import Step
 from dialer.cli import main
@@ -109,4 +110,22 @@ def test_the_command_says_it_and_leaves_with_1(config: Config, tmp_path: Path) -
     assert said.exit_code == 1  # nothing listens where the switch should be
     assert "FAILED  connection: " in said.output and "ok      schema: " in said.output
     told = json.loads(CliRunner().invoke(main, [*asked, "--json"], catch_exceptions=False).output)
-    assert list(told) == ["machine", "database", "campaigns", "calendar", "switch main"]
+    assert list(told) == ["machine", "database", "campaigns", "engines", "calendar", "switch main"]
+
+
+def test_engines_are_told_with_what_they_have_and_one_that_is_missing(
+    db: Engine, config: Config, tmp_path: Path
+) -> None:
+    assert stored(config, tmp_path)["engines"] == []  # before the first start
+    one = Ownership(db, "one", "its folder", ("main",))
+    one.turn()
+    [alone] = stored(config, tmp_path)["engines"]
+    assert (alone.what, alone.ok, alone.detail) == ("one", True, "has main")
+    Ownership(db, "two", "another", ("main",), "http://two").turn()
+    said = {step.what: step for step in stored(config, tmp_path)["engines"]}
+    assert not said["one"].ok and "[cluster] address" in said["one"].hint
+    assert (said["two"].ok, said["two"].detail) == (True, "stands by for main")
+    one.release()
+    said = {step.what: step for step in stored(config, tmp_path)["engines"]}
+    assert said["one"].detail == "was last heard 0 min ago" and not said["one"].ok
+    assert said["main"].detail == "no engine has this switch"

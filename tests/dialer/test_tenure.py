@@ -1,0 +1,99 @@
+"""What an engine may still do: while it renews, when the database is slow or away, and after it stood still."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, text
+
+from campaigns import database
+from campaigns.ownership import LEASE_S, Ownership
+from dialer.tenure import Lost, Tenure
+from tests.database import fresh_url
+
+TAKEN = text("UPDATE switch_lease SET engine = 'other', token = token + 1")
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Ticking:
+    """A hold whose loop runs: it looks fifty times a second."""
+
+    def __init__(self, db: Engine) -> None:
+        self.clock = Clock()
+        self.tenure = Tenure(Ownership(db, "a", "here", ("main",)), "a", self.clock)
+
+    def passes(self, seconds: float) -> bool:
+        said = []
+        for _ in range(round(seconds * 50)):
+            self.clock.now += 0.02
+            said.append(self.tenure.ours())
+        return all(said)
+
+    def stands_still(self, seconds: float) -> bool:
+        self.clock.now += seconds
+        return self.tenure.ours()
+
+
+async def test_what_is_renewed_is_ours_and_sure(db: Engine) -> None:
+    here = Ticking(db)
+    for _ in range(4):
+        await here.tenure.turn()
+        assert here.passes(1.0) and here.tenure.sure()
+    here.tenure.close()
+
+
+async def test_a_database_that_does_not_answer_costs_new_calls_and_no_call_in_progress(db: Engine) -> None:
+    here = Ticking(db)
+    await here.tenure.turn()
+    assert here.passes(LEASE_S + 60.0) and not here.tenure.sure()
+    here.tenure.close()
+
+
+async def test_after_it_stood_still_the_database_is_asked_at_once(db: Engine) -> None:
+    here = Ticking(db)
+    await here.tenure.turn()
+    assert here.stands_still(100.0) and here.tenure.sure()  # nobody was there to take it
+    with db.begin() as connection:
+        connection.execute(TAKEN)
+    assert not here.stands_still(100.0) and not here.tenure.sure()
+    assert not here.passes(1.0)
+    with pytest.raises(Lost):
+        await here.tenure.turn()
+    here.tenure.close()
+
+
+async def test_what_was_taken_is_noticed_at_the_next_turn(db: Engine) -> None:
+    here = Ticking(db)
+    await here.tenure.turn()
+    with db.begin() as connection:
+        connection.execute(TAKEN)
+    with pytest.raises(Lost):
+        await here.tenure.turn()
+    assert not here.passes(0.1)
+    here.tenure.close()
+
+
+async def test_one_that_stands_by_has_nothing_to_lose(db: Engine) -> None:
+    other = Ownership(db, "b", "there", ("main",))
+    other.turn()
+    here = Ticking(db)
+    assert await here.tenure.turn() == {} and here.stands_still(100.0)
+    here.tenure.close()
+
+
+async def test_with_the_database_away_it_goes_on_after_it_stood_still() -> None:
+    engine = database.connect(fresh_url(), pool_size=1)
+    here = Ticking(engine)
+    await here.tenure.turn()
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE switch_lease RENAME TO away"))
+    with pytest.raises(database.SQLAlchemyError):
+        await here.tenure.turn()
+    assert here.stands_still(100.0) and not here.tenure.sure()
+    here.tenure.close()
+    engine.dispose()
