@@ -23,6 +23,7 @@ from panoramisk.ami_protocol import AMIProtocol
 from benchmarks import report
 from benchmarks.report import Result
 from dialer.switch.asterisk import WANTED
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import CALL_PREFIX, LinkUp, Snapshot, SwitchEvent
 from dialer.switch.protocol import AmiLink
 from dialer.switch.translation import Translation
@@ -168,7 +169,7 @@ def ours(chunks: list[bytes]) -> int:
         nonlocal told
         told += 1
 
-    translation = Translation("pbx", listener, lambda: None)
+    translation = Translation("pbx", listener, lambda: None, SwitchClock())
     link = AmiLink(translation.hear)
     translation.begin(LinkUp(monotonic(), "pbx", "22.10.1", Snapshot({}, {})))
     for chunk in chunks:

@@ -31,7 +31,9 @@ UNKNOWN = frozenset({Outcome.LOST, Outcome.ABANDONED})  # what a call is that no
 ANSWERED = frozenset({Outcome.CONNECTED, Outcome.ABANDONED, Outcome.HUNG_UP, Outcome.MACHINE})
 
 
-KINDS = ("leads", "calls", "seats", "journal")
+KINDS = ("leads", "calls", "seats", "journal", "waits")
+WAITED = frozenset({Outcome.CONNECTED, Outcome.HUNG_UP})
+WAIT_WITHIN_S = 1.0  # a busy machine takes its time between two lines of a log
 # Records of the last moments before a crash may not have been committed; nobody was told that they are.
 UNCOMMITTED_S = 2.0
 
@@ -83,6 +85,9 @@ class Balance:
     calls: list[str] = field(default_factory=list)
     seats: list[str] = field(default_factory=list)
     journal: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
+    waited_s: float = 0.0  # by the switch, and as told in the books
+    told_s: float = 0.0
     unheard: list[str] = field(default_factory=list)
 
     @property
@@ -103,18 +108,22 @@ def balance(
     spools: Path | None = None,
     promised: Mapping[str, Verdict] | None = None,
     unheard: Sequence[tuple[float, float]] = (),
+    connect_limit_s: float | None = None,
     at_work: bool = False,
 ) -> Balance:
     """Compare, when no call is up and no lead in anyone's hands any more. Blocks: it reads the database.
 
     `spools` is the folder of the journal's spools, `promised` the verdicts that agents were told are saved, by call;
-    `unheard` are the times, Unix seconds, in which the engine was not there or could not hear the switch.
+    `unheard` are the times, Unix seconds, in which the engine was not there or could not hear the switch. With
+    `connect_limit_s`, where there is no machine detection, what people waited is compared, too.
     With `at_work` the engine still runs: seats and their legs are where they were.
     """
     found = Balance()
     calls = list(seen)
     attempts = accounts.attempts()
     _compare_calls(found, attempts, calls, unheard)
+    if connect_limit_s is not None:
+        _compare_waits(found, attempts, calls, connect_limit_s)
     _check_leads(found, accounts, attempts_cap)
     _check_lines(found, calls)
     _check_seats(found, attempts, calls)
@@ -183,6 +192,28 @@ def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
         odd("never answered on the switch")
     if attempt.answered_at is None and attempt.outcome in ANSWERED:
         odd("without the instant of its answer")
+
+
+def _compare_waits(
+    found: Balance, attempts: Mapping[str, Attempt], seen: Sequence[Witnessed], limit_s: float
+) -> None:
+    """Who waited for longer than the limit is abandoned, or told to have waited so long."""
+    for call in seen:
+        attempt = attempts.get(call.uid[len(CALL_PREFIX) :]) if call.uid.startswith(CALL_PREFIX) else None
+        if attempt is None or call.answered is None or attempt.outcome not in WAITED:
+            continue
+        with_seat = [stay.entered for stay in call.stays if any(map(_is_leg, stay.peers))]
+        if bool(with_seat) != (attempt.outcome == Outcome.CONNECTED):
+            continue  # told already
+        waited = (min(with_seat) if with_seat else call.ended or call.answered) - call.answered
+        told = attempt.wait_s or 0.0
+        found.waited_s += waited
+        found.told_s += told
+        short = told < waited - WAIT_WITHIN_S
+        if waited > limit_s + WAIT_WITHIN_S and (short or attempt.outcome == Outcome.HUNG_UP):
+            found.waits.append(
+                f"{attempt.call_id}: {attempt.outcome} after {told:.1f} s in the books, {waited:.1f} s on the switch"
+            )
 
 
 def _check_lines(found: Balance, seen: Sequence[Witnessed]) -> None:

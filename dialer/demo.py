@@ -227,7 +227,14 @@ class Demo:
         config = self._data.campaign.config
         accounts = Accounts(daemon.database, self._began)
         self.balance = await asyncio.to_thread(
-            partial(balance, accounts, seen, config.rules.attempts, spools=self._folder / "spool")
+            partial(
+                balance,
+                accounts,
+                seen,
+                config.rules.attempts,
+                spools=self._folder / "spool",
+                connect_limit_s=None if config.amd else config.connect_limit_s,
+            )
         )
         campaign = daemon.engine.core.campaigns[config.name]
         counts, metrics, last = campaign.counts, daemon.metrics, self._snapshot

@@ -8,7 +8,7 @@ from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, O
 from campaigns.recycle import After, after_no_call, after_outcome
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
-from dialer.core.call import CALL, Call, CallAction, CallEvent, CallState
+from dialer.core.call import BEFORE_ANSWER, CALL, Call, CallAction, CallEvent, CallState
 from dialer.core.effects import Drop, Join, Originate, Send, StartRecording
 from dialer.core.parties import SENT_LIMIT_S, SETTLE_S, Parties
 from dialer.core.seat import SeatEvent
@@ -28,6 +28,7 @@ LOOK_UP_LIMIT_S = 1.0  # who calls in is looked up in milliseconds; past it the 
 DETECTION_LIMIT_S = 5.5  # AMD of Asterisk decides within 5 s, also about silence
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
 RETURN_S = 5.0  # of that the seat's own: a page that is loaded anew has its phone again in 2 to 3 s
+HEARD_LATE_S = 0.25  # what a switch's clock may be off by, and more than a timer is
 BRIDGE_TRIES = 3
 
 IN_AIR = frozenset(
@@ -145,6 +146,18 @@ class Calls:
         else:
             self.step(call, CallEvent.OVERDUE, now)
 
+    def answered(self, call: Call, at: float) -> None:
+        """It was answered then: maybe some time ago, when the link or the engine stood still."""
+        if call.state in BEFORE_ANSWER:
+            call.answered_at = at if call.dialed_at is None else max(at, call.dialed_at)
+
+    def left(self, call: Call, at: float, now: float) -> None:
+        """The customer was gone then. Who had waited for longer than the limit was abandoned first, unheard."""
+        if call.state not in (CallState.WAITING, CallState.CONNECTING) or call.inbound:
+            return
+        if call.connected_at is None and at > self._connect_due(call, at):
+            self.step(call, CallEvent.LIMIT, now)
+
     def opted_out(self, call_id: str, now: float) -> None:
         """The customer pressed the opt-out key. Of a call that is over its attempt on record knows the number."""
         call = self.by_id.get(call_id)
@@ -244,9 +257,10 @@ class Calls:
         self._pace(call, CallStage.RINGING, now)
 
     def _note_answer(self, call: Call, now: float) -> None:
-        call.answered_at = now
+        if call.answered_at is None:
+            call.answered_at = now
         self._pace(call, CallStage.ANSWERED, now)
-        self.core.write(AttemptAnswered(at=self.core.wall(now), call_id=call.id))
+        self.core.write(AttemptAnswered(at=self.core.wall(call.answered_at), call_id=call.id))
 
     def _start_screening(self, call: Call, now: float) -> None:
         campaign = self.core.campaigns[call.campaign]
@@ -255,24 +269,30 @@ class Calls:
 
     def _seek_seat(self, call: Call, now: float) -> None:
         """Match at once with the longest-idle seat; else wait, with the connect clock running since the answer."""
-        campaign = self.core.campaigns[call.campaign]
         call.seat = None
         if call.human_at is None:
             call.human_at = now
             self._pace(call, CallStage.HUMAN, now)
-        begun = call.human_at if campaign.ledger.rule.clock == "detected" else call.answered_at
-        answered = begun if begun is not None else now
-        if call.connected_at is None and call.inbound:
-            due = answered + campaign.config.inbound.wait_limit_s
-        elif call.connected_at is None:
-            due = answered + campaign.config.connect_limit_s
+        if call.connected_at is None:
+            due = self._connect_due(call, now)
         else:  # who was sent on and not taken hears music, who lost the seat hears nothing
             due = now + (SENT_LIMIT_S if call.came_from is not None else RESCUE_LIMIT_S)
         self._timer(call, max(now, due))
+        if now > due + HEARD_LATE_S:
+            return  # heard of too late: the message is due, and a seat would greet who has waited in silence
         if self.core.seats.may_return_to(call):
             self.core.timers.start(now + RETURN_S, "return", call.id)
         elif call.bridge_tries < BRIDGE_TRIES:
             self._match_or_wait(call, now)
+
+    def _connect_due(self, call: Call, now: float) -> float:
+        """When the customer is to have a seat."""
+        campaign = self.core.campaigns[call.campaign]
+        detected = campaign.config.amd and campaign.ledger.rule.clock == "detected"
+        begun = call.human_at if detected else call.answered_at
+        limits = campaign.config
+        limit_s = limits.inbound.wait_limit_s if call.inbound else limits.connect_limit_s
+        return (now if begun is None else begun) + limit_s
 
     def not_returned(self, call_id: str, now: float) -> None:
         """The seat that its page's phone was lost of has not come back in time: its customer is anyone's."""

@@ -469,6 +469,7 @@ class EngineCore:
         call = self.call_of(event.uid)
         if call is not None:
             screen = self.campaigns[call.campaign].config.amd
+            self.calls.answered(call, event.happened or event.at)
             self.calls.step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, event.at)
 
     def _amd(self, event: port.AmdResult) -> None:
@@ -492,6 +493,7 @@ class EngineCore:
         call = self.call_of(event.uid)
         if call is not None:
             call.cause, call.tech_cause, call.timed_out = event.cause, event.tech_cause, event.timed_out
+            self.calls.left(call, event.happened or event.at, event.at)
             self.calls.step(call, CallEvent.GONE, event.at)
         else:
             self._party_gone(event.uid, event.at)

@@ -60,7 +60,7 @@ class Recovery:
         channels = event.snapshot.channels
         legs = {s.leg: s for s in self.core.seats.by_user.values() if s.leg and s.switch == event.switch}
         for call in [c for c in self.core.calls.by_id.values() if c.switch == event.switch]:
-            self._check_call(call, channels.get(call.uid), event.at)
+            self._check_call(call, channels.get(call.uid), event.at, event.heard)
         parties = self.core.calls.parties
         for uid in [u for u, c in parties.by_uid.items() if c.switch == event.switch and u not in channels]:
             self.core.no_such_channel(uid, event.at)
@@ -96,7 +96,7 @@ class Recovery:
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    def _check_call(self, call: Call, channel: port.Channel | None, at: float) -> None:
+    def _check_call(self, call: Call, channel: port.Channel | None, at: float, heard: float | None) -> None:
         step = self.core.calls.step
         if call.state is CallState.RESERVED:
             return
@@ -106,6 +106,7 @@ class Recovery:
             self.core.effects.append(Drop(call.switch, call.uid))
         elif call.state in (CallState.DIALING, CallState.RINGING) and channel.state == UP:
             screen = self.core.campaigns[call.campaign].config.amd
+            self.core.calls.answered(call, at if heard is None else heard)  # maybe as soon as nobody listened
             step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, at)
         elif call.state is CallState.CONNECTING and channel.bridge_id:
             step(call, CallEvent.BRIDGED, at)

@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import (
     LEG_PREFIX,
     OURS,
@@ -123,6 +124,8 @@ class AsteriskSwitch:
         self._keys: WeakValueDictionary[str, asyncio.Lock] = (
             WeakValueDictionary()
         )  # whose turn it is to sound
+        self._clock = SwitchClock()
+        self._heard: float | None = None  # when the last link that was up said something last
         self._listener: Listener = lambda event: None
 
     @property
@@ -135,7 +138,7 @@ class AsteriskSwitch:
         self._listener = listener
         wait_s, told = FIRST_WAIT_S, ""
         while True:
-            translation = Translation(self.name, listener, self._give_up)
+            translation = Translation(self.name, listener, self._give_up, self._clock)
             try:
                 self._link = await self._open(translation.hear)
                 await self._log_in(self._link)
@@ -148,6 +151,8 @@ class AsteriskSwitch:
                 if isinstance(fault, (LoginRefused, NoRight, TooOld)):
                     wait_s = REFUSED_WAIT_S
             finally:
+                if self._link is not None and self._up:
+                    self._heard = self._link.last_heard
                 self._close(translation)
             self._down(reason)
             if reason != told:
@@ -310,17 +315,20 @@ class AsteriskSwitch:
         self._up = True
         self.stats.links += 1
         log.info("the switch is up", switch=self.name, version=self.version, channels=len(snapshot.channels))
-        translation.begin(LinkUp(monotonic(), self.name, self.version, snapshot))
+        translation.begin(LinkUp(monotonic(), self.name, self.version, snapshot, self._heard))
 
     async def _keep_alive(self, link: AmiLink) -> str:
         """Ping until the link is gone; why it is."""
+        wait_s = 0.0  # the first ping tells the switch's time
         while True:
-            done, _ = await asyncio.wait({link.closed_why}, timeout=PING_EVERY_S)
+            done, _ = await asyncio.wait({link.closed_why}, timeout=wait_s)
+            wait_s, asked = PING_EVERY_S, monotonic()
             self._count(link)
             if done:
                 return link.closed_why.result()
             try:
-                await link.ask("Ping", limit_s=SILENCE_S)
+                pong = await link.ask("Ping", limit_s=SILENCE_S)
+                self._clock.told(pong.get("Timestamp", ""), asked)
                 if not self._up:
                     return "its shutdown was called off"
             except ReplyLost:

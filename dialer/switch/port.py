@@ -70,12 +70,13 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class LinkUp(Event, frozen=True):
-    """Logged in, filters set, resynchronised: commands may be given. `restarted` when the switch lost its channels."""
+    """Logged in, filters set, resynchronised: commands may be given. `heard`: the last word of the link before."""
 
     at: float
     switch: str
     version: str
     snapshot: Snapshot
+    heard: float | None = None
 
 
 class LinkDown(Event, frozen=True):
@@ -112,12 +113,16 @@ class Ringing(Event, frozen=True):
 
 
 class Answered(Event, frozen=True):
-    """The first sign of an answer, by `Newstate` Up or `OriginateResponse`, once a channel."""
+    """The first sign of an answer, by `Newstate` Up or `OriginateResponse`, once a channel.
+
+    `happened` is when it was, by our clock; `at` when it was heard.
+    """
 
     at: float
     switch: str
     uid: str
     channel: str
+    happened: float | None = None
 
 
 class OriginateFailed(Event, frozen=True):
@@ -136,7 +141,8 @@ class OriginateFailed(Event, frozen=True):
 class HungUp(Event, frozen=True):
     """The channel is gone. `cause` is Q.850 (0 when it ended in the dialplan); `tech_cause` the SIP status, or 0.
 
-    `timed_out` when the OriginateResponse said that the ring limit ended it (Reason 3).
+    `timed_out` when the OriginateResponse said that the ring limit ended it (Reason 3). `happened` is when it ended, by
+    our clock; `at` when that was heard.
     """
 
     at: float
@@ -146,6 +152,7 @@ class HungUp(Event, frozen=True):
     cause_text: str = ""
     tech_cause: int = 0
     timed_out: bool = False
+    happened: float | None = None
 
 
 class Bridged(Event, frozen=True):

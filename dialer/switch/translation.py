@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from time import monotonic
 
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import (
     OURS,
     AmdResult,
@@ -44,11 +45,16 @@ class Translation:
     """
 
     def __init__(
-        self, switch: str, listener: Callable[[SwitchEvent], None], give_up: Callable[[], None]
+        self,
+        switch: str,
+        listener: Callable[[SwitchEvent], None],
+        give_up: Callable[[], None],
+        clock: SwitchClock,
     ) -> None:
         self._switch = switch
         self._listener = listener
         self._give_up = give_up
+        self._clock = clock
         self._held: list[tuple[str, Message, float]] | None = []
         self.booted = asyncio.Event()  # the switch has said that all of it has started
         self._answered: set[str] = set()
@@ -143,7 +149,8 @@ class Translation:
     def _answer(self, message: Message, uid: str, at: float) -> None:
         if uid not in self._answered and uid not in self._ended:
             self._answered.add(uid)
-            self._listener(Answered(at, self._switch, uid, message.get("Channel", "")))
+            happened = self._clock.happened(message.get("Timestamp"), at)
+            self._listener(Answered(at, self._switch, uid, message.get("Channel", ""), happened))
 
     def _hang_up(self, message: Message, uid: str, at: float) -> None:
         if uid in self._ended:
@@ -164,6 +171,7 @@ class Translation:
                 message.get("Cause-txt", ""),
                 tech_cause,
                 timed_out=reason == TIMED_OUT,
+                happened=self._clock.happened(message.get("Timestamp"), at),
             )
         )
 

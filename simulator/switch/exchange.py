@@ -39,10 +39,12 @@ KEY_S = 0.14
 class Exchange:
     """All channels of one switch. Everything happens on the loop, in the order it is asked."""
 
-    def __init__(self, scenario: Scenario, log: CallLog, contexts: Mapping[str, Context]) -> None:
+    def __init__(
+        self, scenario: Scenario, log: CallLog, contexts: Mapping[str, Context], timestamps: bool
+    ) -> None:
         self.scenario = scenario
         self.log = log
-        self.feed = Feed()
+        self.feed = Feed(timestamps)
         self.devices = Devices(self.feed)
         self.bridges = Bridges(self.feed, self)
         self.dialplan = Dialplan(self, contexts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from simulator.switch.channel import Channel
@@ -18,11 +19,12 @@ class Listener(Protocol):
 
 
 class Feed:
-    """All sessions, and what they want, remembered until one of them changes."""
+    """All sessions, and what they want, remembered until one of them changes; `timestamps` as in manager.conf."""
 
-    __slots__ = ("_listeners", "_wanted", "built")
+    __slots__ = ("_listeners", "_timestamps", "_wanted", "built")
 
-    def __init__(self) -> None:
+    def __init__(self, timestamps: bool) -> None:
+        self._timestamps = timestamps
         self._listeners: list[Listener] = []
         self._wanted: dict[str, bool] = {}
         self.built = 0
@@ -50,7 +52,8 @@ class Feed:
     def send(self, name: str, body: str, event_class: str = "call") -> None:
         """Send an event whose body (headers with line ends) is built already."""
         self.built += 1
-        text = f"Event: {name}\r\nPrivilege: {event_class},all\r\n{body}\r\n"
+        time_ = f"Timestamp: {time.time():.6f}\r\n" if self._timestamps else ""
+        text = f"Event: {name}\r\nPrivilege: {event_class},all\r\n{time_}{body}\r\n"
         for listener in list(self._listeners):
             listener.event(name, event_class, text)
 

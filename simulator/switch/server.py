@@ -29,7 +29,8 @@ AWAY_S: Final = 0.3  # a real Asterisk was back after that long
 class VirtualSwitch:
     """An Asterisk 22 that has no telephony: `async with VirtualSwitch(scenario) as sw`, then `sw.host`, `sw.port`.
 
-    `log` is its own call log, `faults` what it can be made to do wrong. The scenario's seed makes it reproducible.
+    `log` is its own call log, `faults` what it can be made to do wrong. The scenario's seed makes it reproducible. With
+    `timestamps` its events say when they were, as with `timestampevents` in manager.conf.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class VirtualSwitch:
         log_path: Path | None = None,
         auth_timeout_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
+        timestamps: bool = True,
     ) -> None:
         self.scenario = scenario
         self.host, self.port = host, port
@@ -58,7 +60,7 @@ class VirtualSwitch:
         self.log = CallLog(log_path)
         self.faults = Faults(self)
         self.actions = Actions(self)
-        self._contexts, self._tls = contexts, tls
+        self._contexts, self._tls, self._timestamps = contexts, tls, timestamps
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -72,7 +74,7 @@ class VirtualSwitch:
     async def start(self) -> None:
         """Listen; `port` is the real one afterwards."""
         self.loop = asyncio.get_running_loop()
-        self.exchange = Exchange(self.scenario, self.log, self._contexts)
+        self.exchange = Exchange(self.scenario, self.log, self._contexts, self._timestamps)
         await self._listen()
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from campaigns.records import AttemptAnswered, AttemptEnded
 from campaigns.values import InFlight
+from dialer.switch import port
 from tests.core.world import SWITCH, UP, Channel, World, lead
 
 
@@ -76,3 +77,64 @@ def test_after_a_restart_an_answer_that_nobody_had_recorded_is_on_record() -> No
     here.channels[uid] = Channel(uid, UP)
     assert after_a_restart(here, flight).outcome == "abandoned"
     assert [r.call_id for r in here.records if isinstance(r, AttemptAnswered)] == [flight.call_id]
+
+
+# --- heard too late ----------------------------------------------------------------------------------------------
+
+
+def heard_late(here: World, uid: str, late_s: float) -> None:
+    here.channels[uid].state = UP
+    here.event(port.Answered(here.at, SWITCH, uid, f"PJSIP/{uid}", here.at - late_s))
+
+
+def test_an_answer_that_was_heard_after_the_limit_is_abandoned_though_a_seat_is_free() -> None:
+    here = World()
+    here.seat(1)
+    (call_id,) = here.dial()
+    uid = f"zdc-{call_id}"
+    here.pass_time(5.0)
+    heard_late(here, uid, 3.0)
+    here.pass_time(0.5)
+    assert here.pops() == [] and [sent.context for sent in here.sent] == ["zhudong-safe-harbour"]
+    here.hang_up(uid)
+    assert ended(here).outcome == "abandoned"
+
+
+def test_an_answer_that_was_heard_late_and_within_the_limit_meets_a_seat_and_its_wait_is_told() -> None:
+    here = World()
+    here.seat(1)
+    (call_id,) = here.dial()
+    uid = f"zdc-{call_id}"
+    here.pass_time(5.0)
+    heard_late(here, uid, 1.0)
+    here.join_all()
+    here.hang_up(uid)
+    assert (ended(here).outcome, ended(here).wait_s) == ("connected", 1.0)
+
+
+@pytest.mark.parametrize(("waited_s", "outcome"), [(1.5, "hung_up"), (2.5, "abandoned")])
+def test_who_left_unheard_counts_by_how_long_they_waited(waited_s: float, outcome: str) -> None:
+    here = World()
+    (call_id,) = here.dial()
+    uid = f"zdc-{call_id}"
+    here.pass_time(10.0)
+    heard_late(here, uid, 6.0)
+    here.channels.pop(uid)
+    here.event(port.HungUp(here.at, SWITCH, uid, 16, happened=here.at - 6.0 + waited_s))
+    assert ended(here).outcome == outcome
+
+
+def test_who_answered_while_the_link_was_away_may_have_answered_as_it_went() -> None:
+    here = World()
+    here.seat(1)
+    (call_id,) = here.dial()
+    uid = f"zdc-{call_id}"
+    here.pass_time(1.0)
+    heard = here.at
+    here.link_down()
+    here.pass_time(4.0)
+    here.channels[uid].state = UP
+    here.link_up(heard=heard)
+    here.pass_time(0.5)
+    here.hang_up(uid)
+    assert ended(here).outcome == "abandoned"

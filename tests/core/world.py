@@ -152,7 +152,7 @@ class World:
         self.core.handle(event)
         self.run()
 
-    def link_up(self, lost: frozenset[str] = frozenset()) -> None:
+    def link_up(self, lost: frozenset[str] = frozenset(), heard: float | None = None) -> None:
         for uid in lost:
             self.channels.pop(uid, None)
         bridges: dict[str, list[str]] = {}
@@ -163,7 +163,7 @@ class World:
             {c.uid: port.Channel(c.uid, f"PJSIP/{c.uid}", c.state, c.bridge) for c in self.channels.values()},
             {name: tuple(members) for name, members in bridges.items()},
         )
-        self.event(port.LinkUp(self.at, SWITCH, "22", snapshot))
+        self.event(port.LinkUp(self.at, SWITCH, "22", snapshot, heard))
 
     def link_down(self) -> None:
         self.event(port.LinkDown(self.at, SWITCH, "test"))

@@ -54,6 +54,7 @@ class Books:
             spools=self.folder,
             promised=self.promised,
             unheard=self.unheard,
+            connect_limit_s=2.0,
             at_work=self.at_work,
         )
 
@@ -83,7 +84,7 @@ def books(shared: Engine, tmp_path: Path) -> Books:
     campaign.record(
         AttemptAnswered(at=later(minutes=1), call_id=connected),
         AttemptConnected(at=later(minutes=1), call_id=connected, user_id=7),
-        AttemptEnded(at=end, call_id=connected, outcome="connected", user_id=7, final=True),
+        AttemptEnded(at=end, call_id=connected, outcome="connected", user_id=7, final=True, wait_s=1.0),
         AttemptEnded(at=end, call_id=busy, outcome="busy", cause=17),
         AttemptEnded(at=end, call_id=failed, outcome="failed"),
         Dispositioned(at=end, call_id=connected, user_id=7, code="sold", notes="two", final=True),
@@ -105,7 +106,9 @@ def books(shared: Engine, tmp_path: Path) -> Books:
 
 
 def test_square_books_are_found_square(books: Books) -> None:
-    assert books.balance == Balance() and books.balance.square
+    found = books.balance
+    assert found.differences == [] and found.square
+    assert (found.waited_s, found.told_s) == (1.0, 1.0)
 
 
 def test_seats_may_be_where_they_are_while_the_engine_works(books: Books) -> None:
@@ -182,7 +185,7 @@ def two_at_once(books: Books) -> None:
     books.sql(
         "UPDATE attempt SET answered_at = dialed_at WHERE answered_at IS NULL AND outcome = 'connected'"
     )
-    call(books, 1, answered=AT + 70, stays=(Stay(AT + 80, (LEG,), AT + 90),))
+    call(books, 1, answered=AT + 79, stays=(Stay(AT + 80, (LEG,), AT + 90),))
 
 
 def written(books: Books, name: str) -> None:
@@ -285,6 +288,20 @@ PLANTED: dict[str, tuple[Callable[[Books], object], str, str]] = {
     "a seat's leg that was left up": (lambda b: call(b, 2, ended=None), "seats", f"the leg {LEG} was left up"),
     "a seat that never went": (seen_again, "seats", "seat 7 ended as talking"),
     "a seat with two customers": (two_at_once, "seats", f"the leg {LEG} had two customers at once"),
+    "a wait that is longer than the books say": (
+        lambda b: call(b, 0, answered=AT + 57),
+        "waits",
+        "connected after 1.0 s in the books, 4.0 s on the switch",
+    ),
+    "a person who left after the limit and counts as one who left before": (
+        lambda b: (
+            outcome(b, "busy", "hung_up"),
+            b.sql("UPDATE attempt SET answered_at = dialed_at, wait_s = 20 WHERE outcome = 'hung_up'"),
+            call(b, 1, answered=AT + 100),
+        ),
+        "waits",
+        "hung_up after 20.0 s in the books, 20.0 s on the switch",
+    ),
     "records that wait": (lambda b: written(b, SPOOL), "journal", "records wait here"),
     "records that were refused": (lambda b: written(b, REJECTED), "journal", "1 records were refused"),
     "a verdict that was promised and is gone": (

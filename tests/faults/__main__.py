@@ -84,8 +84,8 @@ def table(runs: list[Run], commit: str, now: datetime) -> str:
         f"{faults:,} faults, {calls:,} calls and {verdicts:,} verdicts accounted for, {violations} violations. "
         f"Seeds {seeds[0]} to {seeds[-1]}, commit {commit}, {now:%Y-%m-%d}. {machine()}.",
         "",
-        "| fault | what is done | runs | calls | leads | talks | verdicts | unheard | back after | violations |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| fault | what is done | runs | calls | leads | talks | verdicts | unheard | waited | back | violations |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for kind, what in WHAT.items():
         if found := by_kind[kind]:
@@ -100,7 +100,10 @@ def table(runs: list[Run], commit: str, now: datetime) -> str:
                 sum(r.unheard for r in found),
             ]
             cells = " | ".join(f"{count:,}" for count in counts)
-            lines.append(f"| {kind} | {what} | {cells} | {back} | {sum(len(r.violations) for r in found)} |")
+            waits = f"{sum(r.waited_s for r in found):,.0f} · {sum(r.told_s for r in found):,.0f} s"
+            lines.append(
+                f"| {kind} | {what} | {cells} | {waits} | {back} | {sum(len(r.violations) for r in found)} |"
+            )
     return "\n".join(lines)
 
 

@@ -146,6 +146,7 @@ class Installation:
             spools=self.spools,
             promised=self.promised,
             unheard=self.faults,
+            connect_limit_s=2.0,
             at_work=at_work,
         )
 

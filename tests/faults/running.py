@@ -30,6 +30,8 @@ class Run:
     outcomes: Counter[str] = field(default_factory=Counter)
     verdicts: int = 0  # that agents were told are saved
     unheard: int = 0  # calls whose end nobody could hear, and of which the books do not know all
+    waited_s: float = 0.0  # people, until they had a seat or left; by the switch, and by the books
+    told_s: float = 0.0
     back_s: float = 0.0  # from the fault's end to the next customers with a seat
     violations: list[str] = field(default_factory=list)
 
@@ -52,7 +54,7 @@ async def run(on: Installation, kind: str, seed: int) -> Run:
         await on.settle()
         found = await asyncio.to_thread(partial(on.square, since, at_work=True))
         done.violations += found.differences
-        done.unheard = len(found.unheard)
+        done.unheard, done.waited_s, done.told_s = len(found.unheard), found.waited_s, found.told_s
         done.violations += await breaches(on)
     except Exception:  # whatever kept it from its end is what was found
         done.violations.append(traceback.format_exc())

@@ -184,6 +184,7 @@ def rig_switch(order: int = 30) -> VirtualSwitch:
         accounts=ACCOUNTS,
         contexts=CONTEXTS,
         auth_timeout_s=5,
+        timestamps=False,
     )
 
 

@@ -10,6 +10,7 @@ from itertools import permutations
 import pytest
 
 from dialer.switch import translation
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import (
     AmdResult,
     Answered,
@@ -54,7 +55,7 @@ class Line:
 
     def __init__(self) -> None:
         self.heard: list[SwitchEvent] = []
-        self.translation = Translation("main", self.heard.append, lambda: None)
+        self.translation = Translation("main", self.heard.append, lambda: None, SwitchClock())
         self.translation.begin(LinkUp(AT, "main", "22", Snapshot({}, {})))
         self.heard.clear()
 
