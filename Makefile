@@ -47,8 +47,8 @@ crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, kil
 	ZHUDONG_CRASHES=100 $(BIN)/python -m pytest -s tests/campaigns/history/test_crashes.py \
 		tests/campaigns/lists/test_crashes.py tests/campaigns/test_hopper_crashes.py
 
-faults: $(TESTING) ## each fault RUNS times (100) to a call centre of real processes, into docs/reliability.md: a night (SEED=, FAULTS="link cut;…")
-	$(BIN)/python -m tests.faults --runs $(or $(RUNS),100) --seed $(or $(SEED),1) $(if $(FAULTS),--faults "$(FAULTS)")
+faults: $(TESTING) ## each fault RUNS times (100) to a call centre of real processes, into docs/reliability.md: a night (SEED=, JOBS=, FAULTS="link cut;…")
+	$(BIN)/python -m tests.faults --runs $(or $(RUNS),100) --seed $(or $(SEED),1) $(if $(FAULTS),--faults "$(FAULTS)") --at-once $(or $(JOBS),1)
 
 laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
 	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS) --rivals $(DAYS))

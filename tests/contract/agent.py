@@ -37,15 +37,19 @@ class Agent:
         self.order: list[str] = []  # kinds of what came, in order
 
     async def __aenter__(self) -> Self:
-        async with http_client(base_url=f"http://127.0.0.1:{self._port}") as browser:
-            answer = await browser.post("/login", data=self._login)
-            assert answer.status_code == 303, answer.text
-            self._cookies = dict(browser.cookies)
+        await self.sign_in()
         await self.open()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    async def sign_in(self) -> None:
+        """Name and password; the page is not open yet."""
+        async with http_client(base_url=f"http://127.0.0.1:{self._port}", timeout=60.0) as browser:
+            answer = await browser.post("/login", data=self._login)
+            assert answer.status_code == 303, answer.text
+            self._cookies = dict(browser.cookies)
 
     async def open(self) -> None:
         """Open the page, or open it again."""

@@ -119,6 +119,21 @@ def write(runs: list[Run]) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", "utf-8")
 
 
+async def all_rounds(kinds: list[str], seeds: range, at_once: int, page: bool) -> list[Run]:
+    """The rounds of these seeds, so many at once; the page is written as they end."""
+    gate, runs = asyncio.Semaphore(at_once), list[Run]()
+
+    async def one(seed: int) -> list[Run]:
+        async with gate:
+            return await round_of(kinds, seed)
+
+    for ended in asyncio.as_completed([one(seed) for seed in seeds]):
+        runs += await ended
+        if page:
+            write(runs)
+    return runs
+
+
 def main() -> int:
     """1 when there was a violation."""
     options = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
@@ -127,16 +142,14 @@ def main() -> int:
     options.add_argument(
         "--faults", default="", help="only these, divided by semicolons; the page stays as it is"
     )
+    options.add_argument("--at-once", type=int, default=1, help="rounds at the same time (1)")
     asked = options.parse_args()
     kinds = [kind.strip() for kind in asked.faults.split(";") if kind.strip()] or list(KINDS)
     if unknown := set(kinds) - KINDS.keys():
         options.error(f"no such fault: {', '.join(sorted(unknown))}; there are {'; '.join(KINDS)}")
     logging.disable(logging.WARNING)
-    runs: list[Run] = []
-    for seed in range(asked.seed, asked.seed + asked.runs):
-        runs += asyncio.run(round_of(kinds, seed))
-        if not asked.faults:
-            write(runs)
+    seeds = range(asked.seed, asked.seed + asked.runs)
+    runs = asyncio.run(all_rounds(kinds, seeds, asked.at_once, not asked.faults))
     return int(any(each.violations for each in runs))
 
 

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from time import monotonic
 
-import httpx2
 from websockets.exceptions import WebSocketException
 
 from campaigns.accounts import Verdict
@@ -25,10 +24,10 @@ class Tireless(Agent):
         self._did: tuple[str, float] = "", 0.0
 
     async def toil(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; signed in already."""
         while True:
-            with suppress(OSError, AssertionError, TimeoutError, httpx2.HTTPError, WebSocketException):
-                await (self.open() if self._cookies else self.__aenter__())
+            with suppress(OSError, TimeoutError, WebSocketException):
+                await self.open()
                 await self._shift()
             await asyncio.sleep(GOES_S)
 

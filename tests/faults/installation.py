@@ -173,6 +173,8 @@ async def installed(folder: Path, seed: int) -> AsyncIterator[Installation]:
         for n, agent in enumerate(agents):
             house.person(agent.name, f"seat{n:03}")
         await house.start()
+        for agent in agents:  # one after the other: passwords take a machine's time
+            await agent.sign_in()
         toiling = [asyncio.create_task(agent.toil()) for agent in agents]
         try:
             yield Installation(house, server, switch, proxy, LogReader(log), agents)
