@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from campaigns.config import CampaignsError
 from campaigns.database import session_name
+from campaigns.prepared import Prepared, array, text_array
 
 LEASE_S = 3.0  # with half a second between two looks, and the recovery: an engine's campaigns move within 5 s
 
@@ -57,12 +58,15 @@ RELEASE = text("""
 UPDATE switch_lease SET until = '-infinity' WHERE switch = :switch AND engine = :name AND token = :token
 """)
 GONE = text("UPDATE engine SET until = clock_timestamp() WHERE name = :name AND home = :home")
-HELD = text("""
-SELECT l.switch FROM switch_lease l
-JOIN unnest(CAST(:switches AS text[]), CAST(:tokens AS bigint[])) AS t (switch, token)
-    ON l.switch = t.switch AND l.token = t.token
+HELD = Prepared(
+    "held",
+    "text[], bigint[]",
+    """
+SELECT l.switch FROM unnest($1, $2) AS t (switch, token)
+JOIN switch_lease l ON l.switch = t.switch AND l.token = t.token
 FOR KEY SHARE OF l
-""")
+""",
+)
 ENGINES = text("""
 SELECT e.name, e.address, e.able, e.since, e.until, e.until > clock_timestamp() AS alive,
     ARRAY(SELECT l.switch FROM switch_lease l WHERE l.engine = e.name AND l.until > clock_timestamp() ORDER BY 1)
@@ -102,8 +106,7 @@ def held(connection: Connection, tokens: Mapping[str, int], switches: Iterable[s
     asked = {switch: tokens[switch] for switch in switches if switch in tokens}
     if not asked:
         return set()
-    values = {"switches": list(asked), "tokens": list(asked.values())}
-    return set(connection.execute(HELD, values).scalars())
+    return {row[0] for row in HELD.run(connection, text_array(asked), array(asked.values()))}
 
 
 def engines(connection: Connection) -> tuple[Known, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.cluster.conftest import Pair
+from tests.cluster.pair import Pair
 from tests.contract.house import PASSWORD, House
 from tests.contract.switches import VirtualSwitchProcess
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.cluster.conftest import Pair
+from tests.cluster.pair import Pair
 from tests.contract.agent import Agent
 from tests.contract.house import House
 from tests.contract.switches import channels

@@ -1,0 +1,59 @@
+"""Two engines with one database and one switch, as processes that can be killed, stopped and woken."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.contract.house import House
+from tests.contract.switches import VirtualSwitchProcess
+
+BOUND_S = 60.0  # starts and take-overs on a busy machine
+
+
+class Pair:
+    """Both engines. Which of them has the switch is theirs to find out."""
+
+    def __init__(self, switch: VirtualSwitchProcess, folder: Path) -> None:
+        for name in ("a", "b"):
+            (folder / name).mkdir()
+        self.a = House(switch, folder / "a", engine="a")
+        self.b = House(switch, folder / "b", self.a.url, "b")
+        self.switch = switch
+        for each, other in ((self.a, self.b), (self.b, self.a)):
+            with (each.folder / "dialer.toml").open("a") as file:
+                file.write(f'[cluster]\naddress = "{_at(each)}"\nothers = ["{_at(other)}"]\n')
+
+    async def launch(self) -> tuple[House, House]:
+        """Start both at once; returns the one that has the switch, and the one that stands by."""
+        await asyncio.gather(self.a.spawn(), self.b.spawn())
+        await asyncio.gather(*(each.until("it knows", self._knows) for each in (self.a, self.b)))
+        owned = [(await each.metrics())[self._owned] for each in (self.a, self.b)]
+        assert sorted(owned) == [0, 1]
+        owner, standby = (self.a, self.b) if owned[0] else (self.b, self.a)
+        await self.has(owner)
+        return owner, standby
+
+    async def has(self, house: House) -> None:
+        """Wait until this one has the switch and is connected to it."""
+        up = f'zhudong_switch_up{{switch="{self.switch.name}"}}'
+        await house.until("it has the switch", lambda m: m.get(self._owned) == 1 == m.get(up), BOUND_S)
+
+    async def stands_by(self, house: House) -> None:
+        """Wait until this one runs and has no switch."""
+        await house.until("it stands by", lambda m: m.get(self._owned) == 0 and self._knows(m), BOUND_S)
+
+    async def close(self) -> None:
+        for each in (self.b, self.a):
+            await each.close()
+
+    @property
+    def _owned(self) -> str:
+        return f'zhudong_switch_owned{{switch="{self.switch.name}"}}'
+
+    def _knows(self, metrics: dict[str, float]) -> bool:
+        return metrics.get("zhudong_engines_alive") == 2 and self._owned in metrics
+
+
+def _at(house: House) -> str:
+    return f"http://127.0.0.1:{house.web}"
