@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from campaigns.config import CampaignConfig, ConfigError
+from campaigns.config import CampaignConfig, ConfigError, Outside
 from campaigns.rules.keys import Rules
 
 UNBOUND = Rules().profile  # binds nothing
@@ -58,6 +58,10 @@ def beyond(config: CampaignConfig, known: Iterable[CampaignConfig]) -> Iterator[
         "inbound.numbers", config.inbound.numbers, [n for each in had for n in each.inbound.numbers]
     )
     yield from new("crm.url", [config.crm.url], [each.crm.url for each in had])
+    for key in ("calls", "minutes"):
+        most = max(getattr(each, key) for each in (Outside(), *(one.outside for one in had)))
+        if getattr(config.outside, key) > most:
+            yield f"outside.{key}", str(getattr(config.outside, key))
     if had:
         called = [n for each in had for n in each.rules.destinations or ("any number",)]
         yield from new("rules.destinations", config.rules.destinations or ("any number",), called)

@@ -40,6 +40,7 @@ from cti.oversight import OversightDesk
 from cti.own import OwnDesk
 from cti.pages import Pages
 from cti.people import PeopleDesk
+from cti.plans import PlanDesk
 from cti.recordings import RecordingDesk
 from cti.report_desk import ReportsDesk
 from cti.reports import ReportDesk
@@ -98,8 +99,9 @@ def create_app(
         routes += _people_routes(entry, people)
         segments, worth = SegmentDesk(front, stored), WorthDesk(front, stored)
         campaigns = CampaignDesk(front, stored, settings.switches)
-        desks += [segments, worth, campaigns]
-        routes += _campaign_routes(entry, campaigns)
+        plans = PlanDesk(front, stored, campaigns)
+        desks += [segments, worth, campaigns, plans]
+        routes += _campaign_routes(entry, campaigns, plans)
         routes += _plan_routes(entry, segments, worth)
         if provider is not None and settings.oidc is not None:
             from cti.sign_on import SignOnDesk
@@ -203,12 +205,15 @@ def _people_routes(entry: Entry, people: PeopleDesk) -> list[BaseRoute]:
     ]
 
 
-def _campaign_routes(entry: Entry, campaigns: CampaignDesk) -> list[BaseRoute]:
+def _campaign_routes(entry: Entry, campaigns: CampaignDesk, plans: PlanDesk) -> list[BaseRoute]:
     return [
         entry.page("/campaigns", Right.PLAN, campaigns.page),
         entry.api("/api/campaigns", Right.PLAN, campaigns.show),
         entry.api("/api/campaigns", Right.PLAN, campaigns.save, POST),
         entry.api("/api/campaigns/check", Right.PLAN, campaigns.check, POST),
+        entry.page("/plans", Right.PLAN, plans.page),
+        entry.api("/api/plans", Right.PLAN, plans.show),
+        entry.api("/api/plans", Right.PLAN, plans.make, POST),
     ]
 
 

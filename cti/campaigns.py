@@ -67,7 +67,7 @@ class CampaignDesk(Desk):
         """POST /api/campaigns/check: what a text says in short; 400 with what is wrong in it."""
         written = await self.fields(request, Written, MOST_BYTES)
         engine = self.within(request, asker)
-        config = await self.run(lambda: self._checked(engine, asker, written.text))
+        config = await self.run(lambda: self.checked(engine, asker, written.text))
         return JSONResponse(
             {name: getattr(config, name) for name in ("name", "unit", "switch", "mode", "running")}
         )
@@ -78,12 +78,12 @@ class CampaignDesk(Desk):
         engine, now = self.within(request, asker), datetime.now(UTC)
 
         def making() -> Applied:
-            config = self._checked(engine, asker, made.text)
+            config = self.checked(engine, asker, made.text)
             store = CampaignStore(engine)
             try:
                 if made.version == 0:
                     return store.create(made.text, asker.login, now, made.why)
-                self._mine(engine, asker, config.name)
+                self.mine(engine, asker, config.name)
                 return store.change(config.name, made.version, made.text, asker.login, now, made.why)
             except NameTaken as fault:
                 raise Refusal(409, "taken", str(fault)) from fault
@@ -109,23 +109,8 @@ class CampaignDesk(Desk):
             request, "campaigns.html", user=user, home=home_of(user), asked=dict(asked), **found
         )
 
-    # --- within -----------------------------------------------------------------------------------------------
-
-    def _begun(self, engine: Engine, user: User, asked: Mapping[str, str]) -> _Begun | None:
-        name, new, like = asked.get("name"), asked.get("new"), asked.get("like")
-        if name is not None:
-            self._mine(engine, user, name)
-            versions = CampaignStore(engine).versions(name, VERSIONS)
-            return _Begun(versions[0].text, name, versions[0].version, versions)
-        if new is None:
-            return None
-        unit = self.unit(user, asked.get("unit")).path
-        if not like:
-            return _Begun(blank(new, self._switches[0] if self._switches else "main", unit))
-        self._mine(engine, user, like)
-        return _Begun(alike(CampaignStore(engine).versions(like, 1)[0].text, new, unit))
-
-    def _checked(self, engine: Engine, asker: User, text: str) -> CampaignConfig:
+    def checked(self, engine: Engine, asker: User, text: str) -> CampaignConfig:
+        """A text that may go live. Raises :class:`campaigns.config.ConfigError` and :class:`Refusal`."""
         config = parse(text, "campaign")
         self.unit(asker, config.unit)
         if self._switches and config.switch not in self._switches:
@@ -139,13 +124,29 @@ class CampaignDesk(Desk):
                 )
         return config
 
-    def _mine(self, engine: Engine, asker: User, name: str) -> None:
+    def mine(self, engine: Engine, asker: User, name: str) -> None:
         """Raises :class:`Refusal` for a campaign that is of none of the asker's units."""
         for each in _seen(engine, asker):
             if each.config.name == name:
                 self.unit(asker, each.config.unit)
                 return
         raise Refusal(404, "not_found", f"there is no campaign {name!r}")
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _begun(self, engine: Engine, user: User, asked: Mapping[str, str]) -> _Begun | None:
+        name, new, like = asked.get("name"), asked.get("new"), asked.get("like")
+        if name is not None:
+            self.mine(engine, user, name)
+            versions = CampaignStore(engine).versions(name, VERSIONS)
+            return _Begun(versions[0].text, name, versions[0].version, versions)
+        if new is None:
+            return None
+        unit = self.unit(user, asked.get("unit")).path
+        if not like:
+            return _Begun(blank(new, self._switches[0] if self._switches else "main", unit))
+        self.mine(engine, user, like)
+        return _Begun(alike(CampaignStore(engine).versions(like, 1)[0].text, new, unit))
 
 
 def _seen(engine: Engine, user: User) -> list[Applied]:

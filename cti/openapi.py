@@ -28,6 +28,7 @@ from cti import (
     lists,
     oversight,
     own,
+    plans,
     report_desk,
     requeue,
     segments,
@@ -151,6 +152,16 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("POST", "/api/campaigns/check"): Told(
         "What a campaign's text says, or what is wrong in it", body=campaigns.Written, answer=OBJECT,
         faults=(400, 404, 408, 413, 503),
+    ),
+    ("GET", "/api/plans"): Told(
+        "The plans made, beside what happened; of a campaign what is proposed next",
+        {"campaign": TEXT, "days": TEXT, "segment": TEXT, "customers": TEXT, "until": DAY, "arm": TEXT, "hours": TEXT,
+         "reckon": TEXT},
+        answer={}, faults=(400, 404, 503),
+    ),
+    ("POST", "/api/plans"): Told(
+        "Make a plan a campaign, and have it take its customers", body=plans.PlanWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 422, 503), also={409: OBJECT},
     ),
     ("GET", "/api/segments"): Told("The segments; with a name the versions of one", {"name": TEXT}, answer=LIST,
         faults=(404, 503)),

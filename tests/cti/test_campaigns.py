@@ -94,7 +94,7 @@ async def test_one_is_begun_like_another(meng: Client) -> None:
         {"name": "served"},
     ):
         assert (await meng.get("/campaigns", params=wrong)).status_code == 404, wrong
-    assert "theirs" not in (await meng.get("/campaigns")).text
+    assert ">theirs<" not in (await meng.get("/campaigns")).text
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,7 @@ async def test_one_is_begun_like_another(meng: Client) -> None:
         ("[rules]", '[crm]\nurl = "https://evil.example/{number}"\n[rules]', 400, "crm.url:"),
         ('destinations = ["+86*"]', "", 400, "rules.destinations:"),
         ("+86*", "+1900*", 400, "rules.destinations:"),
+        ("[rules]", "[outside]\ncalls = 501\n[rules]", 400, "outside.calls:"),
         ("cn-marketing", "own", 400, "rules.profile:"),
         ("[rules]", "target = 7\n[rules]", 400, "target"),
         ("[rules]", "x = " + "[" * 5_000, 400, "too deep"),

@@ -1,0 +1,1 @@
+"""The next plan, and what became of it."""
