@@ -249,6 +249,7 @@ def _console_routes(
         entry.api("/api/campaign/change", Right.STEER, steer.change, POST),
         entry.api("/api/campaign/back", Right.STEER, steer.back, POST),
         entry.api("/api/campaign/preview", Right.STEER, steer.preview, POST),
+        entry.api("/api/campaign/hang-up", Right.STEER, oversight.hang_up, POST),
         entry.api("/api/seats/listen", Right.LISTEN, oversight.listen, POST),
         entry.api("/api/seats/state", Right.LEAD, oversight.state, POST),
         entry.api("/api/seats/assign", Right.STEER, oversight.assign, POST),

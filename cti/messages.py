@@ -266,7 +266,17 @@ class Assign(Message, frozen=True, tag="assign"):
     campaigns: tuple[str, ...]
 
 
-Command = SeatCommand | PageLost | PageBack | Listen | Assign
+class HangUpRinging(Message, frozen=True, tag="hang_up_ringing"):
+    """End the calls of a stopped campaign that nobody has answered yet, for the supervisor who asks.
+
+    How many there were is the reply's detail.
+    """
+
+    user_id: int
+    campaign: str
+
+
+Command = SeatCommand | PageLost | PageBack | Listen | Assign | HangUpRinging
 
 
 class PhoneAccess(msgspec.Struct, frozen=True):

@@ -188,6 +188,10 @@ ROUTES: dict[tuple[str, str], Told] = {
         "Have a seat serve other campaigns, at once", body=oversight.AssignWanted, answer=OBJECT,
         faults=(400, 404, 408, 413, 503), also={409: OBJECT},
     ),
+    ("POST", "/api/campaign/hang-up"): Told(
+        "End what still rings of a paused campaign", body=oversight.HangUpWanted, answer=OBJECT,
+        faults=(400, 404, 408, 413, 503), also={409: OBJECT},
+    ),
     ("POST", "/api/notes"): Told(
         "A note to a seat, to those of a campaign, or to all", body=oversight.NoteWanted, answer=OBJECT,
         faults=(400, 404, 408, 413, 503),

@@ -23,7 +23,18 @@ from cti.bus import Bus
 from cti.desk import Desk, Refusal, Stored
 from cti.figures import SeatRow
 from cti.gateway import Gateway
-from cti.messages import Assign, Command, Listen, LogOut, Pause, Ready, SupervisorNote, Transfer
+from cti.messages import (
+    Assign,
+    Command,
+    HangUpRinging,
+    Listen,
+    LogOut,
+    Pause,
+    Ready,
+    Reply,
+    SupervisorNote,
+    Transfer,
+)
 from cti.status import StatusBoard
 from cti.wire import CONTROL, PHONE
 
@@ -65,6 +76,12 @@ class NoteWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Text
     seat: int | None = None
     campaign: str | None = None
+
+
+class HangUpWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A campaign that was paused, whose calls that still ring are to be ended."""
+
+    campaign: str
 
 
 class OversightDesk(Desk):
@@ -128,6 +145,20 @@ class OversightDesk(Desk):
         await self.run(record)
         return await self._asked(Assign(user_id=row.user_id, campaigns=campaigns))
 
+    async def hang_up(self, request: Request, asker: User) -> Response:
+        """End what still rings of a paused `campaign`; answers how many calls that were."""
+        wanted = await self.fields(request, HangUpWanted)
+        await self.campaign_id(asker, wanted.campaign)
+        reply = await self._reply(HangUpRinging(user_id=asker.user_id, campaign=wanted.campaign))
+        engine = self.acting(request, asker)
+
+        def record() -> None:
+            with engine.begin() as connection:
+                write(connection, "ringing hung up", wanted.campaign, after={"calls": int(reply.detail)})
+
+        await self.run(record)
+        return JSONResponse({"calls": int(reply.detail)})
+
     async def note(self, request: Request, asker: User) -> Response:
         """A note, shown on the pages until it has been read; answers to how many seats it went."""
         wanted = await self.fields(request, NoteWanted)
@@ -183,6 +214,10 @@ class OversightDesk(Desk):
         await self.run(record)
 
     async def _asked(self, command: Command) -> Response:
+        await self._reply(command)
+        return JSONResponse({"ok": True})
+
+    async def _reply(self, command: Command) -> Reply:
         try:
             async with asyncio.timeout(ASKED_S):
                 reply = await self._bus.command(command)
@@ -190,7 +225,7 @@ class OversightDesk(Desk):
             raise Refusal(503, "engine_slow") from None
         if not reply.ok:
             raise Refusal(409, reply.code, reply.detail)
-        return JSONResponse({"ok": True})
+        return reply
 
     def _read(self, user: User, note: SupervisorNote) -> None:
         """Who has read a note is on record; a database that is away costs that line."""

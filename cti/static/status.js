@@ -82,21 +82,26 @@ const over = $("oversight") && oversight(() => [...snapshots.keys()].sort());
 $("write")?.addEventListener("click", () => over.write(""));
 const ARMED_MS = 4000; // within which a second click is meant
 
-// Start or pause, at the second click.
-function runButton(card, name) {
+// What calls start or end by is meant at the second click.
+function atSecondClick(button, note, act) {
   let armed;
-  card.run.addEventListener("click", async () => {
-    if (!card.run.classList.contains("armed")) {
-      card.run.classList.add("armed");
-      armed = setTimeout(() => card.run.classList.remove("armed"), ARMED_MS);
+  button.addEventListener("click", async () => {
+    if (!button.classList.contains("armed")) {
+      button.classList.add("armed");
+      armed = setTimeout(() => button.classList.remove("armed"), ARMED_MS);
       return;
     }
     clearTimeout(armed);
-    card.run.classList.remove("armed");
-    card.run.disabled = true;
-    put(card.note, await steer.run(name, !snapshots.get(name).running));
-    card.run.disabled = false;
+    button.classList.remove("armed");
+    button.disabled = true;
+    put(note, await act());
+    button.disabled = false;
   });
+}
+
+function steerButtons(card, name) {
+  atSecondClick(card.run, card.note, () => steer.run(name, !snapshots.get(name).running));
+  atSecondClick(card.hang_up, card.note, () => steer.hangUp(name));
   card.steer.addEventListener("click", () => steer.open(name));
 }
 
@@ -129,7 +134,7 @@ function draw() {
 
 // What of a card opens: what was open stays so in this browser.
 function furnish(card, name) {
-  if (steer) runButton(card, name);
+  if (steer) steerButtons(card, name);
   card.charts = charts(card.charts_place);
   for (const frame of curves.get(name) ?? []) card.charts.take(frame);
   curves.delete(name);
@@ -155,7 +160,12 @@ function fill(card, s) {
   put(card.mode, named("mode", s.mode));
   const underWay = sum(s.lines);
   put(card.running, s.running ? t("status.running") : underWay ? t("status.draining", { n: count(underWay) }) : t("status.stopped"));
-  if (steer) put(card.run, t(s.running ? "steer.pause" : "steer.start"));
+  if (steer) {
+    const ringing = (s.lines.dialing ?? 0) + (s.lines.ringing ?? 0);
+    put(card.run, t(s.running ? "steer.pause" : "steer.start"));
+    card.hang_up.hidden = s.running || !ringing;
+    put(card.hang_up, t("steer.hang_up", { n: count(ringing) }));
+  }
   card.running.classList.toggle("on", s.running);
   if (s.note || !steer) put(card.note, s.note);
   put(card.abandon_rate, percent(s.abandon_rate, 2));

@@ -142,6 +142,11 @@ export function steering() {
       dialog.showModal();
       await load();
     },
+    // End what still rings of a paused campaign.
+    async hangUp(campaign) {
+      const answer = await ask("/api/campaign/hang-up", { campaign });
+      return answer.status === 200 ? t("steer.hung_up", { n: count(answer.calls) }) : problem(answer);
+    },
     // Start or pause at once: the second click within a few seconds is meant.
     async run(campaign, running) {
       const found = await ask(`/api/campaign?campaign=${encodeURIComponent(campaign)}`);

@@ -21,6 +21,7 @@ from cti.messages import (
     DialPreviewed,
     Dispose,
     HangUp,
+    HangUpRinging,
     Hold,
     Listen,
     LogIn,
@@ -45,7 +46,7 @@ from cti.messages import (
     Transfer,
     WhoIsThere,
 )
-from dialer.core.call import Call, CallEvent, CallState
+from dialer.core.call import BEFORE_ANSWER, Call, CallEvent, CallState
 from dialer.core.campaign import Campaign
 from dialer.core.effects import Overhear, PauseRecording, Press
 from dialer.core.parties import Party
@@ -113,6 +114,8 @@ class Commands:
             return self._log_in(command, now)
         if isinstance(command, OpenPhone):
             return self._open_phone(command)
+        if isinstance(command, HangUpRinging):
+            return self._hang_up_ringing(command, now)
         seat = self.core.seats.by_user.get(command.user_id)
         if seat is None:
             return refuse("not_at_seat")
@@ -149,6 +152,22 @@ class Commands:
         found = [self.core.campaigns[name] for name in campaigns if name in self.core.campaigns]
         known = [campaign.name for campaign in found if campaign.config.switch in self.core.switches]
         return not self.core.owner or (bool(known) and ours.isdisjoint(known))
+
+    def _hang_up_ringing(self, command: HangUpRinging, now: float) -> Reply:
+        campaign = self.core.campaigns.get(command.campaign)
+        if campaign is None:
+            return refuse("unknown_campaign", command.campaign)
+        if self._elsewhere([campaign.name]):
+            return refuse("elsewhere")
+        if campaign.config.running:  # it would dial others in their place
+            return refuse("still_running", command.campaign)
+        calls = self.core.calls
+        ringing = [
+            c for c in calls.by_id.values() if c.campaign == campaign.name and c.state in BEFORE_ANSWER
+        ]
+        for call in ringing:
+            calls.step(call, CallEvent.HANG, now)
+        return Reply(ok=True, detail=str(len(ringing)))
 
     def _open_phone(self, command: OpenPhone) -> Reply:
         """The switch is told of the password by the runtime, before the page is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from campaigns.config import parse
 from campaigns.records import AttemptEnded, OptedOut
 from campaigns.values import Outcome
+from cti.messages import HangUpRinging
 from tests.core.world import World, config
 
 
@@ -92,3 +93,20 @@ def test_a_seats_phone_that_the_switch_would_not_ring_waits_for_a_redial() -> No
     world.core.originate_withheld(seat.leg, world.at)
     world.run()
     assert seat.state == "no_phone"
+
+
+def test_what_rings_of_a_paused_campaign_is_hung_up_and_who_answered_is_not() -> None:
+    world = World()
+    world.seat(1)
+    answered, ringing, dialed = world.dial(3)
+    world.answer(f"zdc-{answered}")
+    world.ring(f"zdc-{ringing}")
+    assert world.command(HangUpRinging(user_id=9, campaign="spring")).code == "still_running"
+    world.core.configure(1, config(running=False), world.at)
+    assert world.command(HangUpRinging(user_id=9, campaign="spring")).detail == "2"
+    for each in (ringing, dialed):
+        world.hang_up(f"zdc-{each}")
+    outcomes = world.outcomes()
+    assert (outcomes[ringing], outcomes[dialed]) == (Outcome.CANCELLED, Outcome.CANCELLED)
+    assert answered not in outcomes
+    assert world.command(HangUpRinging(user_id=9, campaign="summer")).code == "unknown_campaign"

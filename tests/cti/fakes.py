@@ -21,6 +21,7 @@ from cti.messages import (
     Dispose,
     DispositionChoice,
     HangUp,
+    HangUpRinging,
     Hold,
     Listen,
     LogIn,
@@ -149,6 +150,8 @@ class ScriptedEngine:
                 self.tell_call(user, "connected", muted=command.on)
             case Record():
                 self.tell_call(user, "connected", recording="on" if command.on else "paused")
+            case HangUpRinging():
+                return Reply(ok=True, detail="2")
             case WhoIsThere():
                 seats, queues = (Colleague(8, "张伟"), Colleague(11, "Erik Berg")), (Queue("demo", 2),)
                 team = (Colleague(12, "王芳"),)

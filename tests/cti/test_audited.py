@@ -58,9 +58,16 @@ CHANGES = {
         "/api/campaign/change", JSON,
         '{"campaign": "demo", "version": 1, "settings": {"priority": 3}, "why": "x"}', "campaign applied", "demo",
     ),
+    ("POST", "/api/campaigns"): (
+        "/api/campaigns", JSON,
+        r'{"text": "name = \"autumn\"\nswitch = \"main\"", "version": 0, "why": "x"}', "campaign applied", "autumn",
+    ),
     ("POST", "/api/campaign/back"): (
         "/api/campaign/back", JSON, '{"campaign": "demo", "version": 2, "to": 1, "why": "x"}',
         "campaign applied", "demo",
+    ),
+    ("POST", "/api/campaign/hang-up"): (
+        "/api/campaign/hang-up", JSON, '{"campaign": "demo"}', "ringing hung up", "demo",
     ),
     ("POST", "/api/segments"): (
         "/api/segments", JSON, '{"name": "few", "text": "n >= 1"}', "segment saved", "few",
@@ -92,6 +99,7 @@ NOTHING = {
     ("POST", "/api/seat/draft"),
     ("POST", "/api/seat/commands"),
     ("POST", "/api/campaign/preview"),
+    ("POST", "/api/campaigns/check"),
     ("POST", "/api/segments/count"),
 }
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py; what changes of a

@@ -135,6 +135,7 @@ ROWS = (
         body='{{"campaign": "{campaign}", "version": 99, "settings": {{"priority": 1}}, "why": "x"}}', scoped=True),
     Row("POST", "/api/campaign/back", LEADING,
         body='{{"campaign": "{campaign}", "version": 99, "to": 1, "why": "x"}}', scoped=True),
+    Row("POST", "/api/campaign/hang-up", LEADING, body='{{"campaign": "{campaign}"}}', scoped=True),
     Row("POST", "/api/campaign/preview", LEADING, body='{{"campaign": "{campaign}", "settings": {{}}}}', scoped=True),
     Row("POST", "/api/alarms/acknowledge", LEADING, body='{{"alarm": 1}}', answers=404),
     Row("GET", "/api/why", CHECKING, "campaign={campaign}", scoped=True),

@@ -125,3 +125,10 @@ async def test_a_seat_is_given_other_campaigns_and_keeps_those_the_asker_does_no
         assert kept == ["north", "demo"]
     assert lines(db, action="seat assigned")[0].who == SUPERVISOR.login
     assert (await ask(door, "/api/seats/assign", seat=AGENT.user_id, campaigns=[]))[0] == 409
+
+
+async def test_what_rings_of_a_campaign_is_hung_up_and_on_record(door: Door, db: Engine) -> None:
+    Campaign(db, leads=1, name="demo")
+    assert await ask(door, "/api/campaign/hang-up", campaign="demo") == (200, {"calls": 2})
+    [line] = lines(db, action="ringing hung up")
+    assert (line.who, line.subject, line.after) == (SUPERVISOR.login, "demo", '{"calls": 2}')
