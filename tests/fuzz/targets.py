@@ -20,6 +20,7 @@ from campaigns.users import User
 from cti import wire
 from dialer import config as daemon_config
 from dialer.fastagi import BadPeer, Dialogue, safe_harbour
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import LinkUp, Snapshot, SwitchEvent
 from dialer.switch.translation import Translation
 from dialer.switch.wire import END, MAX_LINE, Parser
@@ -32,7 +33,7 @@ SLICES = 7  # of a stream, by its own first byte: parsers are cut at odd places
 
 async def _heard(data: bytes) -> None:
     parser, events = Parser(), list[SwitchEvent]()
-    translation = Translation("fuzzed", events.append, lambda: None)
+    translation = Translation("fuzzed", events.append, lambda: None, SwitchClock())
     translation.begin(LinkUp(0.0, "fuzzed", "22", Snapshot({}, {})))
     step = data[0] % SLICES * 5 + 1 if data else 1
     for at in range(0, len(data), step):
