@@ -13,7 +13,7 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -602,6 +602,7 @@ class Engine:
     async def _each_second(self) -> None:
         while True:
             await asyncio.sleep(SECOND_S)
+            self.core.wall_offset = time() - monotonic()  # somebody, or NTP, may have set the clock
             with self._faults_counted("figures"):
                 self._tell_figures(monotonic())
 

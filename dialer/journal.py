@@ -103,6 +103,8 @@ class Journal:
         if self._spool.count:
             self._wake.set()  # what a life before left is replayed at once
         self._closing = False
+        self._halted = threading.Event()  # never set: a wait that nothing cuts short
+        self._retry_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.available = True
@@ -150,25 +152,33 @@ class Journal:
     # --- in the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        retry_at = 0.0
         while True:
-            self._wake.wait(RETRY_S if self._spool.count else None)
-            self._wake.clear()
-            if not self._closing:
-                time.sleep(GATHER_S)
-            if self._spool.count and time.monotonic() >= retry_at and not self._replay():
-                retry_at = time.monotonic() + RETRY_S
-            while self._queue:
-                batch = [self._queue[i] for i in range(min(len(self._queue), MAX_BATCH))]
-                if not self._store(batch):
-                    self._wake.set()
-                    time.sleep(RETRY_S)  # neither database nor disk: keep them and try again
-                    break
-                for _ in batch:
-                    self._queue.popleft()
-                self._promise(batch[-1][0])
-            if self._closing:
-                return
+            try:
+                self._wake.wait(RETRY_S if self._spool.count else None)
+                self._wake.clear()
+                self._turn()
+                if self._closing:
+                    return
+            except Exception:  # without this thread all that follows would be in memory alone, unnoticed
+                log.exception("the journal's writer failed; it goes on with what it has")
+                self._wake.set()
+                self._halted.wait(RETRY_S)
+
+    def _turn(self) -> None:
+        """Write what has gathered."""
+        if not self._closing:
+            time.sleep(GATHER_S)
+        if self._spool.count and time.monotonic() >= self._retry_at and not self._replay():
+            self._retry_at = time.monotonic() + RETRY_S
+        while self._queue:
+            batch = [self._queue[i] for i in range(min(len(self._queue), MAX_BATCH))]
+            if not self._store(batch):
+                self._wake.set()
+                time.sleep(RETRY_S)  # neither database nor disk: keep them and try again
+                break
+            for _ in batch:
+                self._queue.popleft()
+            self._promise(batch[-1][0])
 
     def _store(self, batch: Batch) -> bool:
         """Bring a batch to safety: the database, or the spool while it is away or older records wait there."""

@@ -61,6 +61,7 @@ class House:
         self.web, self.metrics_port = _free_ports(2)
         self.log = folder / "dialer.log"
         self.applied = ""
+        self.environment: dict[str, str] = {}  # of the daemon, on top of ours
         self._process: asyncio.subprocess.Process | None = None
         self._open = AsyncExitStack()
         (folder / "dialer.toml").write_text(self._config(), "utf-8")
@@ -118,7 +119,7 @@ class House:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 str(DIALER), "run", "--config", str(self.folder / "dialer.toml"), "--data", str(self.folder / "data"),
-                stderr=log, env=os.environ | {"PYTHONDEVMODE": ""},
+                stderr=log, env=os.environ | {"PYTHONDEVMODE": ""} | self.environment,
             )  # fmt: skip
 
     async def agent(self, login: str) -> Agent:

@@ -142,6 +142,28 @@ async def test_what_was_put_before_the_end_is_written_at_the_end(tmp_path: Path)
     assert max(map(len, tables.batches)) <= journal_module.MAX_BATCH
 
 
+async def test_a_fault_of_its_own_does_not_end_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, append, failed = Tables(), Spool.append, []
+
+    def fails_once(spool: Spool, batch: Batch) -> None:
+        if not failed:
+            failed.append(batch)
+            raise RuntimeError("nobody thought of this")
+        append(spool, batch)
+
+    monkeypatch.setattr(Spool, "append", fails_once)
+    tables.away = True
+    async with writing(tables, tmp_path) as journal:
+        async with asyncio.timeout(LIMIT_S):
+            await journal.durable(journal.put(note(1)))
+        assert failed
+        tables.away = False
+        journal.put(note(2))
+        await until(lambda: tables.rows == ["1", "2"])
+
+
 # --- the database is away ----------------------------------------------------------------------------------------
 
 

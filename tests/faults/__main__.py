@@ -22,8 +22,8 @@ from statistics import median
 from typing import Final
 
 from benchmarks.report import machine
-from tests.faults.installation import installed
-from tests.faults.kinds import KINDS
+from tests.faults.installation import FAKETIME, installed
+from tests.faults.kinds import CLOCK, KINDS
 from tests.faults.running import Run, closed, run
 
 ROOT: Final = Path(__file__).parents[2]
@@ -38,23 +38,39 @@ WHAT: Final = {kind: what for kind, (what, _) in KINDS.items()} | {
 async def round_of(kinds: list[str], seed: int) -> list[Run]:
     """Each fault once. What fails gets a new installation, and its folder stays to be looked at."""
     order = random.Random(seed).sample(kinds, len(kinds))
+    if CLOCK in order:
+        order.remove(CLOCK)
+        if FAKETIME.exists():
+            return await _on_one([CLOCK], seed, True) + await _in_turn(order, seed)
+        print(f"{CLOCK}: not done, {FAKETIME} is not there (apt-get install libfaketime)", flush=True)
+    return await _in_turn(order, seed)
+
+
+async def _in_turn(order: list[str], seed: int) -> list[Run]:
     done: list[Run] = []
     while order:
-        folder = Path(tempfile.mkdtemp(prefix=f"zhudong-faults-{seed}-"))
-        failed = False
-        try:
-            async with installed(folder, seed) as on:
-                while order and not failed:
-                    done.append(await run(on, order.pop(), seed))
-                    failed = _told(done[-1], folder)
-                if not failed:
-                    done.append(Run(CLOSED, seed, violations=await closed(on)))
-                    failed = _told(done[-1], folder)
-        except Exception:  # the installation itself: the machine, or what the fault before left of it
-            done.append(Run(CLOSED, seed, violations=[traceback.format_exc()]))
-            failed = _told(done[-1], folder)
-        if not failed:
-            shutil.rmtree(folder, ignore_errors=True)
+        done += await _on_one(order, seed, False)
+    return done
+
+
+async def _on_one(order: list[str], seed: int, settable_clock: bool) -> list[Run]:
+    """Take from the faults, and do them to one installation, until none is left or there is a violation."""
+    folder = Path(tempfile.mkdtemp(prefix=f"zhudong-faults-{seed}-"))
+    done: list[Run] = []
+    failed = False
+    try:
+        async with installed(folder, seed, settable_clock) as on:
+            while order and not failed:
+                done.append(await run(on, order.pop(), seed))
+                failed = _told(done[-1], folder)
+            if not failed:
+                done.append(Run(CLOSED, seed, violations=await closed(on)))
+                failed = _told(done[-1], folder)
+    except Exception:  # the installation itself: the machine, or what the fault before left of it
+        done.append(Run(CLOSED, seed, violations=[traceback.format_exc()]))
+        failed = _told(done[-1], folder)
+    if not failed:
+        shutil.rmtree(folder, ignore_errors=True)
     return done
 
 

@@ -34,6 +34,8 @@ LOOK_S = 0.1
 # People who pick up, talk and lose patience ten times as fast as they do.
 PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--talk", "15", "--patience", "40")
 CAMPAIGN = 'mode = "ratio"\nratio = 1.5'
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")  # Debian's package libfaketime
+FAKED = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
 IDLE = """
 SELECT NOT EXISTS (SELECT FROM lead WHERE lease IS NOT NULL) AND NOT EXISTS (SELECT FROM attempt WHERE outcome IS NULL)
 """
@@ -128,6 +130,11 @@ class Installation:
         await self.until("the journal is empty", lambda: not list(self.spools.glob("*/journal.spool")))
 
     @property
+    def clock(self) -> Path:
+        """What libfaketime adds to the daemon's clock, in seconds, where it was installed with that."""
+        return self.house.folder / "clock"
+
+    @property
     def spools(self) -> Path:
         return self.house.folder / "data" / "spool"
 
@@ -152,7 +159,7 @@ class Installation:
 
 
 @asynccontextmanager
-async def installed(folder: Path, seed: int) -> AsyncIterator[Installation]:
+async def installed(folder: Path, seed: int, settable_clock: bool = False) -> AsyncIterator[Installation]:
     """An installation at work: its seats are taken and its campaign runs."""
     log = folder / "calls.jsonl"
     options = ("--scenario", "statistical", *PEOPLE, "--time-factor", "0.1", "--seed", str(seed))
@@ -172,6 +179,9 @@ async def installed(folder: Path, seed: int) -> AsyncIterator[Installation]:
         agents = [Tireless(house.web, f"agent{n}", PASSWORD) for n in range(AGENTS)]
         for n, agent in enumerate(agents):
             house.person(agent.name, f"seat{n:03}")
+        if settable_clock:
+            (folder / "clock").write_text("+0\n")
+            house.environment = FAKED | {"FAKETIME_TIMESTAMP_FILE": str(folder / "clock")}
         await house.start()
         for agent in agents:  # one after the other: passwords take a machine's time
             await agent.sign_in()

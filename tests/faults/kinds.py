@@ -14,6 +14,8 @@ from tests.faults.proxy import Mischief
 
 Fault = Callable[[Installation, random.Random], Awaitable[None]]
 
+CLOCK: Final = "clock stepped"  # on an installation of its own, whose records have any times
+
 # Whether a link or a loop is taken for dead hangs on some seconds: faults last for less and for more than that.
 SHORT_S, LONG_S = 0.2, 7.0
 
@@ -125,6 +127,14 @@ def _mischief(most: Mischief) -> Fault:
     return fault
 
 
+async def clock_stepped(on: Installation, chance: random.Random) -> None:
+    """Of the daemon alone: the database's and the switch's are as they were."""
+    await asyncio.sleep(chance.uniform(0.0, 2.0))
+    for _ in range(chance.randint(1, 2)):
+        on.clock.write_text(f"{chance.choice((-1, 1)) * chance.uniform(0.5, 3_600.0):+.1f}\n")
+        await asyncio.sleep(chance.uniform(1.0, 4.0))
+
+
 async def no_descriptors(on: Installation, chance: random.Random) -> None:
     """All files and sockets that the daemon may have are in use."""
     limits = on.leave_descriptors(chance.choice((0, 0, 1, 2, 3)))
@@ -138,6 +148,10 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "engine killed": ("`kill -9` of the daemon, started again within 3 s", engine_killed),
     "engine killed twice": ("again while it takes over what its last life left", engine_killed_twice),
     "engine frozen": ("the daemon does not run for 0.2 to 7 s (SIGSTOP)", engine_frozen),
+    CLOCK: (
+        "the daemon's clock is set, up to an hour on or back, once or twice (libfaketime)",
+        clock_stepped,
+    ),
     "out of descriptors": ("the daemon may open no more files and sockets for 1 to 4 s", no_descriptors),
     "database killed": ("the server is gone at once, back within 7 s", database_killed),
     "database read-only": ("it takes no writes for 0.2 to 7 s", database_read_only),

