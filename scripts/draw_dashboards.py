@@ -228,6 +228,14 @@ HEALTH: dict[str, list[Shown]] = {
     ],
     "Switches and certificates": [
         Shown(
+            "Engines, and which has a switch",
+            "short",
+            [
+                (f"zhudong_engines_alive{{{HERE}}}", "engines that {{instance}} sees"),
+                (f"zhudong_switch_owned{{{HERE}}}", "{{instance}} has {{switch}}"),
+            ],
+        ),
+        Shown(
             "Certificates are good for",
             "s",
             [
