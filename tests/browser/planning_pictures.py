@@ -45,7 +45,8 @@ CALLED = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, answered_at,
     connected_at, ended_at, outcome, talk_s, arm, user_id)
 SELECT gen_random_uuid(), l.at, l.campaign_id, l.id, n.id, 'main', 'x', l.at, l.at,
-    CASE WHEN talked THEN l.at END, l.at, CASE WHEN talked THEN 'connected' ELSE 'no_answer' END, CASE WHEN talked THEN 90 + l.id % 120 END, t.arm,
+    CASE WHEN talked THEN l.at END, l.at,
+    CASE WHEN talked THEN 'connected' ELSE 'no_answer' END, CASE WHEN talked THEN 90 + l.id % 120 END, t.arm,
     CASE WHEN talked THEN 1 END
 FROM (SELECT *, CAST(:since AS timestamptz) + (id % 9) * interval '1 hour' AS at, id % 5 < 2 AS talked FROM lead) l
 JOIN number n ON n.lead_id = l.id JOIN trial_member t ON t.party = 'customer ' || l.customer_id
