@@ -103,7 +103,7 @@ class Journal:
         if self._spool.count:
             self._wake.set()  # what a life before left is replayed at once
         self._closing = False
-        self._halted = threading.Event()  # never set: a wait that nothing cuts short
+        self._halted = threading.Event()  # never set: a wait that nothing cuts short, nor a clock that is set
         self._retry_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -167,14 +167,14 @@ class Journal:
     def _turn(self) -> None:
         """Write what has gathered."""
         if not self._closing:
-            time.sleep(GATHER_S)
+            self._halted.wait(GATHER_S)
         if self._spool.count and time.monotonic() >= self._retry_at and not self._replay():
             self._retry_at = time.monotonic() + RETRY_S
         while self._queue:
             batch = [self._queue[i] for i in range(min(len(self._queue), MAX_BATCH))]
             if not self._store(batch):
                 self._wake.set()
-                time.sleep(RETRY_S)  # neither database nor disk: keep them and try again
+                self._halted.wait(RETRY_S)  # neither database nor disk: keep them and try again
                 break
             for _ in batch:
                 self._queue.popleft()
