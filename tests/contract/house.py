@@ -61,6 +61,7 @@ class House:
         self.web, self.metrics_port = _free_ports(2)
         self.log = folder / "dialer.log"
         self.applied = ""
+        self.start_limit_s = START_LIMIT_S
         self.environment: dict[str, str] = {}  # of the daemon, on top of ours
         self._process: asyncio.subprocess.Process | None = None
         self._open = AsyncExitStack()
@@ -112,7 +113,7 @@ class House:
         """Start the daemon and wait until it serves its pages and the switch is up."""
         await self.spawn()
         up = f'zhudong_switch_up{{switch="{self.switch.name}"}}'
-        await self.until("the switch is up", lambda metrics: metrics.get(up) == 1)
+        await self.until("the switch is up", lambda metrics: metrics.get(up) == 1, self.start_limit_s)
 
     async def spawn(self) -> None:
         """Start the daemon."""

@@ -174,6 +174,7 @@ async def installed(folder: Path, seed: int, settable_clock: bool = False) -> As
         stack.callback(switch.stop)
         proxy = await stack.enter_async_context(AmiProxy(switch.host, switch.port, random.Random(seed)))
         house = House(replace(switch, port=proxy.port), folder, server.url)
+        house.start_limit_s = LONGEST_S
         stack.push_async_callback(house.close)
         house.campaign(["00"] * LEADS, CAMPAIGN, f"attempts = {CAP}")
         agents = [Tireless(house.web, f"agent{n}", PASSWORD) for n in range(AGENTS)]
