@@ -12,6 +12,8 @@ from tests.contract.agent import Agent
 from tests.contract.house import House
 from tests.contract.switches import channels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(240)
 async def test_the_owner_is_killed_and_later_another_hands_over_in_good_order(pair: Pair) -> None:
