@@ -72,9 +72,8 @@ class ComplianceDesk(Desk):
     async def check(self, request: Request, asker: User) -> Response:
         """GET /api/dnc: every entry that a `number` falls under."""
         number = _number(request)
-        return _told(
-            [asdict(each) for each in await self.run(lambda: DncStore(self._stored.engine).check(number))]
-        )
+        dnc = DncStore(self.within(request, asker))
+        return _told([asdict(each) for each in await self.run(lambda: dnc.check(number))])
 
     async def bar(self, request: Request, asker: User) -> Response:
         """POST /api/dnc: add a number, a prefix or a range to a layer."""
@@ -85,7 +84,7 @@ class ComplianceDesk(Desk):
         def add() -> Any:
             where = Layer(wanted.layer, wanted.source or wanted.layer, campaign)
             at = datetime.now(UTC)
-            return DncStore(self.acting(request, asker)).add(
+            return DncStore(self.within(request, asker)).add(
                 wanted.pattern, where, at, wanted.reason, expires, wanted.country
             )
 
@@ -97,7 +96,7 @@ class ComplianceDesk(Desk):
         campaign = await self._of(asker, wanted.campaign)
         if not campaign and not asker.sees_all:
             raise Refusal(403, "not_allowed", "a layer for all campaigns is for who sees them all")
-        dnc = DncStore(self.acting(request, asker))
+        dnc = DncStore(self.within(request, asker))
         gone = await self.run(lambda: dnc.remove(wanted.pattern, wanted.layer, campaign, wanted.country))
         if not gone:
             raise Refusal(404, "not_found", f"{wanted.pattern} is not there as such")
@@ -106,9 +105,8 @@ class ComplianceDesk(Desk):
     async def consents(self, request: Request, asker: User) -> Response:
         """GET /api/consents: those of a `number`, ended ones too."""
         number = _number(request)
-        return _told(
-            [asdict(each) for each in await self.run(lambda: ConsentStore(self._stored.engine).of(number))]
-        )
+        consents = ConsentStore(self.within(request, asker))
+        return _told([asdict(each) for each in await self.run(lambda: consents.of(number))])
 
     async def give(self, request: Request, asker: User) -> Response:
         """POST /api/consents: put one on record; the same one again changes nothing."""

@@ -47,7 +47,7 @@ class ConsoleDesk(Desk):
         alarm = self._board.alarms.find(asked.alarm)
         if alarm is None or not asker.sees(alarm.campaign):
             raise Refusal(404, "not_found", f"there is no alarm {asked.alarm}, or it is over")
-        engine = self.acting(request, asker)
+        engine = self.within(request, asker)
 
         def record() -> None:
             with engine.begin() as connection:

@@ -150,7 +150,7 @@ class OversightDesk(Desk):
         wanted = await self.fields(request, HangUpWanted)
         await self.campaign_id(asker, wanted.campaign)
         reply = await self._reply(HangUpRinging(user_id=asker.user_id, campaign=wanted.campaign))
-        engine = self.acting(request, asker)
+        engine = self.within(request, asker)
 
         def record() -> None:
             with engine.begin() as connection:
@@ -175,7 +175,7 @@ class OversightDesk(Desk):
             rows = [row for row in rows if any(asker.sees(name) for name in row.serves)]
         to = rows[0].name if wanted.seat is not None else wanted.campaign or "all"
         note_id, now = next(self._ids), time.time()
-        engine = self.acting(request, asker)
+        engine = self.within(request, asker)
 
         def record() -> None:
             with engine.begin() as connection:
@@ -199,7 +199,7 @@ class OversightDesk(Desk):
     async def _record(
         self, request: Request, asker: User, action: str, row: SeatRow, detail: str = ""
     ) -> None:
-        engine = self.acting(request, asker)
+        engine = self.within(request, asker)
 
         def record() -> None:
             with engine.begin() as connection:

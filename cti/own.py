@@ -55,7 +55,7 @@ class OwnDesk(Desk):
         def change() -> Customer:
             try:
                 at = datetime.now(UTC)
-                return edit(self.acting(request, asker), pop.lead_id, asker.user_id, wanted, at)
+                return edit(self.within(request, asker), pop.lead_id, asker.user_id, wanted, at)
             except CanNotEdit as fault:
                 raise Refusal(422, fault.code, fault.field) from fault
 

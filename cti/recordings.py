@@ -34,6 +34,7 @@ class RecordingDesk(Desk):
         self._keep_days = stored.keep_recordings_days
         folder = stored.recordings or stored.imports.parent / "recordings"
         self._recordings = Recordings(stored.engine, folder)
+        self._folder = folder
 
     async def page(self, request: Request, asker: User) -> Response:
         """GET /recordings: those of the days `from` … `to`, of a `campaign`, a `number`, an `agent`."""
@@ -53,10 +54,9 @@ class RecordingDesk(Desk):
         else:
             campaign = asked.get("campaign", "")
             campaigns = asker.seen if not campaign else [campaign] if asker.sees(campaign) else []
+            within = Recordings(self.within(request, asker), self._folder)
             found = list(
-                await self.run(
-                    lambda: self._recordings.find(since, until, campaigns, number, asked.get("agent", ""))
-                )
+                await self.run(lambda: within.find(since, until, campaigns, number, asked.get("agent", "")))
             )
         return self._front.page(
             request,
@@ -77,14 +77,15 @@ class RecordingDesk(Desk):
         call_id = request.path_params["call_id"]
         if not CALL_ID.fullmatch(call_id):
             raise Refusal(404, "not_found")
-        campaign = await self.run(lambda: self._recordings.campaign_of(call_id))
+        engine = self.within(request, asker)
+        within = Recordings(engine, self._folder)
+        campaign = await self.run(lambda: within.campaign_of(call_id))
         if campaign is None or not asker.sees(campaign):
             raise Refusal(404, "not_found", f"there is no recording of a call {call_id}")
         if request.headers.get("range", "bytes=0-").startswith("bytes=0-"):
-            engine = self.acting(request, asker)
-            path = await self.run(lambda: self._recordings.played(engine, call_id, campaign))
+            path = await self.run(lambda: within.played(engine, call_id, campaign))
         else:
-            path = self._recordings.path(call_id)
+            path = within.path(call_id)
         return FileResponse(path, media_type="audio/wav", headers={"Cache-Control": "no-store"})
 
     async def run_retention(self) -> None:

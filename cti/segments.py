@@ -44,26 +44,25 @@ class SegmentDesk(Desk):
     def __init__(self, front: Front, stored: Stored) -> None:
         super().__init__(stored, "segments")
         self._front = front
-        self._segments = SegmentStore(stored.engine)
 
     async def show(self, request: Request, asker: User) -> Response:
         """GET /api/segments: all of them; with `name` the versions of one."""
-        name = request.query_params.get("name")
+        name, store = request.query_params.get("name"), SegmentStore(self.within(request, asker))
         if name is None:
-            found: Sequence[object] = await self.run(lambda: self._segments.all(_within(asker)))
+            found: Sequence[object] = await self.run(lambda: store.all(_within(asker)))
         else:
-            found = await self.run(lambda: (self._mine(asker, name), self._segments.versions(name))[1])
+            found = await self.run(lambda: (_mine(store, asker, name), store.versions(name))[1])
         return JSONResponse(msgspec.to_builtins(found))
 
     async def save(self, request: Request, asker: User) -> Response:
         """POST /api/segments"""
         wanted = await self.fields(request, Saved)
-        store = SegmentStore(self.acting(request, asker))
+        store = SegmentStore(self.within(request, asker))
 
         def saving() -> Segment:
-            there = {each.name for each in self._segments.all()}
+            there = {each.name for each in store.all()}
             unit = (
-                self._mine(asker, wanted.name).unit
+                _mine(store, asker, wanted.name).unit
                 if wanted.name in there
                 else self.unit(asker, wanted.unit or None).path
             )
@@ -77,7 +76,7 @@ class SegmentDesk(Desk):
 
         def counting() -> dict[str, object]:
             unit = self.unit(asker, asked.unit or None)
-            counted = self._segments.count(asked.text, unit.unit_id, datetime.now(UTC))
+            counted = SegmentStore(self._stored.engine).count(asked.text, unit.unit_id, datetime.now(UTC))
             word, shown = lines(parse(asked.text)) or ("", None)
             return {**asdict(counted), "word": word, "lines": shown}
 
@@ -87,17 +86,17 @@ class SegmentDesk(Desk):
         """POST /api/segments/take: a campaign takes customers of a segment onto a new list."""
         wish = await self.fields(request, Wish)
         await self.campaign_id(asker, wish.campaign)
-        await self.run(lambda: self._mine(asker, wish.segment))
+        store = SegmentStore(self.within(request, asker))
+        await self.run(lambda: _mine(store, asker, wish.segment))
         self._stored.imports.mkdir(parents=True, exist_ok=True)
         return JSONResponse(await self.job(by(request, asker), TakeJob(wish), self._stored.imports))
 
     async def page(self, request: Request, user: User) -> Response:
         """GET /segments: the builder; with `name` that segment is in it."""
-        name = request.query_params.get("name")
+        name, store = request.query_params.get("name"), SegmentStore(self.within(request, user))
 
         def reading() -> dict[str, Any]:
-            store = self._segments
-            chosen = self._mine(user, name) if name is not None else None
+            chosen = _mine(store, user, name) if name is not None else None
             own = user.unit_id if chosen is None else chosen.unit_id
             return {
                 "segments": store.all(_within(user)),
@@ -113,13 +112,12 @@ class SegmentDesk(Desk):
             request, "segments.html", user=user, home=home_of(user), own=OWN, happened=HAPPENED, **found
         )
 
-    # --- within -----------------------------------------------------------------------------------------------
 
-    def _mine(self, user: User, name: str) -> Segment:
-        for each in self._segments.all(_within(user)):
-            if each.name == name:
-                return each
-        raise Refusal(404, "not_found", f"there is no segment {name!r}")
+def _mine(store: SegmentStore, user: User, name: str) -> Segment:
+    for each in store.all(_within(user)):
+        if each.name == name:
+            return each
+    raise Refusal(404, "not_found", f"there is no segment {name!r}")
 
 
 def _within(user: User) -> int | None:

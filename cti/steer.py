@@ -58,7 +58,8 @@ class SteerDesk(Desk):
         """A `campaign`'s settings, and its versions with what each changed, the newest first."""
         name = request.query_params.get("campaign", "")
         await self.campaign_id(asker, name)
-        versions = await self.run(lambda: self._store.versions(name, MOST_VERSIONS + 1))
+        store = CampaignStore(self.within(request, asker))
+        versions = await self.run(lambda: store.versions(name, MOST_VERSIONS + 1))
         live = await self.run(lambda: _parsed(versions[0], name))
         told = [
             {
@@ -84,7 +85,7 @@ class SteerDesk(Desk):
         store, now = CampaignStore(self.within(request, asker)), datetime.now(UTC)
 
         def made() -> Applied:
-            text = changed(self._text(wanted.campaign), wanted.settings, wanted.campaign)
+            text = changed(_text(store, wanted.campaign), wanted.settings, wanted.campaign)
             return store.change(wanted.campaign, wanted.version, text, asker.login, now, wanted.why)
 
         return await self._made(made)
@@ -96,7 +97,7 @@ class SteerDesk(Desk):
         store, now = CampaignStore(self.within(request, asker)), datetime.now(UTC)
 
         def made() -> Applied:
-            text = self._text(wanted.campaign, wanted.to)
+            text = _text(store, wanted.campaign, wanted.to)
             return store.change(wanted.campaign, wanted.version, text, asker.login, now, wanted.why)
 
         return await self._made(made)
@@ -110,8 +111,10 @@ class SteerDesk(Desk):
         if self._previewing:  # each takes a core for seconds
             raise Refusal(503, "busy")
 
+        store = CampaignStore(self.within(request, asker))
+
         def text_of() -> str:
-            return changed(self._text(wanted.campaign), wanted.settings, wanted.campaign)
+            return changed(_text(store, wanted.campaign), wanted.settings, wanted.campaign)
 
         self._previewing = True
         try:
@@ -131,12 +134,13 @@ class SteerDesk(Desk):
         applied = await self.run(tried)
         return JSONResponse({"version": applied.version, "settings": settings_of(applied.config)})
 
-    def _text(self, name: str, version: int | None = None) -> str:
-        """The text of a version, or of the live one. Raises :class:`Refusal`."""
-        for each in self._store.versions(name, 1_000_000 if version is not None else 1):
-            if version in (None, each.version):
-                return each.text
-        raise Refusal(404, "not_found", f"{name} has no version {version}")
+
+def _text(store: CampaignStore, name: str, version: int | None = None) -> str:
+    """The text of a version, or of the live one. Raises :class:`Refusal`."""
+    for each in store.versions(name, 1_000_000 if version is not None else 1):
+        if version in (None, each.version):
+            return each.text
+    raise Refusal(404, "not_found", f"{name} has no version {version}")
 
 
 def _parsed(version: Version, name: str) -> CampaignConfig:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from campaigns.best_time.store import BestTimes, BestTimeStore
 from campaigns.evaluation.evaluating import SPLITS, Evaluation, evaluate
 from campaigns.evaluation.purchases import BroughtIn, Purchase, bring_in
-from campaigns.store import Applied
+from campaigns.store import Applied, CampaignStore
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
@@ -31,20 +32,19 @@ class WorthDesk(Desk):
     def __init__(self, front: Front, stored: Stored) -> None:
         super().__init__(stored, "worth", READERS)
         self._front = front
-        self._best_times = BestTimeStore(stored.engine)
 
     async def evaluation(self, request: Request, asker: User) -> Response:
         """GET /api/evaluation: of a `campaign`, split `by`, of the last `days`."""
         campaign = request.query_params.get("campaign", "")
         await self.campaign_id(asker, campaign)
-        return JSONResponse(msgspec.to_builtins(await self._evaluated(request, campaign)))
+        return JSONResponse(msgspec.to_builtins(await self._evaluated(request, asker, campaign)))
 
     async def bring_in(self, request: Request, asker: User) -> Response:
         """POST /api/results: orders as a JSON array, of the asker's `unit`; times without a zone are of `zone`."""
         rows = await self.fields(request, list[Purchase], MOST_BYTES)
         if len(rows) > MOST_ROWS:
             raise Refusal(413, "too_large", f"at most {MOST_ROWS:,} rows are taken at a time")
-        asked, engine = request.query_params, self.acting(request, asker)
+        asked, engine = request.query_params, self.within(request, asker)
 
         def bringing() -> BroughtIn:
             unit = self.unit(asker, asked.get("unit")).unit_id
@@ -54,7 +54,8 @@ class WorthDesk(Desk):
 
     async def page(self, request: Request, user: User) -> Response:
         """GET /evaluation"""
-        campaigns = await self.run(lambda: self._campaigns(user))
+        engine = self.within(request, user)
+        campaigns = await self.run(lambda: _campaigns(engine, user))
         asked = request.query_params
         campaign, by, days = (
             self._chosen(asked.get("campaign"), campaigns),
@@ -65,7 +66,7 @@ class WorthDesk(Desk):
         problem = ""
         if campaign:
             try:
-                found = await self._evaluated(request, campaign)
+                found = await self._evaluated(request, user, campaign)
             except Refusal as refusal:
                 problem = refusal.detail or refusal.code
         return self._front.page(
@@ -85,12 +86,13 @@ class WorthDesk(Desk):
 
     async def best_time(self, request: Request, user: User) -> Response:
         """GET /best-time"""
-        campaigns = await self.run(lambda: self._campaigns(user))
+        engine = self.within(request, user)
+        campaigns = await self.run(lambda: _campaigns(engine, user))
         campaign = self._chosen(request.query_params.get("campaign"), campaigns)
         now = datetime.now(UTC)
         found: BestTimes | None = None
         if campaign:
-            found = await self.run(lambda: self._best_times.report(campaign, now))
+            found = await self.run(lambda: BestTimeStore(engine).report(campaign, now))
         return self._front.page(
             request,
             "best_time.html",
@@ -108,17 +110,10 @@ class WorthDesk(Desk):
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    async def _evaluated(self, request: Request, campaign: str) -> Evaluation:
+    async def _evaluated(self, request: Request, asker: User, campaign: str) -> Evaluation:
         days, by, until = _days(request), request.query_params.get("by", "list"), datetime.now(UTC)
-        return await self.run(
-            lambda: evaluate(self._stored.engine, campaign, until - timedelta(days=days), until, by)
-        )
-
-    def _campaigns(self, user: User) -> list[str]:
-        known = self._store.newer_than(0)
-        return sorted(
-            each.config.name for each in known if isinstance(each, Applied) and user.sees(each.config.name)
-        )
+        engine = self.within(request, asker)
+        return await self.run(lambda: evaluate(engine, campaign, until - timedelta(days=days), until, by))
 
     @staticmethod
     def _chosen(asked: str | None, campaigns: Sequence[str]) -> str:
@@ -128,6 +123,13 @@ class WorthDesk(Desk):
         if asked not in campaigns:
             raise Refusal(404, "not_found", f"there is no campaign {asked!r}")
         return asked
+
+
+def _campaigns(engine: Engine, user: User) -> list[str]:
+    known = CampaignStore(engine).newer_than(0)
+    return sorted(
+        each.config.name for each in known if isinstance(each, Applied) and user.sees(each.config.name)
+    )
 
 
 def _days(request: Request) -> int:

@@ -169,7 +169,9 @@ class SegmentStore:
                 added = connection.execute(
                     ADD, values | {"unit": unit_of(connection, unit)}
                 ).scalar_one_or_none()
-                there = connection.execute(HOLD, values).one() if added is None else None
+                there = connection.execute(HOLD, values).one_or_none() if added is None else None
+                if added is None and there is None:
+                    raise SegmentError(f"there is a segment {name!r} already, of a unit that is not yours")
                 values["segment"] = added
             if there is not None:
                 values |= {"segment": there.id, "version": there.version + 1}

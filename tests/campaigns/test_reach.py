@@ -203,6 +203,54 @@ def test_nothing_of_another_branch_is_changed_or_put_there(company: Company) -> 
             connection.rollback()
 
 
+def test_what_an_agent_changes_is_kept_for_their_customers_alone(company: Company) -> None:
+    kept = text(
+        "INSERT INTO lead_edit (lead_id, at, user_id, field, before, after) "
+        "SELECT id, now(), 1, 'name', '', 'x' FROM lead WHERE campaign_id = :campaign"
+    )
+    other = text(
+        "INSERT INTO lead_edit (lead_id, at, user_id, field, before, after) VALUES (:lead, now(), 1, 'name', '', 'x')"
+    )
+    with company.owner.connect() as connection:
+        theirs = connection.execute(text("SELECT id FROM lead WHERE campaign_id = 2")).scalar_one()
+    with company.as_(WEB, "served").connect() as connection:
+        assert [connection.execute(kept, {"campaign": n}).rowcount for n in (1, 2)] == [1, 0]
+        for denied in ("UPDATE lead_edit SET after = ''", "DELETE FROM lead_edit"):
+            connection.rollback()
+            with pytest.raises(DBAPIError, match="permission denied"):
+                connection.execute(text(denied))
+        connection.rollback()
+        with pytest.raises(DBAPIError, match="row-level security"):
+            connection.execute(other, {"lead": theirs})
+
+
+def test_a_segment_a_purchase_and_a_plan_are_ones_own_units(company: Company) -> None:
+    """As the pages' role they are put where the asker reaches, and nowhere else."""
+    units = "(SELECT unit_id FROM app_user WHERE login = '{}')"
+    puts = (
+        f"INSERT INTO segment (id, unit_id, name, version) OVERRIDING SYSTEM VALUE VALUES (9, {units}, 'new', 1)",
+        f"INSERT INTO purchase (unit_id, customer_id, at, amount, reference) VALUES ({units}, 'C', now(), 1, 'r')",
+    )
+    for put in puts:
+        with company.as_(WEB, "mine").connect() as connection:
+            assert connection.execute(text(put.format("mine"))).rowcount == 1
+            connection.rollback()
+            with pytest.raises(DBAPIError, match="row-level security"):
+                connection.execute(text(put.format("theirs")))
+    with company.as_(WEB, "mine").connect() as connection:
+        with pytest.raises(DBAPIError, match="row-level security"):
+            connection.execute(
+                text(
+                    "INSERT INTO plan SELECT 2, based_on, segment, arm, hours, until, customers, seats, talked, "
+                    "conversions, conversions_low, conversions_high, revenue, seat_hours, known_from, made_by, made_at "
+                    "FROM plan"
+                )
+            )
+        connection.rollback()
+        with pytest.raises(DBAPIError, match="permission denied"):
+            connection.execute(text("UPDATE plan SET seats = 0"))
+
+
 def test_a_campaign_is_put_into_ones_own_unit_alone(company: Company) -> None:
     into = "INSERT INTO campaign (name, version, unit_id) SELECT 'new', 1, unit_id FROM app_user WHERE login = '{}'"
     with company.as_(WEB, "mine").connect() as connection:

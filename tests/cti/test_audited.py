@@ -103,8 +103,9 @@ NOTHING = {
     ("POST", "/api/segments/count"),
 }
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py; what changes of a
-# customer leaves a line, says tests/campaigns/test_editing.py.
+# customer leaves a line, says tests/campaigns/test_editing.py; what a plan becomes, tests/cti/test_plans.py.
 ELSEWHERE = {
+    ("POST", "/api/plans"),
     ("POST", "/api/customer"),
     ("POST", "/api/alarms/acknowledge"),
     ("POST", "/api/seats/listen"),

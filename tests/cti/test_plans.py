@@ -80,6 +80,11 @@ async def test_a_plan_is_proposed_made_and_compared(meng: httpx2.AsyncClient, db
     config = parse(CampaignStore(db).versions("wave-2")[0].text, "x")
     assert not config.running and not config.trial.arms and config.rules.windows is not None
     assert (await meng.post("/api/plans", json=wanted)).json()["error"] == "taken"
+    with db.connect() as connection:
+        lines = connection.execute(
+            text("SELECT action, subject FROM audit WHERE actor = 'meng' ORDER BY id")
+        ).all()
+    assert {line.action for line in lines} >= {"campaign applied", "list imported"}
     [plan] = (await meng.get("/api/plans")).json()
     assert (plan["campaign"], plan["base"], plan["customers"], plan["verdict"]) == (
         "wave-2",

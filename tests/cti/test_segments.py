@@ -64,7 +64,7 @@ async def test_a_segment_is_counted_saved_and_taken(meng: httpx2.AsyncClient, db
         ("/api/segments", {"name": "x", "text": "", "more": 1}, 400),
         ("/api/segments/take", {"segment": "west", "campaign": "mine", "list": "w"}, 404),
         ("/api/segments/take", {"segment": "west", "campaign": "theirs", "list": "w"}, 404),
-        ("/api/segments", {"name": "west", "text": "n = 1"}, 404),
+        ("/api/segments", {"name": "west", "text": "n = 1"}, 400),
     ],
 )
 async def test_what_is_not_theirs_or_makes_no_sense(
