@@ -24,7 +24,7 @@ BOUNDED = {
     "bound", "figure", "law", "wanted",
     "campaign", "switch", "file", "caller_id",  # as configured
     "arm", "outcome", "cause", "reason", "stage", "state", "invariant", "anomaly",  # enumerations; Q.850 causes
-    "event", "fault", "fate", "result", "le",
+    "event", "fault", "fate", "how", "result", "le",
 }  # fmt: skip
 # https://prometheus.io/docs/practices/naming: base units, plural, at the end; and none of these
 NOT_BASE = r"_(ms|milliseconds|minutes|hours|kb|kilobytes|mb|percent|percentage)(_|$)"
