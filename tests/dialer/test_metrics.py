@@ -16,7 +16,7 @@ from campaigns.values import Outcome, RefusalReason
 from cti.server import CannotListen
 from dialer.core.call import Call, CallState
 from dialer.core.seat import SeatState
-from dialer.metrics import INVARIANTS, Metrics, percentile
+from dialer.metrics import INVARIANTS, OUTSIDE_REFUSALS, Metrics, percentile
 from tests.core.world import World, config, lead
 
 # What each label may be: a name from the configuration, or a member of a set in the source.
@@ -92,7 +92,7 @@ def test_labels_are_bounded() -> None:
     metrics = lively()
     allowed = {
         "outcome": set(Outcome), "stage": set(CallState), "state": set(SeatState), "invariant": set(INVARIANTS),
-        "reason": {*RefusalReason, "database"}, "fate": {"applied", "rejected"},
+        "reason": {*RefusalReason, *OUTSIDE_REFUSALS, "database"}, "fate": {"applied", "rejected"},
         "law": {"live", "shadow"}, "wanted": {"more", "fewer"},
     }  # fmt: skip
     for family in families(metrics):
