@@ -38,7 +38,6 @@ from cti.messages import (
 from dialer.callbacks import CallbackWatch
 from dialer.core.call import CallEvent
 from dialer.core.campaign import Campaign
-from dialer.core.commands import caller_of
 from dialer.core.effects import (
     Authorize,
     Bar,
@@ -185,7 +184,7 @@ class Engine:
             return wanted
         campaign, number = wanted
         try:
-            found = await self.hopper.lease_number(campaign.id, number, caller_of(campaign, command.user_id))
+            found = await self.hopper.lease_number(campaign.id, number, campaign.caller(command.user_id))
         except FAULTS as fault:
             log.warning("a number could not be leased", campaign=campaign.name, reason=str(fault))
             return Reply(ok=False, code="not_saved")

@@ -13,7 +13,7 @@ import msgspec
 from campaigns.config import Abandon, CampaignConfig
 from campaigns.script import Step
 from campaigns.trials.keys import scripts_of
-from campaigns.values import Lead
+from campaigns.values import Lead, OutsideCaller
 from dialer.core.budget import held
 from dialer.core.shadow import Question, Watch
 from pacing.contract import Decision, Event, Mode, PacingConfig, Room
@@ -119,6 +119,10 @@ class Campaign:
     def arm_of(self, lead: Lead) -> str:
         """The arm of the campaign's trial that a customer is of; of another campaign's, none."""
         return lead.arm if lead.campaign_id == self.id else ""
+
+    def caller(self, user_id: int) -> OutsideCaller:
+        """An agent with what the campaign lets them call outside."""
+        return OutsideCaller(user_id, self.config.outside.calls, self.config.outside.minutes)
 
     def said(self, arm: str) -> Said:
         """What is said to the customers of this arm; of one that is tried no longer, the campaign's own script."""

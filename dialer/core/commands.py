@@ -71,11 +71,6 @@ MOST_TARGETS = 9  # one digit each on the page
 MOST_TEAM = 200  # colleagues in a list to choose from
 
 
-def caller_of(campaign: Campaign, user_id: int) -> OutsideCaller:
-    """An agent with what the campaign lets them call outside."""
-    return OutsideCaller(user_id, campaign.config.outside.calls, campaign.config.outside.minutes)
-
-
 class Commands:
     """Answers commands. A command never waits and never raises for what a seat may have sent."""
 
@@ -211,7 +206,7 @@ class Commands:
         if not command.to_number or call is None or call.seat != command.user_id:
             return None
         campaign = self.core.campaigns[call.campaign]
-        return campaign, caller_of(campaign, command.user_id)
+        return campaign, campaign.caller(command.user_id)
 
     def dial_by_hand(self, command: DialNumber, lead: Lead, now: float) -> Reply:
         """Place the call to a number that was leased for this seat. Not ok: the lease is still there."""
@@ -222,7 +217,7 @@ class Commands:
         seat = self.core.seats.by_user[command.user_id]
         if seat.state is SeatState.PAUSED:  # and paused it is again, after the call
             seat.pause_later, seat.pause_reason = True, seat.reason
-        seat.meet(lead, campaign.name, campaign.arm_of(lead))
+        seat.meet(lead, campaign)
         self.core.seats.step(seat, SeatEvent.SHOW, now)
         self.core.tell(
             self.core.screen_pop(campaign.name, lead, seat.user_id, now, preview=True, dialing=True)

@@ -260,7 +260,7 @@ class EngineCore:
             return False
         if not self.is_up(self.campaigns[name].config.switch):
             return False
-        seat.meet(lead, name, self.campaigns[name].arm_of(lead))
+        seat.meet(lead, self.campaigns[name])
         self.previews[user_id] = lead
         self.seats.step(seat, SeatEvent.SHOW, now)
         self.tell(self.screen_pop(name, lead, user_id, now, preview=True))
@@ -319,7 +319,7 @@ class EngineCore:
             self.breach("offered_while_not_ready", str(seat.user_id))
             return
         call.seat = seat.user_id
-        seat.meet(call.lead, call.campaign, self.campaigns[call.campaign].arm_of(call.lead))
+        seat.meet(call.lead, self.campaigns[call.campaign])
         self.seats.step(seat, SeatEvent.MATCH, now)
         self.calls.step(call, CallEvent.MATCH, now)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from campaigns.records import OutsideEnded
-from campaigns.values import OutsideCaller
 from cti.messages import CallStatus
 from dialer.core.effects import Confer, Drop, Originate, Outside
 from dialer.core.seat import Seat, SeatEvent, SeatState
@@ -91,7 +90,7 @@ class Parties:
             self._originate(call, party)
         else:
             seat = self.core.seats.by_user[party.user]
-            seat.meet(call.lead, call.campaign, self.core.campaigns[call.campaign].arm_of(call.lead))
+            seat.meet(call.lead, self.core.campaigns[call.campaign])
             self.core.seats.step(seat, SeatEvent.ASK, now)
             self.core.tell(self.core.screen_pop(call.campaign, call.lead, seat.user_id, now))
             if seat.mode == "ring":
@@ -226,10 +225,6 @@ class Parties:
                     ring_limit_s=PARTY_RING_S,
                     caller_id=call.caller_id,
                 ),
-                Outside(
-                    OutsideCaller(party.by, config.outside.calls, config.outside.minutes),
-                    campaign.id,
-                    party.number,
-                ),
+                Outside(campaign.caller(party.by), campaign.id, party.number),
             )
         )

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
+from typing import TYPE_CHECKING
 
 from campaigns.values import Lead
 from dialer.core.machine import Table
+
+if TYPE_CHECKING:
+    from dialer.core.campaign import Campaign
 
 
 class SeatState(StrEnum):
@@ -183,9 +187,10 @@ class Seat:
         """Where it stands among the seats of this campaign: 1 before 2."""
         return self.ranks.get(campaign, 1)
 
-    def meet(self, lead: Lead, campaign: str, arm: str) -> None:
-        """Have this customer, for a campaign and of an arm of its trial."""
-        self.call, self.serving, self.zones, self.arm = lead.call_id, campaign, lead.zones, arm
+    def meet(self, lead: Lead, campaign: Campaign) -> None:
+        """Have this customer of a campaign."""
+        self.call, self.serving, self.zones = lead.call_id, campaign.name, lead.zones
+        self.arm = campaign.arm_of(lead)
 
     @property
     def works_for(self) -> str:
