@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.audit import write
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
@@ -15,11 +15,12 @@ from campaigns.rules.held import let_campaign_go
 from campaigns.steering import Outdated, difference, followed, settings_of
 from campaigns.units import BadUnit, NoSuchUnit, unit_of
 
-CURRENT = text("""
+CURRENT = """
 SELECT c.id, c.name, v.version, v.change, v.text FROM campaign c
 JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
-WHERE v.change > :change ORDER BY v.change
-""")
+"""
+NEWER = text(f"{CURRENT} WHERE v.change > :change ORDER BY v.change")
+NAMED = text(f"{CURRENT} WHERE c.name = :name")
 # What the pages' role has put there it sees with the next statement: no RETURNING.
 ADD = text("INSERT INTO campaign (name, unit_id, version) VALUES (:name, :unit, 1) ON CONFLICT DO NOTHING")
 ADDED = text("SELECT id, version FROM campaign WHERE name = :name")
@@ -246,23 +247,18 @@ class CampaignStore:
     def newer_than(self, change: int) -> Sequence[Applied | Unreadable]:
         """The campaigns whose newest version is newer than `change`, in the order of change; 0 gives all."""
         with self._engine.connect() as connection:
-            rows = connection.execute(CURRENT, {"change": change}).all()
-        found: list[Applied | Unreadable] = []
-        for row in rows:
-            try:
-                config = parse(row.text, f"campaign {row.name}, version {row.version}")
-            except ConfigError as fault:
-                found.append(Unreadable(row.name, row.change, str(fault)))
-            else:
-                found.append(Applied(row.id, row.version, row.change, config))
-        return found
+            return [_read(row) for row in connection.execute(NEWER, {"change": change}).all()]
+
+    def readable(self) -> list[Applied]:
+        """All campaigns whose newest version can be read, in the order of their names."""
+        found = [each for each in self.newer_than(0) if isinstance(each, Applied)]
+        return sorted(found, key=lambda each: each.config.name)
 
     def find(self, name: str) -> Applied | Unreadable | None:
         """A campaign's newest version; None when there is no such campaign."""
-        for each in self.newer_than(0):
-            if name == (each.config.name if isinstance(each, Applied) else each.name):
-                return each
-        return None
+        with self._engine.connect() as connection:
+            row = connection.execute(NAMED, {"name": name}).one_or_none()
+        return None if row is None else _read(row)
 
     def id_of(self, name: str) -> int | None:
         """A campaign's id; None when there is no such campaign."""
@@ -306,3 +302,12 @@ def _outdated(live: Any, name: str, source: str, where: str) -> Outdated:
         f"{live.applied_at:%Y-%m-%d %H:%M}; `dialer export {name}` writes that one as a file to go on with",
         difference(live.text, source, f"version {live.version}", where),
     )
+
+
+def _read(row: Row[Any]) -> Applied | Unreadable:
+    """The campaign in a row of :data:`CURRENT`."""
+    try:
+        config = parse(row.text, f"campaign {row.name}, version {row.version}")
+    except ConfigError as fault:
+        return Unreadable(row.name, row.change, str(fault))
+    return Applied(row.id, row.version, row.change, config)

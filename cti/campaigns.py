@@ -150,9 +150,7 @@ class CampaignDesk(Desk):
 
 
 def _seen(engine: Engine, user: User) -> list[Applied]:
-    known = CampaignStore(engine).newer_than(0)
-    found = [each for each in known if isinstance(each, Applied) and user.sees(each.config.name)]
-    return sorted(found, key=lambda each: each.config.name)
+    return [each for each in CampaignStore(engine).readable() if user.sees(each.config.name)]
 
 
 def _row(each: Applied) -> dict[str, Any]:

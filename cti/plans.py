@@ -91,14 +91,10 @@ class PlanDesk(Desk):
         engine, asked = self.within(request, user), request.query_params
 
         def reading() -> dict[str, Any]:
-            known = CampaignStore(engine).newer_than(0)
             units = [each.path for each in Units(engine).below(user.unit_id)]
-            mine = {
-                each.config.name: each
-                for each in known
-                if isinstance(each, Applied) and each.config.unit in units
-            }
-            chosen = asked.get("campaign") or next(iter(sorted(mine)), "")
+            known = CampaignStore(engine).readable()
+            mine = {each.config.name: each for each in known if each.config.unit in units}
+            chosen = asked.get("campaign") or next(iter(mine), "")
             proposed, problem = None, ""
             if chosen:
                 if chosen not in mine:
@@ -108,7 +104,7 @@ class PlanDesk(Desk):
                 except CampaignsError as fault:
                     problem = str(fault)
             return {
-                "campaigns": sorted(mine),
+                "campaigns": list(mine),
                 "campaign": chosen,
                 "units": units,
                 "arms": [arm.code for arm in mine[chosen].config.trial.arms] if chosen else [],

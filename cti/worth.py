@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from campaigns.best_time.store import BestTimes, BestTimeStore
 from campaigns.evaluation.evaluating import SPLITS, Evaluation, evaluate
 from campaigns.evaluation.purchases import BroughtIn, Purchase, bring_in
-from campaigns.store import Applied, CampaignStore
+from campaigns.store import CampaignStore
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
@@ -126,10 +126,8 @@ class WorthDesk(Desk):
 
 
 def _campaigns(engine: Engine, user: User) -> list[str]:
-    known = CampaignStore(engine).newer_than(0)
-    return sorted(
-        each.config.name for each in known if isinstance(each, Applied) and user.sees(each.config.name)
-    )
+    known = CampaignStore(engine).readable()
+    return [each.config.name for each in known if user.sees(each.config.name)]
 
 
 def _days(request: Request) -> int:

@@ -128,9 +128,7 @@ class BestTimeStore:
 
     def look(self, now: datetime) -> None:
         """Take in what finished, and have leads whose time is now come first where campaigns want it."""
-        campaigns = {
-            each.campaign_id: each.config for each in self._store.newer_than(0) if isinstance(each, Applied)
-        }
+        campaigns = {each.campaign_id: each.config for each in self._store.readable()}
         with self._engine.begin() as connection:
             connection.execute(LOCK, {"key": BEST_TIME_LOCK})
             self._take_in(connection, campaigns, now)

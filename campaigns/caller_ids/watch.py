@@ -17,7 +17,7 @@ from campaigns.audit import write
 from campaigns.caller_ids.choosing import BUCKET_S, DAY_BUCKET_S, IN_DAY, IN_HOUR, Pools, pools_of
 from campaigns.caller_ids.watching import FLAGGED_AT, Answers, added, look, others_rate
 from campaigns.config import CampaignsError
-from campaigns.store import Applied, CampaignStore, NoSuchCampaign
+from campaigns.store import CampaignStore, NoSuchCampaign
 
 WATCH_LOCK = 0x7A646361  # an advisory lock: "zdca"
 LOCK = text("SELECT pg_advisory_xact_lock(:key)")
@@ -154,11 +154,8 @@ class CallerIdWatch:
     # --- within -----------------------------------------------------------------------------------------------
 
     def _campaigns(self) -> Mapping[int, tuple[str, Pools]]:
-        found = self._store.newer_than(0)
         return {
-            each.campaign_id: (each.config.name, pools_of(each.config))
-            for each in found
-            if isinstance(each, Applied)
+            each.campaign_id: (each.config.name, pools_of(each.config)) for each in self._store.readable()
         }
 
     @staticmethod

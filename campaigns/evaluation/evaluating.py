@@ -8,7 +8,6 @@ whether they were reached or not, beside buyers among those held out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +16,8 @@ from sqlalchemy import Connection, Engine, text
 
 from campaigns.best_time.store import local_hour
 from campaigns.config import CampaignsError
-from campaigns.dispositions import Disposition
 from campaigns.evaluation.arms import ArmResult, compare
+from campaigns.evaluation.calls import asked_of
 from campaigns.evaluation.intervals import (
     Interval,
     Sample,
@@ -28,14 +27,12 @@ from campaigns.evaluation.intervals import (
     mean,
     share,
 )
-from campaigns.segments.store import UNITS
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
 from campaigns.trials.assigning import chances_now
 from campaigns.trials.store import counted
 
 LIMIT_MS = 25_000
 LONGEST = timedelta(days=400)
-DAY = timedelta(days=1)  # a call's partition is that of its lease, not long before
 HUNDRED = 100
 
 # What calls are split by: the key of an attempt `a` of a lead `l`, and what it takes to know it.
@@ -95,7 +92,6 @@ CROSS JOIN LATERAL (
 ) b
 WHERE t.campaign_id = :campaign AND t.taken_at >= :since AND t.taken_at < :until GROUP BY s.name, m.held_out
 """)
-UNIT = text("SELECT unit_id FROM campaign WHERE id = :campaign")
 
 
 class CanNotEvaluate(CampaignsError):
@@ -171,17 +167,8 @@ def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by
     worth = found.config.worth
     with engine.connect() as connection:
         connection.execute(text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
-        unit = connection.execute(UNIT, {"campaign": found.campaign_id}).scalar_one()
-        values = {
-            "campaign": found.campaign_id,
-            "units": list(connection.execute(UNITS, {"unit": unit}).scalars()),
-            "since": since,
-            "until": until,
-            "leased": since - DAY,
-            "days": timedelta(days=worth.days),
-            "conversion": worth.conversion,
-            "codes": _converting(found.config.dispositions),
-        }
+        values = asked_of(connection, found.campaign_id, found.config, since, until)
+        values["conversion"] = worth.conversion
         seats = {row.name: float(row.hours) for row in connection.execute(SEATS, values)}
         [whole] = _calls(connection, "campaign", values) or [_Sums("")]
         parts = _calls(connection, by, values) if by != "campaign" else []
@@ -289,7 +276,3 @@ def _arms(
     counts = counted(connection, campaign.campaign_id, campaign.config, since, until)
     chances = chances_now(connection, campaign.campaign_id, trial)
     return compare(codes, chances, [each for each in counts if each.arm in codes])
-
-
-def _converting(dispositions: Sequence[Disposition]) -> list[str]:
-    return [each.code for each in dispositions if each.converts]

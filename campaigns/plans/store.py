@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.evaluation.arms import ArmResult
+from campaigns.evaluation.calls import asked_of
 from campaigns.evaluation.evaluating import Evaluation, evaluate
 from campaigns.evaluation.intervals import Interval
 from campaigns.plans.proposing import (
@@ -23,12 +24,12 @@ from campaigns.plans.proposing import (
     outlook,
     verdict,
 )
-from campaigns.segments.store import UNITS, Segment, SegmentStore
+from campaigns.segments.store import Segment, SegmentStore
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
 from campaigns.trials.assigning import PARTY
 
 LIMIT_MS = 20_000
-DAY = timedelta(days=1)  # a call's partition is that of its lease, not long before
+DAY = timedelta(days=1)
 
 # Of each customer once, however often they were called.
 SEEN = text(f"""
@@ -46,7 +47,6 @@ FROM (
     GROUP BY 1
 ) c
 """)
-UNIT = text("SELECT unit_id FROM campaign WHERE id = :campaign")
 TAKEN = text("""
 SELECT s.name FROM segment_take t JOIN segment s ON s.id = t.segment_id WHERE t.campaign_id = :campaign
 ORDER BY t.taken_at DESC
@@ -178,11 +178,7 @@ class PlanStore:
 
     def made(self, now: datetime) -> list[Made]:
         """The newest plans, each beside what happened since, the newest first."""
-        known = {
-            each.campaign_id: each
-            for each in CampaignStore(self._engine).newer_than(0)
-            if isinstance(each, Applied)
-        }
+        known = {each.campaign_id: each for each in CampaignStore(self._engine).readable()}
         with self._engine.connect() as connection:
             rows = [row for row in connection.execute(PLANS, {"most": MOST}) if row.campaign_id in known]
         found = []
@@ -219,16 +215,7 @@ def _seen(
     revenue: float,
 ) -> Seen:
     connection.execute(text(f"SET LOCAL statement_timeout = {LIMIT_MS}"))
-    unit = connection.execute(UNIT, {"campaign": campaign.campaign_id}).scalar_one()
-    values = {
-        "campaign": campaign.campaign_id,
-        "units": list(connection.execute(UNITS, {"unit": unit}).scalars()),
-        "codes": [each.code for each in campaign.config.dispositions if each.converts],
-        "days": timedelta(days=campaign.config.worth.days),
-        "since": since,
-        "until": until,
-        "leased": since - DAY,
-    }
+    values = asked_of(connection, campaign.campaign_id, campaign.config, since, until)
     row = connection.execute(SEEN, values).one()
     return Seen(row.customers, row.talked, row.converted, row.calls, seat_hours, revenue)
 

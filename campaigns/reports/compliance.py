@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.config import Abandon, CampaignConfig
 from campaigns.reports.counting import half_hour_of
-from campaigns.store import Applied, CampaignStore
+from campaigns.store import CampaignStore
 
 DAY_S = 86_400.0
 
@@ -96,12 +96,11 @@ def law_of(abandon: Abandon) -> Law:
 
 def windows(engine: Engine, until: datetime, seen: Collection[str] | None) -> list[Window]:
     """The window of each campaign that ends with the half hour before `until`, of those `seen`; None: of all."""
-    found = [
+    return [
         _window(engine, each.campaign_id, each.config, half_hour_of(until))
-        for each in CampaignStore(engine).newer_than(0)
-        if isinstance(each, Applied) and (seen is None or each.config.name in seen)
+        for each in CampaignStore(engine).readable()
+        if seen is None or each.config.name in seen
     ]
-    return sorted(found, key=lambda window: window.campaign)
 
 
 def _window(engine: Engine, campaign_id: int, config: CampaignConfig, until: datetime) -> Window:

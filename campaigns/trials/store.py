@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.config import CampaignConfig
 from campaigns.evaluation.arms import Counted
-from campaigns.segments.store import UNITS
-from campaigns.store import Applied, CampaignStore
+from campaigns.evaluation.calls import asked_of
+from campaigns.store import CampaignStore
 from campaigns.trials.assigning import PARTY
 from campaigns.trials.learning import chances_of_best
 
 TURN = timedelta(minutes=5)  # a bandit learns of some talks in that time, and a day has enough of them
 LIMIT_MS = 20_000
-DAY = timedelta(days=1)  # a call's partition is that of its lease, not long before
 
 # Customers who were talked to, once each: an arm's script can do nothing before it is heard.
 COUNTED = text(f"""
@@ -33,7 +31,6 @@ SELECT arm, chance, count(*) AS customers, count(*) FILTER (WHERE converted) AS 
     GROUP BY t.party, t.arm, t.chance
 ) c GROUP BY arm, chance ORDER BY arm, chance
 """)
-UNIT = text("SELECT unit_id FROM campaign WHERE id = :campaign")
 BEGAN = text("SELECT min(at) FROM trial_member WHERE campaign_id = :campaign AND arm = ANY(:arms)")
 FORGET = text("DELETE FROM trial_chance WHERE campaign_id = :campaign")
 KEEP = text("INSERT INTO trial_chance (campaign_id, arm, chance) VALUES (:campaign, :arm, :chance)")
@@ -43,16 +40,7 @@ def counted(
     connection: Connection, campaign_id: int, config: CampaignConfig, since: datetime, until: datetime
 ) -> list[Counted]:
     """Of each arm, and each chance that it had, the customers who were talked to, and those who converted."""
-    unit = connection.execute(UNIT, {"campaign": campaign_id}).scalar_one()
-    values: dict[str, Any] = {
-        "campaign": campaign_id,
-        "units": list(connection.execute(UNITS, {"unit": unit}).scalars()),
-        "codes": [each.code for each in config.dispositions if each.converts],
-        "days": timedelta(days=config.worth.days),
-        "since": since,
-        "until": until,
-        "leased": since - DAY,
-    }
+    values = asked_of(connection, campaign_id, config, since, until)
     return [Counted(*row) for row in connection.execute(COUNTED, values)]
 
 
@@ -67,8 +55,8 @@ class Bandits:
     def look(self, now: datetime) -> Sequence[str]:
         """Work the chances of running campaigns' arms out anew, where it is time; the campaigns' names."""
         learned = []
-        for each in self._store.newer_than(0):
-            if not isinstance(each, Applied) or not each.config.trial.bandit or not each.config.running:
+        for each in self._store.readable():
+            if not each.config.trial.bandit or not each.config.running:
                 continue
             if now - self._looked.get(each.campaign_id, now - TURN) >= TURN:
                 self._learn(each.campaign_id, each.config, now)
