@@ -78,15 +78,13 @@ class CampaignDesk(Desk):
         engine, now = self.within(request, asker), datetime.now(UTC)
 
         def making() -> Applied:
+            if made.version == 0:
+                return self.created(engine, asker, made.text, now, made.why)
             config = self.checked(engine, asker, made.text)
+            self.mine(engine, asker, config.name)
             store = CampaignStore(engine)
             try:
-                if made.version == 0:
-                    return store.create(made.text, asker.login, now, made.why)
-                self.mine(engine, asker, config.name)
                 return store.change(config.name, made.version, made.text, asker.login, now, made.why)
-            except NameTaken as fault:
-                raise Refusal(409, "taken", str(fault)) from fault
             except Outdated as fault:
                 raise Refusal(409, "outdated", fault.difference) from fault
 
@@ -123,6 +121,14 @@ class CampaignDesk(Desk):
                     f"{key}: {value!r} is in none of your campaigns: somebody of the whole company has to put it there"
                 )
         return config
+
+    def created(self, engine: Engine, asker: User, text: str, now: datetime, why: str) -> Applied:
+        """A new campaign of this text. Raises what :meth:`checked` does."""
+        self.checked(engine, asker, text)
+        try:
+            return CampaignStore(engine).create(text, asker.login, now, why)
+        except NameTaken as fault:
+            raise Refusal(409, "taken", str(fault)) from fault
 
     def mine(self, engine: Engine, asker: User, name: str) -> None:
         """Raises :class:`Refusal` for a campaign that is of none of the asker's units."""

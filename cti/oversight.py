@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from itertools import count
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
@@ -113,7 +113,8 @@ class OversightDesk(Desk):
             raise Refusal(409, "bad_phone", phone)
         else:
             command = Listen(user_id=row.user_id, phone=phone, how=wanted.how)
-        await self._record(request, asker, f"call: {wanted.how}", row, phone if wanted.how != "take" else "")
+        told = phone if wanted.how != "take" else ""
+        await self._record(request, asker, f"call: {wanted.how}", row.name, _about(row), told)
         return await self._asked(command)
 
     async def state(self, request: Request, asker: User) -> Response:
@@ -121,7 +122,7 @@ class OversightDesk(Desk):
         wanted = await self.fields(request, StateWanted)
         row = self._seat(asker, wanted.seat)
         kinds = {"pause": Pause, "ready": Ready, "log_out": LogOut}
-        await self._record(request, asker, f"seat: {wanted.state}", row)
+        await self._record(request, asker, f"seat: {wanted.state}", row.name, _about(row))
         return await self._asked(kinds[wanted.state](user_id=row.user_id))
 
     async def assign(self, request: Request, asker: User) -> Response:
@@ -150,14 +151,9 @@ class OversightDesk(Desk):
         wanted = await self.fields(request, HangUpWanted)
         await self.campaign_id(asker, wanted.campaign)
         reply = await self._reply(HangUpRinging(user_id=asker.user_id, campaign=wanted.campaign))
-        engine = self.within(request, asker)
-
-        def record() -> None:
-            with engine.begin() as connection:
-                write(connection, "ringing hung up", wanted.campaign, after={"calls": int(reply.detail)})
-
-        await self.run(record)
-        return JSONResponse({"calls": int(reply.detail)})
+        calls = {"calls": int(reply.detail)}
+        await self._record(request, asker, "ringing hung up", wanted.campaign, calls)
+        return JSONResponse(calls)
 
     async def note(self, request: Request, asker: User) -> Response:
         """A note, shown on the pages until it has been read; answers to how many seats it went."""
@@ -175,18 +171,13 @@ class OversightDesk(Desk):
             rows = [row for row in rows if any(asker.sees(name) for name in row.serves)]
         to = rows[0].name if wanted.seat is not None else wanted.campaign or "all"
         note_id, now = next(self._ids), time.time()
-        engine = self.within(request, asker)
-
-        def record() -> None:
-            with engine.begin() as connection:
-                write(connection, "note sent", to, wanted.text, after={"note": note_id, "seats": len(rows)})
-
-        await self.run(record)
+        sent = {"note": note_id, "seats": len(rows)}
+        await self._record(request, asker, "note sent", to, sent, wanted.text)
         for row in rows:
             self._bus.to_seat(
                 SupervisorNote(user_id=row.user_id, id=note_id, text=wanted.text, by=asker.name, at=now)
             )
-        return JSONResponse({"note": note_id, "seats": len(rows)})
+        return JSONResponse(sent)
 
     # --- within -----------------------------------------------------------------------------------------------
 
@@ -197,19 +188,19 @@ class OversightDesk(Desk):
         return row
 
     async def _record(
-        self, request: Request, asker: User, action: str, row: SeatRow, detail: str = ""
+        self,
+        request: Request,
+        asker: User,
+        action: str,
+        subject: str,
+        after: dict[str, Any],
+        detail: str = "",
     ) -> None:
         engine = self.within(request, asker)
 
         def record() -> None:
             with engine.begin() as connection:
-                write(
-                    connection,
-                    action,
-                    row.name,
-                    detail,
-                    after={"seat": row.user_id, "campaign": row.campaign},
-                )
+                write(connection, action, subject, detail, after=after)
 
         await self.run(record)
 
@@ -243,3 +234,7 @@ class OversightDesk(Desk):
         task = asyncio.create_task(recorded())
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
+
+
+def _about(row: SeatRow) -> dict[str, Any]:
+    return {"seat": row.user_id, "campaign": row.campaign}

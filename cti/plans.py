@@ -17,7 +17,7 @@ from campaigns.plans.proposing import text_of
 from campaigns.plans.store import PlanStore, Proposal
 from campaigns.segments.store import Segment, SegmentStore
 from campaigns.segments.taking import MOST_HELD_OUT, MOST_TAKEN, Wish
-from campaigns.store import Applied, CampaignStore, NameTaken
+from campaigns.store import Applied, CampaignStore
 from campaigns.units import Units
 from campaigns.users import User
 from cti.campaigns import CampaignDesk
@@ -142,14 +142,9 @@ class PlanDesk(Desk):
             wanted.campaign, _segments(engine, asker), now - timedelta(days=wanted.days), now, wanted.until,
             wanted.customers, wanted.segment, wanted.hours, wanted.arm,
         )  # fmt: skip
-        store = CampaignStore(engine)
-        base = store.versions(wanted.campaign, 1)[0].text
+        base = CampaignStore(engine).versions(wanted.campaign, 1)[0].text
         source = text_of(base, wanted.name, wanted.unit, wanted.hours, wanted.arm)
-        self._campaigns.checked(engine, asker, source)
-        try:
-            made = store.create(source, asker.login, now, wanted.why)
-        except NameTaken as fault:
-            raise Refusal(409, "taken", str(fault)) from fault
+        made = self._campaigns.created(engine, asker, source, now, wanted.why)
         PlanStore(engine).keep(made, plan, asker.login, now)
         return made
 
