@@ -19,8 +19,6 @@ from benchmarks import report
 from benchmarks.report import Result
 from campaigns.ownership import LEASE_S
 from tests.cluster.pair import Pair
-from tests.contract.agent import Agent
-from tests.contract.house import House
 from tests.contract.switches import VirtualSwitchProcess
 
 ROUNDS: Final = 5  # of each kind
@@ -47,7 +45,7 @@ async def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
             await pair.has(other)
             there = monotonic()
             found["stopped" if turn % 2 else "killed"].append(there - began)
-            await _same_call(lina, other, call)
+            await lina.goes_on_at(other.web, call)
             found["page"].append(monotonic() - there)
             await owner.ended(60.0)
             await owner.spawn()
@@ -58,16 +56,6 @@ async def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
         await pair.close()
         switch.stop()
     return found
-
-
-async def _same_call(agent: Agent, house: House, call_id: str) -> None:
-    await agent.close()
-    await agent.move(house.web)
-    await agent.until(
-        "the same customer",
-        lambda: agent.state == "talking" and agent.pop is not None and agent.pop["call_id"] == call_id,
-        60.0,
-    )
 
 
 def main() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
+from tests.contract.house import PASSWORD as HOUSE_PASSWORD
+from tests.contract.house import House
 from tests.cti.running import AGENT, PASSWORD, Door
 
 
@@ -15,9 +17,32 @@ async def log_in(page: Page, door: Door, login: str = AGENT.login) -> None:
     await page.keyboard.press("Enter")
 
 
-async def state(page: Page, name: str) -> None:
+async def state(page: Page, name: str, within_ms: float | None = None) -> None:
     """Wait until the page shows this state."""
-    await expect(page.locator("body")).to_have_attribute("data-state", name)
+    await expect(page.locator("body")).to_have_attribute("data-state", name, timeout=within_ms)
+
+
+async def at_work(context: BrowserContext, house: House, login: str, within_ms: float) -> Page:
+    """The page of somebody who has logged in at an installation, and is ready."""
+    page = await context.new_page()
+    page.set_default_timeout(30_000)
+    await page.goto(f"http://127.0.0.1:{house.web}/login")
+    await page.fill("[name=login]", login)
+    await page.fill("[name=password]", HOUSE_PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#ready")).to_be_visible(timeout=within_ms)
+    await page.keyboard.press("r")
+    return page
+
+
+async def half_a_note(page: Page, house: House) -> None:
+    """Write "Half a no", and wait until the server has that."""
+    await page.keyboard.press("n")
+    await page.keyboard.type("Half a no")
+    await page.keyboard.press("Escape")
+    await house.until_so(
+        "the draft is kept", "SELECT count(*) FROM draft WHERE fields::text LIKE '%Half a no%'"
+    )
 
 
 async def ready(page: Page, door: Door) -> None:

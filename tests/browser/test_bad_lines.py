@@ -14,9 +14,8 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from cti.messages import Dispose, LogIn, LogOut, PageLost
 from cti.wire import Health
-from tests.browser.desk import log_in, ready, state, talking
+from tests.browser.desk import at_work, half_a_note, log_in, ready, state, talking
 from tests.browser.line import line_to
-from tests.contract.house import PASSWORD as HOUSE_PASSWORD
 from tests.contract.house import House
 from tests.contract.switches import VirtualSwitchProcess
 from tests.cti.running import AGENT, Door, open_door, until
@@ -234,22 +233,10 @@ async def test_a_server_that_is_killed_and_started_again_finds_the_page_in_its_c
         house.campaign(["08"])
         await house.start()
         house.person("lina", "seat001")
-        page = await context.new_page()
-        page.set_default_timeout(30_000)
-        await page.goto(f"http://127.0.0.1:{house.web}/login")
-        await page.fill("[name=login]", "lina")
-        await page.fill("[name=password]", HOUSE_PASSWORD)
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#ready")).to_be_visible(timeout=20_000)
-        await page.keyboard.press("r")
-        await expect(page.locator("body")).to_have_attribute("data-state", "talking", timeout=20_000)
+        page = await at_work(context, house, "lina", 20_000)
+        await state(page, "talking", 20_000)
         name = await page.text_content("#customer-name")
-        await page.keyboard.press("n")
-        await page.keyboard.type("Half a no")
-        await page.keyboard.press("Escape")
-        await house.until_so(
-            "the draft is kept", "SELECT count(*) FROM draft WHERE fields::text LIKE '%Half a no%'"
-        )
+        await half_a_note(page, house)
         await house.kill()
         await expect(page.locator("#banner")).to_contain_text("Connection lost")
         await page.evaluate("sessionStorage.clear()")  # only the server's copy is left

@@ -8,8 +8,6 @@ import signal
 import pytest
 
 from tests.cluster.pair import Pair
-from tests.contract.agent import Agent
-from tests.contract.house import House
 from tests.contract.switches import channels
 
 pytestmark = pytest.mark.slow
@@ -25,7 +23,7 @@ async def test_the_owner_is_killed_and_later_another_hands_over_in_good_order(pa
     assert len(alive) == 3  # the customer, the seat's leg, and the phone that rings
     await first.kill()
     await pair.has(second)
-    await carries_on(lina, second, pop["call_id"])
+    await lina.goes_on_at(second.web, pop["call_id"])
     assert set(await channels(pair.switch)) == {uid for uid in alive if alive[uid].bridge_id}
     await second.recorded(1)
     assert second.outcomes()["03"] in ("cancelled", "lost")  # what rang for the dead engine was hung up
@@ -41,7 +39,7 @@ async def test_the_owner_is_killed_and_later_another_hands_over_in_good_order(pa
     await second.terminate()
     await pair.has(first)
     assert await second.ended() == 0
-    await carries_on(lina, first, following["call_id"])
+    await lina.goes_on_at(first.web, following["call_id"])
     assert together <= set(await channels(pair.switch))  # no voice was cut
     await lina.do("hang_up", call_id=following["call_id"])
     await lina.dispose()
@@ -62,7 +60,7 @@ async def test_an_owner_that_slept_dials_nothing_when_it_wakes(pair: Pair) -> No
     pop = await lina.connected()
     sleeper.send(signal.SIGSTOP)
     await pair.has(other)
-    await carries_on(lina, other, pop["call_id"])
+    await lina.goes_on_at(other.web, pop["call_id"])
     mario = await other.working("mario", "seat002")
     theirs = await mario.connected()
     before = sleeper.scalar(f"SELECT count(*) FROM attempt WHERE owner = '{sleeper.engine}'")
@@ -85,14 +83,3 @@ TWICE = """
 SELECT count(*) FROM attempt a JOIN attempt b ON a.lead_id = b.lead_id AND a.call_id < b.call_id
     AND b.dialed_at < COALESCE(a.ended_at, 'infinity')
 """
-
-
-async def carries_on(agent: Agent, house: House, call_id: str) -> None:
-    """The agent's page is at this engine, with the same customer in the call."""
-    await agent.close()
-    await agent.move(house.web)
-    await agent.until(
-        "the same customer",
-        lambda: agent.state == "talking" and agent.pop is not None and agent.pop["call_id"] == call_id,
-        60.0,
-    )

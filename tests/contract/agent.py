@@ -66,6 +66,16 @@ class Agent:
         self._port = web_port
         await self.open()
 
+    async def goes_on_at(self, web_port: int, call_id: str) -> None:
+        """Its page is closed and opened at another engine, where the same customer is in the call."""
+        await self.close()
+        await self.move(web_port)
+        await self.until(
+            "the same customer",
+            lambda: self.state == "talking" and self.pop is not None and self.pop["call_id"] == call_id,
+            60.0,
+        )
+
     async def close(self) -> None:
         """The page is gone."""
         if self._socket is not None:
