@@ -16,11 +16,13 @@ from phonenumbers import SUPPORTED_REGIONS
 from campaigns.best_time.keys import BestTime, check_best_time
 from campaigns.caller_ids.keys import Pool, Use, check_caller_ids
 from campaigns.codes import check_texts
-from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition, check_dispositions
+from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition, check_dispositions, given
+from campaigns.messages.keys import Messages, check_messages
 from campaigns.order import MOST_WEIGHT, Order
 from campaigns.patterns import OUTSIDE
 from campaigns.rules.calendar import known_zone as known_zone
 from campaigns.rules.keys import DAY_S, LONGEST_S, Part, Rules
+from campaigns.rules.profiles import PROFILES as LAWS
 from campaigns.rules.terms import DELAY, Check, check_rules
 from campaigns.script import Step, check_script, questions
 from campaigns.trials.keys import Trial, check_trial, scripts_of
@@ -204,6 +206,7 @@ class CampaignConfig(Part, frozen=True):
     best_time: BestTime = BestTime()
     callbacks: Callbacks = Callbacks()
     worth: Worth = Worth()
+    messages: Messages = msgspec.field(default_factory=Messages)
 
 
 def crm_url(config: CampaignConfig, lead: Lead) -> str:
@@ -349,6 +352,8 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
     check(0.0 <= config.outside.minutes <= 10_000.0, "outside.minutes", "must be between 0 and 10000")
     _check_inbound(config.inbound, check)
     check_rules(config.rules, check)
+    if config.rules.profile in LAWS:
+        check_messages(config.messages, config.rules, given(config.dispositions), check)
     _check_order(config.order, check)
     check_best_time(config.best_time, config.order.score, check)
     for name in ("conversion", "seat_hour", "call"):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.audit import write
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
+from campaigns.messages.steps import keep_steps
 from campaigns.rules.held import let_campaign_go
 from campaigns.steering import Outdated, difference, followed, settings_of
 from campaigns.units import BadUnit, NoSuchUnit, unit_of
@@ -222,6 +223,7 @@ class CampaignStore:
             "why": made.why,
         }
         change = connection.execute(VERSION, values).scalar_one()
+        keep_steps(connection, row.id, config)
         before: dict[str, object] | None = {"version": row.version - 1} if row.version > 1 else None
         after: dict[str, object] = {"version": row.version, "running": config.running, "from": where}
         if was and before is not None:

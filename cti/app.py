@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount
 from campaigns.drafts import DraftStore
 from campaigns.rights import Right
 from cti.account import AccountDesk
+from cti.answers import AnswerDesk
 from cti.assets import Assets
 from cti.audit import AuditDesk
 from cti.bus import Bus
@@ -97,6 +98,13 @@ def create_app(
         desks += [account, factor, tokens, people]
         routes += _account_routes(entry, account, tokens) + _factor_routes(entry, factor)
         routes += _people_routes(entry, people)
+        answers = AnswerDesk(front, stored, settings)
+        desks.append(answers)
+        routes += [
+            entry.anybody("/unsubscribe/{key}", answers.ask),
+            entry.anybody("/unsubscribe/{key}", answers.no_more, POST),
+            entry.anybody("/api/messages/{channel}/told", answers.told, POST),
+        ]
         segments, worth = SegmentDesk(front, stored), WorthDesk(front, stored)
         campaigns = CampaignDesk(front, stored, settings.switches)
         plans = PlanDesk(front, stored, campaigns)

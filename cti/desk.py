@@ -167,13 +167,14 @@ class Desk:
 
     async def fields(self, request: Request, kind: type[T], most: int = MOST_BODY) -> T:
         """A body of JSON as a struct. Raises :class:`Refusal`."""
+        return decoded(await self.bytes(request, most), kind)
+
+    async def bytes(self, request: Request, most: int) -> bytes:
+        """A body. Raises :class:`Refusal`."""
         body = bytearray()
         async for chunk in _timely(request, most):
             body += chunk
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-            raise Refusal(400, "malformed", str(fault)) from fault
+        return bytes(body)
 
     async def to_file(self, request: Request, path: Path, most: int) -> None:
         """A body into a file. Raises :class:`Refusal`."""
@@ -186,6 +187,14 @@ class Desk:
                     await loop.run_in_executor(self._clerks, out.write, bytes(block))
                     block.clear()
             await loop.run_in_executor(self._clerks, out.write, bytes(block))
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """JSON as a struct. Raises :class:`Refusal`."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise Refusal(400, "malformed", str(fault)) from fault
 
 
 def by(request: Request, asker: User) -> By:

@@ -22,6 +22,7 @@ from campaigns.evaluation.purchases import BroughtIn, Purchase
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
 from cti import (
+    answers,
     campaigns,
     compliance,
     console,
@@ -130,6 +131,10 @@ ROUTES: dict[tuple[str, str], Told] = {
     ),
     ("POST", "/api/webhooks/resend"): Told(
         "Have it sent again", body=webhook_desk.Resent, answer=OBJECT, faults=(400, 408, 413, 503)
+    ),
+    ("POST", "/api/messages/{channel}/told"): Told(
+        "What a gateway tells of messages, signed with its secret",
+        body=answers.Told, answer=OBJECT, faults=(400, 401, 404, 408, 413, 503),
     ),
     ("GET", "/api/why"): Told(
         "Why somebody is, or is not, called now",

@@ -93,7 +93,7 @@ class Outbound:
         found = await addresses(host, port)
         for address in found:
             if not allowed(address, networks):
-                raise NotSent(f"{host} is {address}, which is in no network that this webhook may reach")
+                raise NotSent(f"{host} is {address}, which is in no network that may be reached")
         named = any(inner(found[0]) in network for network in networks)
         if parts.scheme != "https" and not named:
             raise NotSent("over the open internet only https is used")

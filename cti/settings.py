@@ -60,6 +60,9 @@ class WebSettings:
     frames: tuple[str, ...] = ()  # origins that may be shown within the agent's page
     switches: tuple[str, ...] = ()  # of the daemon, by name; empty: campaigns may name any
     others: tuple[str, ...] = ()  # origins of other engines' pages, to which this one's may move
+    gateways: tuple[
+        tuple[str, str], ...
+    ] = ()  # channels by which customers are written to, each with its secret
     cookie_domain: str = ""  # what all of them are under
     softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
+from campaigns.messages.writing import MAIL_ADDRESS
 from campaigns.reports.asking import BadQuestion, zone_of
 from campaigns.reports.catalogue import REPORTS
 from campaigns.rights import Role
@@ -34,7 +35,6 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 OIDC_SECRET = "ZHUDONG_OIDC_SECRET"  # of the environment
-MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")  # a header's: nothing that ends a line there
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
@@ -178,6 +178,25 @@ class MailSection(_Section, frozen=True):
     sender: str = ""
 
 
+class GatewaySection(_Section, frozen=True):
+    """A company's own gateway, which takes messages by HTTP; `networks`: private ones that it may be in, as CIDR."""
+
+    url: str
+    secret: str
+    networks: tuple[str, ...] = ()
+
+
+class MessagesSection(_Section, frozen=True):
+    """By what messages go out. `public_url`: where customers and gateways reach our pages. What is not there is not
+    sent by this engine.
+    """
+
+    public_url: str = ""
+    email: MailSection = MailSection()
+    sms: GatewaySection | None = None
+    gateway: GatewaySection | None = None
+
+
 class ReportSection(_Section, frozen=True):
     """A report that goes out by itself: of each `day`, `week` from Monday on or `month`, from `at` on the day after.
 
@@ -235,6 +254,7 @@ class Config(_Section, frozen=True):
     recordings: RecordingsSection = RecordingsSection()
     reports: ReportsSection = ReportsSection()
     mail: MailSection = MailSection()
+    messages: MessagesSection = MessagesSection()
     report: tuple[ReportSection, ...] = ()
     webhook: tuple[WebhookSection, ...] = ()
     pause: tuple[PauseReason, ...] = DEFAULT_PAUSES
@@ -328,6 +348,7 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
         )
     yield from _webhook_faults(config.webhook)
     yield from _report_faults(config)
+    yield from _message_faults(config.messages)
     seen: set[str] = set()
     for index, switch in enumerate(config.switch):
         key = f"switch[{index}]"
@@ -433,6 +454,24 @@ def _report_faults(config: Config) -> Iterator[tuple[str, str]]:
         yield "mail.port", f"{config.mail.port} is no port"
 
 
+def _message_faults(messages: MessagesSection) -> Iterator[tuple[str, str]]:
+    if messages.public_url and not ORIGIN.fullmatch(messages.public_url):
+        yield "messages.public_url", "must be an origin, as in https://dialer.example"
+    if messages.email.host:
+        if not MAIL_ADDRESS.fullmatch(messages.email.sender):
+            yield "messages.email.sender", f"{messages.email.sender!r} is no mail address"
+        if not messages.public_url:
+            yield (
+                "messages.public_url",
+                "must be there where there is e-mail: its links to have no more begin with it",
+            )
+    if not 1 <= messages.email.port <= 65535:
+        yield "messages.email.port", f"{messages.email.port} is no port"
+    for name, gateway in (("sms", messages.sms), ("gateway", messages.gateway)):
+        if gateway is not None:
+            yield from _address_faults(f"messages.{name}", gateway)
+
+
 def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for index, hook in enumerate(webhooks):
@@ -442,23 +481,27 @@ def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, s
         if hook.name in seen:
             yield f"{key}.name", f"{hook.name!r} is the name of another webhook"
         seen.add(hook.name)
+        yield from _address_faults(key, hook)
+
+
+def _address_faults(key: str, hook: WebhookSection | GatewaySection) -> Iterator[tuple[str, str]]:
+    try:
+        parts = urlsplit(hook.url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or not hook.url.isascii() or not hook.url.isprintable() or " " in hook.url:
+        yield f"{key}.url", "must be an address, as in https://crm.example/zhudong"
+    elif "@" in parts.netloc:
+        yield f"{key}.url", "must not hold a password; what proves who sends is the signature"
+    if len(hook.secret) < SHORTEST_SECRET:
+        yield f"{key}.secret", f"must have at least {SHORTEST_SECRET} characters"
+    for network in hook.networks:
         try:
-            parts = urlsplit(hook.url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            ipaddress.ip_network(network)
         except ValueError:
-            usable = False
-            parts = urlsplit("")
-        if not usable or not hook.url.isascii() or not hook.url.isprintable() or " " in hook.url:
-            yield f"{key}.url", "must be an address, as in https://crm.example/zhudong"
-        elif "@" in parts.netloc:
-            yield f"{key}.url", "must not hold a password; what proves who sends is the signature"
-        if len(hook.secret) < SHORTEST_SECRET:
-            yield f"{key}.secret", f"must have at least {SHORTEST_SECRET} characters"
-        for network in hook.networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError:
-                yield f"{key}.networks", f"{network!r} is no network, as in 10.1.0.0/16"
+            yield f"{key}.networks", f"{network!r} is no network, as in 10.1.0.0/16"
 
 
 def _readable(url: str) -> bool:

@@ -32,6 +32,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from campaigns import backup, database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
+from campaigns.messages.outbox import Outbox
 from campaigns.ownership import Ownership
 from campaigns.partitions import ensure_partitions
 from campaigns.reach import REPORTS, WEB, as_role, held
@@ -52,14 +53,18 @@ from cti.settings import OidcSettings, WebSettings
 from cti.webhooks import Hook, Webhooks
 from dialer.campaign_folder import CampaignFolder
 from dialer.certificates import Certificates, believed
-from dialer.config import Config, OidcSection, SwitchSection, WebhookSection, client_secret
+from dialer.channel import Channel
+from dialer.config import Config, GatewaySection, OidcSection, SwitchSection, WebhookSection, client_secret
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
 from dialer.engine import Engine
 from dialer.fastagi import FastAgi
+from dialer.gateway import Gateway
 from dialer.journal import Batch, Journal, Unavailable
 from dialer.leads import Hopper
 from dialer.learning import Learning
+from dialer.mail import Mail
+from dialer.messages import Messages
 from dialer.metrics import Metrics
 from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
@@ -173,6 +178,7 @@ class Daemon:
                 "backup",
                 "reports",
                 "mail",
+                "messages",
                 "report",
             )
             if getattr(config, name) != getattr(self.config, name)
@@ -260,6 +266,7 @@ class Daemon:
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
         app.state.feed.on_event = webhooks.hear
+        messages = Messages(Outbox(stored, name, config.messages.public_url), _channels(config))
         begun = asyncio.Event()
         running = asyncio.create_task(
             engine.run(before=lambda: self._begin(engine, taken, stored, store, begun)), name="engine"
@@ -276,11 +283,12 @@ class Daemon:
             ),
             asyncio.create_task(self._certificates.run(), name="certificates"),
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
-            asyncio.create_task(self._refresh(app, agi, switches, webhooks), name="figures"),
+            asyncio.create_task(self._refresh(app, agi, switches, webhooks, messages), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
             asyncio.create_task(rolling.run(), name="roll-ups"),
             asyncio.create_task(Sending(stored, config).run(), name="reports"),
             asyncio.create_task(webhooks.run(), name="webhooks"),
+            asyncio.create_task(messages.run(), name="messages"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         try:
@@ -496,7 +504,12 @@ class Daemon:
                 told = why
 
     async def _refresh(
-        self, app, agi: FastAgi, switches: Mapping[str, AsteriskSwitch], webhooks: Webhooks
+        self,
+        app,
+        agi: FastAgi,
+        switches: Mapping[str, AsteriskSwitch],
+        webhooks: Webhooks,
+        messages: Messages,
     ) -> None:  # type: ignore[no-untyped-def]
         while True:
             await asyncio.sleep(WATCH_S)
@@ -505,6 +518,7 @@ class Daemon:
             self.metrics.dialogues(agi.results)
             self.metrics.door(app.state.gateway.counters)
             self.metrics.webhooks(webhooks.counters, webhooks.waiting)
+            self.metrics.messages(messages.counters, messages.waiting)
 
     async def _in_store(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
@@ -570,6 +584,21 @@ def _switch(section: SwitchSection) -> AsteriskSwitch:
     )
 
 
+def _channels(config: Config) -> dict[str, Channel]:
+    """By what this engine can send messages."""
+    found: dict[str, Channel] = {}
+    if config.messages.email.host:
+        found["email"] = Mail(config.messages.email)
+    for name, section in _gateways(config).items():
+        found[name] = Gateway(section)
+    return found
+
+
+def _gateways(config: Config) -> dict[str, GatewaySection]:
+    named = {"sms": config.messages.sms, "gateway": config.messages.gateway}
+    return {name: section for name, section in named.items() if section is not None}
+
+
 def _hook(section: WebhookSection) -> Hook:
     networks = tuple(map(ipaddress.ip_network, section.networks))
     return Hook(section.name, section.url, section.secret, section.campaigns, networks)
@@ -614,6 +643,7 @@ def _web_settings(config: Config) -> WebSettings:
         oidc=_sign_on(config.oidc) if config.oidc is not None else None,
         others=config.cluster.others,
         cookie_domain=config.cluster.cookie_domain,
+        gateways=tuple((name, section.secret) for name, section in _gateways(config).items()),
         pauses=config.pause,
         switches=tuple(section.name for section in config.switch),
         softphones=tuple(section.softphone for section in config.switch if section.softphone),

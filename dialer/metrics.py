@@ -160,6 +160,15 @@ class Metrics:
         self._webhooks_waiting = Gauge(
             "zhudong_webhook_waiting", "Events that wait for a webhook.", ("hook",), registry=registry
         )
+        self._messages = _Level(
+            "zhudong_messages",
+            "Messages by channel and by what came of a look at them.",
+            ("channel", "result"),
+            registry,
+        )
+        self._messages_waiting = Gauge(
+            "zhudong_messages_waiting", "Messages that are not sent yet.", ("channel",), registry=registry
+        )
         self._page_trip = Histogram(
             "zhudong_page_round_trip_seconds",
             "From an agent's page to the door and back, as the pages measure it.",
@@ -433,6 +442,13 @@ class Metrics:
             self._webhooks.set(count, hook, result)
         for hook, count in waiting.items():
             self._webhooks_waiting.labels(hook).set(count)
+
+    def messages(self, counters: Mapping[tuple[str, str], int], waiting: Mapping[str, int]) -> None:
+        """Copy what was counted of messages."""
+        for (channel, result), count in counters.items():
+            self._messages.set(count, channel, result)
+        for channel, count in waiting.items():
+            self._messages_waiting.labels(channel).set(count)
 
     def page_fared(self, health: Health) -> None:
         """Take what a page said of itself."""

@@ -63,6 +63,10 @@ TOLD = {
     "purchases": "SELECT * FROM purchase WHERE customer_id = ANY(:customers) ORDER BY id",
     "taken_by_segments": "SELECT * FROM segment_member WHERE party = ANY(:parties)",
     "scripts_tried": "SELECT * FROM trial_member WHERE party = ANY(:parties)",
+    "messages": """SELECT * FROM message WHERE lead_id = ANY(:leads) OR address = ANY(:e164s)
+        OR customer_id = ANY(:customers) ORDER BY id""",
+    "said_of_messages": """SELECT * FROM message_choice WHERE address = ANY(:e164s)
+        OR address IN (SELECT address FROM message WHERE lead_id = ANY(:leads)) ORDER BY id""",
     "legal_holds": "SELECT * FROM legal_hold WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
 }
 
@@ -105,6 +109,12 @@ LIVE = {
             (SELECT 'lead ' || min(l.id) FROM lead l WHERE l.id = ANY(:leads) AND l.campaign_id = t.campaign_id),
             'erased:' || md5(random()::text))
         WHERE party = ANY(:parties)""",
+    # What was said of an address stays, as an entry on the do-not-call list does.
+    "messages": """UPDATE message SET address = NULL, customer_id = NULL, sender = '', subject = '', body = '',
+        detail = '', reply = '',
+        reason = CASE WHEN state IN ('waiting', 'sending') THEN 'erased' ELSE reason END,
+        state = CASE WHEN state IN ('waiting', 'sending') THEN 'not_sent' ELSE state END
+        WHERE lead_id = ANY(:leads) OR address = ANY(:e164s) OR customer_id = ANY(:customers)""",
     "calls_counted": f"DELETE FROM called WHERE party = ANY(:parties) AND {UNCAPPED}",
     "archive_knows": "DELETE FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "lifted_holds": """UPDATE legal_hold SET e164 = CASE WHEN e164 IS NOT NULL THEN 'erased' END,

@@ -49,6 +49,7 @@ ON CONFLICT (e164, campaign_id) DO UPDATE SET attempts = archived_number.attempt
 """)
 FORGET = (
     text("DELETE FROM callback WHERE lead_id = ANY(:leads)"),
+    text("DELETE FROM message WHERE lead_id = ANY(:leads)"),
     text("DELETE FROM list_change WHERE lead_id = ANY(:leads)"),
     text("DELETE FROM number WHERE lead_id = ANY(:leads)"),
     text("DELETE FROM lead WHERE id = ANY(:leads)"),

@@ -15,6 +15,7 @@ CALENDAR_DAYS_60 = 60 * DAY_S
 SIX_MONTHS = 184 * DAY_S  # the longest six months there are, July to December
 FOR_EVER = LONGEST_S
 HALF_HOUR = 1800.0
+EVERY_CHANNEL = ("email", "sms", "gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Profile:
     number_here: Caps = NO_CAPS
     customer_here: Caps = NO_CAPS
     consent: bool = False
+    message_consent: tuple[str, ...] = ()  # the channels by which nobody is written to, to sell, without one
     lock_out_s: float = 0.0
     refusal_lock_s: float = 0.0
 
@@ -110,12 +112,19 @@ PROFILES = {
             windows=_every_day(8, 21),
             # Days are told apart for the states below; federal law asks nothing of holidays.
             regions=US_STATES,
+            # 47 CFR 64.1200(a)(2): a text that sells by such a system needs written consent before; e-mail needs none
+            # (CAN-SPAM, 15 U.S.C. 7704), but a way to have no more. From general knowledge, not read: check them.
+            message_consent=("sms", "gateway"),
         ),
         Profile(
             name="uk",
             version=1,
             # Ofcom, persistent misuse (2006 to 2016): no call within 72 hours of an abandoned one. No hours are set.
             lock_out_s=3 * DAY_S,
+            # Privacy and Electronic Communications Regulations 2003, reg. 22, after Directive 2002/58/EC, art. 13(1):
+            # consent before electronic mail, texts among it. Its exception for customers of one's own is not made use
+            # of. From general knowledge, not read: check it.
+            message_consent=EVERY_CHANNEL,
         ),
         Profile(
             name="fr",
@@ -128,6 +137,9 @@ PROFILES = {
             customer=Caps(days_30=4),
             # the same decree: not within 60 days of a refusal
             refusal_lock_s=CALENDAR_DAYS_60,
+            # Code des postes et des communications électroniques, art. L. 34-5, after Directive 2002/58/EC, art. 13:
+            # consent before automated messages and electronic mail. From general knowledge, not read: check it.
+            message_consent=EVERY_CHANNEL,
         ),
         Profile(
             name="cn-marketing",
@@ -139,6 +151,10 @@ PROFILES = {
             customer=Caps(day=3, gap_s=HALF_HOUR),
             # MIIT's draft on messages and voice calls, 2020-08-31: no commercial call without consent on record
             consent=True,
+            # 通信短信息服务管理规定 (MIIT order 31 of 2015), art. 18 and 20: no commercial message without consent, and
+            # none after it was refused; 互联网电子邮件服务管理办法 (MII order 38 of 2006), art. 13: nor such an e-mail.
+            # From general knowledge, not read: check them.
+            message_consent=EVERY_CHANNEL,
             # The 13 ministries' campaign of 2018-07: after a refusal no further calls
             refusal_lock_s=FOR_EVER,
         ),
@@ -149,6 +165,7 @@ PROFILES = {
             windows=_every_day(9, 21),
             # the same rule: own do-not-call for at least six months
             refusal_lock_s=SIX_MONTHS,
+            message_consent=EVERY_CHANNEL,  # as for cn-marketing
         ),
         Profile(
             name="cn-collection",

@@ -30,7 +30,7 @@ SHARED = {"unit", "permit_basis", "archived_month", "list_source", "caller_id_us
 # Tables that neither role has any business in; of `app_user` they see who is who, and no secret.
 CLOSED = {"alembic_version", "api_token", "app_user", "audit", "audit_link", "draft", "engine", "journal_cursor",
           "outside_call", "recovery_code", "report_sent", "session", "sign_on", "switch_lease"}  # fmt: skip
-COMPANYS = {"erasure", "webhook_delivery"}  # of no branch at all
+COMPANYS = {"erasure", "message_choice", "webhook_delivery"}  # of no branch at all
 COLUMNS = text("""
 SELECT column_name, data_type, is_nullable, column_default, is_identity FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name = :table ORDER BY ordinal_position

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from email import message_from_bytes
-from email.policy import default
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from aiosmtpd.controller import Controller
 from sqlalchemy import Engine, text
 
 from campaigns.reports.schedule import Span, span_of
@@ -20,33 +15,17 @@ from dialer.config import Config, MailSection, ReportSection, SwitchSection
 from dialer.sending import Sending
 from tests.campaigns.reports.raw import Call, World
 from tests.campaigns.world import later
+from tests.post import Box, post_office
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SWITCH = SwitchSection(name="main", host="127.0.0.1", user="u", secret="s")
 NEXT_DAY = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)  # seven in the morning of the 25th in Shanghai
 
 
-class Box:
-    """What a mail server took."""
-
-    def __init__(self) -> None:
-        self.mails: list[Any] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
-        return "250 OK"
-
-
 @pytest.fixture
 def post() -> Iterator[tuple[Box, int]]:
-    box = Box()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, port
-    controller.stop()
+    with post_office() as office:
+        yield office
 
 
 async def test_a_report_goes_out_once_and_again_when_it_could_not(

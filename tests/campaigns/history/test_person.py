@@ -214,6 +214,7 @@ def test_whoever_adds_a_table_that_may_name_a_person_says_what_becomes_of_it(
         "erasure",
         "list_change",
         "outside_call",
+        "message",
         "purchase",
         "segment_member",
         "trial_member",

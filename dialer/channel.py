@@ -1,0 +1,27 @@
+"""What a channel of messages promises: a letter is taken at the other end when `send` returns."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from campaigns.messages.outbox import Letter
+
+
+class NotTaken(Exception):
+    """It was not taken, as far as is known. The text says why. `for_good`: to try again would change nothing."""
+
+    def __init__(self, why: str, for_good: bool = False) -> None:
+        super().__init__(why)
+        self.for_good = for_good
+
+
+class Channel(Protocol):
+    """Brings letters. Cancelled, it leaves open whether the letter was taken."""
+
+    async def send(self, letter: Letter) -> None:
+        """Bring one, under its key. Raises :class:`NotTaken`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+        ...

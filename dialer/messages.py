@@ -1,0 +1,115 @@
+"""The sender: takes from the outbox what may be sent, brings it by its channel, and puts on record what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns import database
+from campaigns.messages.outbox import Letter, Outbox
+from dialer.channel import Channel, NotTaken
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+AT_ONCE = 16  # messages of one look at the outbox
+LIMIT_S = 60.0  # for one message; far below its lease
+LOOK_S = 2.0  # between two looks where nothing was due
+AWAY_S = 5.0  # between two tries of a database that is away
+COUNT_S = 10.0
+SHOWN = 500  # characters of a fault
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Messages:
+    """The messages of one engine. `counters` by (channel, result); `waiting` by channel."""
+
+    def __init__(
+        self, outbox: Outbox, channels: Mapping[str, Channel], clock: Callable[[], datetime] = _now
+    ) -> None:
+        self._outbox = outbox
+        self._channels = channels
+        self._clock = clock
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.waiting: Mapping[str, int] = {}
+
+    async def run(self) -> None:
+        """Send what is due until cancelled; what is on its way then is settled still."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._count())
+                while self._channels:
+                    # Broken off half-way nobody would know what was sent: it is waited for, LIMIT_S at most.
+                    looking = asyncio.ensure_future(self.look())
+                    try:
+                        looked = await asyncio.shield(looking)
+                    finally:
+                        await asyncio.wait({looking})
+                    if looked is None:
+                        await asyncio.sleep(AWAY_S)
+                    elif not looked:
+                        await asyncio.sleep(LOOK_S)
+        finally:
+            for channel in self._channels.values():
+                await channel.close()
+
+    async def look(self) -> int | None:
+        """Send what is due now; how many messages were looked at, None while the database is away."""
+        claimed = await self._try(lambda: self._outbox.claim(list(self._channels), AT_ONCE, self._clock()))
+        if claimed is None:
+            return None
+        for (channel, reason), count in claimed.others.items():
+            self.counters[channel, reason] += count
+        await asyncio.gather(*(self._bring(letter) for letter in claimed.letters))
+        return len(claimed.letters) + sum(claimed.others.values())
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    async def _bring(self, letter: Letter) -> None:
+        fault: NotTaken | None = None
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await self._channels[letter.channel].send(letter)
+        except NotTaken as why:
+            fault = why
+        except TimeoutError:
+            fault = NotTaken(f"no answer within {LIMIT_S:g} s")
+        except Exception as why:
+            log.exception("a message could not be brought", message=letter.message_id)
+            fault = NotTaken(f"{type(why).__name__}: {why}")
+        if fault is None:
+            ours = await self._try(lambda: self._outbox.sent(letter, self._clock()))
+            result = "sent"
+        else:
+            why = str(fault)[:SHOWN]
+            log.warning(
+                "a message was not taken", channel=letter.channel, message=letter.message_id, reason=why
+            )
+            ours = await self._try(lambda: self._outbox.failed(letter, self._clock(), why, fault.for_good))
+            result = "given_up" if fault.for_good else "failed"
+        # Not on record: the lease runs out, and the message is sent again under the same key.
+        self.counters[letter.channel, result if ours else "unsettled"] += 1
+
+    async def _count(self) -> None:
+        while True:
+            found = await self._try(self._outbox.waiting)
+            if found is not None:
+                self.waiting = {channel: found.get(channel, 0) for channel in {*self._channels, *found}}
+            await asyncio.sleep(COUNT_S)
+
+    async def _try(self, work: Callable[[], T]) -> T | None:
+        """The work's value; None while the database is away."""
+        try:
+            return await asyncio.to_thread(work)
+        except SQLAlchemyError as fault:
+            log.warning("messages wait for the database", reason=database.reason(fault))
+            return None

@@ -1,0 +1,253 @@
+"""Messages between the calls: due by what came of a call, sent once, and only where a call would be allowed as well."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from campaigns.dnc import DncStore, Layer
+from campaigns.history import person as persons
+from campaigns.history.archive import holding
+from campaigns.history.files import Files
+from campaigns.history.query import History
+from campaigns.messages.choices import ChoiceStore
+from campaigns.messages.outbox import LEASE, MOST_TRIES, TOO_LATE, Outbox
+from campaigns.records import NotesSaved
+from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
+from tests.campaigns.world import NOON, later
+
+
+def test_who_did_not_answer_is_written_to_two_days_later_and_once(db: Engine) -> None:
+    world = Writing(db)
+    [first, *_] = world.calls()
+    assert not world.claim(TWO_DAYS_LATER - timedelta(seconds=1))
+    letters = world.claim(TWO_DAYS_LATER)
+    assert [each.body for each in letters] == [f"客户{n}您好，我们曾致电给您。回复TD退订" for n in range(3)]
+    assert not world.claim(TWO_DAYS_LATER)  # leased
+    for each in letters:
+        assert world.outbox.sent(each, TWO_DAYS_LATER)
+    [again] = [each for each in world.campaign.lease(100, TWO_DAYS_LATER) if each.lead_id == first.lead_id]
+    world.call(again, at=TWO_DAYS_LATER)  # and again nobody answers
+    assert not world.claim(later(days=4))
+    assert world.states() == [("sent", "")] * 3
+
+
+def test_what_allowed_it_is_on_record(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    [letter] = world.claim(TWO_DAYS_LATER)
+    [row] = world.rows()
+    assert (row.address, row.body, row.customer_id) == ("+8613800000000", letter.body, "c0")
+    assert row.permitted_at == TWO_DAYS_LATER and row.engine == "engine-1"
+    basis = world.campaign.one("SELECT * FROM permit_basis WHERE id = :id", id=row.basis_id)
+    assert (basis.change, basis.hours, basis.zones) == (
+        world.campaign.applied.change,
+        "thu 09:00-20:00",
+        "Asia/Shanghai",
+    )
+
+
+def test_a_sale_is_confirmed_by_mail_in_the_customers_words(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    [letter] = world.claim(NOON)
+    assert (letter.channel, letter.address, letter.sender) == ("email", "kunde0@example.com", "春天公司")
+    assert (letter.subject, letter.body) == ("客户0，感谢您的订购", "您订购了畅享199。")
+
+
+def test_a_verdict_that_is_corrected_takes_its_message_back(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    world.disposed(lead, "not_interested")
+    assert not world.claim(NOON)
+    assert world.states() == [("not_sent", "corrected")]
+
+
+def test_a_verdict_that_is_corrected_to_a_sale_is_confirmed(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "interested")
+    world.disposed(lead, "sold")
+    assert [each.channel for each in world.claim(NOON)] == ["email"]
+
+
+def test_a_talk_overtakes_what_was_due_after_a_call_in_vain(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    world.calls("connected", later(days=1))
+    assert not world.claim(TWO_DAYS_LATER)
+    assert world.states() == [("not_sent", "overtaken")]
+
+
+def test_what_is_written_down_later_of_a_call_makes_nothing_due(db: Engine) -> None:
+    world = Writing(db, steps="", customers=1)
+    [lead] = world.calls()
+    world.campaign.store.apply(
+        f'name = "spring"\nswitch = "main"\nrunning = true\n{MISSED}', "test", "tester", later(hours=1)
+    )
+    world.campaign.record(
+        NotesSaved(at=later(hours=2), call_id=lead.call_id, user_id=1, notes="voicemail full")
+    )
+    assert world.rows() == []
+
+
+def test_outside_the_hours_it_waits_for_the_morning(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    night = TWO_DAYS_LATER + timedelta(hours=9)  # nine in the evening in Shanghai
+    assert not world.claim(night)
+    [row] = world.rows()
+    assert (row.state, row.reason, row.next_at) == ("waiting", "window", NOON + timedelta(days=2, hours=21))
+    assert len(world.claim(row.next_at)) == 1
+
+
+def test_messages_may_have_hours_of_their_own(db: Engine) -> None:
+    hours = "[messages.windows]\n" + "".join(
+        f"{day} = {{ from = 18:00:00, to = 19:00:00 }}\n" for day in ("mon", "tue", "wed", "thu", "fri")
+    )
+    world = Writing(db, customers=1, steps=hours + MISSED)
+    world.calls()
+    assert not world.claim(TWO_DAYS_LATER)
+    assert world.rows()[0].next_at == NOON + timedelta(days=2, hours=6)
+
+
+def test_who_must_not_be_called_is_not_written_to(db: Engine) -> None:
+    world = Writing(db, customers=2)
+    world.calls()
+    DncStore(db).add("+8613800000000", Layer("company", "letter"), later(days=1))
+    assert [each.address for each in world.claim(TWO_DAYS_LATER)] == ["+8613800000001"]
+    assert ("not_sent", "dnc") in world.states()
+
+
+def test_who_asked_for_no_more_mail_still_gets_texts(db: Engine) -> None:
+    world = Writing(db, customers=1, steps=MISSED + OFFER)
+    world.calls()
+    ChoiceStore(db).say("email", "kunde0@example.com", False, "link", later(hours=1))
+    assert not world.claim(later(hours=1), ("email",))
+    assert [each.channel for each in world.claim(TWO_DAYS_LATER)] == ["sms"]
+
+
+def test_without_consent_for_the_channel_it_waits_and_then_is_too_late(db: Engine) -> None:
+    world = Writing(db, customers=2, steps='[messages]\nconsent = ["sms"]\n' + MISSED)
+    world.calls()
+    ChoiceStore(db).say("sms", "+8613800000001", True, "form 7", NOON)
+    [letter] = world.claim(TWO_DAYS_LATER)
+    assert letter.address == "+8613800000001" and world.outbox.sent(letter, TWO_DAYS_LATER)
+    assert world.rows()[1].choice_id == 1
+    assert world.states() == [("waiting", "consent"), ("sent", "")]
+    assert not world.claim(TWO_DAYS_LATER + TOO_LATE + timedelta(seconds=1))
+    assert world.states()[0] == ("not_sent", "too_late")
+
+
+def test_caps_hold_for_a_customer_over_steps_and_campaigns(db: Engine) -> None:
+    capped = "[messages.caps.sms]\ndays_30 = 1\n"
+    second = MISSED.replace('"missed"', '"again"')
+    world = Writing(db, customers=2, steps=capped + MISSED + second)
+    world.calls()
+    assert sorted(each.address for each in world.claim(TWO_DAYS_LATER)) == [
+        "+8613800000000",
+        "+8613800000001",
+    ]
+    assert sorted(world.states()) == [("sending", "")] * 2 + [("waiting", "cap_30d")] * 2
+
+
+def test_a_share_is_held_out_for_good_and_on_record(db: Engine) -> None:
+    world = Writing(db, customers=60, steps=MISSED + "hold_out = 0.5\n")
+    world.calls()
+    letters = world.claim(TWO_DAYS_LATER)
+    assert all(world.outbox.sent(each, TWO_DAYS_LATER) for each in letters)
+    sent = len(letters)
+    assert 15 < sent < 45 and world.states().count(("not_sent", "held_out")) == 60 - sent
+    assert not world.claim(later(days=3))
+
+
+def test_whom_a_segment_holds_out_no_message_reaches(db: Engine) -> None:
+    world = Writing(db, customers=2)
+    world.calls()
+    with db.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            text(
+                "INSERT INTO segment_member (campaign_id, party, take_id, held_out) VALUES (:c, 'customer c0', 1, true)"
+            ),
+            {"c": world.campaign.id},
+        )
+    assert [each.address for each in world.claim(TWO_DAYS_LATER)] == ["+8613800000001"]
+
+
+def test_an_engine_that_died_leaves_it_to_the_other_under_the_same_key(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    [letter] = world.claim(TWO_DAYS_LATER)
+    other = Outbox(db, "engine-2")
+    assert not other.claim(["sms"], 10, TWO_DAYS_LATER + LEASE - timedelta(seconds=1)).letters
+    [again] = other.claim(["sms"], 10, TWO_DAYS_LATER + LEASE).letters
+    assert again.key == letter.key and again.tries == 2
+    assert not world.outbox.sent(letter, TWO_DAYS_LATER + LEASE)  # it slept over its lease
+    assert other.sent(again, TWO_DAYS_LATER + LEASE)
+    assert world.states() == [("sent", "")]
+
+
+def test_what_fails_is_tried_again_with_growing_pauses_and_given_up(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    now, pauses = TWO_DAYS_LATER, []
+    for _ in range(MOST_TRIES):
+        [letter] = world.claim(now)
+        assert world.outbox.failed(letter, now, "451 try later", for_good=False)
+        [row] = world.rows()
+        pauses.append((row.next_at - now).total_seconds())
+        now = row.next_at if row.state == "waiting" else now
+    assert pauses[:4] == [30, 60, 120, 240] and pauses[10] == 3600
+    assert world.states() == [("failed", "failed")] and not world.claim(now + LEASE)
+
+
+def test_a_value_that_is_missing_or_strange_breaks_no_message(db: Engine) -> None:
+    world = Writing(db, customers=2, steps=CONFIRMED)
+    with db.begin() as connection:
+        connection.execute(
+            text("UPDATE lead SET name = E'王\\r\\nBcc: all@example.com' WHERE customer_id = 'c0'")
+        )
+        connection.execute(text("UPDATE lead SET attributes = attributes - 'plan' WHERE customer_id = 'c1'"))
+    for lead in world.calls("connected"):
+        world.disposed(lead, "sold")
+    [letter] = world.claim(NOON)
+    assert letter.subject == "王 Bcc: all@example.com，感谢您的订购"
+    assert ("not_sent", "no_value") in world.states()
+
+
+def test_a_paused_campaign_keeps_its_messages(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    text_of = world.campaign.store.versions("spring")[0].text
+    world.campaign.store.apply(text_of.replace("running = true", "running = false"), "test", "tester", NOON)
+    assert not world.claim(TWO_DAYS_LATER)
+    world.campaign.store.apply(text_of, "test", "tester", NOON)
+    assert len(world.claim(TWO_DAYS_LATER + timedelta(minutes=10))) == 1
+
+
+def test_one_persons_messages_are_told_and_erased(db: Engine, tmp_path: Path) -> None:
+    world = Writing(db, customers=2, steps=MISSED + OFFER)
+    world.calls()
+    for letter in world.claim(NOON):
+        assert world.outbox.sent(letter, NOON)
+    ChoiceStore(db).say("email", "kunde0@example.com", False, "link", NOON)
+    him, at = persons.find(db, customer="c0"), later(days=2)
+    told = persons.export(db, History(db, Files(tmp_path)), him, "li", at)
+    assert sorted((m["channel"], m["state"]) for m in told["messages"]) == [
+        ("email", "sent"),
+        ("sms", "waiting"),
+    ]
+    assert [said["agreed"] for said in told["said_of_messages"]] == [False]
+    with holding(db, Files(tmp_path)) as job:
+        persons.erase(job, him, "ticket 12", "li", at)
+    theirs = [row for row in world.rows() if row.lead_id in him.lead_ids]
+    assert {(row.channel, row.state, row.address, row.body) for row in theirs} == {
+        ("email", "sent", None, ""), ("sms", "not_sent", None, "")
+    }  # fmt: skip
+    assert not [each for each in world.claim(TWO_DAYS_LATER) if each.message_id in {row.id for row in theirs}]
+    assert ChoiceStore(db).of("kunde0@example.com")  # their own no stays

@@ -1,0 +1,141 @@
+"""The sender over real servers: what the outbox permits is brought by mail, once, and what came of it is on record."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from dialer.config import GatewaySection, MailSection
+from dialer.gateway import Gateway
+from dialer.mail import Mail
+from dialer.messages import Messages
+from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
+from tests.campaigns.world import NOON, later
+from tests.cti.test_webhooks import SECRET, receiver
+from tests.post import Box, post_office
+
+SENDER = "dialer@company.example"
+
+
+@pytest.fixture
+def post() -> Iterator[tuple[Box, int]]:
+    with post_office() as office:
+        yield office
+
+
+def sender(world: Writing, port: int, at: datetime = NOON) -> Messages:
+    mail = Mail(MailSection(host="127.0.0.1", port=port, security="none", sender=SENDER))
+    return Messages(world.outbox, {"email": mail}, lambda: at)
+
+
+async def test_an_order_is_confirmed_by_a_mail_that_a_mail_server_takes(
+    db: Engine, post: tuple[Box, int]
+) -> None:
+    box, port = post
+    world = Writing(db, steps=CONFIRMED)
+    for lead in world.calls("connected"):
+        world.disposed(lead, "sold")
+    messages = sender(world, port)
+    assert await messages.look() == 3 and await messages.look() == 0
+    assert world.states() == [("sent", "")] * 3
+    assert sorted(to for to, _ in box.mails) == [[f"kunde{n}@example.com"] for n in range(3)]
+    _, mail = next(each for each in box.mails if each[0] == ["kunde0@example.com"])
+    [row] = [row for row in world.rows() if row.customer_id == "c0"]
+    assert mail["Subject"] == "客户0，感谢您的订购" and mail["From"] == f"春天公司 <{SENDER}>"
+    assert mail["Message-ID"] == f"<{row.key.hex}@company.example>"
+    assert mail.get_content().strip() == "您订购了畅享199。"
+    assert mail["List-Unsubscribe"] is None  # a service message
+    assert messages.counters == {("email", "sent"): 3}
+
+
+async def test_an_offer_can_be_answered_with_one_click(db: Engine, post: tuple[Box, int]) -> None:
+    box, port = post
+    world = Writing(db, steps=OFFER, customers=1)
+    world.calls()
+    await sender(world, port).look()
+    [(_, mail)] = box.mails
+    link = f"https://dialer.example/unsubscribe/{world.rows()[0].key.hex}"
+    assert mail["List-Unsubscribe"].strip() == f"<{link}>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert link in mail.get_content()
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "result"),
+    [("451 busy", ("waiting", "failed"), "failed"), ("554 spam", ("failed", "failed"), "given_up")],
+)
+async def test_what_a_mail_server_refuses_waits_or_is_given_up(
+    db: Engine, post: tuple[Box, int], answer: str, state: tuple[str, str], result: str
+) -> None:
+    box, port = post
+    world = Writing(db, steps=CONFIRMED, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    box.answers = [answer]
+    messages = sender(world, port)
+    await messages.look()
+    assert world.states() == [state] and answer in world.rows()[0].detail
+    assert messages.counters == {("email", result): 1}
+    await sender(world, port, later(minutes=1)).look()
+    assert len(box.mails) == (state[0] == "waiting")
+
+
+async def test_a_mail_server_that_is_away_is_waited_for(db: Engine, post: tuple[Box, int]) -> None:
+    box, port = post
+    world = Writing(db, steps=CONFIRMED, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    await sender(world, 1).look()
+    assert world.states() == [("waiting", "failed")]
+    await sender(world, port, world.rows()[0].next_at + timedelta(seconds=1)).look()
+    assert world.states() == [("sent", "")] and len(box.mails) == 1
+
+
+def by_gateway(world: Writing, url: str, at: datetime = TWO_DAYS_LATER) -> Messages:
+    gateway = Gateway(GatewaySection(url=url, secret=SECRET, networks=("127.0.0.0/8",)))
+    return Messages(world.outbox, {"sms": gateway}, lambda: at)
+
+
+async def test_a_gateway_is_sent_a_text_that_it_can_tell_is_ours_and_knows_again(db: Engine) -> None:
+    world = Writing(db, steps=MISSED + 'sender = "10690001"\n', customers=1)
+    world.calls()
+    async with receiver() as there:
+        messages = by_gateway(world, there.url)
+        await messages.look()
+    [(headers, body)] = there.got
+    key = world.rows()[0].key.hex
+    assert body == {
+        "message": key, "channel": "sms", "to": "+8613800000000", "sender": "10690001", "campaign": "spring",
+        "text": "客户0您好，我们曾致电给您。回复TD退订",
+    }  # fmt: skip
+    assert headers["idempotency-key"] == key
+    at, _, made = headers["zhudong-signature"].removeprefix("t=").partition(",v1=")
+    signed = f"{at}.{headers['zhudong-delivery']}.{headers[':raw']}".encode()
+    assert made == hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    assert world.states() == [("sent", "")]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(503, "waiting"), (429, "waiting"), (302, "waiting"), (400, "failed"), (422, "failed")],
+)
+async def test_what_a_gateway_refuses_waits_or_is_given_up(db: Engine, status: int, state: str) -> None:
+    world = Writing(db, steps=MISSED, customers=1)
+    world.calls()
+    async with receiver(lambda headers, body: status) as there:
+        await by_gateway(world, there.url).look()
+    assert [row.state for row in world.rows()] == [state] and there.asked == 1
+
+
+async def test_a_gateway_in_a_network_that_was_not_named_is_not_reached(db: Engine) -> None:
+    world = Writing(db, steps=MISSED, customers=1)
+    world.calls()
+    async with receiver() as there:
+        gateway = Gateway(GatewaySection(url=there.url, secret=SECRET))
+        await Messages(world.outbox, {"sms": gateway}, lambda: TWO_DAYS_LATER).look()
+    assert there.asked == 0 and "no network" in world.rows()[0].detail

@@ -1,0 +1,41 @@
+"""A real mail server on this machine, and what it took."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from email.policy import default
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+
+class Box:
+    """What a mail server took. `answers` are what it says to the next mails instead of taking them."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+        self.answers: list[str] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.answers:
+            return self.answers.pop(0)
+        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
+        return "250 OK"
+
+
+@contextmanager
+def post_office() -> Iterator[tuple[Box, int]]:
+    """The server's box and port."""
+    box = Box()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        yield box, port
+    finally:
+        controller.stop()
