@@ -12,15 +12,18 @@ SCALE ?= 1.0
 BENCHMARKS = $(filter-out __init__ report past,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint provision bench crashes faults fuzz laws docs lock clean
+.PHONY: help setup demo demo-pair test lint provision bench crashes faults fuzz laws docs lock clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(RUNTIME) ## the environment in .venv, with the locked packages
 
 demo: $(RUNTIME) ## a call centre in one terminal; DURATION=60 JSON=out.json runs it without one
 	@$(BIN)/dialer demo $(if $(DURATION),--duration $(DURATION)) $(if $(JSON),--json $(JSON))
+
+demo-pair: $(RUNTIME) ## two engines and two switches, to kill any of them; DURATION=60 JSON=out.json as above
+	@$(BIN)/dialer demo-pair $(if $(DURATION),--duration $(DURATION)) $(if $(JSON),--json $(JSON))
 
 test: lint provision ## everything CI runs: lint, types, import contracts, all tests (ARGS= goes to pytest)
 	$(BIN)/python -m pytest $(ARGS)

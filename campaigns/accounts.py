@@ -16,6 +16,13 @@ SELECT a.call_id, a.lead_id, n.e164, a.outcome, a.dialed_at, a.answered_at, a.co
 FROM attempt a JOIN number n ON n.id = a.number_id WHERE a.leased_at >= :since ORDER BY a.dialed_at, a.call_id
 """)
 LEASED = text("SELECT count(*) FROM lead WHERE lease IS NOT NULL")
+AT_REST = text("""
+SELECT NOT EXISTS (SELECT FROM lead WHERE lease IS NOT NULL) AND NOT EXISTS (SELECT FROM attempt WHERE outcome IS NULL)
+""")
+OUTCOMES = text("""
+SELECT c.name, a.outcome, count(*) AS calls FROM attempt a JOIN campaign c ON c.id = a.campaign_id
+WHERE a.leased_at >= :since GROUP BY 1, 2
+""")
 # A finished call that still holds its lead, or one without an outcome that does not.
 ASTRAY = text("""
 SELECT a.call_id FROM attempt a LEFT JOIN lead l ON l.lease = a.call_id
@@ -102,6 +109,17 @@ class Accounts:
     def leased(self) -> int:
         """Leads that are still in somebody's hands."""
         return self._count(LEASED)
+
+    def at_rest(self) -> bool:
+        """Whether no lead is in anyone's hands, and every call has its outcome."""
+        with self._engine.connect() as connection:
+            return connection.execute(AT_REST).scalar_one()
+
+    def outcomes(self) -> dict[tuple[str, str | None], int]:
+        """How many calls by campaign and outcome, None while they are on."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(OUTCOMES, {"since": self._since})
+            return {(row.name, row.outcome): row.calls for row in rows}
 
     def astray(self) -> list[str]:
         """Calls without an outcome whose lead is in nobody's hands, and calls that are over and still hold it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Engine
 
@@ -108,6 +109,38 @@ def set_up(
     users.add(branch, "chen", "陈静", "supervisor", PASSWORD, "seat903", mine, "zh")
     result = store_rows(engine, campaign.campaign_id, "demo", "made up", at, customers(leads, seed))
     return DemoData(campaign, tuple(made), result)
+
+
+def set_up_pair(
+    engine: Engine, switches: Sequence[str], seats: int, leads: int, at: datetime, seed: int = 1
+) -> tuple[list[Applied], list[str]]:
+    """Fill an empty database with a campaign on each switch, named like it; agents, divided among them, log in.
+
+    Returns the campaigns, and the agents' log-ins.
+    """
+    users, branch = People(engine), "西部电信/兰州分公司"
+    Units(engine).add(branch)
+    applied = [
+        CampaignStore(engine).apply(config_on(switch), "the demo's campaign", "demo", at)
+        for switch in switches
+    ]
+    logins = [f"virtual{number:03d}" for number in range(1, seats + 1)]
+    for number, login in enumerate(logins, 1):
+        name, serves = f"虚拟座席 {number:02d}", switches[number % len(switches)]
+        users.add(branch, login, name, "agent", PASSWORD, f"seat{number:03d}", [serves])
+    users.add(branch, "lina", "李娜", "agent", PASSWORD, "seat901", list(switches), "zh")
+    users.add(branch, "tom", "Tom Wang", "agent", PASSWORD, "seat902", list(switches), "en")
+    users.add(branch, "chen", "陈静", "supervisor", PASSWORD, "seat903", list(switches), "zh")
+    for nth, campaign in enumerate(applied):
+        theirs = islice(customers(leads * len(applied), seed), nth, None, len(applied))
+        store_rows(engine, campaign.campaign_id, f"demo {nth}", "made up", at, theirs)
+    return applied, logins
+
+
+def config_on(switch: str, running: bool = True) -> str:
+    """The demo's campaign on a switch, named like it."""
+    text = CONFIG.replace(f'name = "{CAMPAIGN}"', f'name = "{switch}"').replace('"virtual"', f'"{switch}"')
+    return text if running else text.replace("running = true", "running = false")
 
 
 def customers(count: int, seed: int) -> Iterator[Row]:

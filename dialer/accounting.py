@@ -59,8 +59,8 @@ class Witnessed:
     ended: float | None = None
 
 
-def witnessed(records: Iterable[CallRecord]) -> list[Witnessed]:
-    """What the virtual switch's own log says."""
+def witnessed(records: Iterable[CallRecord], deaths: Sequence[float] = ()) -> list[Witnessed]:
+    """What the virtual switch's own log says; its death (Unix seconds) was the end of the calls that were up."""
     return [
         Witnessed(
             record.uid,
@@ -68,7 +68,9 @@ def witnessed(records: Iterable[CallRecord]) -> list[Witnessed]:
             record.created,
             record.answered,
             tuple(Stay(stay.entered, tuple(stay.peers), stay.left) for stay in record.bridged_with),
-            record.ended,
+            record.ended
+            if record.ended is not None
+            else next((death for death in deaths if death >= record.created), None),
         )
         for record in records
     ]
@@ -105,7 +107,7 @@ def balance(
     seen: Iterable[Witnessed],
     attempts_cap: int,
     *,
-    spools: Path | None = None,
+    spools: Iterable[Path] = (),
     promised: Mapping[str, Verdict] | None = None,
     unheard: Sequence[tuple[float, float]] = (),
     connect_limit_s: float | None = None,
@@ -113,7 +115,7 @@ def balance(
 ) -> Balance:
     """Compare, when no call is up and no lead in anyone's hands any more. Blocks: it reads the database.
 
-    `spools` is the folder of the journal's spools, `promised` the verdicts that agents were told are saved, by call;
+    `spools` are the folders of the journals' spools, `promised` the verdicts that agents were told are saved, by call;
     `unheard` are the times, Unix seconds, in which the engine was not there or could not hear the switch. With
     `connect_limit_s`, where there is no machine detection, what people waited is compared, too.
     With `at_work` the engine still runs: seats and their legs are where they were.
@@ -129,8 +131,8 @@ def balance(
     _check_seats(found, attempts, calls)
     if not at_work:
         _check_home(found, accounts, calls)
-    if spools is not None:
-        _check_journal(found, spools)
+    for folder in spools:
+        _check_journal(found, folder)
     if promised:
         _check_verdicts(found, accounts, promised)
     return found

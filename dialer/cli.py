@@ -118,6 +118,36 @@ def demo(
     sys.exit(run_demo(options, summary))
 
 
+@main.command(name="demo-pair")
+@click.option("--duration", type=click.FloatRange(min=1), help="Seconds to work; without it until Ctrl-C.")
+@click.option(
+    "--json",
+    "summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the account to this file; no live view.",
+)
+@click.option("--seats", type=click.IntRange(2, 200), default=12, show_default=True, help="Agents, programs.")
+@click.option(
+    "--leads", type=click.IntRange(1, 500_000), default=5_000, show_default=True, help="Customers a switch."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="New folder for database, logs and configurations, kept; without it a temporary one.",
+)
+def demo_pair(
+    duration: float | None, summary: Path | None, seats: int, leads: int, data: Path | None
+) -> None:
+    """Show two engines and two switches, to kill any of them.
+
+    Each is a process of its own, whose `kill` stands beside it; it is started again after a while. Exits 0 only when
+    every lead, call, seat and result is accounted for in the end, whatever was killed.
+    """
+    from dialer.pair import PairOptions, run_pair
+
+    sys.exit(run_pair(PairOptions(duration, seats, leads, data), summary))
+
+
 @main.command()
 @click.option("--people", is_flag=True, help="Log readable lines instead of JSON.")
 @common

@@ -232,7 +232,7 @@ class Demo:
                 accounts,
                 seen,
                 config.rules.attempts,
-                spools=self._folder / "spool",
+                spools=[self._folder / "spool"],
                 connect_limit_s=None if config.amd else config.connect_limit_s,
             )
         )

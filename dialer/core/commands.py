@@ -138,7 +138,7 @@ class Commands:
             seats.step(seat, SeatEvent.LOG_OUT, now)
         if any(other.phone == command.phone for other in seats.by_user.values()):
             return refuse("phone_taken", command.phone)
-        seats.log_in(command, self.core.seat_switch(), secrets.token_hex(8), now)
+        seats.log_in(command, self.core.seat_switch(command.campaigns), secrets.token_hex(8), now)
         return OK
 
     def _elsewhere(self, campaigns: Iterable[str]) -> bool:

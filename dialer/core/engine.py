@@ -220,12 +220,14 @@ class EngineCore:
     def _who_counts_on(self, seat: Seat) -> tuple[str, ...]:
         """The campaigns whose pacing counts on this seat, the most important of those that dial now first.
 
-        Those that dial, or still have calls out, share it. A seat that has leads to preview is kept for them; and
-        where nothing may be dialed one campaign has the seat, to say why.
+        They are on its switch: a leg meets nobody on another. Those that dial, or still have calls out, share it. A
+        seat that has leads to preview is kept for them; and where nothing may be dialed one campaign has the seat, to
+        say why.
         """
         if seat.state is SeatState.OFFLINE:
             return ()
         able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
+        able = [campaign for campaign in able if campaign.config.switch == seat.switch]
         able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
         first, rest = able[:1], able[1:]
         if first and first[0].config.mode == Mode.PREVIEW:
@@ -266,9 +268,14 @@ class EngineCore:
         self.tell(self.screen_pop(name, lead, user_id, now, preview=True))
         return True
 
-    def seat_switch(self) -> str:
-        """The switch for a seat that logs in: the first of ours that is up, in the order they were configured."""
+    def seat_switch(self, campaigns: Iterable[str] = ()) -> str:
+        """The switch for a seat of these campaigns that logs in: one of ours that has any of them, and is up if it can.
+
+        Of several, the first in the order they were configured.
+        """
         ours = [name for name, lines in self.switches.items() if lines.ours] or [*self.switches]
+        serve = {self.campaigns[name].config.switch for name in campaigns if name in self.campaigns}
+        ours = [name for name in ours if name in serve] or ours
         return next((name for name in ours if self.switches[name].up), ours[0])
 
     @property

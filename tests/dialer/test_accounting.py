@@ -51,7 +51,7 @@ class Books:
             Accounts(self.campaign.db, since),
             self.seen,
             self.cap,
-            spools=self.folder,
+            spools=[self.folder],
             promised=self.promised,
             unheard=self.unheard,
             connect_limit_s=2.0,

@@ -19,10 +19,10 @@ from campaigns import database
 from campaigns.accounts import Accounts, Verdict
 from campaigns.store import CampaignStore
 from dialer.accounting import Balance, Witnessed, balance, witnessed
+from dialer.page_agents import PageAgent
 from simulator.switch.log import LogReader
 from tests.contract.house import PASSWORD, House
 from tests.contract.switches import VirtualSwitchProcess, calls_over
-from tests.faults.agents import Tireless
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import AmiProxy
 
@@ -36,9 +36,6 @@ PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--talk", "15", 
 CAMPAIGN = 'mode = "ratio"\nratio = 1.5'
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")  # Debian's package libfaketime
 FAKED = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
-IDLE = """
-SELECT NOT EXISTS (SELECT FROM lead WHERE lease IS NOT NULL) AND NOT EXISTS (SELECT FROM attempt WHERE outcome IS NULL)
-"""
 RUNNING, STOPPED = "running = true", "running = false"
 
 
@@ -51,7 +48,7 @@ class Installation:
     switch: VirtualSwitchProcess
     proxy: AmiProxy
     log: LogReader  # the switch's own
-    agents: list[Tireless]
+    agents: list[PageAgent]
     deaths: list[float] = field(default_factory=list)  # when the switch was killed, Unix seconds
     faults: list[tuple[float, float]] = field(default_factory=list)  # from when to when there was one
 
@@ -75,15 +72,10 @@ class Installation:
     def seen(self, since: float) -> list[Witnessed]:
         """The calls that the switch made since then (Unix seconds); its death was their end."""
         return [
-            self._with_end(call)
-            for call in witnessed(self.log.calls())
+            call
+            for call in witnessed(self.log.calls(), self.deaths)
             if call.made >= since or call.uid.startswith("zds-")
         ]
-
-    def _with_end(self, call: Witnessed) -> Witnessed:
-        if call.ended is not None:
-            return call
-        return replace(call, ended=next((death for death in self.deaths if death >= call.made), None))
 
     def connected(self, since: float) -> int:
         """Customers whom the switch has brought together with a seat since then."""
@@ -105,7 +97,7 @@ class Installation:
                         pass
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
-            seats = "; ".join(str(agent) for agent in self.agents)
+            seats = "; ".join(f"{agent.name} {agent.seat}, call {agent.call}" for agent in self.agents)
             log = self.house.log.read_text("utf-8", "replace")[-3000:]
             raise AssertionError(f"waited {LONGEST_S} s for: {what}. {seats}\n{log}") from None
 
@@ -124,7 +116,7 @@ class Installation:
     async def settle(self) -> None:
         """Stop dialing, until no call is up, every one has its outcome, and every seat waits for the next."""
         await self.until("the campaign is stopped", lambda: self.dial(False) is None)
-        await self.until("no lead is in anyone's hands", lambda: self.house.scalar(IDLE))
+        await self.until("no lead is in anyone's hands", Accounts(self.house.db, self.house.began).at_rest)
         await calls_over(self.switch, LONGEST_S)
         await self.until("all seats wait", lambda: all(agent.state == "ready" for agent in self.agents))
         await self.until("the journal is empty", lambda: not list(self.spools.glob("*/journal.spool")))
@@ -150,7 +142,7 @@ class Installation:
             accounts,
             self.seen(since),
             CAP,
-            spools=self.spools,
+            spools=[self.spools],
             promised=self.promised,
             unheard=self.faults,
             connect_limit_s=2.0,
@@ -177,7 +169,7 @@ async def installed(folder: Path, seed: int, settable_clock: bool = False) -> As
         house.start_limit_s = LONGEST_S
         stack.push_async_callback(house.close)
         house.campaign(["00"] * LEADS, CAMPAIGN, f"attempts = {CAP}")
-        agents = [Tireless(house.web, f"agent{n}", PASSWORD) for n in range(AGENTS)]
+        agents = [PageAgent([f"http://127.0.0.1:{house.web}"], f"agent{n}", PASSWORD) for n in range(AGENTS)]
         for n, agent in enumerate(agents):
             house.person(agent.name, f"seat{n:03}")
         if settable_clock:
