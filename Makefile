@@ -12,7 +12,7 @@ SCALE ?= 1.0
 BENCHMARKS = $(filter-out __init__ report past,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-pair test lint provision bench crashes faults fuzz laws docs lock clean
+.PHONY: help setup demo demo-pair test lint provision bench crashes faults fuzz laws docs package lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/refer
 docs: $(TESTING) ## draw the state machines into docs/reference/machines.md, the dashboards into deploy/grafana
 	$(BIN)/python -m scripts.draw_machines
 	$(BIN)/python -m scripts.draw_dashboards
+
+package: $(TESTING) ## wheel and sdist into dist/, installed with the locked packages where nothing else is, and run
+	$(BIN)/python -m scripts.package
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --extra build
