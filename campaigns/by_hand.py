@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from campaigns.lists.normalising import NumberReader
-from campaigns.prepared import Prepared
+from campaigns.prepared import UNHURRIED, Prepared
 from campaigns.rules import facts
 
 BY_HAND, CALLED_IN = "by hand", "called in"  # the lists that such leads are on, and their sources
@@ -45,6 +45,7 @@ LOCKED = Prepared(
     f"""
 SELECT {facts.columns("$2", "0")} FROM (SELECT * FROM lead WHERE id = $1 AND lease IS NULL FOR UPDATE) l {facts.NUMBERS}
 """,
+    UNHURRIED,
 )
 
 

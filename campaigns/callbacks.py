@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from campaigns.prepared import Prepared
+from campaigns.prepared import UNHURRIED, Prepared
 from campaigns.rules import facts
 
 DUE = """
@@ -42,9 +42,10 @@ WITH due AS MATERIALIZED (
     SELECT l.*, d.user_id, d.due_at FROM due d JOIN lead l ON l.id = d.lead_id
     WHERE l.open AND l.lease IS NULL FOR UPDATE OF l SKIP LOCKED
 )
-SELECT {facts.columns("$4", "l.place")}, l.user_id, l.due_at
+SELECT {facts.columns("$4", "l.place", "l.due_at")}, l.user_id
 FROM (SELECT *, row_number() OVER (ORDER BY due_at, user_id) AS place FROM picked) l {facts.NUMBERS}
 """,
+    UNHURRIED,
 )
 # One that its person puts off.
 PUT_OFF = text("""

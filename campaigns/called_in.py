@@ -43,7 +43,7 @@ ON CONFLICT (party) DO UPDATE SET last_call = excluded.last_call
 def who(connection: Connection, campaign_id: int, number: str, call_id: str) -> Lead | None:
     """The customer on the campaign's lists who has this number (E.164)."""
     row = connection.execute(WHO, {"campaign": campaign_id, "number": number}).first() if number else None
-    return None if row is None else lead_of_row(row, call_id)
+    return None if row is None else lead_of_row(row, call_id, row.arm)
 
 
 def record(connection: Connection, call: CalledIn) -> None:

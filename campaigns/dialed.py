@@ -15,24 +15,23 @@ from campaigns.rules.facts import LeadRow
 from campaigns.rules.known import parties
 from campaigns.rules.terms import Terms
 
-DIALED = text("""
+# In one message: the attempts; the counts of their numbers; those of the calls to the number that is called, and to the
+# customer. The lead's other numbers are theirs as well, but their calls are not.
+RECORD = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, basis_id,
     consent_id, caller_id, arm)
 SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]), CAST(:campaigns AS bigint[]),
     CAST(:leads AS bigint[]), CAST(:numbers AS bigint[]), CAST(:switches AS text[]),
     CAST(:owners AS text[]), CAST(:dialed AS timestamptz[]), CAST(:bases AS bigint[]),
     CAST(:consents AS bigint[]), CAST(:caller_ids AS text[]),
-    CAST(:arms AS text[]))
-""")
-COUNTED = text("UPDATE number SET attempts = attempts + 1 WHERE id = ANY(:numbers)")
-# The number that is called, and the customer; the lead's other numbers are theirs as well, but their calls are not.
-COUNT_CALLS = text("""
+    CAST(:arms AS text[]));
+UPDATE number SET attempts = attempts + 1 WHERE id = ANY(CAST(:numbers AS bigint[]));
 UPDATE called k SET last_call = c.call_id, life = k.life + c.calls, (at, campaigns) = (
     SELECT COALESCE(array_agg(t ORDER BY o), '{}'), COALESCE(array_agg(g ORDER BY o), '{}') FROM (
         SELECT u.t, u.g, u.o FROM unnest(k.at, k.campaigns) WITH ORDINALITY u (t, g, o) WHERE u.t > :oldest
         UNION ALL SELECT :now, c.campaign, 1000000 WHERE c.calls > 0
     ) kept
-) FROM unnest(CAST(:parties AS text[]), CAST(:campaigns AS bigint[]), CAST(:ids AS uuid[]), CAST(:calls AS int[]))
+) FROM unnest(CAST(:parties AS text[]), CAST(:by AS bigint[]), CAST(:last AS uuid[]), CAST(:calls AS int[]))
     AS c (party, campaign, call_id, calls) WHERE k.party = c.party
 """)
 
@@ -69,7 +68,8 @@ def record(
     """
     rows = [call.row for call in calls]
     ids = [row.call_id for row in rows]
-    attempts = {
+    called = [(party, row) for row in rows for party in theirs[row.lead_id]]
+    values = {
         "ids": ids,
         "times": [leased_at(call_id) for call_id in ids],
         "campaigns": [row.campaign_id for row in rows],
@@ -82,16 +82,11 @@ def record(
         "consents": [consent_of(call.about, now) for call in calls],
         "caller_ids": [call.caller_id for call in calls],
         "arms": [call.arm or None for call in calls],
-    }
-    connection.execute(DIALED, attempts)
-    connection.execute(COUNTED, {"numbers": [row.number_id for row in rows]})
-    called = [(party, row) for row in rows for party in theirs[row.lead_id]]
-    counted = {
         "parties": [party for party, _ in called],
-        "campaigns": [row.campaign_id for _, row in called],
-        "ids": [row.call_id for _, row in called],
+        "by": [row.campaign_id for _, row in called],
+        "last": [row.call_id for _, row in called],
         "calls": [int(party in parties(row.e164, row.customer_id)) for party, row in called],
         "now": now,
         "oldest": now - REMEMBERED,
     }
-    connection.execute(COUNT_CALLS, counted)
+    connection.execute(RECORD, values)

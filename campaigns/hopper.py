@@ -19,10 +19,10 @@ from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
 from campaigns.ids import new_call_ids
-from campaigns.leases import LEASE_S, Leases
+from campaigns.leases import LEASE_S, Leases, lead_of_row
 from campaigns.order import Mixer, mixed, tiers
 from campaigns.ownership import held as still_held
-from campaigns.prepared import PLANNED, UNHURRIED, Prepared, array
+from campaigns.prepared import UNHURRIED, Prepared, array
 from campaigns.reports.counting import HALF_HOUR_OF
 from campaigns.rules import facts
 from campaigns.rules.alike import Alike
@@ -52,7 +52,8 @@ WITH picked AS MATERIALIZED (
     ) r
     LIMIT $6
 )
-SELECT {facts.columns("$7", "l.place")} FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.NUMBERS}
+SELECT {facts.columns("$7", "l.place", "NULL::timestamptz")}
+FROM (SELECT *, row_number() OVER () AS place FROM picked) l {facts.NUMBERS}
 """,
 )
 LEASE = Prepared(
@@ -72,11 +73,23 @@ FROM unnest(CAST(:of AS bigint[]), CAST(:reasons AS text[])) AS r (lead, reason)
 GROUP BY l.campaign_id, r.reason
 """)
 
-OPEN_LEADS = text("SELECT count(*) FROM lead WHERE campaign_id = :campaign AND open")
-LANES = text(
-    "SELECT DISTINCT ON (lane) lane, name FROM list WHERE campaign_id = :campaign ORDER BY lane, id DESC"
+# What a lease goes by: the campaign's version now, the zones of its leads, its lanes with their lists' names, whether
+# callbacks are over that nobody made, and whether leads that wait for one are ready: mostly there are none.
+STANDING = Prepared(
+    "standing",
+    "bigint, timestamptz",
+    f"""
+SELECT v.change, ARRAY(SELECT zone FROM campaign_zone WHERE campaign_id = c.id), ARRAY(
+        SELECT DISTINCT ON (lane) ARRAY[lane::text, name] FROM list WHERE campaign_id = c.id ORDER BY lane, id DESC
+    ),
+    EXISTS (SELECT FROM callback WHERE campaign_id = c.id AND done_at IS NULL AND due_at <= $2 AND expires_at <= $2),
+    EXISTS (SELECT FROM lead WHERE campaign_id = c.id AND lane = {facts.CALLBACKS} AND open AND lease IS NULL
+        AND next_at <= $2)
+FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version WHERE c.id = $1
+""",
+    UNHURRIED,
 )
-ZONES = text("SELECT zone FROM campaign_zone WHERE campaign_id = :campaign")
+OPEN_LEADS = text("SELECT count(*) FROM lead WHERE campaign_id = :campaign AND open")
 NEWEST = text("""
 SELECT v.change FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE c.id = :campaign
@@ -132,19 +145,19 @@ class Hopper(Leases):
         """
         leads: list[Lead] = []
         with self._engine.begin() as connection:
-            change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
+            [(change, zones, lists, expired, callbacks_ready)] = STANDING.run(connection, campaign_id, now)
             terms = self._known.of(connection, [change])[change]
-            zones = [r.zone for r in connection.execute(ZONES, {"campaign": campaign_id})]
             open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
             if not open_now or not terms.running or not self._ours(connection, change):
                 return []
             numbers = free(connection, self._known.pools(change))
             if numbers.none_is(now):
                 return []
-            lanes = {r.lane: r.name for r in connection.execute(LANES, {"campaign": campaign_id})}
-            connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
-            connection.exec_driver_sql(UNHURRIED)
-            for weights in (CALLBACKS_FIRST, *tiers(self._known.order(change), lanes)):
+            if expired:
+                connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
+            first = (CALLBACKS_FIRST,) if callbacks_ready else ()
+            lanes = {int(lane): name for lane, name in lists}
+            for weights in (*first, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
                         connection, campaign_id, change, numbers, weights, limit - len(leads), open_now, now
@@ -162,13 +175,10 @@ class Hopper(Leases):
             terms = self._known.of(connection, [change])[change]
             if not terms.running or not self._ours(connection, change):
                 return []
-            connection.exec_driver_sql(UNHURRIED)
             found = callbacks.OF_PERSONS.run(connection, campaign_id, now, list(users), change)
             width = len(facts.LeadRow._fields)
             persons = {row[0]: row[width] for row in found}
-            # For its person the lead is ready since the callback is due.
-            rows = [facts.LeadRow._make(row[:width])._replace(next_at=row[width + 1]) for row in found]
-            rows = mixed(rows, {0: len(rows)})
+            rows = mixed([facts.LeadRow._make(row[:width]) for row in found], {0: len(found)})
             numbers = free(connection, self._known.pools(change))
             leads = self._lease_permitted(connection, rows, len(rows), change, numbers, now, put_off=False)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
@@ -189,7 +199,6 @@ class Hopper(Leases):
             lead = by_hand.lead_of(connection, campaign_id, number, now)
             if lead is None:
                 return Refusal("", RefusalReason.NO_ZONE, "the time zone of the called party is not known")
-            connection.exec_driver_sql(UNHURRIED)
             rows = [facts.LeadRow._make(row) for row in by_hand.LOCKED.run(connection, lead, change)]
             wanted = [row for row in rows if row.e164 == number]
             numbers = free(connection, self._known.pools(change))
@@ -243,15 +252,12 @@ class Hopper(Leases):
             call_id: Refusal(call_id, RefusalReason.LEASE_LOST, "the lease is gone") for call_id in ids
         }
         with self._engine.begin() as connection:
-            connection.exec_driver_sql(PLANNED)
             if self._tokens is not None:
                 ours = still_held(connection, self._tokens(), {call.switch for call in calls})
                 foreign = [call.call_id for call in calls if call.switch not in ours]
                 answers |= {each: Refusal(each, RefusalReason.LEASE_LOST, ANOTHERS) for each in foreign}
                 ids = [call.call_id for call in calls if call.switch in ours]
-            held = connection.execute(facts.HOLD, {"ids": ids}).all()
-            names = sorted({p for row in held for p in parties(row.e164, row.customer_id)})
-            connection.execute(facts.HOLD_PARTIES, {"parties": names})
+            facts.HOLD.run(connection, array(ids))
             # What is left, of our numbers and of a customer's calls, goes to whoever was asked about first.
             place = {call_id: at for at, call_id in enumerate(ids)}
             rows = sorted(facts.of_leases(connection, ids), key=lambda row: place[row.call_id])
@@ -409,28 +415,13 @@ class Hopper(Leases):
             now + timedelta(seconds=LEASE_S),
             now,
         )
-        arms: Mapping[str, str] = {}
+        arms: Sequence[str | None] = [None] * len(rows)
         trial = self._known.trial(rows[0].change)  # all are of one campaign
         if trial.arms:
             of = [party_of(row.customer_id, row.lead_id) for row in rows]
-            arms = assign(connection, rows[0].campaign_id, trial, of, now)
-        return [
-            Lead(
-                call_id=call_id,
-                campaign_id=row.campaign_id,
-                lead_id=row.lead_id,
-                number_id=row.number_id,
-                number=row.e164,
-                name=row.name,
-                zones=tuple(row.zones),
-                attempts=row.attempts,
-                attributes=msgspec.json.decode(row.attributes),
-                list_id=row.list_id,
-                customer_id=row.customer_id or "",
-                arm=arms.get(party_of(row.customer_id, row.lead_id), ""),
-            )
-            for call_id, row in zip(call_ids, rows, strict=True)
-        ]
+            found = assign(connection, rows[0].campaign_id, trial, of, now)
+            arms = [found.get(party) for party in of]
+        return list(map(lead_of_row, rows, call_ids, arms))
 
     def _put_off(self, connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:
         """Give refused leads back, not before the rules may permit them; those that they never will are closed.

@@ -6,9 +6,8 @@ import secrets
 from datetime import UTC, datetime
 from uuid import UUID
 
-RANDOM = 10  # bytes that are random, but for the version and the variant
-VERSION_7 = 0x7 << 76 | 0x2 << 62
-FREE = ~(0xF << 76 | 0x3 << 62)
+RANDOM = 10  # bytes that are random, but for the variant
+VARIANT: dict[str, str] = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))  # a random digit, but for two bits
 # SQL: when the last call of a lead `l` was leased, by its id.
 LAST_LEASED_AT = (
     "to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"
@@ -22,11 +21,11 @@ def new_call_id(at: datetime) -> str:
 
 def new_call_ids(at: datetime, count: int) -> list[str]:
     """As many new ids, all of one instant."""
-    begins = (int(at.timestamp() * 1000) & ((1 << 48) - 1)) << 80 | VERSION_7
-    bits = secrets.token_bytes(RANDOM * count)
+    begins = f"{int(at.timestamp() * 1000) & ((1 << 48) - 1):012x}7"
+    digits = secrets.token_hex(RANDOM * count)
     return [
-        f"{begins | int.from_bytes(bits[i : i + RANDOM]) & FREE:032x}"
-        for i in range(0, RANDOM * count, RANDOM)
+        f"{begins}{digits[i : i + 3]}{VARIANT[digits[i + 3]]}{digits[i + 4 : i + 19]}"
+        for i in range(0, 2 * RANDOM * count, 2 * RANDOM)
     ]
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine, Row, text
 
 from campaigns import callbacks
 from campaigns.ids import leased_at
+from campaigns.rules.facts import LeadRow
 from campaigns.rules.held import ANYONE_AT
 from campaigns.trials.assigning import ARM_OF
 from campaigns.values import InFlight, Lead
@@ -35,8 +37,8 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
 
 # What :func:`lead_of_row` wants of a lead `l` and its number `n`.
 LEAD = f"""
-    l.id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes, l.zones, n.id AS number_id, n.e164,
-    {ARM_OF} AS arm
+    l.id AS lead_id, l.campaign_id, l.list_id, l.customer_id, l.name, l.attributes::text AS attributes,
+    array_to_string(l.zones, ' ') AS zones, n.id AS number_id, n.e164, {ARM_OF} AS arm
 """
 FLIGHT = f"""
     {LEAD}, n.attempts - (a.call_id IS NOT NULL AND a.called_in IS NULL)::int AS attempts,
@@ -99,7 +101,7 @@ class Leases:
             InFlight(
                 call_id=row.call_id.hex,
                 campaign_id=row.campaign_id,
-                lead=lead_of_row(row, row.call_id.hex),
+                lead=lead_of_row(row, row.call_id.hex, row.arm),
                 owner=row.owner,
                 dialed=row.dialed,
                 switch=row.switch or "",
@@ -119,19 +121,19 @@ class Leases:
             return connection.execute(TAKE_OVER, values).rowcount
 
 
-def lead_of_row(row: Row[Any], call_id: str) -> Lead:
+def lead_of_row(row: LeadRow | Row[Any], call_id: str, arm: str | None) -> Lead:
     """A lead with the one number, for this call: of the columns of :data:`LEAD`, and `attempts` made before it."""
     return Lead(
         call_id=call_id,
         campaign_id=row.campaign_id,
-        lead_id=row.id,
+        lead_id=row.lead_id,
         number_id=row.number_id,
         number=row.e164,
         name=row.name,
-        zones=tuple(row.zones),
+        zones=tuple(row.zones.split()),
         attempts=row.attempts,
-        attributes=row.attributes,
+        attributes=msgspec.json.decode(row.attributes),
         list_id=row.list_id,
         customer_id=row.customer_id or "",
-        arm=row.arm or "",
+        arm=arm or "",
     )

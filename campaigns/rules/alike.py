@@ -46,7 +46,7 @@ class Alike:
         """May this number be called? The answer's `call_id` is empty."""
         if (
             in_call
-            or row.next_at > self._now
+            or (row.next_at is not None and row.next_at > self._now)
             or not row.open
             or row.done
             or not self._terms.reach(row.e164)
@@ -65,7 +65,7 @@ class Alike:
             return may_call(about, self._terms, self._now)
         regions = self._terms.regions_of(row.region, row.e164) if self._terms.regions else ()
         key = (
-            tuple(row.zones),
+            row.zones,
             row.region,
             row.customer_id is None,
             row.attempts,

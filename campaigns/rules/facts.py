@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from campaigns.prepared import Prepared, array
+from campaigns.prepared import PLANNED, Prepared, array
 from campaigns.rules.decision import Called, Facts
 from campaigns.rules.known import Known, party_of
 
@@ -23,11 +23,11 @@ CROSS JOIN LATERAL (SELECT id, e164, attempts, ordinal, done FROM number WHERE l
 """
 
 
-def columns(change: str, place: str) -> str:
-    """The columns of :class:`LeadRow`, two of which are not the lead's."""
+def columns(change: str, place: str, next_at: str = "COALESCE(l.ready_at, l.next_at)") -> str:
+    """The columns of :class:`LeadRow`, of which the version and the place are not the lead's."""
     return f"""
 l.id, COALESCE(replace(l.lease::text, '-', ''), ''), l.lease_owner, l.lease_number, l.campaign_id, l.customer_id,
-    l.region, l.zones, l.open, COALESCE(l.ready_at, l.next_at), n.id, n.e164, n.attempts, n.ordinal, n.done, {change},
+    l.region, array_to_string(l.zones, ' '), l.open, {next_at}, n.id, n.e164, n.attempts, n.ordinal, n.done, {change},
     {place}, l.name, l.attributes::text, l.list_id, l.lane
 """
 
@@ -42,16 +42,21 @@ OF_LEASES = Prepared("facts_of_leases", "uuid[]", f"{FACTS} WHERE l.lease = ANY(
 
 # The leads, and then the calls to their numbers and customers, locked until the attempts are on record: what is read
 # after that no other engine changes before we do. A party that was never called gets its row here.
-HOLD = text("""
+HOLD = Prepared(
+    "hold",
+    "uuid[]",
+    """
 WITH held AS MATERIALIZED (
-    SELECT id, customer_id FROM lead WHERE lease = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
-) SELECT n.e164, h.customer_id FROM held h
-CROSS JOIN LATERAL (SELECT e164 FROM number WHERE lead_id = h.id OFFSET 0) n
-""")
-HOLD_PARTIES = text("""
-INSERT INTO called (party) SELECT p FROM unnest(CAST(:parties AS text[])) p ORDER BY p COLLATE "C"
+    SELECT id, customer_id FROM lead WHERE lease = ANY($1) ORDER BY id FOR UPDATE
+)
+INSERT INTO called (party) SELECT p FROM (
+    SELECT n.e164 FROM held h CROSS JOIN LATERAL (SELECT e164 FROM number WHERE lead_id = h.id OFFSET 0) n
+    UNION SELECT 'customer ' || customer_id FROM held WHERE customer_id IS NOT NULL
+) parties (p) ORDER BY p COLLATE "C"
 ON CONFLICT (party) DO UPDATE SET life = called.life
-""")
+""",
+    PLANNED,
+)
 
 
 class LeadRow(NamedTuple):
@@ -64,9 +69,9 @@ class LeadRow(NamedTuple):
     campaign_id: int
     customer_id: str | None
     region: str
-    zones: list[str]
+    zones: str  # with blanks between them
     open: bool
-    next_at: datetime  # or since when it was ready, before the rules put it off
+    next_at: datetime | None  # or since when it was ready, before the rules put it off; None: it is ready
     number_id: int
     e164: str
     attempts: int
@@ -101,7 +106,7 @@ def facts_of(
 
     return Facts(
         call_id=call_id,
-        zones=tuple(row.zones),
+        zones=tuple(row.zones.split()),
         attempts=row.attempts,
         number=row.e164,
         region=row.region if row.region and ISO_3166_2.fullmatch(row.region) else "",

@@ -39,7 +39,7 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[tuple[LeadRow, Known]]]:
             campaign_id=1,
             customer_id=customer,
             region=draw(st.sampled_from(["", "", "US-FL", "Florida"])),
-            zones=draw(st.lists(st.sampled_from(ZONES), max_size=2)),
+            zones=" ".join(draw(st.lists(st.sampled_from(ZONES), max_size=2))),
             open=not draw(SELDOM),
             next_at=draw(near) if draw(SELDOM) else now,
             number_id=at,
