@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 RANDOM = 10  # bytes that are random, but for the variant
-VARIANT: dict[str, str] = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))  # a random digit, but for two bits
+# Of a random digit, the one with the two bits of the variant.
+VARIANT: dict[str, str] = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))
 # SQL: when the last call of a lead `l` was leased, by its id.
 LAST_LEASED_AT = (
     "to_timestamp(('x' || substr(replace(l.last_call::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"

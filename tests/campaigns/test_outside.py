@@ -34,7 +34,7 @@ def campaign() -> Iterator[Campaign]:
 CALLS = st.lists(st.tuples(st.integers(0, 12 * 60), st.none() | st.integers(0, 500)), min_size=1, max_size=12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(asked=CALLS, calls=st.integers(0, 5), minutes=st.integers(0, 600))
 def test_what_is_let_through_is_what_the_caps_have_room_for(
     campaign: Campaign, asked: list[tuple[int, int | None]], calls: int, minutes: int

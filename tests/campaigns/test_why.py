@@ -175,6 +175,7 @@ def count(db: Engine, campaign: Campaign, leads: list[dict[str, Any]]) -> None:
 _kept: dict[int, tuple[Campaign, Explainer]] = {}
 
 
+@pytest.mark.timeout(300)  # beside other work
 @given(world=worlds())
 @settings(
     max_examples=12,
