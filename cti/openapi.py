@@ -224,8 +224,8 @@ ROUTES: dict[tuple[str, str], Told] = {
         ("campaign",), answer=Evaluation, faults=(400, 404, 503),
     ),
     ("POST", "/api/results"): Told(
-        "What customers bought comes in", {"unit": TEXT, "zone": TEXT}, body=list[Purchase], answer=BroughtIn,
-        faults=(400, 404, 408, 413, 503),
+        "What customers bought comes in", {"unit": TEXT, "zone": TEXT}, body=list[Purchase],
+        body_kinds=("application/json", "text/csv"), answer=BroughtIn, faults=(400, 404, 408, 413, 503),
     ),
     ("GET", "/api/lists"): Told("The imports on record", CAMPAIGN, answer=LIST, faults=(404, 503)),
     ("POST", "/api/lists"): Told(

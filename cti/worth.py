@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -12,14 +15,17 @@ from starlette.responses import JSONResponse, Response
 
 from campaigns.best_time.store import BestTimes, BestTimeStore
 from campaigns.evaluation.evaluating import SPLITS, Evaluation, evaluate
-from campaigns.evaluation.purchases import BroughtIn, Purchase, bring_in
+from campaigns.evaluation.purchases import BroughtIn, Purchase, bring_in, from_csv
+from campaigns.rights import Right
 from campaigns.store import CampaignStore
+from campaigns.units import Units
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
 
 READERS = 1  # evaluations come one at a time, so that calls go on beside them
 MOST_BYTES, MOST_ROWS = 4_000_000, 10_000  # of orders at a time
+CSV = "text/csv"
 DAYS = (7, 30, 90, 365)
 SHOWN = 60  # segments on the page of best times
 SHADES = 9
@@ -40,17 +46,22 @@ class WorthDesk(Desk):
         return JSONResponse(msgspec.to_builtins(await self._evaluated(request, asker, campaign)))
 
     async def bring_in(self, request: Request, asker: User) -> Response:
-        """POST /api/results: orders as a JSON array, of the asker's `unit`; times without a zone are of `zone`."""
-        rows = await self.fields(request, list[Purchase], MOST_BYTES)
-        if len(rows) > MOST_ROWS:
-            raise Refusal(413, "too_large", f"at most {MOST_ROWS:,} rows are taken at a time")
-        asked, engine = request.query_params, self.within(request, asker)
+        """POST /api/results: orders of the asker's `unit`; times without a zone are of `zone`.
 
-        def bringing() -> BroughtIn:
-            unit = self.unit(asker, asked.get("unit")).unit_id
-            return bring_in(engine, unit, rows, asked.get("zone", ZONE), "by the API")
-
-        return JSONResponse(msgspec.to_builtins(await self.run(bringing)))
+        They are a JSON array, or with a CSV's type a file as `dialer results` takes it.
+        """
+        if not request.headers.get("content-type", "").startswith(CSV):
+            rows = await self.fields(request, list[Purchase], MOST_BYTES)
+            if len(rows) > MOST_ROWS:
+                raise Refusal(413, "too_large", f"at most {MOST_ROWS:,} rows are taken at a time")
+            return await self._brought_in(request, asker, rows, "by the API")
+        folder = self._stored.imports / secrets.token_hex(8)
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            await self.to_file(request, folder / "sent.csv", MOST_BYTES)
+            return await self._brought_in(request, asker, from_csv(folder / "sent.csv"), "a file")
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def page(self, request: Request, user: User) -> Response:
         """GET /evaluation"""
@@ -64,6 +75,7 @@ class WorthDesk(Desk):
         )
         found: Evaluation | None = None
         problem = ""
+        units = await self.run(lambda: Units(engine).below(user.unit_id)) if user.may(Right.PLAN) else ()
         if campaign:
             try:
                 found = await self._evaluated(request, user, campaign)
@@ -82,6 +94,8 @@ class WorthDesk(Desk):
             choices=DAYS,
             found=found,
             problem=problem,
+            units=[each.path for each in units],
+            zone=self._stored.zone,
         )
 
     async def best_time(self, request: Request, user: User) -> Response:
@@ -109,6 +123,17 @@ class WorthDesk(Desk):
         )
 
     # --- within -----------------------------------------------------------------------------------------------
+
+    async def _brought_in(
+        self, request: Request, asker: User, rows: Iterable[Purchase], about: str
+    ) -> Response:
+        asked, engine = request.query_params, self.within(request, asker)
+
+        def bringing() -> BroughtIn:
+            unit = self.unit(asker, asked.get("unit")).unit_id
+            return bring_in(engine, unit, rows, asked.get("zone", ZONE), about)
+
+        return JSONResponse(msgspec.to_builtins(await self.run(bringing)))
 
     async def _evaluated(self, request: Request, asker: User, campaign: str) -> Evaluation:
         days, by, until = _days(request), request.query_params.get("by", "list"), datetime.now(UTC)

@@ -47,6 +47,22 @@ async def test_orders_come_in_once_and_for_ones_own_unit(meng: httpx2.AsyncClien
         assert list(units.scalars()) == [BRANCH, "一组"]
 
 
+async def test_orders_come_in_as_a_file(meng: httpx2.AsyncClient, db: Engine, tmp_path: Path) -> None:
+    for file, status in (
+        ("客户编号,日期,金额\nC1,2026-11-24,9.5\nC2,soon,1\n".encode("gb18030"), 200),
+        (b"who,when\nC1,2026-11-24\n", 400),
+        (b"customer_id,date,amount\n" + b"C1,2026-11-24,9.5\n" * 250_000, 413),
+    ):
+        answer = await meng.post("/api/results", content=file, headers={"Content-Type": "text/csv"})
+        assert answer.status_code == status, answer.text
+        if status == 200:
+            told = answer.json()
+            assert (told["accepted"], told["rejected"], told["rejects"][0]["row"]) == (1, 1, 2)
+    with db.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM purchase")).scalar_one() == 1
+    assert not any(each.is_dir() for each in tmp_path.iterdir())  # nothing of the files is left
+
+
 @pytest.mark.parametrize(
     ("query", "body", "status"),
     [
