@@ -149,10 +149,7 @@ def connect_reading(url: str, pool_size: int = 2) -> Engine:
     what the primary has cleared away meanwhile is given up by the server; it may be asked again.
     """
     limits = f"-c statement_timeout={READING_LIMIT_MS} -c client_connection_check_interval=500"
-    # One processor for a report: the others are the calls'.
-    return connect(
-        url, pool_size, f"-c default_transaction_read_only=on -c max_parallel_workers_per_gather=0 {limits}"
-    )
+    return connect(url, pool_size, f"-c default_transaction_read_only=on {limits}")
 
 
 def newest_revision() -> str:

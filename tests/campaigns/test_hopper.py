@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from campaigns.dnc import DncStore, Layer
 from campaigns.hopper import PICK, Hopper
@@ -279,6 +279,26 @@ def test_leasing_reads_indexes_only_and_in_order(db: Engine) -> None:
         )
         plan = "\n".join(row[0] for row in explained)
     assert "lead_ready" in plan and "Seq Scan" not in plan and "Sort" not in plan and "Hash" not in plan
+
+
+def test_a_lease_and_a_permit_ask_the_database_four_times_each(db: Engine) -> None:
+    """Beside other work each question waits twice for a processor: they are what a call's first seconds are made of."""
+    campaign = Campaign(db, leads=20)
+    campaign.dial(campaign.lease(2))  # its rules and what allows its calls are known
+    asked: list[str] = []
+
+    def note(*about: object) -> None:
+        if not str(about[2]).startswith("PREPARE"):  # once a connection
+            asked.append(str(about[2]))
+
+    event.listen(db, "before_cursor_execute", note)
+    try:
+        leads = campaign.lease(5)
+        leasing = len(asked)
+        campaign.dial(leads)
+    finally:
+        event.remove(db, "before_cursor_execute", note)
+    assert (leasing, len(asked) - leasing) == (4, 4), "\n".join(asked)
 
 
 def _reason(answer: Permit | Refusal) -> RefusalReason:
