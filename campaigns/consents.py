@@ -82,7 +82,9 @@ class ConsentStore:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 for line, cells in enumerate(csv.reader(file, strict=True), 1):
                     if cells and (line > 1 or any(c.isdigit() for c in cells[0])):
-                        rows.append((number_of(cells[0], region), source, _instant(cells, 1), _end(cells)))
+                        rows.append(
+                            (number_of(cells[0], region), source, instant_of(cells, 1), end_of(cells))
+                        )
         except (NotANumber, ValueError, csv.Error) as fault:
             raise ConsentError(f"{path}, line {line}: {fault}") from fault
         except OSError as fault:
@@ -106,12 +108,14 @@ class ConsentStore:
             return new
 
 
-def _instant(cells: Sequence[str], at: int) -> datetime:
+def instant_of(cells: Sequence[str], at: int) -> datetime:
+    """The instant in a cell, UTC without an offset. Raises ValueError."""
     if len(cells) <= at:
         raise ValueError("the second column says when the consent was given")
     found = datetime.fromisoformat(cells[at].strip())
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _end(cells: Sequence[str]) -> datetime | None:
-    return _instant(cells, 2) if len(cells) > 2 and cells[2].strip() else None
+def end_of(cells: Sequence[str]) -> datetime | None:
+    """The instant in the third cell; None when it is empty. Raises ValueError."""
+    return instant_of(cells, 2) if len(cells) > 2 and cells[2].strip() else None

@@ -36,6 +36,7 @@ from cti.guard import Guard
 from cti.identity import Accounts
 from cti.lists import ListDesk
 from cti.log_in import LogIn
+from cti.message_desk import MessageDesk
 from cti.openapi import Description
 from cti.oversight import OversightDesk
 from cti.own import OwnDesk
@@ -308,12 +309,15 @@ def _api_routes(
     why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
     lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
     audit = AuditDesk(stored)
-    hooks = WebhookDesk(stored)
-    desks += [hooks, own, audit, why, reports, requeue, lists, compliance]
+    hooks, messages = WebhookDesk(stored), MessageDesk(stored)
+    desks += [hooks, messages, own, audit, why, reports, requeue, lists, compliance]
     return [
         entry.api("/api/contacts", Right.SEAT, own.contacts),
         entry.api("/api/customer", Right.SEAT, own.edit, POST),
         entry.api("/api/day", Right.SEAT, own.day),
+        entry.api("/api/messages", Right.REPORTS, messages.show),
+        entry.api("/api/messages/said", Right.CONSENTS, messages.said),
+        entry.api("/api/messages/said", Right.CONSENT, messages.say, POST),
         entry.api("/api/webhooks/dead", Right.WEBHOOKS, hooks.dead),
         entry.api("/api/webhooks/resend", Right.WEBHOOKS, hooks.resend, POST),
         entry.api("/api/audit", Right.AUDIT, audit.lines),

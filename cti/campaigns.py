@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from campaigns.config import CampaignConfig, ConfigError, parse
 from campaigns.drafting import alike, beyond, blank
+from campaigns.messages.figures import Figures, figures
 from campaigns.steering import Outdated
 from campaigns.store import Applied, CampaignStore, NameTaken, Version
 from campaigns.units import Units
@@ -24,6 +25,7 @@ from cti.steer import Why
 
 MOST_BYTES = 400_000  # of a text: a long script in two languages has 50,000
 VERSIONS = 20  # shown
+COUNTS = ("waiting", "sent", "delivered", "failed", "replied", "held_out", "not_sent")  # of messages
 
 
 class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,12 +101,19 @@ class CampaignDesk(Desk):
             return {
                 "campaigns": [_row(each) for each in _seen(engine, user)],
                 "units": [each.path for each in Units(engine).below(user.unit_id)],
-                "begun": self._begun(engine, user, asked),
+                "begun": (begun := self._begun(engine, user, asked)),
+                "messages": self._messages(engine, begun),
             }
 
         found = await self.run(reading)
         return self._front.page(
-            request, "campaigns.html", user=user, home=home_of(user), asked=dict(asked), **found
+            request,
+            "campaigns.html",
+            user=user,
+            home=home_of(user),
+            asked=dict(asked),
+            message_counts=COUNTS,
+            **found,
         )
 
     def checked(self, engine: Engine, asker: User, text: str) -> CampaignConfig:
@@ -139,6 +148,11 @@ class CampaignDesk(Desk):
         raise Refusal(404, "not_found", f"there is no campaign {name!r}")
 
     # --- within -----------------------------------------------------------------------------------------------
+
+    def _messages(self, engine: Engine, begun: _Begun | None) -> Figures | None:
+        """What came of its messages; None where none was due yet."""
+        found = figures(engine, begun.name) if begun is not None and begun.name else None
+        return found if found is not None and found.steps else None
 
     def _begun(self, engine: Engine, user: User, asked: Mapping[str, str]) -> _Begun | None:
         name, new, like = asked.get("name"), asked.get("new"), asked.get("like")

@@ -19,6 +19,8 @@ from starlette.routing import BaseRoute
 from campaigns import contacts, editing
 from campaigns.evaluation.evaluating import SPLITS, Evaluation
 from campaigns.evaluation.purchases import BroughtIn, Purchase
+from campaigns.messages.choices import Said as Choice
+from campaigns.messages.figures import Figures
 from campaigns.segments.taking import Wish
 from campaigns.webhooks import DeadDelivery
 from cti import (
@@ -27,6 +29,7 @@ from cti import (
     compliance,
     console,
     lists,
+    message_desk,
     oversight,
     own,
     plans,
@@ -131,6 +134,16 @@ ROUTES: dict[tuple[str, str], Told] = {
     ),
     ("POST", "/api/webhooks/resend"): Told(
         "Have it sent again", body=webhook_desk.Resent, answer=OBJECT, faults=(400, 408, 413, 503)
+    ),
+    ("GET", "/api/messages"): Told(
+        "What came of a campaign's messages", CAMPAIGN, ("campaign",), answer=Figures, faults=(400, 404, 503)
+    ),
+    ("GET", "/api/messages/said"): Told(
+        "What was said of being written to", {"channel": TEXT, "address": TEXT, "country": COUNTRY},
+        ("channel", "address"), answer=list[Choice], faults=(400, 503),
+    ),
+    ("POST", "/api/messages/said"): Told(
+        "Put a yes or a no on record", body=message_desk.Said, answer=OBJECT, faults=(400, 408, 413, 503)
     ),
     ("POST", "/api/messages/{channel}/told"): Told(
         "What a gateway tells of messages, signed with its secret",

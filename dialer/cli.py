@@ -23,6 +23,7 @@ from dialer.doctor_commands import doctor
 from dialer.history_commands import archive, files_of, history
 from dialer.learning_commands import best_time, caller_ids
 from dialer.list_commands import import_lists, lists
+from dialer.message_commands import messages
 from dialer.people_commands import keys, unit, user
 from dialer.person_commands import hold, person
 from dialer.report_commands import report
@@ -52,7 +53,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, keys, audit, webhooks, segment, report, results, evaluate, apply, diff, export,
+    user, unit, keys, audit, webhooks, messages, segment, report, results, evaluate, apply, diff, export,
     doctor, backup, restore, top,
 ):  # fmt: skip
     main.add_command(command)

@@ -13,11 +13,12 @@ from dialer.console import as_json, common
 from dialer.segment_commands import database_of
 
 if TYPE_CHECKING:
-    from campaigns.evaluation.evaluating import Evaluation, Row
+    from campaigns.evaluation.evaluating import Evaluation, Gain, Row
     from campaigns.evaluation.intervals import Interval
+    from campaigns.evaluation.written import StepGain
 
 WIDTH = 130  # of a table that goes into a file
-SPLITS = ("campaign", "list", "segment", "arm", "script", "caller_id", "agent", "hour")
+SPLITS = ("campaign", "list", "segment", "arm", "script", "message", "caller_id", "agent", "hour")
 
 
 @click.command()
@@ -91,12 +92,13 @@ def _tell(found: Evaluation) -> None:
             f"segment {each.segment}: of {each.called:,} to be called {each.called_buyers:,} bought, of "
             f"{each.held_out:,} held out {each.held_out_buyers:,}"
         )
-        for name, gained, written in (
-            ("buyers gained", each.buyers_gained, "{:+.2%}"),
-            ("the same, at every look", each.looked, "{:+.2%}"),
-            ("revenue gained, a customer", each.revenue_gained, "{:+,.2f}"),
-        ):
-            click.echo(f"    {name}: {_interval(gained, written)}")
+        _say_gained(each)
+    for step in found.messages:
+        click.echo(
+            f"message {step.step}: of {step.written:,} written to {step.written_buyers:,} bought, of "
+            f"{step.held_out:,} held out {step.held_out_buyers:,}"
+        )
+        _say_gained(step)
     for each in found.arms:
         click.echo(
             f"arm {each.arm}: {each.converts:,} of {each.customers:,} customers converted, "
@@ -106,6 +108,15 @@ def _tell(found: Evaluation) -> None:
             click.echo(
                 f"    gained over {found.arms[0].arm}, at every look: {_interval(each.gained, '{:+.2%}')}"
             )
+
+
+def _say_gained(gain: Gain | StepGain) -> None:
+    for name, gained, written in (
+        ("buyers gained", gain.buyers_gained, "{:+.2%}"),
+        ("the same, at every look", gain.looked, "{:+.2%}"),
+        ("revenue gained, a customer", gain.revenue_gained, "{:+,.2f}"),
+    ):
+        click.echo(f"    {name}: {_interval(gained, written)}")
 
 
 def _cells(row: Row) -> list[str]:

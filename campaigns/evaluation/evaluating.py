@@ -27,6 +27,7 @@ from campaigns.evaluation.intervals import (
     mean,
     share,
 )
+from campaigns.evaluation.written import StepGain, gained_by_messages
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
 from campaigns.trials.assigning import chances_now
 from campaigns.trials.store import counted
@@ -50,6 +51,12 @@ SPLITS = {
     "script": (
         "COALESCE(v.version::text, '')",
         "LEFT JOIN permit_basis b ON b.id = a.basis_id LEFT JOIN campaign_version v ON v.change = b.change",
+    ),
+    # The messages that had gone out before the call.
+    "message": (
+        """COALESCE((SELECT string_agg(w.step, ' + ' ORDER BY w.sent_at, w.id) FROM message w
+            WHERE w.lead_id = l.id AND w.state = 'sent' AND w.sent_at < a.dialed_at), '')""",
+        "",
     ),
     "caller_id": ("COALESCE(a.caller_id, '')", ""),
     "agent": ("COALESCE(u.name, '')", "LEFT JOIN app_user u ON u.id = a.user_id"),
@@ -139,8 +146,8 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Of one campaign between two instants: all calls, the same split `by` something, what was gained, and the arms of
-    its trial."""
+    """Of one campaign between two instants: all calls, the same split `by` something, what was gained, the arms of its
+    trial, and what its messages gained."""
 
     campaign: str
     since: datetime
@@ -150,6 +157,7 @@ class Evaluation:
     rows: tuple[Row, ...]
     gains: tuple[Gain, ...]
     arms: tuple[ArmResult, ...]
+    messages: tuple[StepGain, ...] = ()
 
 
 def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by: str) -> Evaluation:
@@ -174,6 +182,7 @@ def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by
         parts = _calls(connection, by, values) if by != "campaign" else []
         gains = _gains(connection, values)
         arms = _arms(connection, found, since, until)
+        written = gained_by_messages(connection, values)
     hours, talk_s = sum(seats.values()), whole.talk_s
 
     def row(sums: _Sums) -> Row:
@@ -190,6 +199,7 @@ def evaluate(engine: Engine, campaign: str, since: datetime, until: datetime, by
         rows=tuple(row(each) for each in sorted(parts, key=_order(by))),
         gains=gains,
         arms=arms,
+        messages=written,
     )
 
 

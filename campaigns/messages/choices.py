@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.audit import masked, write
+from campaigns.config import CampaignsError
+from campaigns.consents import ConsentError, end_of, instant_of
 from campaigns.dnc import ADD as BAR
+from campaigns.messages.keys import CHANNELS
+from campaigns.messages.writing import MAIL_ADDRESS, plain
+from campaigns.numbers import NotANumber, number_of
 
 # A no that comes after a no says nothing new.
 SAY = text("""
@@ -20,6 +27,19 @@ WHERE :agreed OR COALESCE((SELECT agreed FROM message_choice WHERE channel = :ch
 ON CONFLICT DO NOTHING RETURNING id
 """)
 OF_ADDRESS = text("SELECT * FROM message_choice WHERE address = :address ORDER BY at, id")
+
+
+MOST_ADDRESS = 254  # characters
+GIVEN = text("""
+INSERT INTO message_choice (channel, address, agreed, source, at, expires_at)
+SELECT :channel, a, true, :source, g, e
+FROM unnest(CAST(:addresses AS text[]), CAST(:given AS timestamptz[]), CAST(:expires AS timestamptz[])) AS v (a, g, e)
+ON CONFLICT DO NOTHING
+""")
+
+
+class NotAnAddress(CampaignsError):
+    """What was given is no address of its channel, or the channel none of ours. The text says what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,38 @@ class ChoiceStore:
         with self._engine.begin() as connection:
             return say(connection, channel, address, agreed, source, at, expires_at)
 
+    def load(self, path: Path, channel: str, source: str, region: str = "CN") -> int:
+        """Record those who agreed, from a CSV of address, given, expires (ISO 8601; UTC without an offset).
+
+        All or, when a line is wrong, none. Returns how many are new. Raises
+        :class:`campaigns.consents.ConsentError`.
+        """
+        addresses, given, expires = [], list[datetime](), list[datetime | None]()
+        line = 0
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                for line, cells in enumerate(csv.reader(file, strict=True), 1):
+                    if cells and (line > 1 or any(c.isdigit() or c == "@" for c in cells[0])):
+                        addresses.append(address_of(channel, cells[0], region))
+                        given.append(instant_of(cells, 1))
+                        expires.append(end_of(cells))
+        except (NotAnAddress, ValueError, csv.Error) as fault:
+            raise ConsentError(f"{path}, line {line}: {fault}") from fault
+        except OSError as fault:
+            raise ConsentError(f"{path}: can't be read: {fault.strerror}") from fault
+        values = {
+            "channel": channel,
+            "source": source,
+            "addresses": addresses,
+            "given": given,
+            "expires": expires,
+        }
+        with self._engine.begin() as connection:
+            new = connection.execute(GIVEN, values).rowcount
+            subject = f"{channel}, {len(addresses)} addresses"
+            write(connection, "messages agreed to", subject, after={"source": source, "new": new})
+        return new
+
     def of(self, address: str) -> Sequence[Said]:
         """All that was said of an address, the last word at the end."""
         with self._engine.connect() as connection:
@@ -70,7 +122,6 @@ def say(
     expires_at: datetime | None = None,
 ) -> bool:
     """The same within a transaction. Who wants no more texts at a number is not called there either."""
-    address = address.lower() if channel == "email" else address
     values = {
         "channel": channel, "address": address, "agreed": agreed, "source": source, "at": at, "expires": expires_at,
     }  # fmt: skip
@@ -85,3 +136,18 @@ def say(
         action = "messages agreed to" if agreed else "messages refused"
         write(connection, action, f"{channel} {masked(address)}", after={"source": source, "at": at})
     return new
+
+
+def address_of(channel: str, given: str, region: str = "CN") -> str:
+    """An address as it is kept: a mail address in small letters, a number in E.164. Raises :class:`NotAnAddress`."""
+    found = plain(given)
+    if channel not in CHANNELS:
+        raise NotAnAddress(f"{channel!r} is no channel; use {', '.join(CHANNELS)}")
+    if channel == "sms":
+        try:
+            return number_of(found, region)
+        except NotANumber as fault:
+            raise NotAnAddress(str(fault)) from fault
+    if not found or len(found) > MOST_ADDRESS or (channel == "email" and not MAIL_ADDRESS.fullmatch(found)):
+        raise NotAnAddress(f"{given!r} is no address by {channel}")
+    return found.lower() if channel == "email" else found

@@ -297,7 +297,9 @@ class Outbox:
         except NoValue as fault:
             return "no_value", str(fault)
         # Last: who is held out is then like who is sent one, permitted at the same moment.
-        if case.row.held_out or held_out(case.row.campaign, step, whom.party):
+        if case.row.held_out:
+            return "held_out_of_calls", ""
+        if held_out(case.row.campaign, step, whom.party):
             return "held_out", ""
         return facts, letter
 

@@ -21,7 +21,12 @@ from sqlalchemy import Engine, text
 CRASHES = int(os.environ.get("ZHUDONG_CRASHES", "6"))
 LONGEST_S = 60.0  # until a process is there, or the server knows that a killed one is gone
 LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
-JOBS = ["tests.campaigns.caller", "tests.campaigns.history.job", "tests.campaigns.lists.job"]
+JOBS = [
+    "tests.campaigns.caller",
+    "tests.campaigns.history.job",
+    "tests.campaigns.lists.job",
+    "tests.campaigns.messages.sender",
+]
 
 Ready = Callable[[], None]
 

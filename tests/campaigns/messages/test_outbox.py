@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.consents import ConsentError
 from campaigns.dnc import DncStore, Layer
+from campaigns.evaluation.evaluating import evaluate
+from campaigns.evaluation.purchases import Purchase, bring_in
 from campaigns.history import person as persons
 from campaigns.history.archive import holding
 from campaigns.history.files import Files
 from campaigns.history.query import History
 from campaigns.messages.choices import ChoiceStore
+from campaigns.messages.figures import figures, send_again
 from campaigns.messages.outbox import LEASE, MOST_TRIES, TOO_LATE, Outbox
 from campaigns.records import NotesSaved
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
@@ -251,3 +256,49 @@ def test_one_persons_messages_are_told_and_erased(db: Engine, tmp_path: Path) ->
     }  # fmt: skip
     assert not [each for each in world.claim(TWO_DAYS_LATER) if each.message_id in {row.id for row in theirs}]
     assert ChoiceStore(db).of("kunde0@example.com")  # their own no stays
+
+
+def test_what_came_of_the_messages_is_counted_and_what_was_given_up_goes_again(db: Engine) -> None:
+    world = Writing(db, customers=3)
+    world.calls()
+    first, second, _ = world.claim(TWO_DAYS_LATER)
+    assert world.outbox.sent(first, TWO_DAYS_LATER)
+    assert world.outbox.failed(second, TWO_DAYS_LATER, "550 unknown", for_good=True)
+    [step] = figures(db, "spring").steps
+    assert (step.step, step.waiting, step.sent, step.failed) == ("missed", 1, 1, 1)
+    [why] = figures(db, "spring").reasons
+    assert (why.state, why.messages, why.example) == ("failed", 1, "550 unknown")
+    assert send_again(db, "spring", TWO_DAYS_LATER) == 1
+    assert [each.key for each in world.claim(TWO_DAYS_LATER)] == [second.key]
+
+
+def test_consents_come_in_by_the_thousand_or_not_at_all(db: Engine, tmp_path: Path) -> None:
+    file, store = tmp_path / "forms.csv", ChoiceStore(db)
+    file.write_text(
+        "address,given,expires\nKunde0@Example.com,2026-11-01,\nkunde1@example.com,2026-11-01,2026-11-02\n"
+    )
+    assert store.load(file, "email", "form 7") == 2 and store.load(file, "email", "form 7") == 0
+    assert [said.agreed for said in store.of("kunde0@example.com")] == [True]
+    file.write_text("address,given\nkunde2@example.com,2026-11-01\nnobody,2026-11-01\n")
+    with pytest.raises(ConsentError, match="line 3: 'nobody' is no address by email"):
+        store.load(file, "email", "form 7")
+    assert not store.of("kunde2@example.com")
+
+
+def test_messages_are_a_treatment_of_their_own(db: Engine) -> None:
+    world = Writing(db, customers=40, steps=MISSED + "hold_out = 0.5\n")
+    world.calls()
+    letters = world.claim(TWO_DAYS_LATER)
+    assert all(world.outbox.sent(each, TWO_DAYS_LATER) for each in letters)
+    bought = [row.customer_id for row in world.rows() if row.state == "sent"][:5]
+    at = (TWO_DAYS_LATER + timedelta(hours=1)).isoformat()
+    with db.connect() as connection:
+        unit = connection.execute(text("SELECT id FROM unit WHERE parent_id IS NULL")).scalar_one()
+    bring_in(db, unit, [Purchase(customer, at, 100.0) for customer in bought], "Asia/Shanghai", "test")
+    world.calls("connected", later(days=3))
+    found = evaluate(db, "spring", later(days=-1), later(days=9), "message")
+    assert {row.key: row.contacts for row in found.rows} == {"": 40 - len(letters), "missed": len(letters)}
+    [step] = found.messages
+    assert (step.step, step.written, step.written_buyers) == ("missed", len(letters), 5)
+    assert (step.held_out, step.held_out_buyers) == (40 - len(letters), 0)
+    assert step.buyers_gained is not None and step.buyers_gained.estimate == pytest.approx(5 / len(letters))

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.messages.outbox import Letter, Outbox
-from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.records import AnyRecord, AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.values import Lead
 from tests.campaigns.world import NOON, Campaign, later
 
@@ -63,19 +63,20 @@ class Writing:
         store_rows(db, self.campaign.id, "customers", "test", NOON, rows)
         self.outbox = Outbox(db, "engine-1", "https://dialer.example")
 
-    def call(self, lead: Lead, outcome: str = "no_answer", at: datetime = NOON) -> None:
-        """A call to this customer, over at `at`."""
-        assert self.campaign.dial([lead], at) == [lead.call_id]
-        ended = AttemptEnded(at=at, call_id=lead.call_id, outcome=outcome, retry_at=at)
-        if outcome == "connected":
-            self.campaign.record(AttemptConnected(at=at, call_id=lead.call_id, user_id=1))
-        self.campaign.record(ended)
+    def call(self, *leads: Lead, outcome: str = "no_answer", at: datetime = NOON) -> None:
+        """Calls to these customers, over at `at`."""
+        assert len(self.campaign.dial(leads, at)) == len(leads)
+        records: list[AnyRecord] = []
+        for lead in leads:
+            if outcome == "connected":
+                records.append(AttemptConnected(at=at, call_id=lead.call_id, user_id=1))
+            records.append(AttemptEnded(at=at, call_id=lead.call_id, outcome=outcome, retry_at=at))
+        self.campaign.record(*records)
 
     def calls(self, outcome: str = "no_answer", at: datetime = NOON) -> list[Lead]:
         """A call to every customer."""
-        leads = self.campaign.lease(100, at)
-        for lead in leads:
-            self.call(lead, outcome, at)
+        leads = self.campaign.lease(1_000, at)
+        self.call(*leads, outcome=outcome, at=at)
         return leads
 
     def disposed(self, lead: Lead, code: str, at: datetime = NOON) -> None:
