@@ -20,6 +20,7 @@ const ARMED_MS = 2500; // within which X must be pressed again
 const MESSAGE_MS = 6000;
 const LABELS = `labels:${language}`; // of results, as they were last seen: the day's figures name them
 const labels = JSON.parse(localStorage.getItem(LABELS) ?? "{}");
+const TITLE_MS = 300; // a browser draws its own window anew for it: not while a customer's card is
 const LAST_S = 3; // of wrap-up, in which what is there is saved
 const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
@@ -37,6 +38,8 @@ let toldDraft = null; // what the server kept
 let savedWork = ""; // notes and answers as they are on record
 let notesTimer;
 let messageTimer;
+let drawing = 0; // the frame in which the page is drawn next
+let titleTimer;
 
 // --- drafts: what was typed or chosen but is not the server's yet; survives a reload ----------------------------------
 
@@ -363,7 +366,21 @@ function drawCustomer() {
   $("notes").scrollTop = 0;
 }
 
+// What changed is drawn once, in the next frame. A hidden page has none, and its title is all that is seen of it.
 function draw() {
+  if (document.hidden) drawNow();
+  else drawing ||= requestAnimationFrame(drawNow);
+}
+
+function drawTitle(text) {
+  clearTimeout(titleTimer);
+  if (document.hidden) document.title = text;
+  else if (document.title !== text) titleTimer = setTimeout(() => (document.title = text), TITLE_MS);
+}
+
+function drawNow() {
+  cancelAnimationFrame(drawing);
+  drawing = 0;
   const state = link.over ? "elsewhere" : link.up || !firstState ? seat.shownState(model) : "starting";
   const inCall = seat.inCall(model);
   const owes = seat.owesResult(model);
@@ -390,7 +407,7 @@ function draw() {
   $("take-seat").disabled = !usable;
   setText($("nobody-text"), has(`nobody.${state}`) ? t(`nobody.${state}`) : "");
   setText($("last-call"), lastCall ? t("agent.last_call", { name: lastCall.name, result: lastCall.result, time: time(lastCall.at) }) : "");
-  document.title = customer ? `● ${model.pop.customer || number(model.pop.number)} – ${stateName(state)}` : `${stateName(state)} – ${t("brand")}`;
+  drawTitle(customer ? `● ${model.pop.customer || number(model.pop.number)} – ${stateName(state)}` : `${stateName(state)} – ${t("brand")}`);
   drawByHand(state, owes);
   if (!customer) return drawClock();
 
@@ -512,12 +529,13 @@ function drawClock() {
   const now = link.now();
   const down = until && (state === "wrap_up" || now < until);
   const over = until && !down;
-  setText($("clock-time"), clock(down ? Math.ceil(until - now) : over ? now - until : now - since));
+  const left = Math.ceil(until - now); // seconds: the bar moves with the figure, and not between
+  setText($("clock-time"), clock(down ? left : over ? now - until : now - since));
   setText($("clock-word"), down ? t("agent.left") : over ? t("agent.over") : seat.held(model) ? t("agent.held") : t("agent.clock"));
   $("countdown").hidden = !down;
   document.body.classList.toggle("urgent", Boolean(over) || (Boolean(down) && until - now < 10));
   if (down && until - now < LAST_S) settle();
-  if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, (until - now) / (until - since)))})`;
+  if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, left / (until - since)))})`;
 }
 
 function banner(text, button = "") {
@@ -683,4 +701,5 @@ addEventListener("keydown", (event) => {
 });
 
 setInterval(drawClock, 250);
+document.addEventListener("visibilitychange", () => document.hidden && drawNow());
 draw();
