@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.browser.chromium import HOW, find, launched
 from tests.cti.running import Door, open_door
+
+PATIENCE_MS = 20_000  # for what follows at once on a machine that has nothing else to do
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -34,6 +37,6 @@ async def door() -> AsyncIterator[Door]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser profile in English."""
     opened = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 760})
-    opened.set_default_timeout(5_000)
+    opened.set_default_timeout(PATIENCE_MS)
     yield opened
     await opened.close()

@@ -85,7 +85,7 @@ async def profile(browser: Browser) -> AsyncIterator[BrowserContext]:
         ignore_https_errors=True,
         permissions=["microphone"],
     )
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(20_000)
     await opened.add_init_script(WITNESS)
     yield opened
     await opened.close()

@@ -119,7 +119,7 @@ async def test_a_whole_shift(house: House, browser: Browser) -> None:
         ignore_https_errors=True,
         permissions=["microphone"],
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     await context.add_init_script(WITNESS)
     try:
         async with line_to(house.web) as line:
