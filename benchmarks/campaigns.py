@@ -136,7 +136,7 @@ def importing(url: str, request: Request, nice: int, done: Any) -> None:
     result = import_list(engine, request, datetime.now(UTC))
     spent = time.perf_counter() - began
     engine.dispose()
-    done.put(Imported(result.rows, result.accepted, spent, memory_mb(os.getpid())))
+    done.put(Imported(result.rows, result.accepted, spent, memory_mb(os.getpid(), "VmHWM")))
 
 
 def start_import(

@@ -97,8 +97,11 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
         switch=(section,), web=WebSection(port=0), metrics=MetricsSection(port=0), agi=AgiSection(port=0)
     )
     tokens: list[str] = []
+    owner: Any = None
 
     def prepare(database: Any) -> None:
+        nonlocal owner
+        owner = database
         at = datetime.now(UTC)
         applied = CampaignStore(database).apply(
             CAMPAIGN + ALL_DAY, "the benchmark's campaign", "benchmark", at
@@ -120,17 +123,21 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
     assert daemon.engine is not None
     metrics, core = daemon.metrics, daemon.engine.core
     samples = {"pop": metrics.pop_samples, "connect": metrics.connect_samples, "lag": metrics.lag_samples}
-    most = cpu = began = 0.0
-    dials = 0
+    memory: list[tuple[float, float]] = []  # seconds since the mark, MB
+    most = cpu = began = server = 0.0
+    dials = stored = 0
     while True:
         await asyncio.sleep(0.05)
         most = max(most, len(core.calls.by_id))
+        if began and time.monotonic() - began >= len(memory):
+            memory.append((time.monotonic() - began, memory_mb(os.getpid(), "VmRSS")))
         if not pipe.poll():
             continue
         if pipe.recv() == "mark":
             for kept in samples.values():
                 kept.clear()
             most, cpu, began = 0, time.process_time(), time.monotonic()
+            stored, server = database_bytes(owner), database_cpu_s(folder)
             dials = core.campaigns["spring"].counts.dials
             continue
         spent = time.monotonic() - began
@@ -139,9 +146,12 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
             {name: [s * 1000 for s in kept] for name, kept in samples.items()}
             | {
                 "cpu": (time.process_time() - cpu) / spent,
+                "database_cpu": (database_cpu_s(folder) - server) / spent,
+                "database_bytes": database_bytes(owner) - stored,
                 "calls_in_flight": most,
                 "calls_per_s": (campaign.counts.dials - dials) / spent,
-                "memory_mb": memory_mb(os.getpid()),
+                "memory_mb": memory_mb(os.getpid(), "VmHWM"),
+                "memory": memory,
                 "breaches": sum(core.breaches.values()),
                 "anomalies": dict(core.anomalies),
                 "abandoned": campaign.counts.abandoned,
@@ -238,17 +248,37 @@ def pages_process(port: int, tokens: list[str], pipe: Connection) -> None:
 # --- the run ------------------------------------------------------------------------------------------------
 
 
-def memory_mb(pid: int) -> float:
-    """The most memory the process ever held (VmHWM)."""
+def memory_mb(pid: int, which: str) -> float:
+    """The memory that a process holds: VmRSS now, VmHWM at most ever."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(which):
             return int(line.split()[1]) / 1024
     return float("nan")
 
 
-def _cpu_s(pid: int) -> float:
+def _cpu_s(pid: int, ended_children: bool = False) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11 : 15 if ended_children else 13])) / os.sysconf("SC_CLK_TCK")
+
+
+def database_cpu_s(folder: Path) -> float:
+    """What all processes of the embedded server below `folder` have worked, those that ended too."""
+    [pid_file] = folder.rglob("postmaster.pid")
+    server = int(pid_file.read_text().split("\n", 1)[0])
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    spent = _cpu_s(server, ended_children=True)
+    for child in children:
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            spent += _cpu_s(int(child))
+    return spent
+
+
+def database_bytes(engine: Any) -> int:
+    """What the database takes on disk, without its log."""
+    from sqlalchemy import text
+
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
 def start_switch(log: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
