@@ -117,6 +117,9 @@ class Pair:
         self._parts = (*self.engines.values(), *self.switches.values())
         self._logs = {name: LogReader(self._log_of(name)) for name in SWITCHES}
         self._seen: dict[str, EngineSeen] = {}
+        self._told: dict[
+            str, tuple[int | None, tuple[str, ...]]
+        ] = {}  # by engine: its process, and what it had
         self._breaches: dict[tuple[str, int | None], float] = {}  # by engine and process
         self._unheard: list[tuple[float, float]] = []
         self._broken_since: float | None = None
@@ -280,9 +283,9 @@ class Pair:
             tuple(switch for switch in SWITCHES if owned.get(switch) and up.get(switch)),
         )
         self._breaches[name, part.pid] = found.total(BREACHES)
-        before = self._seen.get(name)
         self._seen[name] = seen
-        if before is None or before.has != seen.has:
+        if self._told.get(name) != (part.pid, seen.has):
+            self._told[name] = part.pid, seen.has
             stands_by = any(each.has for each in self._seen.values())
             has = " and ".join(seen.has)
             what = f"has {has}" if has else "stands by" if stands_by else "is there"
