@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shutil
-import socket
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, STDOUT
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from dialer.pair import free_ports
 from tests.contract.agent import Agent
 
 ROOT = Path(__file__).parents[2]
@@ -54,17 +55,14 @@ def home() -> Iterator[Path]:
     shutil.rmtree(found, ignore_errors=True)
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def with_free_ports(page: str) -> tuple[str, int]:
     """The page with ports that nobody has here, and that of the web."""
-    web = free_port()
-    for port, free in (("8080", web), ("9464", free_port()), ("4573", free_port()), ("5038", free_port())):
-        page = re.sub(rf"\b{port}\b", str(free), page)
+    free = free_ports(
+        random.randrange(10_000, 19_000)
+    )  # not the first free ones: another test may be starting
+    web = next(free)
+    for port, instead in (("8080", web), ("9464", next(free)), ("4573", next(free)), ("5038", next(free))):
+        page = re.sub(rf"\b{port}\b", str(instead), page)
     return page.replace("dialer top --once", "dialer top --once --url http://127.0.0.1:$METRICS/metrics"), web
 
 
