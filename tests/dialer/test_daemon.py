@@ -57,7 +57,8 @@ def write(path: Path, config: Config) -> None:
     """The configuration as a dialer.toml."""
     values = msgspec.to_builtins(config)
     sections = "".join(
-        f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in section.items())
+        f"[{name}]\n"
+        + "".join(f"{key} = {toml(value)}\n" for key, value in section.items() if value is not None)
         for name, section in values.items()
         if isinstance(section, dict)  # of what may stand several times there are the switches alone
     )
@@ -69,6 +70,8 @@ def write(path: Path, config: Config) -> None:
 
 
 def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }"
     return msgspec.json.encode(value).decode()
 
 
