@@ -62,6 +62,11 @@ fuzz: $(FUZZING) ## what strangers write, coverage-guided, SECONDS=60 for each o
 laws: $(TESTING) ## all laws in all scenarios, twenty days each, into docs/reference/laws.md: hours (DAYS=2 for a look)
 	$(BIN)/python -m scripts.compare_laws $(if $(DAYS),--days $(DAYS) --rivals $(DAYS))
 
+capacity: $(TESTING) ## what 150 to 100,000 seats need, of what is measured here, into docs/capacity.md: two hours (SCALE=0.2 for half of one)
+	@mkdir -p build; for name in load desktop; do \
+		$(BIN)/python -m benchmarks.$$name --scale $(SCALE) --json build/$$name.json; done; true
+	$(BIN)/python -m scripts.capacity build/load.json build/desktop.json
+
 docs: $(TESTING) ## draw the state machines into docs/reference/machines.md, the dashboards into deploy/grafana
 	$(BIN)/python -m scripts.draw_machines
 	$(BIN)/python -m scripts.draw_dashboards
