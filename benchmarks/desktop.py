@@ -73,11 +73,13 @@ WATCH = """
     if (name.offsetParent === null || name.textContent !== pop.customer) return after(() => look(pop));
     window.painted[pop.call_id] = now();
   }
-  function started() {
-    if (!document.body || document.body.dataset.state === "starting") return after(started);
-    window.loaded = performance.now();
-  }
-  started();
+  window.loaded = new Promise((told) => {
+    function started() {
+      if (!document.body || document.body.dataset.state === "starting") return after(started);
+      told(performance.now());
+    }
+    started();
+  });
 })();
 """
 # An agent at that page: by clicks, as soon as the page shows what to click.
@@ -216,7 +218,7 @@ async def loads(browser: Browser, port: int, times: int) -> tuple[list[float], f
         devtools.on("Network.loadingFinished", lambda told: sizes.append(told["encodedDataLength"]))  # noqa: B023
         await devtools.send("Network.enable")
         await page.goto(f"http://127.0.0.1:{port}/")
-        took.append(await (await page.wait_for_function("window.loaded")).json_value())
+        took.append(await page.evaluate("window.loaded"))
         heaviest = max(heaviest, sum(sizes) / 1000)
         await context.close()
     return sorted(took), heaviest
