@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 from sqlalchemy import Engine
 
-from campaigns.store import CampaignStore
-from cti.figures import FlaggedCallerId, FloorChange, SeatRow
-from cti.messages import Listen, LogOut, Pause
-from tests.browser.desk import log_in, talking
+from cti.figures import FlaggedCallerId, FloorChange
+from tests.browser.desk import log_in
 from tests.browser.screenshots import NAMES, floor, hours, snapshot
-from tests.campaigns.world import Campaign
-from tests.cti.running import AGENT, MANAGER, Door, open_door, stored_in, until
+from tests.cti.running import MANAGER, Door, open_door, stored_in, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -119,84 +115,3 @@ async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door
     await until(lambda: door.app.state.board.watchers == 1)
     door.bus.snapshot(snapshot("Broadband renewal", "ratio", at=1_000_000.0))
     await expect(page.locator("#freshness")).to_contain_text("Figures are")
-
-
-async def test_a_supervisor_changes_the_target_and_takes_it_back(
-    browser: Browser, db: Engine, tmp_path: Path
-) -> None:
-    Campaign(db, leads=1, name="demo")
-    async with open_door(stored=stored_in(db, tmp_path)) as door:
-        context = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
-        page = await context.new_page()
-        await log_in(page, door, MANAGER.login)
-        await until(lambda: door.app.state.board.watchers == 1)
-        door.bus.snapshot(snapshot("demo", "progressive"))
-        card = page.locator(".campaign")
-        await card.get_by_role("button", name="Settings and versions").click()
-        await expect(page.locator("#steer-version")).to_have_text("version 1 is live")
-        target = page.get_by_label("Abandon target, %")
-        await expect(target).to_have_value("3")
-        await page.get_by_role("button", name="Preview with the last hours").click()
-        await expect(page.locator("#steer-said")).to_contain_text("There is no preview:")
-        await target.fill("1.5")
-        await page.get_by_role("button", name="Apply").click()  # without a reason the browser itself says no
-        await expect(page.locator("#steer-version")).to_have_text("version 1 is live")
-        await page.get_by_label("Why?").fill("complaints")
-        await page.get_by_role("button", name="Apply").click()
-        await expect(page.locator("#steer-said")).to_have_text("Version 2 is live.")
-        newest = page.locator("#steer-versions li").first
-        await expect(newest).to_contain_text("Version 2, by meng in the console")
-        await expect(newest.locator("q")).to_have_text("complaints")
-        await newest.locator("summary").click()
-        await expect(newest.locator("pre")).to_contain_text("+target = 0.015")
-        await page.get_by_label("Why?").fill("no, they were right")
-        await page.get_by_role("button", name="Back to this one").click()
-        await expect(page.locator("#steer-said")).to_have_text("Version 3 is live.")
-        await expect(target).to_have_value("3")
-        await page.get_by_role("button", name="Close").click()
-        run = card.locator("[data-f=run]")
-        await run.click()
-        await expect(run).to_have_class("armed")
-        await run.click()
-        await expect(run).to_be_enabled()
-        found = CampaignStore(db).versions("demo")[0]
-        assert (found.version, found.why) == (4, "paused in the console") and "running = false" in found.text
-        door.bus.snapshot(snapshot("demo", "progressive", running=False, lines={"connected": 2}))
-        await expect(card.locator("[data-f=running]")).to_have_text("Draining: 2 calls under way")
-        await context.close()
-
-
-async def test_a_supervisor_listens_pauses_and_writes_to_a_seat(
-    browser: Browser, db: Engine, tmp_path: Path
-) -> None:
-    async with open_door(stored=stored_in(db, tmp_path)) as door:
-        contexts = [await browser.new_context(locale="en-GB") for _ in range(2)]
-        agent, page = [await each.new_page() for each in contexts]
-        await talking(agent, door)
-        await log_in(page, door, MANAGER.login)
-        await until(lambda: door.app.state.board.watchers == 1)
-        door.bus.snapshot(snapshot("demo", "progressive"))
-        row = SeatRow(AGENT.user_id, AGENT.name, "talking", time.time(), "demo", ("demo",))
-        door.bus.floor(FloorChange(at=time.time(), seats=(row,)))
-        await page.locator("[data-f=roster_part] summary").click()
-        await page.get_by_role("button", name="Act").click()
-        dialog = page.locator("#oversight")
-        await expect(page.locator("#oversight-title")).to_have_text(AGENT.name)
-        await dialog.get_by_role("button", name="Listen").click()
-        await expect(page.locator("#oversight-said")).to_have_text("Your phone rings. Put it down to end it.")
-        assert door.engine.of(Listen) == [Listen(user_id=AGENT.user_id, phone=MANAGER.phone, how="listen")]
-        await dialog.get_by_role("button", name="Pause").click()
-        await expect(page.locator("#oversight-said")).to_contain_text("Done")
-        await dialog.get_by_role("button", name="Log out").click()  # once is not meant
-        assert door.engine.of(Pause) and not door.engine.of(LogOut)
-        await page.get_by_label("Note", exact=True).fill("Offer the fibre first.")
-        await dialog.get_by_role("button", name="Send").click()
-        await expect(page.locator("#oversight-said")).to_have_text("Sent to 1 seats.")
-        note = agent.locator("#notes-in li")
-        await expect(note).to_contain_text("Offer the fibre first.")
-        await agent.reload()
-        await expect(note).to_contain_text("孟洁")
-        await note.get_by_role("button", name="Read").click()
-        await expect(agent.locator("#notes-in")).to_be_hidden()
-        for each in contexts:
-            await each.close()

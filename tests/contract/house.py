@@ -190,6 +190,11 @@ class House:
         with self.db.connect() as connection:
             return connection.execute(text(query)).scalar_one()
 
+    def each(self, query: str) -> list[Any]:
+        """The first column of every row."""
+        with self.db.connect() as connection:
+            return list(connection.execute(text(query)).scalars())
+
     async def together(self, count: int, who: str, limit_s: float = START_LIMIT_S) -> None:
         """Wait until so many channels are in one bridge, and no others in any."""
         try:
