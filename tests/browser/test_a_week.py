@@ -303,6 +303,7 @@ async def sells_to_all_but_the_last(page: Page) -> None:
 
 
 async def sells(page: Page) -> None:
+    await expect(page.locator("body")).to_have_attribute("data-link", "up")
     for key in ("x", "x"):
         await page.keyboard.press(key)
     await state(page, "wrap_up", SLOWEST_MS)
