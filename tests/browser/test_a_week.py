@@ -23,6 +23,7 @@ from campaigns.people import People
 from campaigns.rights import RIGHTS, Right, Role
 from campaigns.store import CampaignStore
 from dialer.switch.port import CALL_PREFIX, LEG_PREFIX
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import state
 from tests.browser.test_softphone import console, switch_counts, until
 from tests.contract.house import OPEN_ALL_DAY, PASSWORD, House, number
@@ -40,7 +41,6 @@ pytestmark = [
 SLOWEST_MS = 60_000  # a busy machine
 PREVIEWED_MS = 130_000  # a little more than the daemon gives it
 TRIES = 4
-USUAL_MS = 5_000  # Playwright's own, as in all other tests
 SPEAKS = "13"  # a customer who answers, stays, and has a voice
 GOLD, TIN = 12, 6
 CALLED, HELD_OUT = 7, 5  # of those in gold: chance, but each customer's for good
@@ -71,7 +71,7 @@ async def week(house: House, browser: Browser) -> AsyncIterator[Week]:
     week = Week(house, browser)
     expect.set_options(timeout=SLOWEST_MS)
     yield week
-    expect.set_options(timeout=USUAL_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     for each in week.contexts:
         await each.close()
 

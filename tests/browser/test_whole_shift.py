@@ -107,8 +107,8 @@ class Shift:
         await self.keys("Escape")
 
 
-async def test_a_whole_shift(house: House, browser: Browser) -> None:
-    language = "en" if house.switch.name == "virtual" else "zh"
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_whole_shift(house: House, browser: Browser, language: str) -> None:
     house.campaign([SPEAKS] * CUSTOMERS, extra='transfer_numbers = ["+8613900009*"]')
     house.supervisor_changes("\n[rules]\n", f"{SCRIPT}\n[rules]\n")
     house.person("lina", "seat001")
