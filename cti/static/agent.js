@@ -311,8 +311,8 @@ function changed() {
     } else {
       drafts = {};
     }
-  }
-  draw();
+    drawNow(); // whole, with its buttons, whose keys may follow at once
+  } else draw();
   settle();
   phone.heal();
 }

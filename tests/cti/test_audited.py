@@ -103,9 +103,13 @@ NOTHING = {
     ("POST", "/api/segments/count"),
 }
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py; what changes of a
-# customer leaves a line, says tests/campaigns/test_editing.py; what a plan becomes, tests/cti/test_plans.py.
+# customer leaves a line, says tests/campaigns/test_editing.py; what a plan becomes, tests/cti/test_plans.py; what
+# gateways and customers say of messages is nobody's here, and on record with these: tests/cti/test_answers.py.
 ELSEWHERE = {
     ("POST", "/api/plans"),
+    ("POST", "/api/messages/{channel}/told"),
+    ("POST", "/api/messages/said"),
+    ("POST", "/unsubscribe/{key}"),
     ("POST", "/api/customer"),
     ("POST", "/api/alarms/acknowledge"),
     ("POST", "/api/seats/listen"),

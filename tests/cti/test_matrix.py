@@ -100,7 +100,7 @@ ROWS = (
     Row("GET", "/evaluation", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/best-time", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/api/evaluation", LOOKING, "campaign={campaign}", scoped=True),
-    Row("POST", "/api/results", frozenset((MANAGER, ADMIN)), body="[]"),
+    Row("POST", "/api/results", frozenset((MANAGER, ADMIN)), body="customer_id,date,amount\nC0,2026-11-24,1\n"),
     Row("POST", "/people/change", frozenset((MANAGER, ADMIN)), body="login={fresh}", answers=404),
     Row("POST", "/people/reset", frozenset((MANAGER, ADMIN)), body="login={fresh}", answers=404),
     Row("GET", "/account/tokens", EVERYONE),

