@@ -34,7 +34,8 @@ CITIES = ("兰州", "天水", "武威")
 MAKE = "(body) => fetch('/api/plans', { method: 'POST', body }).then((answer) => answer.status)"
 PLAN = {
     "campaign": "spring", "days": 30, "segment": "all", "customers": 10, "hours": [10], "arm": "", "name": "summer",
-    "until": str(datetime.now(UTC).date() + timedelta(days=14)), "unit": "", "hold_out": 0, "rest_days": 0, "why": "it sold",
+    "until": str(datetime.now(UTC).date() + timedelta(days=14)), "unit": "", "hold_out": 0, "rest_days": 0,
+    "why": "it sold",
 }  # fmt: skip
 
 
