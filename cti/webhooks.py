@@ -52,6 +52,16 @@ class Hook:
     networks: tuple[Network, ...] = ()
 
 
+def headers_of(secret: str, delivery: int, body: str) -> dict[str, str]:
+    """What goes with everything that is sent to a company's own systems now: the body is JSON."""
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Zhudong",
+        "Zhudong-Delivery": str(delivery),
+        "Zhudong-Signature": signature(secret, int(time.time()), delivery, body),
+    }
+
+
 def signature(secret: str, at: int, delivery: int, body: str) -> str:
     """What proves that it comes from us, and when: HMAC-SHA256 over instant, number and body."""
     return f"t={at},v1={signed(secret, f'{at}.{delivery}.{body}'.encode())}"
@@ -142,14 +152,7 @@ class Webhooks:
                 pass
 
     async def _deliver(self, hook: Hook, due: Delivery, outbound: Outbound, now: datetime) -> None:
-        at = int(time.time())
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "Zhudong",
-            "Zhudong-Event": due.kind,
-            "Zhudong-Delivery": str(due.delivery_id),
-            "Zhudong-Signature": signature(hook.secret, at, due.delivery_id, due.body),
-        }
+        headers = headers_of(hook.secret, due.delivery_id, due.body) | {"Zhudong-Event": due.kind}
         try:
             status = await outbound.post(hook.url, due.body.encode(), headers, hook.networks)
             fault = "" if 200 <= status < 300 else f"answered with {status}"

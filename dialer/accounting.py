@@ -58,6 +58,16 @@ class Witnessed:
     stays: tuple[Stay, ...] = ()
     ended: float | None = None
 
+    @property
+    def is_customer(self) -> bool:
+        """Whether the engine dialed a customer by it."""
+        return self.uid.startswith(CALL_PREFIX)
+
+
+def connected_since(seen: Iterable[Witnessed], since: float) -> int:
+    """Customers whom the switch has brought together with a seat since then (Unix seconds)."""
+    return sum(call.is_customer and any(stay.entered >= since for stay in call.stays) for call in seen)
+
 
 def witnessed(records: Iterable[CallRecord], deaths: Sequence[float] = ()) -> list[Witnessed]:
     """What the virtual switch's own log says; its death (Unix seconds) was the end of the calls that were up."""
@@ -149,7 +159,7 @@ def _compare_calls(
 ) -> None:
     calls: dict[str, Witnessed] = {}
     for call in seen:
-        if call.uid.startswith(CALL_PREFIX):
+        if call.is_customer:
             call_id = call.uid[len(CALL_PREFIX) :]
             if call_id in calls:
                 found.calls.append(f"{call_id}: placed twice on the switch")
@@ -201,7 +211,7 @@ def _compare_waits(
 ) -> None:
     """Who waited for longer than the limit is abandoned, or told to have waited so long."""
     for call in seen:
-        attempt = attempts.get(call.uid[len(CALL_PREFIX) :]) if call.uid.startswith(CALL_PREFIX) else None
+        attempt = attempts.get(call.uid[len(CALL_PREFIX) :]) if call.is_customer else None
         if attempt is None or call.answered is None or attempt.outcome not in WAITED:
             continue
         with_seat = [stay.entered for stay in call.stays if any(map(_is_leg, stay.peers))]
@@ -222,7 +232,7 @@ def _check_lines(found: Balance, seen: Sequence[Witnessed]) -> None:
     """By the switch's own clock: whom it called while an earlier call to the same number was up."""
     calls: defaultdict[str, list[Witnessed]] = defaultdict(list)
     for call in sorted(seen, key=lambda call: call.made):
-        if call.uid.startswith(CALL_PREFIX):
+        if call.is_customer:
             calls[call.dial].append(call)
     for dial, theirs in calls.items():
         for before, after in pairwise(theirs):
@@ -254,7 +264,7 @@ def _check_seats(found: Balance, attempts: Mapping[str, Attempt], seen: Sequence
     """No leg was in a bridge with two customers at once."""
     talks: defaultdict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for call in seen:
-        if call.uid.startswith(CALL_PREFIX):
+        if call.is_customer:
             for stay in call.stays:
                 for leg in filter(_is_leg, stay.peers):
                     talks[leg].append((stay.entered, stay.left or call.ended or stay.entered, call.uid))

@@ -7,13 +7,12 @@ what becomes of it the gateway tells at `/api/messages/{channel}/told`.
 from __future__ import annotations
 
 import ipaddress
-import time
 
 import msgspec
 
 from campaigns.messages.outbox import Letter
 from cti.outbound import NotSent, Outbound
-from cti.webhooks import signature
+from cti.webhooks import headers_of
 from dialer.channel import NotTaken
 from dialer.config import GatewaySection
 
@@ -44,13 +43,7 @@ class Gateway:
         """Have the gateway take it. Raises :class:`NotTaken`."""
         told = Posted(letter.key, letter.channel, letter.address, letter.sender, letter.body, letter.campaign)
         body = msgspec.json.encode(told).decode()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "Zhudong",
-            "Idempotency-Key": letter.key,
-            "Zhudong-Delivery": str(letter.message_id),
-            "Zhudong-Signature": signature(self._section.secret, int(time.time()), letter.message_id, body),
-        }
+        headers = headers_of(self._section.secret, letter.message_id, body) | {"Idempotency-Key": letter.key}
         try:
             status = await self._outbound.post(self._section.url, body.encode(), headers, self._networks)
         except NotSent as why:

@@ -80,12 +80,7 @@ def agree(
     data: Path | None,
 ) -> None:
     """Record that somebody agreed to be written to."""
-    from campaigns.messages.choices import ChoiceStore, address_of
-
-    with opened_database(Settings(config_file, data)) as engine, told_apart():
-        known = address_of(channel, address, country)
-        new = ChoiceStore(engine).say(channel, known, True, source, at or datetime.now(UTC), expires)
-    click.echo("it is on record" if new else "it is on record already")
+    _say(Settings(config_file, data), channel, address, country, True, source, at, expires)
 
 
 @messages.command()
@@ -98,12 +93,7 @@ def refuse(
     address: str, channel: str, source: str, country: str, config_file: Path | None, data: Path | None
 ) -> None:
     """Record that somebody wants no more; a number is put on the do-not-call list as well."""
-    from campaigns.messages.choices import ChoiceStore, address_of
-
-    with opened_database(Settings(config_file, data)) as engine, told_apart():
-        known = address_of(channel, address, country)
-        new = ChoiceStore(engine).say(channel, known, False, source, datetime.now(UTC))
-    click.echo("it is on record" if new else "it is on record already")
+    _say(Settings(config_file, data), channel, address, country, False, source)
 
 
 @messages.command()
@@ -146,3 +136,21 @@ def import_choices(
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
         click.echo(f"{ChoiceStore(engine).load(file, channel, source, country)} are on record")
+
+
+def _say(
+    settings: Settings,
+    channel: str,
+    address: str,
+    country: str,
+    agreed: bool,
+    source: str,
+    at: datetime | None = None,
+    expires: datetime | None = None,
+) -> None:
+    from campaigns.messages.choices import ChoiceStore, address_of
+
+    with opened_database(settings) as engine, told_apart():
+        known = address_of(channel, address, country)
+        new = ChoiceStore(engine).say(channel, known, agreed, source, at or datetime.now(UTC), expires)
+    click.echo("it is on record" if new else "it is on record already")

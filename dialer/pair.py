@@ -37,7 +37,7 @@ from campaigns.config import parse
 from campaigns.demo_data import PASSWORD, config_on, set_up_pair
 from campaigns.store import CampaignStore
 from dialer import logs
-from dialer.accounting import Balance, Witnessed, balance, summary, witnessed
+from dialer.accounting import Balance, Witnessed, balance, connected_since, summary, witnessed
 from dialer.cli import new_loop
 from dialer.page_agents import PageAgent
 from dialer.pair_view import EngineSeen, PairView, report
@@ -117,9 +117,8 @@ class Pair:
         self._parts = (*self.engines.values(), *self.switches.values())
         self._logs = {name: LogReader(self._log_of(name)) for name in SWITCHES}
         self._seen: dict[str, EngineSeen] = {}
-        self._told: dict[
-            str, tuple[int | None, tuple[str, ...]]
-        ] = {}  # by engine: its process, and what it had
+        # by engine: its process, and what it had
+        self._told: dict[str, tuple[int | None, tuple[str, ...]]] = {}
         self._breaches: dict[tuple[str, int | None], float] = {}  # by engine and process
         self._unheard: list[tuple[float, float]] = []
         self._broken_since: float | None = None
@@ -139,9 +138,8 @@ class Pair:
         try:
             agents = await asyncio.to_thread(self._prepare, self._books, url)
             keeping += [asyncio.create_task(part.keep()) for part in self.switches.values()]
-            for (
-                name
-            ) in ENGINES:  # the first one has the switches, and makes no haste with the migrations for two
+            # The first one has the switches; two at once would only wait for each other's migrations.
+            for name in ENGINES:
                 keeping.append(asyncio.create_task(self.engines[name].keep()))
                 await self._until("the engine is there", lambda name=name: name in self._seen, START_LIMIT_S)
             await self._until("an engine has both switches", self._whole, START_LIMIT_S)
@@ -263,7 +261,7 @@ class Pair:
             self._whole_since = None
         elif self._whole_since is None:
             self._whole_since = time.time()
-        elif self._connected_since(self._whole_since) >= AFTER:
+        elif connected_since(self._calls(), self._whole_since) >= AFTER:
             self._over()
 
     async def _ask(self, name: str) -> None:
@@ -296,13 +294,6 @@ class Pair:
         up = {switch for seen in self._seen.values() for switch in seen.up}
         return (
             all(part.runs for part in self._parts) and len(self._seen) == len(ENGINES) and up == {*SWITCHES}
-        )
-
-    def _connected_since(self, since: float) -> int:
-        return sum(
-            any(stay.entered >= since for stay in call.stays)
-            for call in self._calls()
-            if call.uid.startswith("zdc-")
         )
 
     def _calls(self) -> list[Witnessed]:
@@ -391,7 +382,7 @@ class Pair:
             "killed": {part.name: len(part.deaths) for part in self._parts},
             "leads": len({attempt.lead_id for attempt in attempts}),
             "calls": len(attempts),
-            "calls_on_switches": sum(call.uid.startswith("zdc-") for call in calls),
+            "calls_on_switches": sum(call.is_customer for call in calls),
             "outcomes": _summed(outcomes),
             "seats": len(agents),
             "verdicts": len(promised),

@@ -22,7 +22,7 @@ from campaigns.messages.writing import MAIL_ADDRESS, NoValue, language_of, plain
 from campaigns.prepared import PLANNED
 from campaigns.rules.basis import bases_on_record, basis_of
 from campaigns.rules.decision import NEVER_CALLED, Called, Facts, consent_of, may_call
-from campaigns.rules.known import OnRecord, on_record, parties
+from campaigns.rules.known import OnRecord, on_record, parties, party_of
 from campaigns.rules.terms import Terms
 from campaigns.values import Refusal, RefusalReason
 
@@ -355,7 +355,7 @@ class _Before:
     def to_customer(self, case: _Case) -> Called | None:
         if not case.customer_id:
             return None
-        return self._messages.get((case.step.channel, f"customer {case.customer_id}"), NEVER_CALLED)
+        return self._messages.get((case.step.channel, party_of(case.customer_id)), NEVER_CALLED)
 
     def add(self, case: _Case, now: datetime) -> None:
         """One more is permitted."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 from campaigns.config import CampaignConfig
 from campaigns.messages.keys import MessageStep, rules_of
 from campaigns.rules.decision import Barred, Called, Consent, Facts
-from campaigns.rules.known import Known
+from campaigns.rules.known import Known, party_of
 from campaigns.rules.profiles import PROFILES
 from campaigns.rules.terms import Terms, terms_of
 
@@ -44,7 +44,7 @@ class Recipient:
     @property
     def party(self) -> str:
         """Who it is, for what is drawn by customer."""
-        return f"customer {self.customer_id}" if self.customer_id else self.number
+        return party_of(self.customer_id) if self.customer_id else self.number
 
 
 def terms_for(config: CampaignConfig, step: MessageStep) -> Terms:

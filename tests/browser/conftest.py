@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.browser.chromium import HOW, find, launched
+from tests.contract.house import House
+from tests.contract.switches import calls_over
 from tests.cti.running import Door, open_door
+from tests.rig.asterisk import AsteriskRig
 
 PATIENCE_MS = 20_000  # for what follows at once on a machine that has nothing else to do
 expect.set_options(timeout=PATIENCE_MS)
@@ -40,3 +44,12 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     opened.set_default_timeout(PATIENCE_MS)
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(asterisk_rig: AsteriskRig, tmp_path: Path) -> AsyncIterator[House]:
+    """An installation whose switch is the real one."""
+    house = House(asterisk_rig, tmp_path)
+    yield house
+    await house.close()
+    await calls_over(asterisk_rig)

@@ -27,7 +27,7 @@ from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import state
 from tests.browser.test_softphone import console, switch_counts, until
 from tests.contract.house import OPEN_ALL_DAY, PASSWORD, House, number
-from tests.contract.switches import calls_over, channels
+from tests.contract.switches import channels
 from tests.rig.asterisk import AsteriskRig
 
 pytestmark = [
@@ -56,14 +56,6 @@ STAFF = {
     "root": Role.ADMINISTRATOR,
     "audit": Role.AUDITOR,
 }
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def house(asterisk_rig: AsteriskRig, tmp_path: Path) -> AsyncIterator[House]:
-    house = House(asterisk_rig, tmp_path)
-    yield house
-    await house.close()
-    await calls_over(asterisk_rig)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -19,7 +18,6 @@ from dialer.switch.asterisk import log_in as log_in_to_switch
 from dialer.switch.protocol import open_link
 from tests.browser.desk import state
 from tests.contract.house import PASSWORD, House
-from tests.contract.switches import calls_over
 from tests.rig.asterisk import AsteriskRig
 
 pytestmark = [
@@ -66,14 +64,6 @@ COUNTS = """async () => {
   }
   return found;
 }"""
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def house(asterisk_rig: AsteriskRig, tmp_path: Path) -> AsyncIterator[House]:
-    house = House(asterisk_rig, tmp_path)
-    yield house
-    await house.close()
-    await calls_over(asterisk_rig)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns import database
 from campaigns.accounts import Accounts, Verdict
 from campaigns.store import CampaignStore
-from dialer.accounting import Balance, Witnessed, balance, witnessed
+from dialer.accounting import Balance, Witnessed, balance, connected_since, witnessed
 from dialer.page_agents import PageAgent
 from simulator.switch.log import LogReader
 from tests.contract.house import PASSWORD, House
@@ -79,11 +79,7 @@ class Installation:
 
     def connected(self, since: float) -> int:
         """Customers whom the switch has brought together with a seat since then."""
-        return sum(
-            1
-            for call in self.seen(since)
-            if call.uid.startswith("zdc-") and any(stay.entered >= since for stay in call.stays)
-        )
+        return connected_since(self.seen(since), since)
 
     async def until(self, what: str, so: Callable[[], object]) -> None:
         """Wait until it is so; while the database is away it is not."""

@@ -60,7 +60,7 @@ async def run(on: Installation, kind: str, seed: int) -> Run:
         done.violations.append(traceback.format_exc())
         return done
     attempts = Accounts(on.house.db, datetime.fromtimestamp(since, UTC)).attempts().values()
-    done.calls = sum(1 for call in on.seen(since) if call.uid.startswith("zdc-"))
+    done.calls = sum(call.is_customer for call in on.seen(since))
     done.leads = len({attempt.lead_id for attempt in attempts})
     done.outcomes = Counter(str(attempt.outcome) for attempt in attempts)
     done.verdicts = len(on.promised) - before

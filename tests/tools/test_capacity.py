@@ -14,8 +14,8 @@ COSTS = Costs(
 )
 
 
-def measured(**figures: float) -> dict[str, Any]:
-    rows = [{"what": name.replace("_", " "), "value": value} for name, value in figures.items()]
+def measured(figures: dict[str, float]) -> dict[str, Any]:
+    rows = [{"what": name, "value": value} for name, value in figures.items()]
     return {"machine": "two cores", "scale": 1.0, "results": rows}
 
 
@@ -34,16 +34,11 @@ def test_the_page_is_of_what_was_measured_and_nothing_else(tmp_path: Path) -> No
         'story = "A short morning."\nhours = 0.75\n[[seats]]\ncount = 3\n'
         '[[campaigns]]\ntalk = { family = "exponential", mean_s = 60 }\nperson = 0.4\n'
     )
-    loaded = measured(
-        seats=200, calls_placed=20, engine_process=14, database__share=8, database_grows__for_each_call=2_345
-    )
-    loaded["results"][3]["what"] = "database, share of a core"
-    made = page(loaded, measured_door(), str(floor))
+    loaded = measured({
+        "seats": 200, "calls placed": 20, "engine process, share of a core": 14, "database, share of a core": 8,
+        "database grows, for each call": 2_345,
+    })  # fmt: skip
+    door = measured({"pages on one door": 2_000, "door, share of a core": 20})
+    made = page(loaded, door, str(floor))
     assert "7.0 ms of a core for each call placed" in made and "2,345 bytes" in made
     assert "at 100 calls/s" in made  # 0.7 of a core, 7 ms each
-
-
-def measured_door() -> dict[str, Any]:
-    file = measured(pages_on_one_door=2_000)
-    file["results"].append({"what": "door, share of a core", "value": 20.0})
-    return file
