@@ -470,7 +470,7 @@ async function dialByHand(event) {
   $("by-hand-call").disabled = true;
   const ok = await ask({ type: "dial_number", campaign: $("by-hand-campaign").value, number: $("by-hand-number").value });
   if (ok) $("by-hand-number").value = "";
-  draw();
+  $("by-hand-call").disabled = !link.up; // at once: a frame later the next Enter would be lost
 }
 
 // Of a pause: as the site calls it, else as the page calls one of the engine's own.

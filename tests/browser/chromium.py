@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW = (
@@ -24,6 +25,8 @@ FLAGS = [
     "--use-fake-device-for-media-stream",  # a microphone that beeps once a second
     "--use-fake-ui-for-media-stream",
 ]
+
+CLOSED_S = 20.0  # a browser that navigates in this instant may never answer; it goes with the last test
 
 
 def find() -> str | None:
@@ -44,3 +47,10 @@ async def launched() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+async def close(profile: BrowserContext) -> None:
+    """Close a profile with its pages; one that does not close is left to the end of the browser."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSED_S):
+            await profile.close()

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, expect
 
-from tests.browser.chromium import HOW, find, launched
+from tests.browser.chromium import HOW, close, find, launched
 from tests.contract.house import House
 from tests.contract.switches import calls_over
 from tests.cti.running import Door, open_door
@@ -43,7 +43,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     opened = await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 760})
     opened.set_default_timeout(PATIENCE_MS)
     yield opened
-    await opened.close()
+    await close(opened)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from dialer.switch.asterisk import log_in as log_in_to_switch
 from dialer.switch.protocol import open_link
+from tests.browser.chromium import close
 from tests.browser.desk import state
 from tests.contract.house import PASSWORD, House
 from tests.rig.asterisk import AsteriskRig
@@ -78,7 +79,7 @@ async def profile(browser: Browser) -> AsyncIterator[BrowserContext]:
     opened.set_default_timeout(20_000)
     await opened.add_init_script(WITNESS)
     yield opened
-    await opened.close()
+    await close(opened)
 
 
 async def sit_down(house: House, profile: BrowserContext, tails: list[str]) -> Page:
@@ -179,6 +180,7 @@ async def test_a_call_with_all_that_may_happen_to_the_line(
     # logged out, the password is worth nothing any more
     assert "seat001-web" in await console(asterisk_rig, "database show zhudong")
     await page.click("#log-out button")
+    await expect(page.locator("[name=password]")).to_be_visible()
     await until(lambda: no_passwords(asterisk_rig))
 
 

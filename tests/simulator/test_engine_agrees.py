@@ -28,6 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Team, Shift]:
     return shift(tmp_path_factory.mktemp("validation"))
 
 
+@pytest.mark.alone
 def test_the_floor_comes_to_what_the_engine_comes_to(engine: Mapping[Team, Shift], tmp_path: Path) -> None:
     """In real time, so a machine that stood still for a second may spoil a shift; a model that is wrong spoils two."""
     floor = {team: on_floor(team) for team in engine}
@@ -38,6 +39,7 @@ def test_the_floor_comes_to_what_the_engine_comes_to(engine: Mapping[Team, Shift
     assert [each for each in found if each.apart] == []
 
 
+@pytest.mark.alone
 def test_without_surplus_calls_they_are_the_same_calls(engine: Mapping[Team, Shift]) -> None:
     """Progressively nobody is abandoned on either side, and hardly a call falls on the other side of the end."""
     for team, worked in engine.items():
