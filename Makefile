@@ -12,7 +12,7 @@ SCALE ?= 1.0
 BENCHMARKS = $(filter-out __init__ report past,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-pair test lint provision bench crashes faults fuzz laws docs package lock clean
+.PHONY: help setup demo demo-pair test lint provision bench crashes faults fuzz laws capacity docs site package lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ capacity: $(TESTING) ## what 150 to 100,000 seats need, of what is measured here
 docs: $(TESTING) ## draw the state machines into docs/reference/machines.md, the dashboards into deploy/grafana
 	$(BIN)/python -m scripts.draw_machines
 	$(BIN)/python -m scripts.draw_dashboards
+
+site: $(TESTING) ## the documentation as a site with a search, into build/docs/site
+	$(BIN)/python -m scripts.site build/docs
 
 package: $(TESTING) ## wheel and sdist into dist/, installed with the locked packages where nothing else is, and run
 	$(BIN)/python -m scripts.package
