@@ -10,6 +10,7 @@ one. Where it is, it says on standard error.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -244,6 +245,7 @@ def leasing(url: str, owner: str, times: int, limit: int, start: Barrier, done: 
     engine = database.connect(url, pool_size=1)
     hopper = Hopper(engine, owner)
     hopper.lease(1, 1, datetime.now(UTC))  # connected, and the campaign's terms are known
+    gc.freeze()  # as `dialer run` does when it is ready
     took, leads = [], []
     start.wait()
     for _ in range(times):

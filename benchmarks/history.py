@@ -8,6 +8,7 @@ put beside those of the same calls before and after it, and questions to the fil
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -116,6 +117,7 @@ class Calls:
         self._hopper = Hopper(engine, "bench")
         self._journal = JournalStore(engine, "bench")
         self._serial = 0
+        gc.freeze()  # as `dialer run` does when it is ready
 
     def go_on_for(self, seconds: float) -> Latencies:
         """Place calls for so long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -166,6 +167,9 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     logs.configure(sys.stderr, people)
 
     def ready(at: Addresses) -> None:
+        # What is loaded by now stays. Whenever enough was allocated, calls and agents waited while Python's collector
+        # of garbage went through all of it.
+        gc.freeze()
         notify("READY=1")
         click.echo(
             f"seats' page: {'https' if config.web.certificate else 'http'}://{config.web.host}:{at.web}/",

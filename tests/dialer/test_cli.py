@@ -431,6 +431,24 @@ def test_a_daemon_whose_address_is_taken_says_which(section: str, what: str, her
     assert "Traceback" not in result.stderr
 
 
+def test_what_a_daemon_has_loaded_is_not_gone_through_again_for_garbage(here: Installation) -> None:
+    here.write("".join(f"[{name}]\nport = 0\n" for name in ("web", "metrics", "agi")))
+    told = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count(), len(gc.get_objects())))"
+    command = [sys.executable, "-c", f"{told}\nfrom dialer.cli import main; main()", "run"]
+    command += ["--config", str(here.config), "--data", str(here.folder / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "seats' page" in line:  # it is ready
+                process.terminate()
+        counts = process.stdout.read() if process.stdout is not None else ""
+    assert process.returncode == 0, said
+    kept, young = map(int, counts.split())
+    assert kept > 2 * young
+
+
 def test_without_a_config_the_embedded_database_of_the_data_folder_is_used(tmp_path: Path) -> None:
     file = tmp_path / "spring.toml"
     file.write_text(CAMPAIGN, "utf-8")
