@@ -389,16 +389,17 @@ class Hopper(Leases):
         for row in candidates:
             if len(permitted) == limit:
                 break
-            if row.lead_id in permitted:
+            lead = row.lead_id
+            if lead in permitted:
                 continue
-            answer = rules.ask(row, known.of(row), attempts[row.lead_id], row.lead_id in in_call)
+            answer = rules.ask(row, known.of(row), attempts[lead], lead in in_call)
             if isinstance(answer, Permit):
                 until = numbers.until(row.region, row.e164, row.customer_id, now)
-                answer = answer if until is None else rests("", until)
-            if isinstance(answer, Permit):
-                permitted[row.lead_id] = row
-            else:
-                refused.append((row.lead_id, answer))
+                if until is None:
+                    permitted[lead] = row
+                    continue
+                answer = rests("", until)
+            refused.append((lead, answer))
         return permitted, refused
 
     def _take(self, connection: Connection, rows: list[facts.LeadRow], now: datetime) -> list[Lead]:

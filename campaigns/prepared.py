@@ -55,5 +55,8 @@ def array(values: Iterable[object]) -> str:
 
 def text_array(values: Iterable[str]) -> str:
     """The same of texts, whatever is in them."""
-    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-    return "{" + ",".join([f'"{value}"' for value in quoted]) + "}"
+    quoted = list(values)
+    together = "".join(quoted)
+    if "\\" in together or '"' in together:
+        quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in quoted]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"

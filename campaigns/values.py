@@ -58,7 +58,7 @@ class RefusalReason(StrEnum):
     CAMPAIGN_STOPPED = "campaign_stopped"
 
 
-class Lead(msgspec.Struct, frozen=True):
+class Lead(msgspec.Struct, frozen=True, gc=False):
     """A leased lead with the one number to dial. `call_id` is the lease, the attempt and (prefixed) the channel."""
 
     call_id: str  # 32 lower-case hex digits

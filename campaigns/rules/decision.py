@@ -42,7 +42,7 @@ class Consent:
     until: datetime | None = None
 
 
-class Called(msgspec.Struct, frozen=True):
+class Called(msgspec.Struct, frozen=True, gc=False):
     """The calls to a number or a customer: those of the last 30 days as (instant, campaign), and how many ever."""
 
     recent: tuple[tuple[datetime, int], ...] = ()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import Connection
 
 from campaigns.prepared import Prepared, array, text_array
@@ -66,7 +67,7 @@ class Party(Protocol):
     def campaign_id(self) -> int: ...
 
 
-class Known(NamedTuple):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What is on record of one number, and of its customer."""
 
     locked_until: datetime | None = None

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event, text
 from campaigns.dnc import DncStore, Layer
 from campaigns.hopper import PICK, Hopper
 from campaigns.ids import leased_at
-from campaigns.prepared import PLANNED
+from campaigns.prepared import PLANNED, text_array
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, OptedOut
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
 from campaigns.why import Explainer
@@ -304,3 +304,10 @@ def test_a_lease_and_a_permit_ask_the_database_four_times_each(db: Engine) -> No
 def _reason(answer: Permit | Refusal) -> RefusalReason:
     assert isinstance(answer, Refusal)
     return answer.reason
+
+
+def test_customers_ids_are_looked_for_as_they_are_whatever_is_in_them(db: Engine) -> None:
+    with db.connect() as connection:
+        for texts in ([], [""], ["7", "客户"], ['"'], ["\\"], ["a", '","', "\\\\", "NULL", "{b,c}", " "]):
+            read = connection.exec_driver_sql("SELECT CAST(%s AS text[])", (text_array(texts),)).scalar_one()
+            assert read == texts
