@@ -543,7 +543,9 @@ def _mark_of(data: Path) -> str:
     """What tells this data folder from every other."""
     file = data / "engine.id"
     if not file.exists():
-        file.write_text(uuid4().hex)
+        beside = data / "engine.id.new"
+        beside.write_text(uuid4().hex)
+        beside.replace(file)  # a full disk leaves no empty mark, which others would have as well
     return file.read_text().strip()
 
 

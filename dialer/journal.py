@@ -46,14 +46,19 @@ class Spool:
         self.count = sum(1 for _ in self._lines()) if path.exists() else 0
 
     def append(self, batch: Batch) -> None:
-        """Write and sync."""
+        """Write and sync, all of it or nothing."""
         data = b"".join(msgspec.json.encode(item) + b"\n" for item in batch)
-        with self.path.open("ab") as file:
-            if file.tell() and not self._ends_whole():
-                file.write(b"\n")  # a cut line must not swallow the next record
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        before = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("ab") as file:
+                if before and not self._ends_whole():
+                    file.write(b"\n")  # a cut line must not swallow the next record
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            self._cut(before)
+            raise
         self.count += len(batch)
 
     def read(self) -> list[tuple[int, AnyRecord]]:
@@ -64,6 +69,14 @@ class Spool:
         """Everything in it has been applied."""
         self.path.unlink(missing_ok=True)
         self.count = 0
+
+    def _cut(self, size: int) -> None:
+        """What a full disk took of a batch is not left behind: the batch may go to the database after all."""
+        with contextlib.suppress(OSError):
+            if size:
+                os.truncate(self.path, size)
+            else:
+                self.path.unlink(missing_ok=True)
 
     def _lines(self):  # type: ignore[no-untyped-def]
         last = 0

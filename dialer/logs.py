@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
 QUIET = ("panoramisk", "asyncio", "uvicorn", "alembic", "websockets")
+
+
+class Unfailing:
+    """Where lines go that nobody may fail of: what `out` does not take, as on a full disk, is lost."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._out.flush()
 
 
 def configure(out: TextIO, people: bool, level: str = "info") -> None:
@@ -24,7 +40,7 @@ def configure(out: TextIO, people: bool, level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Unfailing(out))),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(

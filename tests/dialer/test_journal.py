@@ -305,6 +305,7 @@ async def test_with_neither_database_nor_disk_records_are_kept_until_one_is_back
 ) -> None:
     tables, disk = Tables(), Disk(monkeypatch, "journal.spool")
     tables.away = disk.full = True
+    disk.left = 20  # a piece of a line
     async with writing(tables, tmp_path) as journal:
         waiting = asyncio.create_task(journal.durable(journal.put(note(1))))
         await until(lambda: disk.tried >= 2)
@@ -315,6 +316,7 @@ async def test_with_neither_database_nor_disk_records_are_kept_until_one_is_back
             await waiting
         await until(lambda: journal.depth == 0)
     assert tables.rows == ["1", "2"]
+    assert not (tmp_path / "journal.spool").exists()  # nothing waits, and nothing seems to
 
 
 async def test_a_disk_that_filled_up_in_the_middle_of_a_batch_writes_nothing_twice(
