@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 3600.0
 LIMIT_S = 5.0
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL's protocol, 54.7: may we go on in TLS?
+POSTGRESQL_PORT = 5432
 ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
@@ -57,8 +58,18 @@ def remote(section: DatabaseSection) -> URL | None:
     if not section.url:
         return None
     url = make_url(section.url)
-    host = url.host or str(url.query.get("host", ""))
-    return None if not host or host.startswith("/") or host in LOOPBACK else url
+    return (
+        url if any(not host.startswith("/") and host not in LOOPBACK for host, _ in _servers(url)) else None
+    )
+
+
+def _servers(url: URL) -> list[tuple[str, int]]:
+    """Host, or folder of the socket, and port of each that the address names."""
+    if url.host:
+        return [(url.host, url.port or POSTGRESQL_PORT)]
+    named = url.query.get("host", ())
+    parted = [each.partition(":") for each in ((named,) if isinstance(named, str) else named)]
+    return [(host, int(port or POSTGRESQL_PORT)) for host, _, port in parted]
 
 
 def in_use(config: Config) -> Iterator[tuple[str, Callable[[], datetime]]]:
@@ -69,9 +80,11 @@ def in_use(config: Config) -> Iterator[tuple[str, Callable[[], datetime]]]:
         if section.tls:
             yield f"switch {section.name}", lambda at=section: _of_peer(at.host, at.port)  # type: ignore[misc]
     url = make_url(config.database.url) if config.database.url else None
-    if url is not None and url.host and url.query.get("sslmode") in ENCRYPTED:
-        host, port = url.host, url.port or 5432
-        yield "database", lambda: _of_peer(host, port, SSL_REQUEST)
+    if url is not None and url.query.get("sslmode") in ENCRYPTED:
+        servers = _servers(url)
+        for server in servers:
+            name = "database" if len(servers) == 1 else f"database {server[0]}"
+            yield name, lambda at=server: _of_peer(*at, SSL_REQUEST)  # type: ignore[misc]
 
 
 class Certificates:

@@ -204,6 +204,11 @@ async def test_the_database_is_the_one_that_is_meant(
     assert name == "database" and await asyncio.to_thread(until) > datetime.now(UTC)
     away = "postgresql://zhudong@db.example/zhudong"
     assert remote(DatabaseSection(url=away)) and not remote(config("require", authority.ca).database)
+    two = "postgresql://zhudong@/zhudong?host=db1.example:5433&host=db2.example&sslmode=require"
+    assert remote(DatabaseSection(url=two))
+    both = Config(switch=(section(1, None, tls=False),), database=DatabaseSection(url=two))
+    assert [name for name, _ in in_use(both)] == ["database db1.example", "database db2.example"]
+    assert not remote(DatabaseSection(url="postgresql://zhudong@/zhudong?host=/run/one&host=/run/two"))
 
 
 def test_what_makes_no_sense_is_refused() -> None:

@@ -81,3 +81,27 @@ def test_a_replica_tells_what_the_primary_counted_and_takes_nothing(db: Engine, 
         assert answer(replica, question, None).totals[1] == count
     with replica.connect() as connection, pytest.raises(DBAPIError, match="read-only"):
         connection.execute(text("DELETE FROM rollup_call"))
+
+
+def test_the_address_of_both_leads_to_whichever_takes_writes(
+    db: Engine, replica: Engine, folder: Path
+) -> None:
+    hosts = "&".join(f"host={each.url.query['host']}" for each in (replica, db))
+    both = database.connect(f"postgresql://postgres:@/postgres?{hosts}&target_session_attrs=read-write")
+    written = text("CREATE TABLE once ()")
+    with both.begin() as connection:
+        connection.execute(written)
+    followed(db, replica)
+    _pg_ctl(folder / "primary", "stop", "-m", "immediate")
+    with pytest.raises(DBAPIError) as away, both.connect():
+        pass
+    assert len(database.reason(away.value).split("; ")) == 2  # what each of them says
+    _pg_ctl(folder / "pg", "promote", "-w")
+    with both.connect() as connection, pytest.raises(DBAPIError, match="already exists"):
+        connection.execute(written)
+    both.dispose()
+
+
+def _pg_ctl(folder: Path, *words: str) -> None:
+    command = (POSTGRES_BIN_PATH / "pg_ctl", "-D", folder, *words)
+    subprocess.run(command, check=True, user=os.stat(folder).st_uid, stdout=subprocess.DEVNULL, cwd=folder)
