@@ -4,15 +4,19 @@ that can do mischief, `dialer run`, and agents who work on whatever happens."""
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import resource
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
+import httpx2
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
@@ -23,8 +27,10 @@ from dialer.page_agents import PageAgent
 from simulator.switch.log import LogReader
 from tests.contract.house import PASSWORD, House
 from tests.contract.switches import VirtualSwitchProcess, calls_over
+from tests.faults.disks import SmallDisk
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import AmiProxy
+from tests.faults.standby import Pair
 
 AGENTS = 6
 LEADS = 1_500
@@ -36,7 +42,26 @@ PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--talk", "15", 
 CAMPAIGN = 'mode = "ratio"\nratio = 1.5'
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")  # Debian's package libfaketime
 FAKED = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+DISKS = (("data", 8), ("database", 320))  # folder, size in MB
 RUNNING, STOPPED = "running = true", "running = false"
+
+
+class Site(Enum):
+    """What an installation is like."""
+
+    PLAIN = "plain"
+    CLOCK = "with a clock of its own for the daemon"
+    DISKS = "with small disks for the daemon's data folder and the database"
+    PAIR = "with a database of two servers"
+
+    @property
+    def lacks(self) -> str:
+        """What this machine does not have for it; nothing when all is there."""
+        if self is Site.CLOCK and not FAKETIME.exists():
+            return f"{FAKETIME} is not there (apt-get install libfaketime)"
+        if self is Site.DISKS and (not sys.platform.startswith("linux") or os.geteuid() != 0):
+            return "small disks are mounted, which only root on Linux may do"
+        return ""
 
 
 @dataclass(slots=True)
@@ -49,6 +74,11 @@ class Installation:
     proxy: AmiProxy
     log: LogReader  # the switch's own
     agents: list[PageAgent]
+    pair: Pair | None  # the server as it was installed, and its standby; None where it has none
+    disk: (
+        SmallDisk | None
+    )  # the daemon's data folder, with its log; None where they are as large as the machine's
+    database_disk: SmallDisk | None
     deaths: list[float] = field(default_factory=list)  # when the switch was killed, Unix seconds
     faults: list[tuple[float, float]] = field(default_factory=list)  # from when to when there was one
 
@@ -81,15 +111,28 @@ class Installation:
         """Customers whom the switch has brought together with a seat since then."""
         return connected_since(self.seen(since), since)
 
+    def told(self) -> int:
+        """How long the daemon's log is."""
+        return self.house.log.stat().st_size
+
+    def has_met(self, what: str, since: int) -> bool:
+        """Whether the daemon's log says this, from there on."""
+        return what.encode() in self.house.log.read_bytes()[since:]
+
+    def has_unsaved(self) -> bool:
+        """Whether the daemon has records that are neither in the database nor in its spool."""
+        spooled = sum(len(file.read_bytes().splitlines()) for file in self.spools.glob("*/journal.spool"))
+        return asyncio.run(self.house.metrics())["zhudong_journal_depth"] > spooled
+
     async def until(self, what: str, so: Callable[[], object]) -> None:
-        """Wait until it is so; while the database is away it is not."""
+        """Wait until it is so; while what it asks is away it is not."""
         try:
             async with asyncio.timeout(LONGEST_S):
                 while True:
                     try:
                         if await asyncio.to_thread(so):
                             return
-                    except SQLAlchemyError:
+                    except (SQLAlchemyError, httpx2.TransportError):
                         pass
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
@@ -147,36 +190,53 @@ class Installation:
 
 
 @asynccontextmanager
-async def installed(folder: Path, seed: int, settable_clock: bool = False) -> AsyncIterator[Installation]:
+async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIterator[Installation]:
     """An installation at work: its seats are taken and its campaign runs."""
     log = folder / "calls.jsonl"
     options = ("--scenario", "statistical", *PEOPLE, "--time-factor", "0.1", "--seed", str(seed))
     switch = VirtualSwitchProcess(options=(*options, "--log", str(log)))
-    server = await asyncio.to_thread(Postgres, folder / "pg")
     async with AsyncExitStack() as stack:
-        stack.callback(server.kill)
-        engine = database.connect(server.url, pool_size=2)
+        disk = database_disk = pair = None
+        if site is Site.DISKS:
+            disk, database_disk = (
+                stack.enter_context(closing(SmallDisk(folder / name, size_mb))) for name, size_mb in DISKS
+            )
+        if site is Site.PAIR:
+            pair = await asyncio.to_thread(Pair, folder / "pg", folder / "standby")
+            server, url = pair.primary, pair.url
+            stack.callback(pair.end)
+        else:
+            server = await asyncio.to_thread(
+                Postgres, (folder / "database" if database_disk else folder) / "pg"
+            )
+            url = server.url
+            stack.callback(server.end)
+        engine = database.connect(url, pool_size=2)
         await asyncio.to_thread(database.migrate, engine)
         engine.dispose()
         switch.start()
         stack.callback(switch.stop)
         proxy = await stack.enter_async_context(AmiProxy(switch.host, switch.port, random.Random(seed)))
-        house = House(replace(switch, port=proxy.port), folder, server.url)
+        house = House(replace(switch, port=proxy.port), folder, url)
         house.start_limit_s = LONGEST_S
         stack.push_async_callback(house.close)
         house.campaign(["00"] * LEADS, CAMPAIGN, f"attempts = {CAP}")
         agents = [PageAgent([f"http://127.0.0.1:{house.web}"], f"agent{n}", PASSWORD) for n in range(AGENTS)]
         for n, agent in enumerate(agents):
             house.person(agent.name, f"seat{n:03}")
-        if settable_clock:
+        if site is Site.CLOCK:
             (folder / "clock").write_text("+0\n")
             house.environment = FAKED | {"FAKETIME_TIMESTAMP_FILE": str(folder / "clock")}
+        if site is Site.DISKS:
+            house.log = folder / "data" / house.log.name  # where it is lost when the disk is full
         await house.start()
         for agent in agents:  # one after the other: passwords take a machine's time
             await agent.sign_in()
         toiling = [asyncio.create_task(agent.toil()) for agent in agents]
         try:
-            yield Installation(house, server, switch, proxy, LogReader(log), agents)
+            yield Installation(
+                house, server, switch, proxy, LogReader(log), agents, pair, disk, database_disk
+            )
         finally:
             for task in toiling:
                 task.cancel()

@@ -7,9 +7,10 @@ import random
 import resource
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
-from tests.faults.installation import Installation
+from tests.faults.installation import Installation, Site
 from tests.faults.proxy import Mischief
 
 Fault = Callable[[Installation, random.Random], Awaitable[None]]
@@ -144,6 +145,83 @@ async def no_descriptors(on: Installation, chance: random.Random) -> None:
     resource.prlimit(on.house.pid, resource.RLIMIT_NOFILE, limits)
 
 
+async def database_disk_full(on: Installation, chance: random.Random) -> None:
+    """It refuses what needs a new page, or ends when it needs a new file for its log."""
+    await _filled_until_refused(on, chance)
+    await _freed(on)
+
+
+async def database_log_full(on: Installation, chance: random.Random) -> None:
+    """It can't go on, nor start again, until there is room."""
+    assert on.database_disk is not None
+    await asyncio.to_thread(on.database_disk.fill)
+    await asyncio.to_thread(on.server.fill_log)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    await _freed(on)
+
+
+async def engine_disk_full(on: Installation, chance: random.Random) -> None:
+    """What it has to say goes nowhere; then the database goes, too, and what is to be recorded waits in memory."""
+    assert on.disk is not None
+    await asyncio.to_thread(on.disk.fill)
+    await asyncio.sleep(chance.uniform(0.0, 2.0))
+    await asyncio.to_thread(on.server.kill)
+    await on.until("records wait in memory", on.has_unsaved)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    back = [partial(asyncio.to_thread, on.disk.free), partial(asyncio.to_thread, on.server.start)]
+    for each in chance.sample(back, len(back)):
+        await each()
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
+
+
+async def all_disks_full(on: Installation, chance: random.Random) -> None:
+    """As when database, spool and log are on one disk."""
+    assert on.disk is not None
+    await _filled_until_refused(on, chance)
+    await asyncio.to_thread(on.disk.fill)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    back = [partial(asyncio.to_thread, on.disk.free), partial(_freed, on)]
+    for each in chance.sample(back, len(back)):
+        await each()
+
+
+async def _filled_until_refused(on: Installation, chance: random.Random) -> None:
+    """Until the daemon was told so, or the server has ended of it; and for some time more."""
+    disk, told = on.database_disk, on.told()
+    assert disk is not None
+
+    def refused() -> bool:
+        disk.fill()  # also what was freed meanwhile: old files of its log
+        return on.has_met("No space left on device", told) or not on.server.answers()
+
+    await on.until("the database has no room for what comes", refused)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+
+
+async def _freed(on: Installation) -> None:
+    assert on.database_disk is not None
+    await asyncio.to_thread(on.database_disk.free)
+    await asyncio.to_thread(on.server.restore)
+
+
+async def database_fails_over(on: Installation, chance: random.Random) -> None:
+    """The primary is gone for good; somebody promotes the standby."""
+    assert on.pair is not None
+    await asyncio.to_thread(on.pair.kill_primary)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    await asyncio.to_thread(on.pair.promote)
+
+
+async def engine_killed_as_database_fails_over(on: Installation, chance: random.Random) -> None:
+    """The next life has the standby alone, which must know what the primary had confirmed to the last."""
+    assert on.pair is not None
+    await asyncio.to_thread(on.pair.kill_primary)
+    await asyncio.sleep(chance.uniform(0.0, 4.0))
+    await on.house.kill()
+    await asyncio.to_thread(on.pair.promote)
+    await on.house.start()
+
+
 KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "engine killed": ("`kill -9` of the daemon, started again within 3 s", engine_killed),
     "engine killed twice": ("again while it takes over what its last life left", engine_killed_twice),
@@ -157,6 +235,27 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "database read-only": ("it takes no writes for 0.2 to 7 s", database_read_only),
     "database connections cut": ("all of the daemon's, one to eight times", database_cut),
     "database frozen": ("it does not answer for 0.2 to 7 s", database_frozen),
+    "database disk full": (
+        "not a block is left until it has refused writes, and for up to 7 s more",
+        database_disk_full,
+    ),
+    "database log full": (
+        "its log can't go on: the server ends, and can't start for up to 7 s",
+        database_log_full,
+    ),
+    "database fails over": (
+        "the primary is killed, and its standby (synchronous) promoted within 7 s",
+        database_fails_over,
+    ),
+    "engine killed as database fails over": (
+        "the next life begins on the standby",
+        engine_killed_as_database_fails_over,
+    ),
+    "engine disk full": (
+        "not a block is left for spool and log, then the database is killed; records wait in memory for up to 7 s",
+        engine_disk_full,
+    ),
+    "all disks full": ("the engine's and the database's, as when they are one", all_disks_full),
     "engine killed without database": (
         "the server is killed, then the daemon: the spool is all there is",
         engine_killed_without_database,
@@ -175,3 +274,12 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "replies doubled": ("a third of the replies come twice", _mischief(Mischief(doubled=0.33))),
     "replies reordered": ("a third come after what follows them", _mischief(Mischief(behind=0.33))),
 }
+SITES: Final = {
+    CLOCK: Site.CLOCK,
+    "database disk full": Site.DISKS,
+    "database log full": Site.DISKS,
+    "engine disk full": Site.DISKS,
+    "all disks full": Site.DISKS,
+    "database fails over": Site.PAIR,
+    "engine killed as database fails over": Site.PAIR,
+}  # of the others: a plain one

@@ -11,8 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from tests.faults.installation import FAKETIME, installed
-from tests.faults.kinds import CLOCK
+from tests.faults.installation import Site, installed
+from tests.faults.kinds import SITES
 from tests.faults.running import Run, closed, run
 
 CLOSED: Final = "the day's end"
@@ -27,28 +27,24 @@ def one_round(kinds: list[str], seed: int) -> list[Run]:
 async def round_of(kinds: list[str], seed: int) -> list[Run]:
     """Each fault once. What fails gets a new installation, and its folder stays to be looked at."""
     order = random.Random(seed).sample(kinds, len(kinds))
-    if CLOCK in order:
-        order.remove(CLOCK)
-        if FAKETIME.exists():
-            return await _in_turn(order, seed) + await _on_one([CLOCK], seed, True)
-        print(f"{CLOCK}: not done, {FAKETIME} is not there (apt-get install libfaketime)", flush=True)
-    return await _in_turn(order, seed)
-
-
-async def _in_turn(order: list[str], seed: int) -> list[Run]:
     done: list[Run] = []
-    while order:
-        done += await _on_one(order, seed, False)
+    for site in Site:
+        here = [kind for kind in order if SITES.get(kind, Site.PLAIN) is site]
+        if here and site.lacks:
+            print(f"{', '.join(here)}: not done, {site.lacks}", flush=True)
+            continue
+        while here:
+            done += await _on_one(here, seed, site)
     return done
 
 
-async def _on_one(order: list[str], seed: int, settable_clock: bool) -> list[Run]:
+async def _on_one(order: list[str], seed: int, site: Site) -> list[Run]:
     """Take from the faults, and do them to one installation, until none is left or there is a violation."""
     folder = Path(tempfile.mkdtemp(prefix=f"zhudong-faults-{seed}-"))
     done: list[Run] = []
     failed = False
     try:
-        async with installed(folder, seed, settable_clock) as on:
+        async with installed(folder, seed, site) as on:
             while order and not failed:
                 done.append(await run(on, order.pop(), seed))
                 failed = _told(done[-1], folder)
