@@ -19,6 +19,7 @@ class Right(StrEnum):
     EVENTS = "events"  # follow every call as it happens, with its customer
     WHY = "why"  # ask why a customer is or is not called
     REPORTS = "reports"  # what was learned of calls
+    SCHEDULES = "schedules"  # have reports sent by themselves
     LISTS = "lists"  # which imports there were
     IMPORT = "import"  # bring lists in, see their rows, take them back
     DNC = "dnc"  # look up who must not be called
@@ -49,7 +50,8 @@ class Role(StrEnum):
 _R = Right
 _SUPERVISOR = frozenset(
     (_R.ACCOUNT, _R.SEAT, _R.WATCH, _R.ALARMS, _R.STEER, _R.LEAD, _R.LISTEN, _R.RECORDINGS, _R.EVENTS,
-     _R.WHY, _R.REPORTS, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR, _R.CONSENTS, _R.CONSENT, _R.REQUEUE, _R.EVIDENCE)
+     _R.WHY, _R.REPORTS, _R.SCHEDULES, _R.LISTS, _R.IMPORT, _R.DNC, _R.BAR, _R.CONSENTS, _R.CONSENT, _R.REQUEUE,
+     _R.EVIDENCE)
 )  # fmt: skip
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -57,7 +59,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.SUPERVISOR: _SUPERVISOR,
     Role.BRANCH_MANAGER: _SUPERVISOR | {_R.PEOPLE, _R.PLAN, _R.UNIT_CAMPAIGNS},
     # Figures, and nothing that names a customer.
-    Role.ANALYST: frozenset((_R.ACCOUNT, _R.WATCH, _R.REPORTS, _R.LISTS, _R.UNIT_CAMPAIGNS)),
+    Role.ANALYST: frozenset((_R.ACCOUNT, _R.WATCH, _R.REPORTS, _R.SCHEDULES, _R.LISTS, _R.UNIT_CAMPAIGNS)),
     Role.ADMINISTRATOR: frozenset(Right),
     # Everything that a law asks for, and nothing that changes anything.
     Role.AUDITOR: frozenset(

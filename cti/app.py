@@ -47,6 +47,7 @@ from cti.recordings import RecordingDesk
 from cti.report_desk import ReportsDesk
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
+from cti.schedules import ScheduleDesk
 from cti.seat_api import SeatApi
 from cti.second_factor import SecondFactorDesk
 from cti.segments import SegmentDesk
@@ -133,10 +134,13 @@ def create_app(
             entry.page("/recordings", Right.RECORDINGS, recordings.page),
             entry.page("/recordings/{call_id}", Right.RECORDINGS, recordings.play),
         ]
-        asked = ReportsDesk(front, stored, settings.pauses)
-        desks.append(asked)
+        asked, schedules = (
+            ReportsDesk(front, stored, settings.pauses),
+            ScheduleDesk(front, stored, settings.pauses),
+        )
+        desks += [asked, schedules]
         work.append(asked.run_readers)
-        routes += _report_routes(entry, asked)
+        routes += _report_routes(entry, asked, schedules)
         routes += _console_routes(entry, console, steer, oversight)
 
     @asynccontextmanager
@@ -240,9 +244,12 @@ def _plan_routes(entry: Entry, segments: SegmentDesk, worth: WorthDesk) -> list[
     ]
 
 
-def _report_routes(entry: Entry, reports: ReportsDesk) -> list[BaseRoute]:
+def _report_routes(entry: Entry, reports: ReportsDesk, schedules: ScheduleDesk) -> list[BaseRoute]:
     return [
         entry.page("/reports", Right.REPORTS, reports.page),
+        entry.page("/reports/schedules", Right.REPORTS, schedules.page),
+        entry.page("/reports/schedules", Right.SCHEDULES, schedules.save, POST),
+        entry.page("/reports/schedules/do", Right.SCHEDULES, schedules.do, POST),
         entry.api("/api/reports", Right.REPORTS, reports.describe),
         entry.api("/api/reports/{report}", Right.REPORTS, reports.ask),
         entry.api("/api/abandonment", Right.REPORTS, reports.abandonment),

@@ -26,6 +26,7 @@ from campaigns.config import CampaignsError
 from campaigns.jobs import Answer, Job, Order
 from campaigns.numbers import NotANumber, number_of
 from campaigns.reach import reaching
+from campaigns.reports.schedule import Schedule
 from campaigns.store import CampaignStore
 from campaigns.units import Unit, Units
 from campaigns.users import User
@@ -75,6 +76,9 @@ class Stored:
     zone: str = "Asia/Shanghai"
     recordings: Path | None = None  # None: `recordings` beside the folder of imports
     keep_recordings_days: int = 0  # 0: for ever
+    schedules: tuple[Schedule, ...] = ()  # of reports, in the configuration
+    mail: bool = False  # whether reports can be mailed
+    report_folder: str = ""  # where they can be laid; empty: nowhere
 
 
 class Desk:

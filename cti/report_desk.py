@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from campaigns.reports.asking import BadQuestion, Question, checked, zone_of
 from campaigns.reports.catalogue import MEASURES, REPORTS
+from campaigns.rights import Right
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
@@ -101,6 +102,8 @@ class ReportsDesk(Desk):
         try:
             chosen = self._question(request, name)
             links = {form: _link(request, name, form, texts.language) for form in ("csv", "xlsx")}
+            if user.may(Right.SCHEDULES):
+                links["schedule"] = _to_schedule(request, name)
             body = await self._answered(request, user, chosen, "page", texts.language, links)
             answer = body.decode()
         except Refusal as refusal:
@@ -163,6 +166,11 @@ def _link(request: Request, name: str, form: str, language: str) -> str:
         (k, v) for k, v in request.query_params.multi_items() if k in OPTIONS - {"format", "language"} and v
     ]
     return f"/api/reports/{name}?{urlencode([*kept, ('format', form), ('language', language)])}"
+
+
+def _to_schedule(request: Request, name: str) -> str:
+    kept = [(k, v) for k, v in request.query_params.multi_items() if k in ("by", "campaign", "zone") and v]
+    return f"/reports/schedules?{urlencode([('report', name), *kept])}"
 
 
 def _day(text: str) -> date:

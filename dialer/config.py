@@ -160,11 +160,12 @@ class RecordingsSection(_Section, frozen=True):
 
 class ReportsSection(_Section, frozen=True):
     """`database_url`: a read replica that reports are asked of, empty for the database itself; `zone`: whose days
-    they are.
+    they are; `folder`: where reports that people schedule are laid, each owner's in one of their own, empty: nowhere.
     """
 
     database_url: str = ""
     zone: str = "Asia/Shanghai"
+    folder: str = ""
 
 
 class MailSection(_Section, frozen=True):

@@ -68,7 +68,7 @@ from dialer.messages import Messages
 from dialer.metrics import Metrics
 from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
-from dialer.sending import Sending
+from dialer.sending import Sending, scheduled
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Tenure
 
@@ -259,6 +259,9 @@ class Daemon:
                 config.reports.zone,
                 Path(config.recordings.folder) if config.recordings.folder else self.data / "recordings",
                 config.recordings.keep_days,
+                scheduled(config),
+                bool(config.mail.host and config.mail.sender),
+                config.reports.folder,
             ),
             lambda name, text: preview(order_of(stored, archive, name, text, config.switch)),
         )

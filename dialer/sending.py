@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import smtplib
-import ssl
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -14,8 +13,10 @@ from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
-from campaigns.reports.asking import Question, zone_of
-from campaigns.reports.schedule import Span, sending, span_of, was_sent
+from campaigns.reports.asking import Question
+from campaigns.reports.runs import Claim, Runs
+from campaigns.reports.schedule import Schedule
+from campaigns.reports.schedules import Schedules
 from campaigns.rights import Right
 from campaigns.users import User, UserStore
 from cti.desk import Refusal
@@ -23,31 +24,48 @@ from cti.language import catalogue
 from cti.readers import Readers
 from cti.report_desk import KINDS
 from cti.report_reader import Order
-from dialer.config import Config, MailSection, ReportSection
+from dialer.channel import NotTaken
+from dialer.config import Config, ReportSection
+from dialer.mail import headed, post
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 60.0
-AGAIN_S = 300.0  # after one that could not be sent
-SMTP_LIMIT_S = 30.0
+LOOK_S = 5.0  # who presses "send now" waits for it
+AT_ONCE = 4  # below what readers have waiting at most
+LIMIT_S = 60.0  # for a mail: with the making far below the lease
+PLAIN = re.compile(r"\w[\w.@+-]{0,99}")  # a login that is a folder's name
+
+
+class Failed(Exception):
+    """A report that was not sent. `fault` is one of the page's words; the text says more."""
+
+    def __init__(self, fault: str, detail: str = "") -> None:
+        super().__init__(detail)
+        self.fault = fault
 
 
 class Sending:
-    """The scheduled reports of one daemon."""
+    """The scheduled reports of one daemon: those of its configuration, and those that people made."""
 
     def __init__(self, stored: DatabaseEngine, config: Config) -> None:
         self._stored = stored
         self._config = config
+        self._runs = Runs(stored)
+        self._configured = scheduled(config)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._readers = Readers(
             config.reports.database_url or stored.url.render_as_string(hide_password=False)
         )
 
     async def run(self) -> None:
-        """Send what is due until cancelled."""
+        """Send what is due, and what somebody wants now, until cancelled."""
         try:
             while True:
-                well = [await self.look(each, datetime.now(UTC)) for each in self._config.report]
-                await asyncio.sleep(LOOK_S if all(well) else AGAIN_S)
+                try:
+                    await self.look(datetime.now(UTC))
+                except SQLAlchemyError as fault:
+                    log.warning("reports wait for the database", reason=database.reason(fault))
+                await asyncio.sleep(LOOK_S)
         finally:
             await self.close()
 
@@ -55,47 +73,115 @@ class Sending:
         """End the readers."""
         await self._readers.close()
 
-    async def look(self, section: ReportSection, now: datetime) -> bool:
-        """Send one report, if it is due and was not sent; False: it could not be."""
-        span = span_of(section.every, section.at, zone_of(self._config.reports.zone), now)
-        try:
-            if await asyncio.to_thread(was_sent, self._stored, section.name, span):
-                return True
-            user = await asyncio.to_thread(self._user, section.login)
-            if user is None:
-                log.warning("a report has nobody who may see it", report=section.name, login=section.login)
-                return False
-            body = await self._made(section, span, user)
-            await asyncio.to_thread(self._send, section, span, body, now)
-        except (Refusal, OSError, smtplib.SMTPException, SQLAlchemyError) as fault:
-            why = database.reason(fault) if isinstance(fault, SQLAlchemyError) else str(fault)
-            log.warning("a report could not be sent", report=section.name, reason=why)
-            return False
-        log.info("a report was sent", report=section.name, since=str(span.since), until=str(span.until))
-        return True
+    async def look(self, now: datetime) -> int:
+        """Send what is to be sent; how many went out. Raises what the database raises."""
+        made, settled, asked = await asyncio.to_thread(
+            lambda: (Schedules(self._stored).all(), self._runs.settled(now), self._runs.asked(now))
+        )
+        by_id = {each.schedule_id: each for each in made}
+        work = [self._asked(by_id[schedule], run, now) for run, schedule in asked if schedule in by_id]
+        for each in (*self._configured, *made):
+            span = None if each.paused else each.due(now)
+            if span is not None and (*each.key, span.until) not in settled:
+                work.append(self._due(each, now))
+        return sum(await asyncio.gather(*work))
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    def _user(self, login: str) -> User | None:
-        """Whose rights a report has, while they may see reports."""
-        found = next((each for each in UserStore(self._stored).all() if each.login == login), None)
-        return found if found is not None and found.may(Right.REPORTS) else None
+    async def _due(self, schedule: Schedule, now: datetime) -> bool:
+        async with self._turns:
+            user, span = await asyncio.to_thread(self._user, schedule.login), schedule.due(now)
+            if user is None or span is None:
+                log.warning("a report is in nobody's name", report=schedule.name, login=schedule.login)
+                return False
+            claim = await asyncio.to_thread(self._runs.claim, schedule, user.user_id, span, now)
+            return claim is not None and await self._run(schedule, user, claim, now)
 
-    async def _made(self, section: ReportSection, span: Span, user: User) -> bytes:
-        question = Question(section.report, span.since, span.until, self._config.reports.zone, section.by)
+    async def _asked(self, schedule: Schedule, run_id: int, now: datetime) -> bool:
+        async with self._turns:
+            user = await asyncio.to_thread(self._user, schedule.login)
+            claim = await asyncio.to_thread(self._runs.claim_asked, run_id, now)
+            return claim is not None and await self._run(schedule, user, claim, now)
+
+    async def _run(self, schedule: Schedule, user: User | None, claim: Claim, now: datetime) -> bool:
+        """Make it and send it; what came of it is on record."""
+        told = {"report": schedule.name, "since": str(claim.span.since), "until": str(claim.span.until)}
+        try:
+            if user is None or not user.may(Right.REPORTS):
+                raise Failed("nobody", schedule.login)
+            refused = await self._sent(schedule, user, claim)
+        except Failed as fault:
+            log.warning("a report could not be sent", **told, fault=fault.fault, reason=str(fault))
+            await asyncio.to_thread(self._runs.failed, claim, now, fault.fault, str(fault))
+            return False
+        await asyncio.to_thread(self._runs.sent, claim, datetime.now(UTC), refused)
+        log.info("a report was sent", **told)
+        return True
+
+    async def _sent(self, schedule: Schedule, user: User, claim: Claim) -> str:
+        """Who of its addresses was refused. Raises :class:`Failed`."""
+        span = claim.span
+        question = Question(
+            schedule.report, span.since, span.until, schedule.zone, schedule.by, schedule.campaigns
+        )
         seen = None if user.seen is None else sorted(user.seen)
-        order = Order(user.user_id, question, seen, section.format, section.language, self._config.pause)
-        return await self._readers.ask(order, _never)
+        order = Order(user.user_id, question, seen, schedule.format, schedule.language, self._config.pause)
+        try:
+            body = await self._readers.ask(order, _never)
+        except Refusal as fault:
+            raise Failed("made", fault.detail) from fault
+        file = f"{schedule.name}-{span.since}-{span.until}.{schedule.format}"
+        if schedule.laid:
+            try:
+                await asyncio.to_thread(_lay, self._folder(schedule, user), file, body)
+            except OSError as fault:
+                raise Failed("folder", fault.strerror or str(fault)) from fault
+        if not schedule.to:
+            return ""
+        if not self._config.mail.host:
+            raise Failed("mail", "[mail] has no host")
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await post(self._config.mail, self._letter(schedule, user, claim, file, body))
+        except NotTaken as fault:
+            raise Failed("mail", str(fault)) from fault
+        except TimeoutError as fault:
+            raise Failed("mail", f"no answer within {LIMIT_S:g} s") from fault
 
-    def _send(self, section: ReportSection, span: Span, body: bytes, now: datetime) -> None:
-        file = f"{section.name}-{span.since}-{span.until}.{section.format}"
-        with sending(self._stored, section.name, span, now) as ours:
-            if not ours:
-                return
-            if section.folder:
-                _lay(Path(section.folder), file, body)
-            if section.to:
-                _mail(self._config.mail, _message(self._config.mail, section, span, file, body))
+    def _user(self, login: str) -> User | None:
+        """Whose rights a report has."""
+        return next((each for each in UserStore(self._stored).all() if each.login == login), None)
+
+    def _folder(self, schedule: Schedule, user: User) -> Path:
+        """The one of the configuration; else its owner's own, so that nobody writes over another's files."""
+        if not schedule.schedule_id:
+            return Path(schedule.folder)
+        if not self._config.reports.folder:
+            raise Failed("folder", "[reports] has no folder")
+        own = user.login if PLAIN.fullmatch(user.login) else f"user {user.user_id}"
+        return Path(self._config.reports.folder) / own
+
+    def _letter(self, schedule: Schedule, user: User, claim: Claim, file: str, body: bytes) -> EmailMessage:
+        texts, span = catalogue(schedule.language), claim.span
+        days = f"{span.since}" if span.since == span.until else f"{span.since} – {span.until}"
+        subject = f"{texts('brand')}: {texts(f'report.{schedule.report}')}, {days}"
+        mail = headed(self._config.mail.sender, ", ".join(schedule.to), subject, f"report-{claim.run_id}")
+        mail.set_content(texts("report.mail", days=days, name=schedule.name, who=user.name))
+        kind, _, of = KINDS[schedule.format].partition("/")
+        mail.add_attachment(body, maintype=kind, subtype=of, filename=file)
+        return mail
+
+
+def scheduled(config: Config) -> tuple[Schedule, ...]:
+    """The schedules of a configuration."""
+    return tuple(_schedule(each, config.reports.zone) for each in config.report)
+
+
+def _schedule(section: ReportSection, zone: str) -> Schedule:
+    return Schedule(
+        section.name, section.report, section.login, section.every, section.at, zone, section.by, (), section.format,
+        section.language, section.to, bool(section.folder), section.folder,
+    )  # fmt: skip
 
 
 async def _never() -> bool:
@@ -108,29 +194,3 @@ def _lay(folder: Path, file: str, body: bytes) -> None:
     new = folder / f".{file}.new"
     new.write_bytes(body)
     new.replace(folder / file)
-
-
-def _message(mail: MailSection, section: ReportSection, span: Span, file: str, body: bytes) -> EmailMessage:
-    texts = catalogue(section.language)
-    days = f"{span.since}" if span.since == span.until else f"{span.since} – {span.until}"
-    message = EmailMessage()
-    message["From"], message["To"] = mail.sender, ", ".join(section.to)
-    message["Subject"] = f"{texts('brand')}: {texts(f'report.{section.report}')}, {days}"
-    message.set_content(texts("report.mail", days=days))
-    kind, _, of = KINDS[section.format].partition("/")
-    message.add_attachment(body, maintype=kind, subtype=of, filename=file)
-    return message
-
-
-def _mail(mail: MailSection, message: EmailMessage) -> None:
-    trusted = ssl.create_default_context()
-    if mail.security == "tls":
-        server = smtplib.SMTP_SSL(mail.host, mail.port, timeout=SMTP_LIMIT_S, context=trusted)
-    else:
-        server = smtplib.SMTP(mail.host, mail.port, timeout=SMTP_LIMIT_S)
-    with server:
-        if mail.security == "starttls":
-            server.starttls(context=trusted)
-        if mail.user:
-            server.login(mail.user, mail.password)
-        server.send_message(message)

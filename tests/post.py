@@ -13,11 +13,22 @@ from aiosmtpd.controller import Controller
 
 
 class Box:
-    """What a mail server took. `answers` are what it says to the next mails instead of taking them."""
+    """What a mail server took. `answers` are what it says to the next mails instead of taking them, `nobody` those of
+    whom it never heard.
+    """
 
     def __init__(self) -> None:
         self.mails: list[Any] = []
         self.answers: list[str] = []
+        self.nobody: set[str] = set()
+
+    async def handle_RCPT(
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.nobody:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answers:

@@ -9,14 +9,19 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy import Engine, text
 
 from campaigns import database
 from campaigns.reports.rolling import roll
+from campaigns.reports.runs import Runs
+from campaigns.reports.schedule import Schedule, span_of
+from campaigns.reports.schedules import Schedules
 from campaigns.store import CampaignStore
 from campaigns.units import Units
 from tests.browser.chromium import launched
@@ -137,17 +142,72 @@ async def picture(browser: Browser, door: Door, report: str, language: str, sche
         await page.screenshot(path=path)
 
 
+def scheduled(db: Engine, language: str) -> None:
+    """A person's schedules, and what came of them."""
+    names = {"zh": ("座席日报", "线路周报"), "en": ("Agents, day by day", "Carriers of the week")}[language]
+    names = tuple(each.replace(",", "") for each in names)
+    store, runs, made = Schedules(db), Runs(db), DAY - timedelta(days=9)
+    for name, report, every, to, laid in (
+        (names[0], "agents", "day", ("lead@company.example", "branch@company.example"), True),
+        (names[1], "causes", "week", ("network@company.example",), False),
+    ):
+        store.save(
+            Schedule(
+                name,
+                report,
+                ADMIN.login,
+                every,
+                time(7),
+                "Asia/Shanghai",
+                language=language,
+                to=to,
+                laid=laid,
+            ),
+            ADMIN.user_id,
+            made,
+        )
+    for each in store.all():
+        for now in (DAY - timedelta(days=1), DAY):
+            claim = runs.claim(
+                each, ADMIN.user_id, span_of(each.every, each.at, ZoneInfo(each.zone), now), now
+            )
+            if claim is not None and each.every == "day":
+                runs.sent(claim, now, "branch@company.example: 550 mailbox full" if now == DAY else "")
+            elif claim is not None:
+                runs.failed(claim, now, "mail", "535 5.7.8 authentication failed")
+
+
+@asynccontextmanager
+async def schedules(
+    browser: Browser, door: Door, language: str, scheme: str, asked_for: str = ""
+) -> AsyncIterator[Page]:
+    """The page of the schedules."""
+    async with asked(browser, door, "agents", language, scheme) as page:
+        await page.goto(f"{door.url}/reports/schedules{asked_for}")
+        yield page
+
+
 async def main(folder: Path, every: bool) -> None:
     async with launched() as browser:
         for language in ("en", "zh"):
             db = database.connect(fresh_url())
             worked(db, language)
             with tempfile.TemporaryDirectory() as home:
-                async with open_door(stored=stored_in(db, Path(home))) as door:
+                stored = replace(stored_in(db, Path(home)), mail=True, report_folder="/srv/reports")
+                async with open_door(stored=stored) as door:
+                    scheduled(db, language)
+                    if language == "en":
+                        async with schedules(browser, door, language, "light") as page:
+                            await page.screenshot(path=folder / "schedules-en.png")
                     await picture(
                         browser, door, "hours", language, "light", folder / f"report-hours-{language}.png"
                     )
                     if every:
+                        for scheme in ("light", "dark"):
+                            for what, query in (("list", ""), ("form", "?change=1")):
+                                async with schedules(browser, door, language, scheme, query) as page:
+                                    path = folder / f"schedules-{what}-{language}-{scheme}.png"
+                                    await page.screenshot(path=path, full_page=True)
                         for report in ("agents", "causes", "compliance"):
                             for scheme in ("light", "dark"):
                                 name = f"report-{report}-{language}-{scheme}.png"

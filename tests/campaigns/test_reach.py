@@ -23,13 +23,14 @@ OF_TYPE = {
     "bigint": "{n}", "integer": "{n}", "smallint": "1", "real": "0.1", "double precision": "0.1", "numeric": "1",
     "text": "'x{n}'", "boolean": "false", "timestamp with time zone": "now()", "date": "date '2026-11-01'",
     "uuid": "gen_random_uuid()", "bytea": "'\\x00'", "jsonb": "'{{}}'", "interval": "interval '1 hour'",
+    "time without time zone": "'06:00'",
 }  # fmt: skip
 # Tables without anything of a customer or of a campaign; what is in them is for all.
 SHARED = {"unit", "permit_basis", "archived_month", "list_source", "caller_id_use", "caller_id_watch", "rollup_due",
           "rollup_seen"}  # fmt: skip
 # Tables that neither role has any business in; of `app_user` they see who is who, and no secret.
 CLOSED = {"alembic_version", "api_token", "app_user", "audit", "audit_link", "draft", "engine", "journal_cursor",
-          "outside_call", "recovery_code", "report_sent", "session", "sign_on", "switch_lease"}  # fmt: skip
+          "outside_call", "recovery_code", "session", "sign_on", "switch_lease"}  # fmt: skip
 COMPANYS = {"erasure", "message_choice", "webhook_delivery"}  # of no branch at all
 COLUMNS = text("""
 SELECT column_name, data_type, is_nullable, column_default, is_identity FROM information_schema.columns

@@ -104,9 +104,12 @@ NOTHING = {
 }
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py; what changes of a
 # customer leaves a line, says tests/campaigns/test_editing.py; what a plan becomes, tests/cti/test_plans.py; what
-# gateways and customers say of messages is nobody's here, and on record with these: tests/cti/test_answers.py.
+# gateways and customers say of messages is nobody's here, and on record with these: tests/cti/test_answers.py; what is
+# done to a schedule of reports, tests/cti/test_schedules.py.
 ELSEWHERE = {
     ("POST", "/api/plans"),
+    ("POST", "/reports/schedules"),
+    ("POST", "/reports/schedules/do"),
     ("POST", "/api/messages/{channel}/told"),
     ("POST", "/api/messages/said"),
     ("POST", "/unsubscribe/{key}"),

@@ -20,7 +20,8 @@ FAMILIES = (
     "account.done_", "account.password_", "token.bad_", "people.bad_", "right.",
     "segments.what.", "segments.sign.", "worth.split.", "best.day.", "best.kind.", "alarm.", "report.", "hangup.",
     "steer.", "effect.", "setting.", "oversight.",
-    "edit.fault.", "made_in.", "unsubscribe.", "messages.", "plan.why.", "plan.went.",
+    "edit.fault.", "made_in.", "schedule.bad_", "schedule.every.", "schedule.fault.", "schedule.when.",
+    "unsubscribe.", "messages.", "plan.why.", "plan.went.",
 )  # fmt: skip
 STATES = (
     "offline",
