@@ -105,6 +105,13 @@ class MetricsSection(_Section, frozen=True):
     port: int = 9464
 
 
+class TracingSection(_Section, frozen=True):
+    """Where calls go as OpenTelemetry traces (OTLP over HTTP), and what share of them; empty: nowhere."""
+
+    endpoint: str = ""
+    share: float = 1.0
+
+
 class AgiSection(_Section, frozen=True):
     """Where the FastAGI service listens; `advertise` is how the switch reaches it, when that differs."""
 
@@ -248,6 +255,7 @@ class Config(_Section, frozen=True):
     web: WebSection = WebSection()
     oidc: OidcSection | None = None
     metrics: MetricsSection = MetricsSection()
+    tracing: TracingSection = TracingSection()
     agi: AgiSection = AgiSection()
     campaigns: CampaignsSection = CampaignsSection()
     history: HistorySection = HistorySection()
@@ -326,6 +334,10 @@ def _faults(config: Config):  # type: ignore[no-untyped-def]
     ):
         if not 0 <= port <= 65535:
             yield key, f"{port} is no port"
+    if config.tracing.endpoint and not config.tracing.endpoint.startswith(("http://", "https://")):
+        yield "tracing.endpoint", "must be a URL, as in http://127.0.0.1:4318/v1/traces"
+    if not 0 < config.tracing.share <= 1:
+        yield "tracing.share", "must be above 0, and at most 1"
     if config.agi.advertise and not AGI_ADDRESS.fullmatch(config.agi.advertise):
         yield "agi.advertise", "must begin with agi:// and name an address, as in agi://10.0.0.4:4573"
     if bool(config.web.certificate) != bool(config.web.key):

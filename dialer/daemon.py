@@ -71,6 +71,7 @@ from dialer.rolling import Rolling
 from dialer.sending import Sending, scheduled
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Tenure
+from dialer.tracing import Exporter, Traces
 
 T = TypeVar("T")
 
@@ -172,6 +173,7 @@ class Daemon:
                 "web",
                 "oidc",
                 "metrics",
+                "tracing",
                 "agi",
                 "campaigns",
                 "webhook",
@@ -217,6 +219,7 @@ class Daemon:
 
     async def _run(self, stored: DatabaseEngine, ready: Callable[[Addresses], None] | None) -> None:
         config, name = self.config, self.config.engine.name
+        exporter = Exporter(config.tracing, name) if config.tracing.endpoint else None
         tenure = await asyncio.to_thread(self._tenure, stored)
         taken = await tenure.turn()
         agi = FastAgi(config.agi.host, config.agi.port, self._harbour_done)
@@ -238,6 +241,8 @@ class Daemon:
         for lines in core.switches.values():
             lines.ours = lines.name in taken
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics, tenure)
+        if exporter is not None:
+            engine.traces = Traces(core.calls.by_id, exporter, config.tracing.share)
         store = CampaignStore(stored)
         vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
@@ -310,6 +315,8 @@ class Daemon:
             await tenure.release()  # what it knows is on record now
             tenure.close()
             await asyncio.to_thread(self.metrics.close)
+            if exporter is not None:
+                await asyncio.to_thread(exporter.close)
             hopper.close()
             learning.close()
             rolling.close()

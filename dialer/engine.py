@@ -64,6 +64,7 @@ from dialer.metrics import Metrics
 from dialer.snapshots import Snapshots
 from dialer.switch import port
 from dialer.tenure import Alone, Hold
+from dialer.tracing import Traces
 from pacing.contract import Mode
 
 log = structlog.get_logger(__name__)
@@ -92,6 +93,7 @@ class Engine:
         hold: Hold | None = None,
     ) -> None:
         self.core = core
+        self.traces: Traces | None = None
         self._hold = hold or Alone()
         self._linked: set[str] = set()
         self.switches = switches
@@ -318,6 +320,8 @@ class Engine:
         while effects := self.core.take():
             for effect in effects:
                 self._carry_out[type(effect)](effect)
+                if self.traces is not None:
+                    self.traces.watch(effect)
         if self.core.touched and not self._pacing_due:
             self._pacing_due = True
             asyncio.get_running_loop().call_soon(self._pace)
