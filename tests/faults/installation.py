@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import resource
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,7 @@ from simulator.switch.log import LogReader
 from tests.contract.house import PASSWORD, House
 from tests.contract.switches import VirtualSwitchProcess, calls_over
 from tests.faults.disks import SmallDisk
+from tests.faults.far import PORT, FarMachine
 from tests.faults.postgres import Postgres
 from tests.faults.proxy import AmiProxy
 from tests.faults.standby import Pair
@@ -53,14 +55,17 @@ class Site(Enum):
     CLOCK = "with a clock of its own for the daemon"
     DISKS = "with small disks for the daemon's data folder and the database"
     PAIR = "with a database of two servers"
+    FAR = "the same, and the first of them on a machine of its own"
 
     @property
     def lacks(self) -> str:
         """What this machine does not have for it; nothing when all is there."""
         if self is Site.CLOCK and not FAKETIME.exists():
             return f"{FAKETIME} is not there (apt-get install libfaketime)"
-        if self is Site.DISKS and (not sys.platform.startswith("linux") or os.geteuid() != 0):
-            return "small disks are mounted, which only root on Linux may do"
+        if self in (Site.DISKS, Site.FAR) and (not sys.platform.startswith("linux") or os.geteuid() != 0):
+            return "disks are mounted and networks made for it, which only root on Linux may do"
+        if self is Site.FAR and shutil.which("ip") is None:
+            return "ip is not there (apt-get install iproute2)"
         return ""
 
 
@@ -75,9 +80,8 @@ class Installation:
     log: LogReader  # the switch's own
     agents: list[PageAgent]
     pair: Pair | None  # the server as it was installed, and its standby; None where it has none
-    disk: (
-        SmallDisk | None
-    )  # the daemon's data folder, with its log; None where they are as large as the machine's
+    far: FarMachine | None  # of the primary, where it has one
+    disk: SmallDisk | None  # of the daemon's data folder and log; None where they are on the machine's own
     database_disk: SmallDisk | None
     deaths: list[float] = field(default_factory=list)  # when the switch was killed, Unix seconds
     faults: list[tuple[float, float]] = field(default_factory=list)  # from when to when there was one
@@ -196,15 +200,18 @@ async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIt
     options = ("--scenario", "statistical", *PEOPLE, "--time-factor", "0.1", "--seed", str(seed))
     switch = VirtualSwitchProcess(options=(*options, "--log", str(log)))
     async with AsyncExitStack() as stack:
-        disk = database_disk = pair = None
+        disk = database_disk = pair = far = None
         if site is Site.DISKS:
             disk, database_disk = (
                 stack.enter_context(closing(SmallDisk(folder / name, size_mb))) for name, size_mb in DISKS
             )
-        if site is Site.PAIR:
+        if site in (Site.PAIR, Site.FAR):
             pair = await asyncio.to_thread(Pair, folder / "pg", folder / "standby")
-            server, url = pair.primary, pair.url
             stack.callback(pair.end)
+            server = pair.primary
+            if site is Site.FAR:
+                far = stack.enter_context(closing(FarMachine(server.socket)))
+            url = pair.url(f"{far.address}:{PORT}" if far else "")
         else:
             server = await asyncio.to_thread(
                 Postgres, (folder / "database" if database_disk else folder) / "pg"
@@ -235,7 +242,7 @@ async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIt
         toiling = [asyncio.create_task(agent.toil()) for agent in agents]
         try:
             yield Installation(
-                house, server, switch, proxy, LogReader(log), agents, pair, disk, database_disk
+                house, server, switch, proxy, LogReader(log), agents, pair, far, disk, database_disk
             )
         finally:
             for task in toiling:

@@ -174,6 +174,17 @@ async def engine_disk_full(on: Installation, chance: random.Random) -> None:
         await asyncio.sleep(chance.uniform(0.0, 1.5))
 
 
+async def engine_killed_with_disk_full(on: Installation, chance: random.Random) -> None:
+    """Its next life begins without a block for spool and log."""
+    assert on.disk is not None
+    await asyncio.to_thread(on.disk.fill)
+    await asyncio.sleep(chance.uniform(0.0, 2.0))
+    await on.house.kill()
+    await on.house.start()
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    await asyncio.to_thread(on.disk.free)
+
+
 async def all_disks_full(on: Installation, chance: random.Random) -> None:
     """As when database, spool and log are on one disk."""
     assert on.disk is not None
@@ -212,6 +223,15 @@ async def database_fails_over(on: Installation, chance: random.Random) -> None:
     await asyncio.to_thread(on.pair.promote)
 
 
+async def database_machine_gone(on: Installation, chance: random.Random) -> None:
+    """Nobody says so to its connections; it goes on by itself until whoever promotes the standby has made it end."""
+    assert on.pair is not None and on.far is not None
+    await asyncio.to_thread(on.far.vanish)
+    await asyncio.sleep(chance.uniform(0.0, LONG_S))
+    await asyncio.to_thread(on.pair.kill_primary)
+    await asyncio.to_thread(on.pair.promote)
+
+
 async def engine_killed_as_database_fails_over(on: Installation, chance: random.Random) -> None:
     """The next life has the standby alone, which must know what the primary had confirmed to the last."""
     assert on.pair is not None
@@ -247,6 +267,10 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
         "the primary is killed, and its standby (synchronous) promoted within 7 s",
         database_fails_over,
     ),
+    "database machine gone": (
+        "the primary's machine vanishes from the network without a word; the standby is promoted within 7 s",
+        database_machine_gone,
+    ),
     "engine killed as database fails over": (
         "the next life begins on the standby",
         engine_killed_as_database_fails_over,
@@ -254,6 +278,10 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "engine disk full": (
         "not a block is left for spool and log, then the database is killed; records wait in memory for up to 7 s",
         engine_disk_full,
+    ),
+    "engine killed, its disk full": (
+        "it starts again without a block for spool and log",
+        engine_killed_with_disk_full,
     ),
     "all disks full": ("the engine's and the database's, as when they are one", all_disks_full),
     "engine killed without database": (
@@ -279,7 +307,9 @@ SITES: Final = {
     "database disk full": Site.DISKS,
     "database log full": Site.DISKS,
     "engine disk full": Site.DISKS,
+    "engine killed, its disk full": Site.DISKS,
     "all disks full": Site.DISKS,
     "database fails over": Site.PAIR,
     "engine killed as database fails over": Site.PAIR,
+    "database machine gone": Site.FAR,
 }  # of the others: a plain one

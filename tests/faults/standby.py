@@ -21,8 +21,11 @@ class Pair:
         self._copy_to(other)
         self._standby = Postgres(other)
         self._followed()
-        hosts = f"host={self.primary.socket}&host={self._standby.socket}"
-        self.url = f"postgresql://postgres:@/postgres?{hosts}&target_session_attrs=read-write"
+
+    def url(self, primary: str = "") -> str:
+        """The address of both, where the primary is reached at this host or else by its socket."""
+        hosts = f"host={primary or self.primary.socket}&host={self._standby.socket}"
+        return f"postgresql://postgres:@/postgres?{hosts}&target_session_attrs=read-write"
 
     def kill_primary(self) -> None:
         """It is gone for good; only a new copy will ever run where it was."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.installation import installed
+from tests.faults.installation import Site, installed
 from tests.faults.running import closed, run
 
 SEED = 8
 SOME = ("replies lost", "link half-open, then cut", "engine killed without database")
+WITH_DISKS = ("engine disk full",)
 
 
 @pytest.fixture
@@ -27,8 +28,9 @@ def folder() -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # none of what it waits for takes long, but the machine may do other things
 async def test_nothing_is_lost_and_nothing_told_wrong(folder: Path) -> None:
-    async with installed(folder, SEED) as on:
-        for kind in SOME:
+    disks = not Site.DISKS.lacks
+    async with installed(folder, SEED, Site.DISKS if disks else Site.PLAIN) as on:
+        for kind in (*SOME, *(WITH_DISKS if disks else ())):
             done = await run(on, kind, SEED)
             assert done.violations == [], f"{kind}, seed {SEED}"
             assert done.calls and done.verdicts
