@@ -5,6 +5,7 @@ Nothing here looks at the engine's counters. A difference means that something w
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,7 +134,7 @@ def balance(
     found = Balance()
     calls = list(seen)
     attempts = accounts.attempts()
-    _compare_calls(found, attempts, calls, unheard)
+    _compare_calls(found, attempts, calls, unheard, connect_limit_s)
     if connect_limit_s is not None:
         _compare_waits(found, attempts, calls, connect_limit_s)
     _check_leads(found, accounts, attempts_cap)
@@ -156,6 +157,7 @@ def _compare_calls(
     attempts: Mapping[str, Attempt],
     seen: Sequence[Witnessed],
     unheard: Sequence[tuple[float, float]],
+    connect_limit_s: float | None,
 ) -> None:
     calls: dict[str, Witnessed] = {}
     for call in seen:
@@ -178,7 +180,7 @@ def _compare_calls(
         elif attempt.outcome in UNKNOWN and _ended_in(call, unheard) and (call.stays or call.answered):
             found.unheard.append(f"{call_id}: {attempt.outcome} in the books, as far as anybody could hear")
         else:
-            _compare_call(found, attempt, call)
+            _compare_call(found, attempt, call, connect_limit_s)
 
 
 def _ended_in(call: Witnessed, times: Sequence[tuple[float, float]]) -> bool:
@@ -187,14 +189,16 @@ def _ended_in(call: Witnessed, times: Sequence[tuple[float, float]]) -> bool:
     )
 
 
-def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
+def _compare_call(found: Balance, attempt: Attempt, call: Witnessed, connect_limit_s: float | None) -> None:
     def odd(what: str) -> None:
         found.calls.append(f"{attempt.call_id}: {attempt.outcome} in the books, {what}")
 
     legs = [uid for stay in call.stays for uid in stay.peers if _is_leg(uid)]
     if call.ended is None:
         found.calls.append(f"{attempt.call_id}: still up on the switch")
-    if bool(legs) != (attempt.outcome == Outcome.CONNECTED):
+    if attempt.outcome == Outcome.ABANDONED and _bridged_late(call, connect_limit_s):
+        pass  # the switch did late what it was told in time, when they had been given to the safe harbour
+    elif bool(legs) != (attempt.outcome == Outcome.CONNECTED):
         odd(f"{'was' if legs else 'was not'} in a bridge with a seat")
     elif legs and attempt.user_id not in {leg_user(leg) for leg in legs}:
         odd(f"with seat {attempt.user_id}, was in a bridge with another")
@@ -204,6 +208,18 @@ def _compare_call(found: Balance, attempt: Attempt, call: Witnessed) -> None:
         odd("never answered on the switch")
     if attempt.answered_at is None and attempt.outcome in ANSWERED:
         odd("without the instant of its answer")
+
+
+def _bridged_late(call: Witnessed, connect_limit_s: float | None) -> bool:
+    """Whether the switch brought them together with a seat only when they had waited for too long, and for a moment."""
+    if connect_limit_s is None or call.answered is None:
+        return False
+    latest = call.answered + connect_limit_s
+    with_seat = [stay for stay in call.stays if any(map(_is_leg, stay.peers))]
+    return all(
+        stay.entered > latest and (stay.left or math.inf) <= stay.entered + WAIT_WITHIN_S
+        for stay in with_seat
+    )
 
 
 def _compare_waits(
@@ -261,17 +277,20 @@ def _check_leads(found: Balance, accounts: Accounts, attempts_cap: int) -> None:
 
 
 def _check_seats(found: Balance, attempts: Mapping[str, Attempt], seen: Sequence[Witnessed]) -> None:
-    """No leg was in a bridge with two customers at once."""
+    """No leg was in a bridge with two customers at once; by its own stays, since they leave a moment after it has."""
     talks: defaultdict[str, list[tuple[float, float, str]]] = defaultdict(list)
-    for call in seen:
-        if call.is_customer:
-            for stay in call.stays:
-                for leg in filter(_is_leg, stay.peers):
-                    talks[leg].append((stay.entered, stay.left or call.ended or stay.entered, call.uid))
-    for leg, theirs in talks.items():
+    for leg in seen:
+        if _is_leg(leg.uid):
+            for stay in leg.stays:
+                for customer in stay.peers:
+                    if customer.startswith(CALL_PREFIX):
+                        talks[leg.uid].append(
+                            (stay.entered, stay.left or leg.ended or stay.entered, customer)
+                        )
+    for uid, theirs in talks.items():
         for (_, left, one), (entered, _, other) in pairwise(sorted(theirs)):
             if one != other and entered < left:
-                found.seats.append(f"the leg {leg} had two customers at once")
+                found.seats.append(f"the leg {uid} had two customers at once")
 
 
 def _check_home(found: Balance, accounts: Accounts, seen: Sequence[Witnessed]) -> None:

@@ -131,6 +131,33 @@ def test_of_what_ended_while_nobody_listened_the_books_need_not_know(books: Book
     assert len(books.balance.calls) == 2
 
 
+@pytest.mark.parametrize(
+    ("waited", "lasted", "square"), [(2.3, 0.1, True), (1.5, 0.1, False), (2.3, 30.0, False)]
+)
+def test_who_was_given_up_before_the_switch_did_as_it_was_told_is_abandoned(
+    waited: float, lasted: float, square: bool, books: Books
+) -> None:
+    outcome(books, "busy", "abandoned")
+    books.sql("UPDATE attempt SET answered_at = dialed_at, wait_s = 2 WHERE outcome = 'abandoned'")
+    began = AT + 20 + waited
+    call(books, 1, answered=AT + 20, stays=(Stay(began, (LEG,), began + lasted),))
+    call(books, 2, stays=(Stay(began, (books.seen[1].uid,), began + lasted - 0.01), *books.seen[2].stays))
+    assert (books.balance.calls == []) is square
+
+
+def test_a_seat_that_goes_from_one_to_the_next_has_one_at_a_time(books: Books) -> None:
+    """The one leaves the bridge a moment after the seat has, and the next waits there already."""
+    two_at_once(books)
+    call(books, 0, stays=(Stay(AT + 61, (LEG,), AT + 79.9902),))
+    call(books, 1, stays=(Stay(AT + 79.99, (LEG,), AT + 90),))
+    talks = (
+        Stay(AT + 61, (books.seen[0].uid,), AT + 79.98995),
+        Stay(AT + 79.99005, (books.seen[1].uid,), AT + 90),
+    )
+    call(books, 2, stays=talks)
+    assert books.balance.seats == []
+
+
 def test_the_switchs_own_log_is_read_as_it_is() -> None:
     stay = BridgeStay("b", 3.0, ["zds-1"], 4.0)
     record = CallRecord("zdc-1", "PJSIP/1@c", 1.0, answered=2.0, bridged_with=[stay], ended=5.0)
@@ -186,6 +213,7 @@ def two_at_once(books: Books) -> None:
         "UPDATE attempt SET answered_at = dialed_at WHERE answered_at IS NULL AND outcome = 'connected'"
     )
     call(books, 1, answered=AT + 79, stays=(Stay(AT + 80, (LEG,), AT + 90),))
+    call(books, 2, stays=(*books.seen[2].stays, Stay(AT + 80, (books.seen[1].uid,), AT + 90)))
 
 
 def written(books: Books, name: str) -> None:
