@@ -223,6 +223,19 @@ async def database_fails_over(on: Installation, chance: random.Random) -> None:
     await asyncio.to_thread(on.pair.promote)
 
 
+async def standby_killed(on: Installation, chance: random.Random) -> None:
+    """The primary is there, and takes what it is told, but nothing of it is confirmed."""
+    assert on.pair is not None
+    await asyncio.to_thread(on.pair.kill_standby)
+    await asyncio.sleep(chance.uniform(SHORT_S, LONG_S))
+    if chance.random() < 0.5:
+        await on.house.kill()  # what it was not told is on record all the same
+        await asyncio.to_thread(on.pair.start_standby)
+        await on.house.start()
+    else:
+        await asyncio.to_thread(on.pair.start_standby)
+
+
 async def database_machine_gone(on: Installation, chance: random.Random) -> None:
     """Nobody says so to its connections; it goes on by itself until whoever promotes the standby has made it end."""
     assert on.pair is not None and on.far is not None
@@ -266,6 +279,10 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "database fails over": (
         "the primary is killed, and its standby (synchronous) promoted within 7 s",
         database_fails_over,
+    ),
+    "standby killed": (
+        "for up to 7 s nothing is confirmed; the daemon is killed meanwhile, or waits",
+        standby_killed,
     ),
     "database machine gone": (
         "the primary's machine vanishes from the network without a word; the standby is promoted within 7 s",
@@ -311,5 +328,6 @@ SITES: Final = {
     "all disks full": Site.DISKS,
     "database fails over": Site.PAIR,
     "engine killed as database fails over": Site.PAIR,
+    "standby killed": Site.PAIR,
     "database machine gone": Site.FAR,
 }  # of the others: a plain one

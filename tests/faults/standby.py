@@ -29,12 +29,17 @@ class Pair:
 
     def kill_primary(self) -> None:
         """It is gone for good; only a new copy will ever run where it was."""
-        if not self._standby.runs():
-            shutil.rmtree(self._standby.folder)
-            self._copy_to(self._standby.folder)
-            self._standby.start()
-            self._followed()
+        self._make_standby()
         self.primary.kill()
+
+    def kill_standby(self) -> None:
+        """Nothing is confirmed any more."""
+        self._make_standby()
+        self._standby.kill()
+
+    def start_standby(self) -> None:
+        """It goes on where it was."""
+        self._standby.start()
 
     def promote(self) -> None:
         """The standby is the primary from now on."""
@@ -45,6 +50,14 @@ class Pair:
         """At the end of all."""
         self._standby.end()
         self.primary.end()
+
+    def _make_standby(self) -> None:
+        """Where there is none since the last one was promoted."""
+        if not self._standby.runs():
+            shutil.rmtree(self._standby.folder)
+            self._copy_to(self._standby.folder)
+            self._standby.start()
+            self._followed()
 
     def _copy_to(self, folder: Path) -> None:
         copy = [
