@@ -11,7 +11,7 @@ import structlog
 
 from cti.messages import CallbackSoon
 from dialer.core.engine import EngineCore
-from dialer.leads import FAULTS, Hopper
+from dialer.leads import FAULTS, Hopper, why
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class CallbackWatch:
             try:
                 await self.look()
             except FAULTS as fault:  # the database is away: they wait
-                log.warning("callbacks could not be looked for", reason=str(fault))
+                log.warning("callbacks could not be looked for", reason=why(fault))
 
     async def look(self) -> None:
         """One look: whoever left gives their callback back, then what is due of those who are there."""

@@ -184,7 +184,7 @@ class LeadBuffer:
             try:
                 await self._refill()
             except FAULTS as fault:  # what we hold stays ours, try again
-                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=_why(fault))
+                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=why(fault))
                 await asyncio.sleep(FAULT_RETRY_S)
                 self._low.set()
 
@@ -257,13 +257,14 @@ class Authorizer:
             try:
                 answers = await self._hopper.authorize(calls)
             except FAULTS as fault:  # nothing is dialed that is not on record
-                log.warning("calls could not be authorized", calls=len(calls), reason=_why(fault))
+                log.warning("calls could not be authorized", calls=len(calls), reason=why(fault))
                 self.uncertain.update(call.call_id for call in calls)
             for call in calls:
                 self._on_answer(call.call_id, answers.get(call.call_id))
 
 
-def _why(fault: Exception) -> str:
+def why(fault: Exception) -> str:
+    """What one of :data:`FAULTS` says, in a line."""
     return reason(fault) if isinstance(fault, SQLAlchemyError) else str(fault)
 
 
