@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks import report
 from benchmarks.report import Result
 from campaigns.ownership import LEASE_S
-from tests.cluster.pair import Pair
+from tests.cluster.pair import on_one_host
 from tests.contract.switches import VirtualSwitchProcess
 
 ROUNDS: Final = 5  # of each kind
@@ -29,7 +29,7 @@ async def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
     """Seconds by what they were taken of."""
     switch = VirtualSwitchProcess()
     switch.start()
-    pair = Pair(switch, folder)
+    pair = on_one_host(switch, folder)
     found: dict[str, list[float]] = {"killed": [], "stopped": [], "page": []}
     try:
         pair.a.campaign(["08"])
@@ -45,7 +45,7 @@ async def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
             await pair.has(other)
             there = monotonic()
             found["stopped" if turn % 2 else "killed"].append(there - began)
-            await lina.goes_on_at(other.web, call)
+            await lina.goes_on_at(other.door, call)
             found["page"].append(monotonic() - there)
             await owner.ended(60.0)
             await owner.spawn()

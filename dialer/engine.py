@@ -108,6 +108,7 @@ class Engine:
         self._fillers: dict[str, asyncio.Task[None]] = {}
         self._authorizer = Authorizer(hopper, self._answered)
         self._to_free: set[str] = set()
+        self._kept_back: list[Drop] = []
         self._tasks = asyncio.TaskGroup()
         self._pacing_due = False
         self._last_serial = 0
@@ -354,7 +355,7 @@ class Engine:
         if effect.outside is not None and not await self._outside_permitted(effect.outside, effect):
             self.core.originate_withheld(effect.origination.uid, monotonic())
             return
-        if not self._hold.sure() and self.core.call_of(effect.origination.uid) is not None:
+        if not self._hold.sure():  # nor is a seat's phone rung, which may be another engine's by now
             self.core.originate_withheld(effect.origination.uid, monotonic())
             return
         try:
@@ -400,12 +401,23 @@ class Engine:
             self.core.join_failed(effect.call_id, monotonic())
 
     async def _drop(self, effect: Drop) -> None:
+        if not self._hold.sure() and self.core.call_of(effect.uid) is None:
+            self._kept_back.append(effect)  # what nobody here waits for may be another engine's
+            return
         try:
             await self.switches[effect.switch].hang_up(effect.uid, effect.cause)
         except port.ActionRefused:
             self.core.no_such_channel(effect.uid, monotonic())
         except port.SwitchError as fault:
             log.info("a hang-up was not sent", uid=effect.uid, reason=str(fault))
+
+    def _catch_up(self) -> None:
+        """Nobody has taken over: what is still waited for by nobody is hung up after all."""
+        if self._kept_back and self._hold.sure():
+            kept, self._kept_back = self._kept_back, []
+            for each in kept:
+                if not self.core.knows(each.uid):
+                    self._spawn(self._drop(each))
 
     async def _send(self, effect: Send) -> None:
         try:
@@ -606,6 +618,7 @@ class Engine:
         while True:
             await asyncio.sleep(SECOND_S)
             self.core.wall_offset = time() - monotonic()  # somebody, or NTP, may have set the clock
+            self._catch_up()
             with self._faults_counted("figures"):
                 self._tell_figures(monotonic())
 

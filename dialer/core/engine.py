@@ -414,11 +414,14 @@ class EngineCore:
 
     def _created(self, event: port.Created) -> None:
         """A channel of ours that nobody waits for, such as of an originate whose reply was lost, is hung up."""
-        known = self.call_of(event.uid) is not None or event.uid in self.seats.by_leg
-        known = known or event.uid in self.calls.parties.by_uid
-        if not known and not self.recovery.is_spare(event.uid):
+        if not self.knows(event.uid):
             self.anomaly("unknown_channel", event.uid)
             self.effects.append(Drop(event.switch, event.uid))
+
+    def knows(self, uid: str) -> bool:
+        """Whether somebody here waits for this channel, or has it."""
+        known = self.call_of(uid) is not None or uid in self.seats.by_leg
+        return known or uid in self.calls.parties.by_uid or self.recovery.is_spare(uid)
 
     def _called_in(self, event: port.CalledIn) -> None:
         """A customer who is new is given to the campaign whose number was called; of one it has, it is a repeat."""

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.browser.desk import at_work, half_a_note, state
-from tests.cluster.pair import Pair
+from tests.cluster.pair import on_one_host
 from tests.contract.switches import VirtualSwitchProcess
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -23,7 +23,7 @@ async def test_a_page_in_a_call_and_one_that_is_ready_go_on_at_the_other_engine(
 ) -> None:
     switch = VirtualSwitchProcess()
     switch.start()
-    pair = Pair(switch, tmp_path)
+    pair = on_one_host(switch, tmp_path)
     others = await browser.new_context(locale="zh-CN")
     try:
         pair.a.campaign(["08"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.pair import Pair
+from tests.cluster.pair import Pair, on_one_host
 from tests.contract.switches import VirtualSwitchProcess
 
 
@@ -21,6 +21,6 @@ def virtual_switch() -> Iterator[VirtualSwitchProcess]:
 
 @pytest.fixture
 async def pair(virtual_switch: VirtualSwitchProcess, tmp_path: Path) -> AsyncIterator[Pair]:
-    pair = Pair(virtual_switch, tmp_path)
+    pair = on_one_host(virtual_switch, tmp_path)
     yield pair
     await pair.close()

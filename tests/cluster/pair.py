@@ -14,20 +14,17 @@ BOUND_S = 60.0  # starts and take-overs on a busy machine
 class Pair:
     """Both engines. Which of them has the switch is theirs to find out."""
 
-    def __init__(self, switch: VirtualSwitchProcess, folder: Path) -> None:
-        for name in ("a", "b"):
-            (folder / name).mkdir()
-        self.a = House(switch, folder / "a", engine="a")
-        self.b = House(switch, folder / "b", self.a.url, "b")
-        self.switch = switch
-        for each, other in ((self.a, self.b), (self.b, self.a)):
+    def __init__(self, a: House, b: House) -> None:
+        self.a, self.b = a, b
+        self.switch = a.switch
+        for each, other in ((a, b), (b, a)):
             with (each.folder / "dialer.toml").open("a") as file:
-                file.write(f'[cluster]\naddress = "{_at(each)}"\nothers = ["{_at(other)}"]\n')
+                file.write(f'[cluster]\naddress = "{each.door}"\nothers = ["{other.door}"]\n')
 
     async def launch(self) -> tuple[House, House]:
         """Start both at once; returns the one that has the switch, and the one that stands by."""
         await asyncio.gather(self.a.spawn(), self.b.spawn())
-        await asyncio.gather(*(each.until("it knows", self._knows) for each in (self.a, self.b)))
+        await asyncio.gather(*(each.until("it knows", self._knows, BOUND_S) for each in (self.a, self.b)))
         owned = [(await each.metrics())[self._owned] for each in (self.a, self.b)]
         assert sorted(owned) == [0, 1]
         owner, standby = (self.a, self.b) if owned[0] else (self.b, self.a)
@@ -55,5 +52,9 @@ class Pair:
         return metrics.get("zhudong_engines_alive") == 2 and self._owned in metrics
 
 
-def _at(house: House) -> str:
-    return f"http://127.0.0.1:{house.web}"
+def on_one_host(switch: VirtualSwitchProcess, folder: Path) -> Pair:
+    """Both on this one, in a database of their own."""
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    a = House(switch, folder / "a", engine="a")
+    return Pair(a, House(switch, folder / "b", a.url, "b"))

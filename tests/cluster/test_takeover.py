@@ -23,7 +23,7 @@ async def test_the_owner_is_killed_and_later_another_hands_over_in_good_order(pa
     assert len(alive) == 3  # the customer, the seat's leg, and the phone that rings
     await first.kill()
     await pair.has(second)
-    await lina.goes_on_at(second.web, pop["call_id"])
+    await lina.goes_on_at(second.door, pop["call_id"])
     assert set(await channels(pair.switch)) == {uid for uid in alive if alive[uid].bridge_id}
     await second.recorded(1)
     assert second.outcomes()["03"] in ("cancelled", "lost")  # what rang for the dead engine was hung up
@@ -39,7 +39,7 @@ async def test_the_owner_is_killed_and_later_another_hands_over_in_good_order(pa
     await second.terminate()
     await pair.has(first)
     assert await second.ended() == 0
-    await lina.goes_on_at(first.web, following["call_id"])
+    await lina.goes_on_at(first.door, following["call_id"])
     assert together <= set(await channels(pair.switch))  # no voice was cut
     await lina.do("hang_up", call_id=following["call_id"])
     await lina.dispose()
@@ -60,7 +60,7 @@ async def test_an_owner_that_slept_dials_nothing_when_it_wakes(pair: Pair) -> No
     pop = await lina.connected()
     sleeper.send(signal.SIGSTOP)
     await pair.has(other)
-    await lina.goes_on_at(other.web, pop["call_id"])
+    await lina.goes_on_at(other.door, pop["call_id"])
     mario = await other.working("mario", "seat002")
     theirs = await mario.connected()
     before = sleeper.scalar(f"SELECT count(*) FROM attempt WHERE owner = '{sleeper.engine}'")

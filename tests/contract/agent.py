@@ -12,8 +12,8 @@ from dialer.seat_page import Json, SeatPage
 class Agent(SeatPage):
     """What an agent sees and does, with all that came before it. What is waited for must come."""
 
-    def __init__(self, web_port: int, login: str, password: str) -> None:
-        super().__init__(_at(web_port), login, password)
+    def __init__(self, door: str, login: str, password: str) -> None:
+        super().__init__(door, login, password)
         self.pops: list[Json] = []
         self.states: list[str] = []
         self.order: list[str] = []  # kinds of what came, in order
@@ -26,15 +26,15 @@ class Agent(SeatPage):
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def move(self, web_port: int) -> None:
+    async def move(self, door: str) -> None:
         """Open the page at another engine."""
-        self.door = _at(web_port)
+        self.door = door
         await self.open()
 
-    async def goes_on_at(self, web_port: int, call_id: str) -> None:
+    async def goes_on_at(self, door: str, call_id: str) -> None:
         """Its page is closed and opened at another engine, where the same customer is in the call."""
         await self.close()
-        await self.move(web_port)
+        await self.move(door)
         await self.until(
             "the same customer",
             lambda: self.state == "talking" and self.pop is not None and self.pop["call_id"] == call_id,
@@ -92,7 +92,3 @@ class Agent(SeatPage):
                 self.order.append(event["state"])
             case "seat_status":
                 self.states.append(event["state"])
-
-
-def _at(web_port: int) -> str:
-    return f"http://127.0.0.1:{web_port}"

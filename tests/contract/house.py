@@ -50,11 +50,20 @@ class House:
     """One installation, in a new database unless it is given one. Nothing runs until :meth:`start`."""
 
     def __init__(
-        self, switch: SwitchUnderTest, folder: Path, url: str = "", engine: str = "engine-1"
+        self,
+        switch: SwitchUnderTest,
+        folder: Path,
+        url: str = "",
+        engine: str = "engine-1",
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
     ) -> None:
+        """`within` is the command that runs the daemon on another host, at whose address `host` it listens."""
         self.switch = switch
         self.folder = folder
         self.engine = engine
+        self.host = host
+        self._within = within
         self.began = datetime.now(UTC)
         self.url = url or fresh_url()
         self.db: Engine = database.connect(self.url, pool_size=2)
@@ -119,13 +128,14 @@ class House:
         """Start the daemon."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                str(DIALER), "run", "--config", str(self.folder / "dialer.toml"), "--data", str(self.folder / "data"),
+                *self._within, str(DIALER), "run",
+                "--config", str(self.folder / "dialer.toml"), "--data", str(self.folder / "data"),
                 stderr=log, env=os.environ | {"PYTHONDEVMODE": ""} | self.environment,
             )  # fmt: skip
 
     async def agent(self, login: str) -> Agent:
         """An agent's open page; it closes with the house."""
-        return await self._open.enter_async_context(Agent(self.web, login, PASSWORD))
+        return await self._open.enter_async_context(Agent(self.door, login, PASSWORD))
 
     async def working(self, login: str, phone: str, mode: str = "nailed") -> Agent:
         """A new agent who is ready for customers."""
@@ -133,6 +143,11 @@ class House:
         agent = await self.agent(login)
         await agent.work(mode)
         return agent
+
+    @property
+    def door(self) -> str:
+        """Where its pages are."""
+        return f"http://{self.host}:{self.web}"
 
     @property
     def pid(self) -> int:
@@ -229,7 +244,7 @@ class House:
     async def metrics(self) -> dict[str, float]:
         """What Prometheus would read."""
         async with http_client() as client:
-            said = (await client.get(f"http://127.0.0.1:{self.metrics_port}/metrics")).text
+            said = (await client.get(f"http://{self.host}:{self.metrics_port}/metrics")).text
         lines = (line.rpartition(" ") for line in said.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
 
@@ -284,8 +299,9 @@ class House:
     def _config(self) -> str:
         switch = self.switch
         return (
-            f'[database]\nurl = "{self.url}"\n[web]\nport = {self.web}\n[metrics]\nport = {self.metrics_port}\n'
-            f'[agi]\nport = 0\n[engine]\nname = "{self.engine}"\ndrain_limit_s = 20.0\n'
+            f'[database]\nurl = "{self.url}"\n[web]\nhost = "{self.host}"\nport = {self.web}\n'
+            f'[metrics]\nhost = "{self.host}"\nport = {self.metrics_port}\n[agi]\nhost = "{self.host}"\nport = 0\n'
+            f'[engine]\nname = "{self.engine}"\ndrain_limit_s = 20.0\n'
             f'[[switch]]\nname = "{switch.name}"\nhost = "{switch.host}"\nport = {switch.port}\n'
             f'user = "{switch.user}"\nsecret = "{switch.secret}"\nmax_lines = 20\ncalls_per_s = 50.0\n'
             f'softphone = "{switch.softphone}"\n'

@@ -15,7 +15,7 @@ import pytest
 from campaigns.config import parse
 from campaigns.records import AnyRecord, AttemptEnded
 from cti.bus import Bus
-from cti.messages import DialPreviewed, LogIn, Ready, Reply, ScreenPop
+from cti.messages import DialPreviewed, LogIn, LogOut, Ready, Reply, ScreenPop
 from dialer import engine as engine_module
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
@@ -25,6 +25,7 @@ from dialer.leads import Hopper
 from dialer.metrics import Metrics
 from dialer.switch.port import (
     Answered,
+    Created,
     LinkDown,
     LinkUp,
     NotConnected,
@@ -47,6 +48,7 @@ class Line:
 
     def __init__(self) -> None:
         self.dialed: list[Origination] = []
+        self.hung_up: list[str] = []
         self.fault: SwitchError | None = None  # what a customer's originate is answered with
 
     async def run(self, listener: Callable[[Any], None]) -> None:
@@ -68,11 +70,25 @@ class Line:
         """It goes there."""
 
     async def hang_up(self, uid: str, cause: int = 16) -> None:
-        """It is gone."""
+        self.hung_up.append(uid)
 
     @property
     def customers(self) -> list[str]:
         return [call.dial for call in self.dialed if call.uid.startswith("zdc-")]
+
+
+class Unsure:
+    """The hold of an engine that may have been cut off: calls are its own, and perhaps another's too."""
+
+    is_sure = True
+    asked = 0
+
+    def ours(self) -> bool:
+        return True
+
+    def sure(self) -> bool:
+        self.asked += 1
+        return self.is_sure
 
 
 class Floor:
@@ -81,6 +97,7 @@ class Floor:
     task: asyncio.Task[None]
 
     def __init__(self, folder: Path) -> None:
+        self.hold = Unsure()
         self.tables, self.line, self.bus = Tables(100), Line(), Bus()
         lines = SwitchLines("main", 50, 100.0, "PJSIP/{number}@carrier", "PJSIP/{endpoint}")
         self.core = EngineCore({"main": lines}, wall_offset=1_700_000_000.0)
@@ -89,7 +106,9 @@ class Floor:
         self.hopper = Hopper(self.tables)
         switches: dict[str, Any] = {"main": self.line}
         self.metrics = Metrics()
-        self.engine = Engine(self.core, switches, self.hopper, self.journal, self.bus, self.metrics)
+        self.engine = Engine(
+            self.core, switches, self.hopper, self.journal, self.bus, self.metrics, self.hold
+        )
 
     def configure(self, name: str, priority: int = 0, switch: str = "main", more: str = "") -> None:
         text = f'name = "{name}"\nswitch = "{switch}"\nrunning = true\ntarget = 1.0\npriority = {priority}\n'
@@ -334,3 +353,28 @@ async def test_it_is_ready_while_calls_can_be_placed(tmp_path: Path) -> None:
         assert not here.bus.ready["switch"]
         here.core.draining = True
         assert not here.bus.ready["dialing"]
+
+
+async def test_one_that_may_have_been_cut_off_leaves_alone_what_may_be_anothers(tmp_path: Path) -> None:
+    """Its lease has run out and the database does not answer: another engine may have switch, calls and seats."""
+    async with floor(tmp_path) as here:
+        await here.seat()
+        leg = here.core.seats.by_user[1].leg
+        here.hold.is_sure = False
+        here.engine.feed(Created(monotonic(), "main", "zdc-anothers", "PJSIP/1"))
+        assert (await here.bus.command(LogOut(user_id=1))).ok  # its page went to the other engine
+        asked = here.hold.asked
+        await here.until(lambda: here.hold.asked > asked + 1)  # once a second, as something is kept back
+        assert here.line.hung_up == []
+        here.hold.is_sure = True  # nobody has taken over
+        await here.until(lambda: sorted(here.line.hung_up) == ["zdc-anothers", leg])
+
+
+async def test_one_that_may_have_been_cut_off_rings_no_phone(tmp_path: Path) -> None:
+    async with floor(tmp_path) as here:
+        here.hold.is_sure = False
+        assert (await here.bus.command(SEAT)).ok
+        turns = here.turns
+        here.configure("spring")
+        await here.until(lambda: here.turns > turns + 3)
+        assert here.line.dialed == []

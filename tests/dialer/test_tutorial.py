@@ -86,7 +86,7 @@ async def test_the_tutorial_works_as_it_stands(home: Path) -> None:
         said = [await shell.does(block) for block in blocks]
         assert "FAILED" not in said[1] and said[1].count("  ok  ") > 5
         assert any("100" in each and "rejected" in each for each in said)
-        async with Agent(web, "lina", PASSWORD) as lina:
+        async with Agent(f"http://127.0.0.1:{web}", "lina", PASSWORD) as lina:
             await lina.work()
             pop = await lina.connected(LONGEST_S)
             assert pop["customer"].startswith("Customer ")

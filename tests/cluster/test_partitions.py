@@ -1,0 +1,114 @@
+"""Engines on separate hosts, and a network that parts them: from the database alone, and from everything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.hosts import (
+    DATABASE,
+    HOW,
+    SWITCH,
+    Host,
+    Network,
+    engine_on,
+    network,
+    possible,
+    server_at,
+)
+from tests.cluster.pair import Pair
+from tests.contract.house import House
+from tests.contract.switches import VirtualSwitchProcess, channels
+
+pytestmark = pytest.mark.slow
+
+TWICE = """
+SELECT count(*) FROM attempt a JOIN attempt b ON a.lead_id = b.lead_id AND a.call_id < b.call_id
+    AND b.dialed_at < COALESCE(a.ended_at, 'infinity')
+"""
+
+
+class Apart(Pair):
+    """Two engines, each on a host of its own."""
+
+    def __init__(self, net: Network, switch: VirtualSwitchProcess, folder: Path, url: str) -> None:
+        self.net = net
+        self._hosts = {name: net.host() for name in ("a", "b")}
+        super().__init__(*(engine_on(host, switch, folder, url, name) for name, host in self._hosts.items()))
+
+    def host(self, house: House) -> Host:
+        return self._hosts[house.engine]
+
+
+@pytest.fixture
+async def apart(tmp_path: Path) -> AsyncIterator[Apart]:
+    if not possible():
+        if os.environ.get("CI"):
+            pytest.fail(HOW)
+        pytest.skip(HOW)
+    with network() as net:
+        switch = VirtualSwitchProcess(
+            options=("--scenario", "tails", "--host", net.address(SWITCH)), host=net.address(SWITCH)
+        )
+        switch.start()
+        try:
+            with server_at(net.address(DATABASE), f"{net.address(0)}/24") as url:
+                pair = Apart(net, switch, tmp_path, url)
+                yield pair
+                await pair.close()
+        finally:
+            switch.stop()
+
+
+@pytest.mark.timeout(240)
+async def test_whoever_is_cut_off_stops_dialing_and_the_other_goes_on(apart: Apart) -> None:
+    apart.a.campaign(["08"] * 12, "wrap_up_s = 1.0")
+    first, second = await apart.launch()
+    lina = await first.working("lina", "seat001")
+    pop = await lina.connected()
+
+    # the owner reaches the switch, but no longer the database, and nobody tells it so
+    apart.host(first).lose(apart.net.address(DATABASE))
+    await apart.has(second)
+    dialed = await calls(apart)
+    await lina.goes_on_at(second.door, pop["call_id"])
+    assert dialed == {f"zdc-{pop['call_id']}"}  # the voice was not cut, and nobody else was called
+    # the call ends while both hear the switch: it has one end
+    await lina.do("hang_up", call_id=pop["call_id"])
+    await lina.dispose("sold", "and signed")
+    if lina.state == "paused":
+        await lina.do("ready")
+    following = await lina.connected(60.0)
+    apart.host(first).find(apart.net.address(DATABASE))
+    await apart.stands_by(first)
+    assert f"zdc-{following['call_id']}" in await calls(apart)  # it hung up nobody when it came back
+
+    # the owner's host is gone from the network as a whole
+    apart.host(second).unplug()
+    await apart.has(first)
+    await lina.goes_on_at(first.door, following["call_id"])
+    await lina.do("hang_up", call_id=following["call_id"])
+    await lina.dispose()
+    if lina.state == "paused":
+        await lina.do("ready")
+    third = await lina.connected(60.0)
+    apart.host(second).plug()
+    await apart.stands_by(second)
+    assert f"zdc-{third['call_id']}" in await calls(apart)
+
+    await lina.do("pause", reason="break")
+    await lina.do("hang_up", call_id=third["call_id"])
+    await lina.dispose()
+    await first.until_so("all have their outcome", "SELECT every(outcome IS NOT NULL) FROM attempt")
+    of_first = next(row for row in first.attempts() if row.e164 == pop["number"])
+    assert (of_first.outcome, of_first.code, of_first.notes) == ("connected", "sold", "and signed")
+    assert first.scalar(TWICE) == 0
+    await first.books_are_square()
+
+
+async def calls(apart: Apart) -> set[str]:
+    """Customers' channels on the switch."""
+    return {uid for uid in await channels(apart.switch) if uid.startswith("zdc-")}
