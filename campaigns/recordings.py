@@ -1,12 +1,16 @@
 """Recordings of calls: which there are, found by what is on record of their calls; and the folder that they lie in.
 
 The switch writes each into a file named after its call (`record` in a campaign's file). The daemon reads that folder,
-or a mount of it; a call whose file is not there has no recording.
+or a mount of it; a call whose file is not there has no recording. With keys, a recording is sealed when its call is
+over (campaigns/sealed.py): a plain file stays until the sealed one is there, whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,10 +19,15 @@ from sqlalchemy import Engine, text
 
 from campaigns.audit import write
 from campaigns.ids import as_uuid, leased_at
+from campaigns.key_file import KeyFile, VaultError
+from campaigns.sealed import CHUNK, Damaged, Sealed, opened, rewrap, seal, wipe
 
 MOST = 200  # shown
 LOOKED_AT = 2_000  # calls of which those with a file are shown
 LONGEST = timedelta(days=1)  # from the lease of a call to its connection, and far more
+QUIET = timedelta(minutes=1)  # since the switch last wrote: who was sent on to somebody is still heard
+CALL_ID = re.compile(r"[0-9a-f]{32}")
+PLAIN, SEALED = ".wav", ".sealed"
 
 # By the partitions' own key, so that months which were not asked about are not read.
 FIND = text("""
@@ -38,6 +47,31 @@ SELECT c.name FROM attempt a JOIN campaign c ON c.id = a.campaign_id
 WHERE a.call_id = CAST(:call AS uuid) AND a.leased_at = :at
 """)
 
+# By the partitions' own key, as above.
+OVER = text("""
+SELECT call_id FROM attempt WHERE call_id = ANY(CAST(:calls AS uuid[]))
+    AND leased_at = ANY(CAST(:at AS timestamptz[])) AND ended_at IS NOT NULL
+""")
+
+
+class Plain:
+    """A plain recording that is open for reading, as :class:`~campaigns.sealed.Sealed` is."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = opened(path)
+        self.length = os.fstat(self._file.fileno()).st_size
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        """The sound from `start` up to `stop`, in parts; it may end sooner when the file became shorter."""
+        self._file.seek(start)
+        while start < stop and (part := self._file.read(min(CHUNK, stop - start))):
+            start += len(part)
+            yield part
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -53,11 +87,15 @@ class Recording:
 
 
 class Recordings:
-    """The recordings in a folder, of the calls in a database. Every method blocks."""
+    """The recordings in a folder, of the calls in a database; with `keys`, those that are over are sealed by these.
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    Every method blocks.
+    """
+
+    def __init__(self, engine: Engine, folder: Path, keys: KeyFile | None = None) -> None:
         self._engine = engine
         self._folder = folder
+        self._keys = keys
 
     def find(
         self,
@@ -91,39 +129,107 @@ class Recordings:
             )
             for r in rows
         )
-        return [each for each in found if self.path(each.call_id).is_file()][:MOST]
+        return [each for each in found if self._is_there(each.call_id)][:MOST]
 
     def campaign_of(self, call_id: str) -> str | None:
         """The campaign of a recorded call; None when there is no such recording."""
-        if not self.path(call_id).is_file():
+        if not self._is_there(call_id):
             return None
         values = {"call": as_uuid(call_id), "at": leased_at(call_id)}
         with self._engine.connect() as connection:
             return connection.execute(CAMPAIGN, values).scalar_one_or_none()
 
-    def played(self, engine: Engine, call_id: str, campaign: str) -> Path:
-        """The file, to be played by whoever acts through this engine: that is on record first."""
-        with engine.begin() as connection:
+    def played(self, call_id: str, campaign: str) -> None:
+        """It is going to be played by whoever acts through this engine: that is on record first."""
+        with self._engine.begin() as connection:
             write(connection, "recording played", f"call {call_id}", after={"campaign": campaign})
-        return self.path(call_id)
 
-    def path(self, call_id: str) -> Path:
-        """Where the recording of this call is, if there is one."""
-        return self._folder / f"{call_id}.wav"
+    def sound(self, call_id: str) -> Plain | Sealed:
+        """What was said, to be read; close it. Raises Damaged, VaultError, and FileNotFoundError when there is none."""
+        for _ in range(2):  # between the two looks it may be sealed
+            if self._sealed(call_id).is_file():
+                if self._keys is None:
+                    raise VaultError(
+                        f"the recording of call {call_id} is sealed, and [recordings] names no keys"
+                    )
+                return Sealed(self._sealed(call_id), call_id, self._keys)
+            try:
+                return Plain(self._plain(call_id))
+            except FileNotFoundError:
+                continue
+        raise FileNotFoundError(f"there is no recording of call {call_id}")
+
+    def to_seal(self, now: datetime) -> Sequence[str]:
+        """The calls that are over and whose recordings are plain, the oldest first."""
+        still = (now - QUIET).timestamp()
+        found: list[tuple[float, str]] = []
+        for path in self._folder.glob(f"*{PLAIN}"):
+            try:
+                written = path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            if CALL_ID.fullmatch(path.stem) and written < still:
+                found.append((written, path.stem))
+        calls = [call for _, call in sorted(found)]
+        values = {"calls": [as_uuid(call) for call in calls], "at": [leased_at(call) for call in calls]}
+        with self._engine.connect() as connection:
+            over = {str(each).replace("-", "") for each in connection.execute(OVER, values).scalars()}
+        # Of a call that is not in the tables, or not any more, nobody will say that it ended.
+        old = (now - LONGEST).timestamp()
+        return [call for written, call in sorted(found) if call in over or written < old]
+
+    def seal(self, call_id: str) -> None:
+        """Seal one of these. Raises OSError, VaultError and Damaged; the plain one is there then."""
+        assert self._keys is not None
+        seal(self._plain(call_id), self._sealed(call_id), call_id, self._keys)
+
+    def clear(self, now: datetime) -> None:
+        """Delete what a sealing that was cut off left."""
+        for path in self._folder.glob(f".*{SEALED}.*"):
+            with suppress(FileNotFoundError):  # it is another engine's, which is done
+                if path.stat().st_mtime < (now - LONGEST).timestamp():
+                    path.unlink()
+
+    def rewrap(self, told: Callable[[str], None]) -> tuple[int, int]:
+        """Wrap all keys by the first key of the file: how many were, and how many could not be, each told."""
+        assert self._keys is not None
+        changed = failed = 0
+        for path in self._folder.glob(f"*{SEALED}"):
+            try:
+                changed += rewrap(path, path.stem, self._keys)
+            except FileNotFoundError:
+                continue
+            except (OSError, VaultError, Damaged) as fault:
+                failed += 1
+                told(str(fault))
+        with self._engine.begin() as connection:
+            after = {"recordings": changed, "failed": failed}
+            write(connection, "recordings rewrapped", str(self._keys.path), after=after)
+        return changed, failed
 
     def let_go(self, before: datetime) -> int:
-        """Delete the recordings that were last written before then; how many."""
+        """Delete the recordings that were last written before then, with their keys; how many."""
         gone = 0
-        for path in self._folder.glob("*.wav"):
-            try:
-                if path.stat().st_mtime < before.timestamp():
-                    path.unlink()
-                    gone += 1
-            except FileNotFoundError:
-                continue  # somebody else was faster
+        for kind, delete in ((PLAIN, Path.unlink), (SEALED, wipe)):
+            for path in self._folder.glob(f"*{kind}"):
+                try:
+                    if path.stat().st_mtime < before.timestamp():
+                        delete(path)
+                        gone += 1
+                except FileNotFoundError:
+                    continue  # somebody else was faster
         if gone:
             with self._engine.begin() as connection:
                 write(
                     connection, "recordings deleted", f"before {before:%Y-%m-%d}", after={"recordings": gone}
                 )
         return gone
+
+    def _plain(self, call_id: str) -> Path:
+        return self._folder / f"{call_id}{PLAIN}"
+
+    def _sealed(self, call_id: str) -> Path:
+        return self._folder / f"{call_id}{SEALED}"
+
+    def _is_there(self, call_id: str) -> bool:
+        return self._sealed(call_id).is_file() or self._plain(call_id).is_file()

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from campaigns.audit import By, acting
 from campaigns.config import CampaignsError
 from campaigns.jobs import Answer, Job, Order
+from campaigns.key_file import KeyFile
 from campaigns.numbers import NotANumber, number_of
 from campaigns.reach import reaching
 from campaigns.reports.schedule import Schedule
@@ -76,6 +77,7 @@ class Stored:
     zone: str = "Asia/Shanghai"
     recordings: Path | None = None  # None: `recordings` beside the folder of imports
     keep_recordings_days: int = 0  # 0: for ever
+    recording_keys: KeyFile | None = None  # None: they are not sealed
     schedules: tuple[Schedule, ...] = ()  # of reports, in the configuration
     mail: bool = False  # whether reports can be mailed
     report_folder: str = ""  # where they can be laid; empty: nowhere

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import re
+from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
+from math import inf
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
+from campaigns.key_file import VaultError
 from campaigns.numbers import NotANumber, number_of
-from campaigns.recordings import MOST, Recording, Recordings
+from campaigns.recordings import CALL_ID, MOST, Recording, Recordings
+from campaigns.sealed import Damaged
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
+from cti.sound import answer, begins
 
 log = structlog.get_logger(__name__)
 
-CALL_ID = re.compile(r"[0-9a-f]{32}")
 WEEK = timedelta(days=6)
 SWEEP_S = 3_600.0
+HEARD_S = 3_600.0  # after which a part of a recording is on record again
+MOST_HEARD = 10_000
 COUNTRY = "CN"  # of numbers without a country's code, as in cti/requeue.py
 
 
@@ -32,9 +38,10 @@ class RecordingDesk(Desk):
         super().__init__(stored, "recordings", 1)
         self._front = front
         self._keep_days = stored.keep_recordings_days
-        folder = stored.recordings or stored.imports.parent / "recordings"
-        self._recordings = Recordings(stored.engine, folder)
-        self._folder = folder
+        self._folder = stored.recordings or stored.imports.parent / "recordings"
+        self._keys = stored.recording_keys
+        self._recordings = Recordings(stored.engine, self._folder)
+        self._heard: OrderedDict[tuple[int, str], float] = OrderedDict()
 
     async def page(self, request: Request, asker: User) -> Response:
         """GET /recordings: those of the days `from` … `to`, of a `campaign`, a `number`, an `agent`."""
@@ -77,16 +84,34 @@ class RecordingDesk(Desk):
         call_id = request.path_params["call_id"]
         if not CALL_ID.fullmatch(call_id):
             raise Refusal(404, "not_found")
-        engine = self.within(request, asker)
-        within = Recordings(engine, self._folder)
+        within = Recordings(self.within(request, asker), self._folder, self._keys)
         campaign = await self.run(lambda: within.campaign_of(call_id))
         if campaign is None or not asker.sees(campaign):
             raise Refusal(404, "not_found", f"there is no recording of a call {call_id}")
-        if request.headers.get("range", "bytes=0-").startswith("bytes=0-"):
-            path = await self.run(lambda: within.played(engine, call_id, campaign))
-        else:
-            path = within.path(call_id)
-        return FileResponse(path, media_type="audio/wav", headers={"Cache-Control": "no-store"})
+        if begins(request) or not self._is_heard(asker, call_id):
+            await self.run(lambda: within.played(call_id, campaign))
+        self._hears(asker, call_id)
+
+        def opened() -> Response:
+            try:
+                return answer(request, within.sound(call_id))
+            except FileNotFoundError as fault:
+                raise Refusal(404, "not_found", str(fault)) from fault
+            except (Damaged, VaultError) as fault:
+                log.error("a recording can't be played", reason=str(fault))
+                raise Refusal(500, "sealed", str(fault)) from fault
+
+        return await self.run(opened)
+
+    def _is_heard(self, asker: User, call_id: str) -> bool:
+        """Whether they began with it a while ago: what is asked for in parts is on record once."""
+        return monotonic() - self._heard.get((asker.user_id, call_id), -inf) < HEARD_S
+
+    def _hears(self, asker: User, call_id: str) -> None:
+        self._heard[asker.user_id, call_id] = monotonic()
+        self._heard.move_to_end((asker.user_id, call_id))
+        if len(self._heard) > MOST_HEARD:
+            self._heard.popitem(last=False)
 
     async def run_retention(self) -> None:
         """Let go what is older than it is kept, once an hour, until cancelled."""

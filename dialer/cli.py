@@ -27,6 +27,7 @@ from dialer.list_commands import import_lists, lists
 from dialer.message_commands import messages
 from dialer.people_commands import keys, unit, user
 from dialer.person_commands import hold, person
+from dialer.recording_commands import recordings
 from dialer.report_commands import report
 from dialer.results_commands import evaluate, results
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
@@ -54,7 +55,7 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, keys, audit, webhooks, messages, segment, report, results, evaluate, apply, diff, export,
+    user, unit, keys, recordings, audit, webhooks, messages, segment, report, results, evaluate, apply, diff, export,
     doctor, backup, restore, top,
 ):  # fmt: skip
     main.add_command(command)

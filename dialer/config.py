@@ -158,11 +158,13 @@ class BackupSection(_Section, frozen=True):
 
 class RecordingsSection(_Section, frozen=True):
     """`folder`: where the switch's recordings are found from here, empty for `recordings` in the data folder;
-    `keep_days`: how long they are kept, 0 for ever.
+    `keep_days`: how long they are kept, 0 for ever; `keys`: the file of the keys that they are sealed with, empty: they
+    are not.
     """
 
     folder: str = ""
     keep_days: int = 0
+    keys: str = ""
 
 
 class ReportsSection(_Section, frozen=True):

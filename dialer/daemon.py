@@ -32,6 +32,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from campaigns import backup, database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
+from campaigns.key_file import KeyFile
 from campaigns.messages.outbox import Outbox
 from campaigns.ownership import Ownership
 from campaigns.partitions import ensure_partitions
@@ -68,6 +69,7 @@ from dialer.messages import Messages
 from dialer.metrics import Metrics
 from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
+from dialer.sealing import Sealing, recordings_of
 from dialer.sending import Sending, scheduled
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Tenure
@@ -250,6 +252,8 @@ class Daemon:
         own = "" if config.database.url else stored.url.render_as_string(hide_password=False)
         web = held(database.connect(config.database.web_url or config.database.url or as_role(own, WEB)), WEB)
         archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
+        recordings = recordings_of(config, self.data)
+        keys = KeyFile(Path(config.recordings.keys)) if config.recordings.keys else None
         app = create_app(
             self.bus,
             accounts,
@@ -262,8 +266,9 @@ class Daemon:
                 web,
                 config.reports.database_url or config.database.url or as_role(own, REPORTS),
                 config.reports.zone,
-                Path(config.recordings.folder) if config.recordings.folder else self.data / "recordings",
+                recordings,
                 config.recordings.keep_days,
+                keys,
                 scheduled(config),
                 bool(config.mail.host and config.mail.sender),
                 config.reports.folder,
@@ -295,6 +300,7 @@ class Daemon:
             asyncio.create_task(learning.run(), name="learning"),
             asyncio.create_task(rolling.run(), name="roll-ups"),
             asyncio.create_task(Sending(stored, config).run(), name="reports"),
+            asyncio.create_task(Sealing(stored, recordings, keys, self.metrics).run(), name="sealing"),
             asyncio.create_task(webhooks.run(), name="webhooks"),
             asyncio.create_task(messages.run(), name="messages"),
         ]

@@ -7,7 +7,7 @@ import os
 import resource
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,16 +17,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import backup, database
 from campaigns.config import CampaignsError
+from campaigns.key_file import KeyFile, VaultError
 from campaigns.ownership import engines
 from campaigns.partitions import KEYS, month_of, partition_name
+from campaigns.recordings import SEALED
+from campaigns.sealed import key_id, wrapped_by
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.vault import KEYS as KEY_FILE
 from dialer.certificates import in_use, remote
 from dialer.check import Step, check_calendar, check_switch
 from dialer.config import Config
+from dialer.sealing import recordings_of
 
 FILES = 4_096  # open at one time: 2,000 pages, the database, the switches, and as many again
 FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
+LOOKED_AT = 1_000  # sealed recordings
 MISSED_FOR = timedelta(days=1)  # an engine that is not there any more
 CLOCKS_APART_S = 2.0  # of this machine and the database's: leases and callbacks go by both
 OLDEST_POSTGRESQL = 14
@@ -37,6 +42,8 @@ NEWEST_BASE = timedelta(hours=36)  # of a nightly one, and some patience
 def examine(config: Config, file: Path, data: Path) -> dict[str, list[Step]]:
     """Every part of the installation, with what was looked at in it. Changes nothing."""
     found = {"machine": [readers(file), *machine(data)], **stored(config, data)}
+    if config.recordings.keys:
+        found["recordings"] = sealed_by(config, data)
     found["calendar"] = [check_calendar(datetime.now(UTC).year)]
     if certificates := [_certificate(name, until) for name, until in in_use(config)]:
         found["certificates"] = certificates
@@ -87,6 +94,34 @@ def machine(data: Path) -> list[Step]:
             Step("keys", secret, str(keys), f"whoever reads it reads second factors: chmod 600 {keys}")
         )
     return steps
+
+
+def sealed_by(config: Config, data: Path) -> list[Step]:
+    """Whether recordings can be sealed, and the newest of those that are opened."""
+    keys, folder = KeyFile(Path(config.recordings.keys)), recordings_of(config, data)
+    hint = f"put its backup back, or make one: dialer recordings new-key; then chown {keys.path} to the daemon's user"
+    try:
+        known = {key_id(key) for key in keys.read()}
+    except VaultError as fault:
+        return [Step("keys", False, str(fault), hint)]
+    steps = [Step("keys", True, f"{keys.path}, {len(known)} of them", hint)]
+    writable = folder.is_dir() and os.access(folder, os.W_OK)
+    hint = "make it, and let the daemon's user write there: it puts sealed recordings in place of plain ones"
+    steps.append(Step("folder", writable, str(folder), hint))
+    newest = sorted(folder.glob(f"*{SEALED}"), key=lambda path: path.name)[-LOOKED_AT:]
+    lost = [path.name for path in newest if not known & set(_wrapped_by(path))]
+    hint = (
+        f"{keys.path} lacks the key of {lost[-1] if lost else ''} and others: put back a backup that has it"
+    )
+    steps.append(Step("sealed", not lost, f"{len(lost)} of the {len(newest)} newest can't be opened", hint))
+    return steps
+
+
+def _wrapped_by(path: Path) -> Sequence[bytes]:
+    try:
+        return wrapped_by(path)
+    except OSError:
+        return ()
 
 
 def stored(config: Config, data: Path) -> dict[str, list[Step]]:

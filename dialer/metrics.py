@@ -157,6 +157,11 @@ class Metrics:
             "Half hours that reports have not counted anew since they changed.",
             registry=registry,
         )
+        self.recordings_unsealed = Gauge(
+            "zhudong_recordings_unsealed",
+            "Recordings of calls that are over which are to be sealed and are not.",
+            registry=registry,
+        )
         self._webhooks_waiting = Gauge(
             "zhudong_webhook_waiting", "Events that wait for a webhook.", ("hook",), registry=registry
         )

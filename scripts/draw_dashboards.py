@@ -277,6 +277,11 @@ HEALTH: dict[str, list[Shown]] = {
             [(f"zhudong_report_spans_due{{{HERE}}}", "{{instance}}")],
         ),
         Shown(
+            "Recordings that can't be sealed",
+            "short",
+            [(f"zhudong_recordings_unsealed{{{HERE}}}", "{{instance}}")],
+        ),
+        Shown(
             "Webhooks",
             "reqps",
             [(rate("zhudong_webhook_deliveries_total", "hook, result"), "{{hook}} {{result}}")],

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import Engine
 
 from campaigns.audit import lines
+from campaigns.key_file import KeyFile
 from campaigns.recordings import Recordings
 from campaigns.records import AttemptConnected
+from campaigns.sealed import CHUNK, HEAD, TAG, seal
 from campaigns.users import User
 from tests.campaigns.world import NOON, Campaign
 from tests.cti.client import cookie
@@ -34,6 +36,12 @@ class Heard:
     mine: str
     theirs: str
     unrecorded: str
+    keys: KeyFile
+
+    def seal(self, call: str) -> Path:
+        path = self.folder / f"{call}.sealed"
+        seal(self.folder / f"{call}.wav", path, call, self.keys)
+        return path
 
     async def get(self, path: str, user: User = SUPERVISOR, **headers: str) -> httpx2.Response:
         async with http_client(base_url=self.door.url, headers=await cookie(self.door, user)) as client:
@@ -54,9 +62,11 @@ async def heard(db: Engine, tmp_path: Path) -> AsyncIterator[Heard]:
     mine, unrecorded, theirs = calls
     for call_id in (mine, theirs):
         (folder / f"{call_id}.wav").write_bytes(SOUND)
-    stored = replace(stored_in(db, tmp_path), recordings=folder)
+    keys = KeyFile(tmp_path / "recording-keys")
+    keys.make()
+    stored = replace(stored_in(db, tmp_path), recordings=folder, recording_keys=keys)
     async with open_door(stored=stored) as door:
-        yield Heard(door, folder, mine, theirs, unrecorded)
+        yield Heard(door, folder, mine, theirs, unrecorded, keys)
 
 
 async def test_one_finds_and_plays_what_is_theirs_and_it_is_on_record(heard: Heard, db: Engine) -> None:
@@ -70,6 +80,53 @@ async def test_one_finds_and_plays_what_is_theirs_and_it_is_on_record(heard: Hea
     assert (line.who, line.subject) == (SUPERVISOR.login, f"call {heard.mine}")
     everything = (await heard.get("/recordings", ADMIN)).text
     assert heard.mine in everything and heard.theirs in everything
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+async def test_a_player_seeks_in_it_plain_or_sealed(heard: Heard, is_sealed: bool) -> None:
+    sound = SOUND + bytes(range(256)) * 1_000
+    (heard.folder / f"{heard.mine}.wav").write_bytes(sound)
+    if is_sealed:
+        heard.seal(heard.mine)
+    assert heard.mine in (await heard.get("/recordings")).text
+    size = len(sound)
+    for asked, start, stop in (
+        ("bytes=0-", 0, size), ("bytes=1000-", 1_000, size), ("bytes=70000-140000", 70_000, 140_001),
+        (f"bytes={size - 1}-{size + 9}", size - 1, size), ("bytes=-500", size - 500, size),
+        (f"bytes=-{size + 1}", 0, size),
+    ):  # fmt: skip
+        part = await heard.get(f"/recordings/{heard.mine}", Range=asked)
+        assert (part.status_code, part.content) == (206, sound[start:stop]), asked
+        assert part.headers["content-range"] == f"bytes {start}-{stop - 1}/{size}"
+    for asked in ("bytes=5-4", "bytes=-", "bytes=1-2,5-6", "seconds=1-", "bytes=" + "9" * 40 + "-", ""):
+        whole = await heard.get(f"/recordings/{heard.mine}", Range=asked)
+        assert (whole.status_code, whole.content) == (200, sound), asked
+    for asked in (f"bytes={size}-", "bytes=-0"):
+        none = await heard.get(f"/recordings/{heard.mine}", Range=asked)
+        assert (none.status_code, none.headers["content-range"]) == (416, f"bytes */{size}")
+    headers = {"Range": "bytes=5-", "If-Range": '"another"'}
+    assert (await heard.get(f"/recordings/{heard.mine}", **headers)).content == sound
+
+
+async def test_who_skips_its_beginning_is_on_record_too(heard: Heard, db: Engine) -> None:
+    for _ in range(3):
+        assert (await heard.get(f"/recordings/{heard.mine}", Range="bytes=1-")).status_code == 206
+    assert len(lines(db, action="recording played")) == 1
+
+
+async def test_a_sealed_one_that_was_changed_or_whose_key_is_away_is_not_played(heard: Heard) -> None:
+    (heard.folder / f"{heard.mine}.wav").write_bytes(bytes(5 * CHUNK))
+    path = heard.seal(heard.mine)
+    with path.open("r+b") as file:
+        file.seek(HEAD + 3 * (CHUNK + TAG))
+        file.write(b"?")
+    assert (await heard.get(f"/recordings/{heard.mine}", Range="bytes=0-9")).content == bytes(10)
+    assert (await heard.get(f"/recordings/{heard.mine}", Range=f"bytes={3 * CHUNK}-")).status_code == 500
+    with pytest.raises(httpx2.RemoteProtocolError):  # it breaks off: less came than was promised
+        await heard.get(f"/recordings/{heard.mine}")
+    heard.keys.path.rename(heard.keys.path.with_name("elsewhere"))
+    away = await heard.get(f"/recordings/{heard.mine}")
+    assert away.status_code == 500 and away.json()["error"] == "sealed"
 
 
 async def test_nobody_plays_what_is_not_theirs_or_not_there(heard: Heard, db: Engine) -> None:

@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, text
 
+from campaigns.key_file import KeyFile
 from campaigns.ownership import Ownership
 from campaigns.partitions import month_of, partition_name
+from campaigns.sealed import seal
 from dialer.check import Step
 from dialer.cli import main
-from dialer.config import Config, load
-from dialer.doctor import machine, readers, stored
+from dialer.config import Config, RecordingsSection, load
+from dialer.doctor import machine, readers, sealed_by, stored
 from tests.campaigns.world import Campaign
 
 TOML = """
@@ -66,6 +68,24 @@ def test_what_others_can_read_is_told(tmp_path: Path) -> None:
     found = wrong({"machine": [readers(tmp_path / "dialer.toml"), *machine(tmp_path / "data")]})
     assert {"configuration", "data folder", "keys"} <= set(found)
     assert wrong({"machine": machine(tmp_path / "none")})["data folder"].startswith("start the daemon once")
+
+
+def test_keys_of_recordings_that_are_away_or_of_others_are_told(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "monitor").mkdir()
+    section = RecordingsSection(folder=str(tmp_path / "monitor"), keys=str(tmp_path / "recording-keys"))
+    config = msgspec.structs.replace(config, recordings=section)
+    assert "dialer recordings new-key" in wrong({"recordings": sealed_by(config, tmp_path)})["keys"]
+    keys, others = KeyFile(tmp_path / "recording-keys"), KeyFile(tmp_path / "others")
+    keys.make()
+    others.make()
+    call = "01" * 16
+    for file, name in ((keys, call), (others, "02" * 16)):
+        assert wrong({"recordings": sealed_by(config, tmp_path)}) == {}
+        (tmp_path / "sound.wav").write_bytes(b"RIFF")
+        seal(tmp_path / "sound.wav", tmp_path / "monitor" / f"{name}.sealed", name, file)
+    assert f"{'02' * 16}.sealed" in wrong({"recordings": sealed_by(config, tmp_path)})["sealed"]
+    keys.path.chmod(0o644)
+    assert "keys" in wrong({"recordings": sealed_by(config, tmp_path)})
 
 
 def test_a_database_that_is_away_is_told_as_such(config: Config, tmp_path: Path) -> None:
