@@ -4,11 +4,8 @@ that can do mischief, `dialer run`, and agents who work on whatever happens."""
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import resource
-import shutil
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -16,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx2
 from sqlalchemy.exc import SQLAlchemyError
@@ -62,11 +60,21 @@ class Site(Enum):
         """What this machine does not have for it; nothing when all is there."""
         if self is Site.CLOCK and not FAKETIME.exists():
             return f"{FAKETIME} is not there (apt-get install libfaketime)"
-        if self in (Site.DISKS, Site.FAR) and (not sys.platform.startswith("linux") or os.geteuid() != 0):
-            return "disks are mounted and networks made for it, which only root on Linux may do"
-        if self is Site.FAR and shutil.which("ip") is None:
-            return "ip is not there (apt-get install iproute2)"
+        if self is Site.DISKS and not _can(lambda folder: SmallDisk(folder / "disk", 1)):
+            return "no small disk can be mounted here, which takes Linux and root's rights"
+        if self is Site.FAR and not _can(lambda folder: FarMachine(str(folder))):
+            return "no network can be made here, which takes Linux, root's rights and ip (Debian's package iproute2)"
         return ""
+
+
+def _can(make: Callable[[Path], SmallDisk | FarMachine]) -> bool:
+    """It is made and taken away again: whether that may be done is not root's alone to say, as in a container."""
+    with TemporaryDirectory() as folder:
+        try:
+            make(Path(folder)).close()
+        except (AssertionError, OSError):
+            return False
+    return True
 
 
 @dataclass(slots=True)

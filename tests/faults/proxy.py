@@ -11,10 +11,12 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Self
 
 END = b"\r\n\r\n"
 CHUNK = 65_536
+ON_THE_WAY = 1_000  # messages, before the switch is read no further
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +93,27 @@ class AmiProxy:
             writer.transport.abort()
 
     async def _pass(self, pieces: AsyncIterator[bytes], to: asyncio.StreamWriter) -> None:
-        async for piece in pieces:
+        """In their order, each as late as its chance has it; one that waits makes none behind it later than that."""
+        late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(ON_THE_WAY)
+        due = 0.0
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._deliver(late, to))
+            async for piece in pieces:
+                due = max(due, monotonic() + self.chance.uniform(0.0, self.mischief.delay_s))
+                await late.put((due, piece))
+            await late.join()
+            raise ConnectionResetError
+
+    async def _deliver(self, late: asyncio.Queue[tuple[float, bytes]], to: asyncio.StreamWriter) -> None:
+        while True:
+            due, piece = await late.get()
+            await asyncio.sleep(max(0.0, due - monotonic()))
             await self._open.wait()
-            if self.mischief.delay_s:
-                await asyncio.sleep(self.chance.uniform(0.0, self.mischief.delay_s))
             cut = self.chance.randrange(len(piece) + 1) if self.mischief.delay_s else 0
             for part in (piece[:cut], piece[cut:]):  # TCP cuts where it likes
                 to.write(part)
                 await to.drain()
-        raise ConnectionResetError
+            late.task_done()
 
     async def _replies(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         """The switch's messages; a reply may be missing, come twice, or after what follows it."""
