@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -164,12 +165,11 @@ class Recordings:
         still = (now - QUIET).timestamp()
         found: list[tuple[float, str]] = []
         for path in self._folder.glob(f"*{PLAIN}"):
-            try:
-                written = path.stat().st_mtime
-            except FileNotFoundError:
-                continue
-            if CALL_ID.fullmatch(path.stem) and written < still:
-                found.append((written, path.stem))
+            with suppress(FileNotFoundError, ValueError):  # it is gone; it is no call's
+                about = path.lstat()
+                if CALL_ID.fullmatch(path.stem) and leased_at(path.stem) and stat.S_ISREG(about.st_mode):
+                    found.append((about.st_mtime, path.stem))
+        found = [each for each in found if each[0] < still]
         calls = [call for _, call in sorted(found)]
         values = {"calls": [as_uuid(call) for call in calls], "at": [leased_at(call) for call in calls]}
         with self._engine.connect() as connection:
@@ -187,7 +187,7 @@ class Recordings:
         """Delete what a sealing that was cut off left."""
         for path in self._folder.glob(f".*{SEALED}.*"):
             with suppress(FileNotFoundError):  # it is another engine's, which is done
-                if path.stat().st_mtime < (now - LONGEST).timestamp():
+                if path.lstat().st_mtime < (now - LONGEST).timestamp():
                     path.unlink()
 
     def rewrap(self, told: Callable[[str], None]) -> tuple[int, int]:
@@ -213,7 +213,8 @@ class Recordings:
         for kind, delete in ((PLAIN, Path.unlink), (SEALED, wipe)):
             for path in self._folder.glob(f"*{kind}"):
                 try:
-                    if path.stat().st_mtime < before.timestamp():
+                    about = path.lstat()
+                    if about.st_mtime < before.timestamp() and not stat.S_ISDIR(about.st_mode):
                         delete(path)
                         gone += 1
                 except FileNotFoundError:

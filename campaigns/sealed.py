@@ -19,6 +19,7 @@ import secrets
 import stat
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,7 +122,7 @@ def seal(plain: Path, sealed: Path, call_id: str, keys: KeyFile) -> None:
 def rewrap(path: Path, call_id: str, keys: KeyFile) -> bool:
     """Wrap the data key by the file's first key, and by no other; False: it was so. The sound stays as it is."""
     known, first = _by_id(keys), keys.read()[0]
-    with path.open("r+b", buffering=0) as file:
+    with opened(path, os.O_RDWR) as file:
         about = os.fstat(file.fileno())
         head = file.read(HEAD)
         _length(head, call_id)
@@ -134,31 +135,35 @@ def rewrap(path: Path, call_id: str, keys: KeyFile) -> bool:
         else:
             _put(file, other, _wrapped(data_key, first, head[: FRONT.size], call_id))
             _put(file, place, bytes(PLACE))
-        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        os.utime(file.fileno(), ns=(about.st_atime_ns, about.st_mtime_ns))
     return True
 
 
 def wipe(path: Path) -> None:
     """Delete a sealed recording, its key first: what the disk still has of the rest opens to nobody."""
-    with path.open("r+b", buffering=0) as file:
-        _put(file, 0, bytes(HEAD))
+    with (
+        suppress(OSError),
+        opened(path, os.O_RDWR) as file,
+    ):  # what is none of ours is deleted, and not written to
+        if file.read(len(MAGIC)) == MAGIC:
+            _put(file, 0, bytes(HEAD))
     path.unlink()
 
 
 def wrapped_by(path: Path) -> Sequence[bytes]:
     """The ids of the keys that open it."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         head = file.read(HEAD)
     return [head[at : at + KEY_ID] for at in PLACES if any(head[at : at + PLACE])]
 
 
-def opened(path: Path) -> BinaryIO:
-    """A file of the folder, to be read. Who else writes there may not have us read another one, or wait for a pipe."""
-    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+def opened(path: Path, how: int = os.O_RDONLY) -> BinaryIO:
+    """A file of the folder. Who else writes there may not have us open another one, or wait for a pipe."""
+    file = os.open(path, how | os.O_NOFOLLOW | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise OSError(f"{path} is no plain file")
-    return os.fdopen(file, "rb")
+    return os.fdopen(file, "rb" if how == os.O_RDONLY else "r+b")
 
 
 # --- within -------------------------------------------------------------------------------------------------------
@@ -244,6 +249,7 @@ def _put(file: BinaryIO, at: int, what: bytes) -> None:
     """Write it, and have it on the disk before anything else is done."""
     file.seek(at)
     file.write(what)
+    file.flush()
     os.fsync(file.fileno())
 
 

@@ -32,6 +32,7 @@ from campaigns.sealed import (
     key_id,
     rewrap,
     seal,
+    wipe,
     wrapped_by,
 )
 from tests.campaigns.world import NOON, Campaign
@@ -299,7 +300,16 @@ def test_what_grows_meanwhile_or_is_no_file_of_the_switchs_is_left_alone(
         with pytest.raises(OSError):
             Plain(plain)
         assert os.listdir(folder) == [plain.name]
-    assert (tmp_path / "secret").exists()
+    path.symlink_to(tmp_path / "secret")
+    for work in (
+        lambda: Sealed(path, CALL, keys),
+        lambda: rewrap(path, CALL, keys),
+        lambda: wrapped_by(path),
+    ):
+        with pytest.raises(OSError):
+            work()
+    wipe(path)
+    assert (tmp_path / "secret").read_bytes() == b"of somebody else"
     plain.rmdir()
     plain.write_bytes(SOUND)
     synced = os.fsync
@@ -328,6 +338,11 @@ def test_calls_that_are_over_are_sealed_and_let_go_with_their_keys(
     for name in (over, on, OTHER, "notes"):
         (folder / f"{name}.wav").write_bytes(SOUND)
         os.utime(folder / f"{name}.wav", (written, written))
+    (folder / f"{'f' * 32}.wav").touch()  # of no time that there is
+    (folder / f"{'03' * 16}.wav").symlink_to(folder / f"{'03' * 16}.wav")
+    (folder / f"{'04' * 16}.sealed").mkdir()
+    os.utime(folder / f"{'04' * 16}.sealed", (0, 0))
+    os.utime(folder / f"{'f' * 32}.wav", (written, written))
     os.utime(folder / f"{OTHER}.wav", ((NOON - 2 * LONGEST).timestamp(),) * 2)
     (folder / f".{over}.sealed.0badf00d").touch()  # of an engine that was killed
     os.utime(folder / f".{over}.sealed.0badf00d", (written, written))
@@ -337,9 +352,9 @@ def test_calls_that_are_over_are_sealed_and_let_go_with_their_keys(
         recordings.seal(call)
     recordings.clear(NOON)
     recordings.clear(NOON + 2 * LONGEST)
-    assert {each.name for each in folder.iterdir()} == {
-        f"{over}.sealed", f"{OTHER}.sealed", f"{on}.wav", "notes.wav",
-    }  # fmt: skip
+    strange = {f"{'f' * 32}.wav", f"{'03' * 16}.wav", f"{'04' * 16}.sealed", "notes.wav"}
+    there = {each.name for each in folder.iterdir()}
+    assert there - strange == {f"{over}.sealed", f"{OTHER}.sealed", f"{on}.wav"} and strange < there
     for call in (over, on):
         sound = recordings.sound(call)
         assert b"".join(sound.read(0, sound.length)) == SOUND
@@ -353,5 +368,6 @@ def test_calls_that_are_over_are_sealed_and_let_go_with_their_keys(
     keys.add()
     (folder / f"{OTHER}.sealed").write_bytes(b"?")
     told: list[str] = []
+    (folder / f"{'04' * 16}.sealed").rmdir()
     assert recordings.rewrap(told.append) == (1, 1) and OTHER in told[0]
     assert len(lines(db, action="recordings rewrapped")) == 1
