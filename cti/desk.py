@@ -88,7 +88,6 @@ class Desk:
 
     def __init__(self, stored: Stored, name: str, clerks: int = CLERKS) -> None:
         self._stored = stored
-        self._store = CampaignStore(stored.engine)
         self._clerks = ThreadPoolExecutor(clerks, name)
         self._waiting = 0
         self._turn = asyncio.Semaphore(1)

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from campaigns.reports.asking import BadQuestion, Question, checked, zone_of
 from campaigns.reports.catalogue import MEASURES, REPORTS
 from campaigns.rights import Right
+from campaigns.store import CampaignStore
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
@@ -109,7 +110,8 @@ class ReportsDesk(Desk):
         except Refusal as refusal:
             status = refusal.status
             problem = texts("report.busy") if status == 503 else refusal.detail
-        campaigns = await self.run(lambda: [each for each in self._store.names() if user.sees(each)])
+        store = CampaignStore(self.within(request, user))
+        campaigns = await self.run(lambda: [each for each in store.names() if user.sees(each)])
         return self._front.page(
             request,
             "reports.html",

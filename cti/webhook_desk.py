@@ -33,7 +33,8 @@ class WebhookDesk(Desk):
     async def dead(self, request: Request, asker: User) -> Response:
         """GET /api/webhooks/dead: what was given up after hours, and why."""
         _for_all(asker)
-        found = await self.run(lambda: dead(self._stored.engine))
+        within = self.within(request, asker)
+        found = await self.run(lambda: dead(within))
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     async def resend(self, request: Request, asker: User) -> Response:
