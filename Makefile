@@ -12,7 +12,7 @@ SCALE ?= 1.0
 BENCHMARKS = $(filter-out __init__ report past,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-pair test lint provision bench crashes faults fuzz laws capacity docs site package lock clean
+.PHONY: help setup demo demo-pair test lint provision bench crashes week faults fuzz laws capacity docs site package lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,9 +35,10 @@ lint: $(TESTING) ## ruff, pyrefly and the import contracts
 	$(BIN)/pyrefly check --summary=none
 	$(BIN)/lint-imports --no-logo
 
-provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu; an OpenID provider; promtool
+provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu; an OpenID provider; promtool; libfaketime
 	@$(BIN)/python -m tests.oidc.provision
 	@$(BIN)/python -m tests.prometheus.provision
+	@$(BIN)/python -m tests.faults.provision
 	@if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \
 		$(BIN)/python -m tests.rig.provision && $(BIN)/python -m tests.browser.provision; \
 	else \
@@ -52,6 +53,9 @@ bench: $(TESTING) ## every benchmark, one after the other (SCALE=0.1 for a quick
 crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, killed at any point, and the books after each
 	ZHUDONG_CRASHES=100 $(BIN)/python -m pytest -s tests/campaigns/history/test_crashes.py \
 		tests/campaigns/lists/test_crashes.py tests/campaigns/test_hopper_crashes.py
+
+week: $(TESTING) ## a working week of a call centre of real processes, whose clock is set on, in five minutes (DAYS=8)
+	$(BIN)/python -m tests.faults.week $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED))
 
 faults: $(TESTING) ## each fault RUNS times (100) to a call centre of real processes, into docs/reliability.md: a night (SEED=, JOBS=, FAULTS="link cut;…")
 	$(BIN)/python -m tests.faults --runs $(or $(RUNS),100) --seed $(or $(SEED),1) $(if $(FAULTS),--faults "$(FAULTS)") --at-once $(or $(JOBS),1)

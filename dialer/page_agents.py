@@ -12,9 +12,10 @@ from contextlib import suppress
 from time import monotonic
 
 import httpx2
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from campaigns.accounts import Verdict
+from cti.wire import NO_SESSION
 from dialer.seat_page import NO_CERTIFICATES, SeatPage
 from dialer.virtual_seats import Manner
 
@@ -44,13 +45,24 @@ class PageAgent(SeatPage):
         self._does_at = 0.0
 
     async def toil(self) -> None:
-        """Work until cancelled; signed in already."""
+        """Work until cancelled; signed in already, and again when a log-in is over."""
         while True:
-            with suppress(OSError, TimeoutError, WebSocketException):
+            try:
                 if await self._served():
                     await self.open()
                     await self._shift()
+            except ConnectionClosed as closed:
+                if closed.rcvd is not None and closed.rcvd.code == NO_SESSION:
+                    await self._sign_in_again()
+            except (OSError, TimeoutError, WebSocketException):
+                pass
             await asyncio.sleep(GOES_S)
+
+    async def _sign_in_again(self) -> None:
+        with suppress(httpx2.HTTPError, RuntimeError):  # the door is not there yet, or not ready
+            await self.sign_in()
+            return
+        await asyncio.sleep(AGAIN_S)
 
     async def _served(self) -> bool:
         """Whether there is a door to go to; where there are several, only one whose engine says that it calls."""
