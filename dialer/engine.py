@@ -29,7 +29,6 @@ from cti.messages import (
     Command,
     DialNumber,
     Dispose,
-    PhoneAccess,
     Reply,
     SaveNotes,
     ScreenPop,
@@ -40,20 +39,8 @@ from dialer.core.call import CallEvent
 from dialer.core.campaign import Campaign
 from dialer.core.effects import (
     Authorize,
-    Bar,
-    Confer,
-    Drop,
     Free,
-    Join,
     LookUp,
-    Mute,
-    Originate,
-    Outside,
-    Overhear,
-    PauseRecording,
-    Press,
-    Send,
-    StartRecording,
     Tell,
     Write,
 )
@@ -61,6 +48,7 @@ from dialer.core.engine import EngineCore
 from dialer.journal import Journal
 from dialer.leads import FAULTS, Authorizer, Hopper, LeadBuffer
 from dialer.metrics import Metrics
+from dialer.orders import Orders
 from dialer.snapshots import Snapshots
 from dialer.switch import port
 from dialer.tenure import Alone, Hold
@@ -108,28 +96,19 @@ class Engine:
         self._fillers: dict[str, asyncio.Task[None]] = {}
         self._authorizer = Authorizer(hopper, self._answered)
         self._to_free: set[str] = set()
-        self._kept_back: list[Drop] = []
         self._tasks = asyncio.TaskGroup()
         self._pacing_due = False
         self._last_serial = 0
+        self.orders = Orders(core, switches, hopper, metrics, self._hold)
         self._carry_out: dict[type, Callable[..., None]] = {
-            Originate: lambda e: self._spawn(self._originate(e)),
-            Join: self._start_join,
-            Drop: lambda e: self._spawn(self._drop(e)),
-            Send: lambda e: self._spawn(self._send(e)),
-            Confer: lambda e: self._spawn(self._confer(e)),
-            Mute: lambda e: self._spawn(self._mute(e)),
-            Press: lambda e: self._spawn(self._press(e)),
-            StartRecording: lambda e: self._spawn(self._start_recording(e)),
-            PauseRecording: lambda e: self._spawn(self._pause_recording(e)),
-            Overhear: lambda e: self._spawn(self._overhear(e)),
-            Bar: lambda e: self._spawn(self._bar(e)),
             Tell: self._tell,
             Write: self._write,
             Authorize: self._ask,
             LookUp: lambda e: self._spawn(self._look_up(e)),
             Free: self._free,
         }
+        for kind, order in self.orders.by_kind.items():
+            self._carry_out[kind] = lambda effect, order=order: self._spawn(order(effect))
         core.ended = metrics.ended
         bus.serve(self.answer, self.ready)
 
@@ -177,7 +156,7 @@ class Engine:
             except TimeoutError:
                 return Reply(ok=False, code="not_saved")
         if reply.ok and reply.phone is not None:
-            return await self._admit(reply, reply.phone)
+            return await self.orders.admit(reply, reply.phone)
         return reply
 
     async def _dial_number(self, command: DialNumber) -> Reply:
@@ -351,136 +330,6 @@ class Engine:
             self.core.breach("core_fault", "effect")
         self.flush()
 
-    async def _originate(self, effect: Originate) -> None:
-        if effect.outside is not None and not await self._outside_permitted(effect.outside, effect):
-            self.core.originate_withheld(effect.origination.uid, monotonic())
-            return
-        if not self._hold.sure():  # nor is a seat's phone rung, which may be another engine's by now
-            self.core.originate_withheld(effect.origination.uid, monotonic())
-            return
-        try:
-            await self.switches[effect.switch].originate(effect.origination)
-        except port.ReplyLost:
-            pass  # it may have been placed: events, the resynchronisation or a timer tell
-        except (port.NotConnected, port.TakesNoCalls) as fault:
-            log.info("an originate was not taken", uid=effect.origination.uid, reason=str(fault))
-            self.core.originate_withheld(effect.origination.uid, monotonic())
-        except port.SwitchError as fault:
-            log.info("an originate was refused", uid=effect.origination.uid, reason=str(fault))
-            self.core.originate_refused(effect.origination.uid, monotonic())
-
-    async def _outside_permitted(self, outside: Outside, effect: Originate) -> bool:
-        """Put the call on record, at the moment of dialing: without that nothing is dialed."""
-        uid = effect.origination.uid
-        try:
-            found = await self.hopper.sent_outside(outside.by, uid, outside.campaign_id, outside.number)
-        except FAULTS as fault:
-            log.warning("an outside number was not called: it could not be put on record", reason=str(fault))
-            return False
-        if found is not None:
-            log.warning("an outside number was not called", user=outside.by.user_id, reason=found.detail)
-        return found is None
-
-    def _start_join(self, effect: Join) -> None:
-        call = self.core.calls.by_id.get(effect.call_id)
-        first = call is not None and call.connected_at is None and call.bridge_tries <= 1 and not call.waited
-        first = first and call is not None and not call.inbound
-        self._spawn(self._join(effect, call.human_at if call is not None and first else None))
-
-    async def _join(self, effect: Join, human_at: float | None) -> None:
-        if human_at is not None:
-            self.metrics.connecting(monotonic() - human_at)
-        try:
-            await self.switches[effect.switch].bridge(effect.uid, effect.leg)
-        except port.ReplyLost:
-            pass  # a Bridged event, the resynchronisation or the connect limit tells
-        except port.SwitchError as fault:
-            log.info("a bridge was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
-            if "channel2 does not exist" in str(fault).lower():  # the seat's leg went unheard
-                self.core.no_such_channel(effect.leg, monotonic())
-            self.core.join_failed(effect.call_id, monotonic())
-
-    async def _drop(self, effect: Drop) -> None:
-        if not self._hold.sure() and self.core.call_of(effect.uid) is None:
-            self._kept_back.append(effect)  # what nobody here waits for may be another engine's
-            return
-        try:
-            await self.switches[effect.switch].hang_up(effect.uid, effect.cause)
-        except port.ActionRefused:
-            self.core.no_such_channel(effect.uid, monotonic())
-        except port.SwitchError as fault:
-            log.info("a hang-up was not sent", uid=effect.uid, reason=str(fault))
-
-    def _catch_up(self) -> None:
-        """Nobody has taken over: what is still waited for by nobody is hung up after all."""
-        if self._kept_back and self._hold.sure():
-            kept, self._kept_back = self._kept_back, []
-            for each in kept:
-                if not self.core.knows(each.uid):
-                    self._spawn(self._drop(each))
-
-    async def _send(self, effect: Send) -> None:
-        try:
-            await self.switches[effect.switch].redirect(effect.uid, effect.context)
-        except port.SwitchError as fault:
-            log.info("a redirect failed", uid=effect.uid, context=effect.context, reason=str(fault))
-
-    async def _confer(self, effect: Confer) -> None:
-        try:
-            await self.switches[effect.switch].confer(effect.uid, effect.leg)
-        except port.SwitchError as fault:
-            log.info("a conference was refused", uid=effect.uid, leg=effect.leg, reason=str(fault))
-            call = self.core.call_of(effect.uid)
-            if call is not None:
-                self.core.join_failed(call.id, monotonic())
-
-    async def _mute(self, effect: Mute) -> None:
-        try:
-            await self.switches[effect.switch].mute(effect.uid, effect.on)
-        except port.SwitchError as fault:
-            log.warning("a seat was not muted or unmuted", uid=effect.uid, on=effect.on, reason=str(fault))
-
-    async def _press(self, effect: Press) -> None:
-        try:
-            await self.switches[effect.switch].press(effect.uid, effect.keys)
-        except port.SwitchError as fault:
-            log.info("keys were not sent", uid=effect.uid, reason=str(fault))
-
-    async def _start_recording(self, effect: StartRecording) -> None:
-        try:
-            await self.switches[effect.switch].start_recording(effect.uid, effect.path)
-        except port.SwitchError as fault:
-            log.warning("a call is not recorded", uid=effect.uid, reason=str(fault))
-            self.core.calls.recording_failed(effect.call_id)
-
-    async def _pause_recording(self, effect: PauseRecording) -> None:
-        try:
-            await self.switches[effect.switch].pause_recording(effect.uid, not effect.on)
-        except port.SwitchError as fault:
-            log.warning("a recording was not paused or resumed", uid=effect.uid, reason=str(fault))
-
-    async def _overhear(self, effect: Overhear) -> None:
-        try:
-            await self.switches[effect.switch].listen(effect.dial, effect.uid, effect.options)
-        except port.SwitchError as fault:
-            log.warning("a supervisor's phone was not rung", dial=effect.dial, reason=str(fault))
-
-    async def _admit(self, reply: Reply, phone: PhoneAccess) -> Reply:
-        try:
-            await self.switches[phone.switch].admit(phone.endpoint, phone.password)
-        except port.SwitchError as fault:
-            log.warning("a page's phone was not let in", endpoint=phone.endpoint, reason=str(fault))
-            return Reply(ok=False, code="no_softphone", detail=phone.switch)
-        return reply
-
-    async def _bar(self, effect: Bar) -> None:
-        try:
-            await self.switches[effect.switch].bar(effect.endpoint)
-        except port.ActionRefused:
-            pass  # a phone of another kind, or one that was never opened
-        except port.SwitchError as fault:
-            log.info("a page's phone keeps its password", endpoint=effect.endpoint, reason=str(fault))
-
     def _tell(self, effect: Tell) -> None:
         self.bus.to_seat(effect.message)
         if isinstance(effect.message, ScreenPop) and not effect.message.preview:
@@ -618,7 +467,8 @@ class Engine:
         while True:
             await asyncio.sleep(SECOND_S)
             self.core.wall_offset = time() - monotonic()  # somebody, or NTP, may have set the clock
-            self._catch_up()
+            for kept in self.orders.no_longer_kept_back():
+                self._spawn(self.orders.drop(kept))
             with self._faults_counted("figures"):
                 self._tell_figures(monotonic())
 
