@@ -153,6 +153,11 @@ class Ownership:
         self.tokens = {switch: token for switch, token in self.tokens.items() if switch not in lost}
         return lost
 
+    def seen(self) -> tuple[Known, ...]:
+        """All engines, as they are this moment."""
+        with self._engine.connect() as connection:
+            return engines(connection)
+
     def release(self) -> None:
         """Give everything up at once: whoever looks next has it."""
         with self._engine.begin() as connection:

@@ -417,11 +417,12 @@ class Daemon:
 
     async def _wind_down(self, engine: Engine, tenure: Tenure) -> None:
         """Let an engine that stands by go on with the calls, or else let them finish."""
-        heir = tenure.heir() if tenure.tokens else None
+        heir = await tenure.heir()
         if heir is not None:
             log.info("handing over", to=heir.name, limit_s=self._drain_limit_s)
             await engine.hand_over(lambda: self._drain_limit_s)
-        else:
+            heir = await tenure.heir()  # which may have ended meanwhile
+        if heir is None:
             log.info("draining", limit_s=self._drain_limit_s)
             await engine.drain(lambda: self._drain_limit_s)
 

@@ -106,8 +106,14 @@ class Tenure:
         self._notice(turn)
         return turn.taken
 
-    def heir(self) -> Known | None:
-        """A living engine that can take everything we have."""
+    async def heir(self) -> Known | None:
+        """A living engine that can take everything we have. It may have ended since our last turn: it is asked anew."""
+        if not self.tokens:
+            return None
+        try:
+            self.engines = await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.seen)
+        except SQLAlchemyError:  # by this database nobody can take anything
+            return None
         ours = set(self.tokens)
         return next(
             (each for each in self.engines if each.alive and each.name != self.name and ours <= {*each.able}),

@@ -36,7 +36,7 @@ from dialer.switch.port import CALL_PREFIX
 log = structlog.get_logger(__name__)
 
 MOST = 20_000  # calls at a time; those that come beyond them are not traced
-CLOSE_LIMIT_MS = 2_000
+TAKES_S = 3.0  # a collector that does not take spans within this, tried again and all, has lost them
 RANDOM_DIGITS, RANDOMS = 8, 16**8  # of a call's id, its last ones
 WRONG = frozenset({"abandoned", "lost", "failed", "congestion"})
 
@@ -220,7 +220,7 @@ class Exporter:
         self._api, self._sdk = api, sdk
         self._scope = InstrumentationScope("zhudong")
         self._resource = Resource.create({"service.name": "zhudong", "service.instance.id": engine})
-        self._batches = BatchSpanProcessor(OTLPSpanExporter(endpoint=section.endpoint))
+        self._batches = BatchSpanProcessor(OTLPSpanExporter(endpoint=section.endpoint, timeout=TAKES_S))
 
     def __call__(self, call_id: str, spans: list[Span], wrong: bool) -> None:
         """The spans as they are, without a tracer: it would time them itself, and takes ten times as long."""
@@ -253,7 +253,6 @@ class Exporter:
 
     def close(self) -> None:
         """Send what is left, if the collector takes it soon. Blocks."""
-        self._batches.force_flush(CLOSE_LIMIT_MS)
         self._batches.shutdown()
 
 

@@ -280,6 +280,7 @@ async def starts_the_campaign(page: Page) -> None:
 
 async def takes_the_seat(page: Page) -> None:
     """With the phone in the page, whose microphone beeps once a second."""
+    await state(page, "offline", SLOWEST_MS)
     await expect(page.get_by_label("In this browser")).to_be_checked()
     await page.keyboard.press("l")
     await state(page, "paused", SLOWEST_MS)

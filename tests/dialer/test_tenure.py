@@ -97,3 +97,17 @@ async def test_with_the_database_away_it_goes_on_after_it_stood_still() -> None:
     assert here.stands_still(100.0) and not here.tenure.sure()
     here.tenure.close()
     engine.dispose()
+
+
+async def test_an_heir_that_has_just_ended_is_none(db: Engine) -> None:
+    """Both are stopped at the same time: who has the calls must not leave them to who is gone."""
+    here = Ticking(db)
+    other = Ownership(db, "b", "there", ("main",))
+    await here.tenure.turn()
+    other.turn()
+    await here.tenure.turn()
+    heir = await here.tenure.heir()
+    assert heir is not None and heir.name == "b"
+    other.release()
+    assert await here.tenure.heir() is None
+    here.tenure.close()
