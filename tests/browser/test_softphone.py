@@ -30,7 +30,7 @@ pytestmark = [
 
 SEEN_S = 1.0  # within this a loss is known, to the page and to the engine
 LOADED_S = 1.0  # what a busy machine's browser adds
-HEALED_S = 15.0
+HEALED_S = 40.0  # on a machine that does other things as well
 SPOKEN_S = 2.0
 PACKETS_PER_S = 45  # of 50
 NO_MICROPHONE = (
@@ -105,7 +105,7 @@ async def counted(page: Page) -> dict[str, float]:
     return await page.evaluate(COUNTS)
 
 
-async def until(so: Callable[[], Any], limit_s: float = 10.0) -> float:
+async def until(so: Callable[[], Any], limit_s: float = 30.0) -> float:
     """Wait for it; returns how long it took."""
     began = monotonic()
     async with asyncio.timeout(limit_s):
