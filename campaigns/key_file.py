@@ -9,8 +9,13 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from campaigns.config import CampaignsError
+from campaigns.disk import sync
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32  # of AES-256
 
@@ -62,6 +67,13 @@ class KeyFile:
         return keys
 
 
+def cipher_of(key: bytes) -> AESGCM:
+    """AES-GCM by this key; imported only where something is sealed."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
+
+
 def _make(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +95,7 @@ def _write(path: Path, keys: tuple[bytes, ...], first: bool = False) -> None:
             os.link(beside, path)  # never over another's
         else:
             os.replace(beside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        sync(path.parent)
     except FileExistsError:
         raise
     except OSError as fault:

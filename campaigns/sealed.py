@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from campaigns.config import CampaignsError
-from campaigns.key_file import KEY_BYTES, KeyFile, VaultError
+from campaigns.disk import sync
+from campaigns.key_file import KEY_BYTES, KeyFile, VaultError, cipher_of
 
 MAGIC = b"zhudong1"
 CHUNK = 1 << 16
@@ -64,7 +65,7 @@ class Sealed:
         except BaseException:
             self._file.close()
             raise
-        self._cipher, self._about = _cipher(key), _about(head, call_id)
+        self._cipher, self._about = cipher_of(key), _about(head, call_id)
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """The sound from `start` up to `stop`, in parts of a chunk at most, each once it is known to be genuine."""
@@ -101,7 +102,7 @@ def seal(plain: Path, sealed: Path, call_id: str, keys: KeyFile) -> None:
                 front = FRONT.pack(MAGIC, CHUNK, about.st_size)
                 place = _wrapped(data_key, first, front, call_id)
                 out.write((front.ljust(PLACES[0], b"\0") + place).ljust(HEAD, b"\0"))
-                cipher, bound = _cipher(data_key), _about(front, call_id)
+                cipher, bound = cipher_of(data_key), _about(front, call_id)
                 for number in range(-(-about.st_size // CHUNK)):
                     part = _exactly(sound, min(CHUNK, about.st_size - number * CHUNK), call_id)
                     out.write(cipher.encrypt(_nonce(number), part, bound))
@@ -115,7 +116,7 @@ def seal(plain: Path, sealed: Path, call_id: str, keys: KeyFile) -> None:
         os.replace(beside, sealed)
     finally:
         beside.unlink(missing_ok=True)
-    _synced(sealed.parent)
+    sync(sealed.parent)
     plain.unlink()
 
 
@@ -169,12 +170,6 @@ def opened(path: Path, how: int = os.O_RDONLY) -> BinaryIO:
 # --- within -------------------------------------------------------------------------------------------------------
 
 
-def _cipher(key: bytes):  # type: ignore[no-untyped-def]
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who seals needs it
-
-    return AESGCM(key)
-
-
 def _length(head: bytes, call_id: str) -> int:
     if len(head) == HEAD:
         magic, chunk, length = FRONT.unpack_from(head)
@@ -202,7 +197,7 @@ def _nonce(number: int) -> bytes:
 
 def _wrapped(data_key: bytes, key: bytes, front: bytes, call_id: str) -> bytes:
     nonce, name = secrets.token_bytes(NONCE), key_id(key)
-    return name + nonce + _cipher(key).encrypt(nonce, data_key, _about(front, call_id) + name)
+    return name + nonce + cipher_of(key).encrypt(nonce, data_key, _about(front, call_id) + name)
 
 
 def _unwrapped(head: bytes, call_id: str, path: Path, known: Mapping[bytes, bytes]) -> tuple[bytes, int]:
@@ -219,7 +214,7 @@ def _unwrapped(head: bytes, call_id: str, path: Path, known: Mapping[bytes, byte
             names.append(name.hex())
             continue
         try:
-            return _cipher(known[name]).decrypt(nonce, wrapped, _about(head, call_id) + name), at
+            return cipher_of(known[name]).decrypt(nonce, wrapped, _about(head, call_id) + name), at
         except InvalidTag:
             changed = True
     if changed or not names:
@@ -251,11 +246,3 @@ def _put(file: BinaryIO, at: int, what: bytes) -> None:
     file.write(what)
     file.flush()
     os.fsync(file.fileno())
-
-
-def _synced(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -12,7 +12,7 @@ import binascii
 import secrets
 from pathlib import Path
 
-from campaigns.key_file import KeyFile, VaultError
+from campaigns.key_file import KeyFile, VaultError, cipher_of
 
 KEYS = "keys"  # the file in the data folder
 NONCE_BYTES = 12  # SP 800-38D, 8.2.2: random ones of 96 bits are good for 2^32 seals by one key
@@ -34,7 +34,7 @@ class Vault:
     def seal(self, secret: str, about: str) -> str:
         """A secret as the database may have it."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + _cipher(self._file.read()[0]).encrypt(nonce, secret.encode(), about.encode())
+        sealed = nonce + cipher_of(self._file.read()[0]).encrypt(nonce, secret.encode(), about.encode())
         return MARK + base64.urlsafe_b64encode(sealed).decode()
 
     def open(self, sealed: str, about: str) -> str:
@@ -49,7 +49,7 @@ class Vault:
             raise VaultError(f"what is kept of {about} is not sealed")
         for key in self._file.read():
             try:
-                return _cipher(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode()).decode()
+                return cipher_of(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode()).decode()
             except InvalidTag:
                 continue
         raise VaultError(f"no key of {self._file.path} opens what is kept of {about}")
@@ -61,9 +61,3 @@ class Vault:
     def drop_old_keys(self) -> None:
         """Only the key that seals stays: call it when all is sealed with that."""
         self._file.drop_old()
-
-
-def _cipher(key: bytes):  # type: ignore[no-untyped-def]
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who has a second factor needs it
-
-    return AESGCM(key)

@@ -6,7 +6,6 @@ Nothing here knows the database. DuckDB is imported when a file is first opened:
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from campaigns.config import CampaignsError
+from campaigns.disk import sync
 from campaigns.history.kinds import KINDS, SCHEMA, Kind
 
 if TYPE_CHECKING:
@@ -253,12 +253,3 @@ def listed(values: Iterable[object]) -> str:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Have the disk keep a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.browser.chromium import find
+from tests.rig.provision import Failed, install
 
 PACKAGES = ("chromium", "fonts-noto-cjk")  # without the fonts every Chinese character is the same empty box
 CJK_FONTS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
-LIMIT_S = 600
 
 
 def main() -> int:
@@ -23,12 +22,11 @@ def main() -> int:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         print(f"browser: install {' and '.join(PACKAGES)} to run the browser tests; they are skipped without")
         return 0
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *PACKAGES]):
-        done = subprocess.run(command, env=env, timeout=LIMIT_S, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            print(f"browser: {' '.join(command)} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
-            return 1
+    try:
+        install(*PACKAGES)
+    except Failed as fault:
+        print(f"browser: {fault}", file=sys.stderr)
+        return 1
     print(f"browser: installed {find()}")
     return 0
 

@@ -9,6 +9,10 @@ from tests.contract.house import House
 from tests.contract.switches import VirtualSwitchProcess
 
 BOUND_S = 60.0  # starts and take-overs on a busy machine
+TWICE = """
+SELECT count(*) FROM attempt a JOIN attempt b ON a.lead_id = b.lead_id AND a.call_id < b.call_id
+    AND b.dialed_at < COALESCE(a.ended_at, 'infinity')
+"""
 
 
 class Pair:

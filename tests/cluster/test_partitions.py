@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,25 +9,19 @@ import pytest
 
 from tests.cluster.hosts import (
     DATABASE,
-    HOW,
     SWITCH,
     Host,
     Network,
     engine_on,
     network,
-    possible,
     server_at,
 )
-from tests.cluster.pair import Pair
+from tests.cluster.pair import TWICE, Pair
 from tests.contract.house import House
 from tests.contract.switches import VirtualSwitchProcess, channels
+from tests.faults.installation import Site
 
 pytestmark = pytest.mark.slow
-
-TWICE = """
-SELECT count(*) FROM attempt a JOIN attempt b ON a.lead_id = b.lead_id AND a.call_id < b.call_id
-    AND b.dialed_at < COALESCE(a.ended_at, 'infinity')
-"""
 
 
 class Apart(Pair):
@@ -45,10 +38,8 @@ class Apart(Pair):
 
 @pytest.fixture
 async def apart(tmp_path: Path) -> AsyncIterator[Apart]:
-    if not possible():
-        if os.environ.get("CI"):
-            pytest.fail(HOW)
-        pytest.skip(HOW)
+    if lacks := Site.FAR.lacks:
+        pytest.skip(lacks)
     with network() as net:
         switch = VirtualSwitchProcess(
             options=("--scenario", "tails", "--host", net.address(SWITCH)), host=net.address(SWITCH)
@@ -77,10 +68,7 @@ async def test_whoever_is_cut_off_stops_dialing_and_the_other_goes_on(apart: Apa
     await lina.goes_on_at(second.door, pop["call_id"])
     assert dialed == {f"zdc-{pop['call_id']}"}  # the voice was not cut, and nobody else was called
     # the call ends while both hear the switch: it has one end
-    await lina.do("hang_up", call_id=pop["call_id"])
-    await lina.dispose("sold", "and signed")
-    if lina.state == "paused":
-        await lina.do("ready")
+    await lina.ends(pop["call_id"], "sold", "and signed")
     following = await lina.connected(60.0)
     apart.host(first).find(apart.net.address(DATABASE))
     await apart.stands_by(first)
@@ -90,10 +78,7 @@ async def test_whoever_is_cut_off_stops_dialing_and_the_other_goes_on(apart: Apa
     apart.host(second).unplug()
     await apart.has(first)
     await lina.goes_on_at(first.door, following["call_id"])
-    await lina.do("hang_up", call_id=following["call_id"])
-    await lina.dispose()
-    if lina.state == "paused":
-        await lina.do("ready")
+    await lina.ends(following["call_id"])
     third = await lina.connected(60.0)
     apart.host(second).plug()
     await apart.stands_by(second)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.cluster.pair import Pair
+from tests.cluster.pair import TWICE, Pair
 from tests.contract.switches import channels
 
 pytestmark = pytest.mark.slow
@@ -27,10 +27,7 @@ async def test_the_owner_is_killed_and_later_another_hands_over_in_good_order(pa
     assert set(await channels(pair.switch)) == {uid for uid in alive if alive[uid].bridge_id}
     await second.recorded(1)
     assert second.outcomes()["03"] in ("cancelled", "lost")  # what rang for the dead engine was hung up
-    await lina.do("hang_up", call_id=pop["call_id"])
-    await lina.dispose("sold", "and signed")
-    if lina.state == "paused":
-        await lina.do("ready")
+    await lina.ends(pop["call_id"], "sold", "and signed")
     following = await lina.connected(60.0)
 
     await first.spawn()
@@ -70,16 +67,7 @@ async def test_an_owner_that_slept_dials_nothing_when_it_wakes(pair: Pair) -> No
     live = await channels(pair.switch)
     assert {f"zdc-{pop['call_id']}", f"zdc-{theirs['call_id']}"} <= set(live)  # it hung up nobody
     for agent, call in ((lina, pop), (mario, theirs)):
-        await agent.do("hang_up", call_id=call["call_id"])
-        await agent.dispose()
-        if agent.state == "paused":
-            await agent.do("ready")
+        await agent.ends(call["call_id"])
     await asyncio.gather(lina.connected(60.0), mario.connected(60.0))
     assert sleeper.scalar(f"SELECT count(*) FROM attempt WHERE owner = '{sleeper.engine}'") == before
     assert other.scalar(TWICE) == 0
-
-
-TWICE = """
-SELECT count(*) FROM attempt a JOIN attempt b ON a.lead_id = b.lead_id AND a.call_id < b.call_id
-    AND b.dialed_at < COALESCE(a.ended_at, 'infinity')
-"""

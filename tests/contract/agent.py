@@ -57,6 +57,13 @@ class Agent(SeatPage):
         assert self.pop is not None
         await self.do("dispose", call_id=self.pop["call_id"], code=code, notes=notes)
 
+    async def ends(self, call_id: str, code: str = "sold", notes: str = "") -> None:
+        """Hang up, give the verdict, and be ready for the next one."""
+        await self.do("hang_up", call_id=call_id)
+        await self.dispose(code, notes)
+        if self.state == "paused":
+            await self.do("ready")
+
     async def connected(self, limit_s: float = 15.0) -> Json:
         """Wait until a customer is in the call; returns the screen-pop."""
         await self.until(

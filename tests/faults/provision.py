@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 
 from tests.faults.installation import FAKETIME
-
-LIMIT_S = 600
+from tests.rig.provision import Failed, install
 
 
 def main() -> int:
@@ -20,12 +18,11 @@ def main() -> int:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         print("faults: install libfaketime to set the daemon's clock; what needs it is skipped without")
         return 0
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "libfaketime"]):
-        done = subprocess.run(command, env=env, timeout=LIMIT_S, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            print(f"faults: {' '.join(command)} failed:\n{done.stdout}{done.stderr}", file=sys.stderr)
-            return 1
+    try:
+        install("libfaketime")
+    except Failed as fault:
+        print(f"faults: {fault}", file=sys.stderr)
+        return 1
     print(f"faults: installed {FAKETIME}")
     return 0
 

@@ -97,8 +97,7 @@ def provide(system: str) -> None:
     packages = [package for program, package in wanted.items() if shutil.which(program) is None]
     if packages:
         with services_held(Path("/")):
-            run([*QUIET, "update"])
-            run([*QUIET, "install", "--no-install-recommends", *packages])
+            install("--no-install-recommends", *packages)
     if system == "debian" and not mark().exists():
         make_root(folder(), mirror())
         mark().touch()
@@ -166,6 +165,12 @@ def proxies() -> Mapping[str, str]:
     configured = run(["apt-config", "dump"])
     found |= dict(re.findall(r'^Acquire::(https?)::Proxy "(.+)";', configured, re.MULTILINE))
     return {scheme: url for scheme, url in found.items() if url and url != "DIRECT"}
+
+
+def install(*packages: str) -> None:
+    """Install packages of this system, after options of `apt-get install`. Raises :class:`Failed`."""
+    run([*QUIET, "update"])
+    run([*QUIET, "install", *packages])
 
 
 def run(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | None = None) -> str:
