@@ -19,16 +19,14 @@ from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
 from campaigns.ids import new_call_ids
+from campaigns.judging import hold_back, judged
 from campaigns.leases import LEASE_S, Leases, lead_of_row
 from campaigns.order import Mixer, mixed, tiers
 from campaigns.ownership import held as still_held
 from campaigns.prepared import UNHURRIED, Prepared, array
-from campaigns.reports.counting import HALF_HOUR_OF
 from campaigns.rules import facts
-from campaigns.rules.alike import Alike
 from campaigns.rules.basis import Basis, bases_on_record
 from campaigns.rules.decision import may_call
-from campaigns.rules.held import HOLD_BACK
 from campaigns.rules.known import on_record, parties
 from campaigns.trials.assigning import assign, party_of
 from campaigns.values import Ask, Lead, OutsideCaller, Permit, Refusal, RefusalReason
@@ -65,14 +63,6 @@ UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = $4, le
 FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
 """,
 )
-# For reports: appended, so that no engine waits for another's row.
-REFUSED = text(f"""
-INSERT INTO rollup_refusal (half_hour, campaign_id, reason, calls)
-SELECT {HALF_HOUR_OF.format("CAST(:now AS timestamptz)")}, l.campaign_id, r.reason, count(*)
-FROM unnest(CAST(:of AS bigint[]), CAST(:reasons AS text[])) AS r (lead, reason) JOIN lead l ON l.id = r.lead
-GROUP BY l.campaign_id, r.reason
-""")
-
 # What a lease goes by: the campaign's version now, the zones of its leads, its lanes with their lists' names, whether
 # callbacks are over that nobody made, and whether leads that wait for one are ready: mostly there are none.
 STANDING = Prepared(
@@ -101,23 +91,6 @@ ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picke
 # As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
 MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
 MOST_BASES = 10_000  # kept in memory
-# When a lead comes again that waits for something other than time.
-RELOOK = {
-    RefusalReason.CONSENT: timedelta(hours=1),
-    RefusalReason.WINDOW: timedelta(hours=1),
-    RefusalReason.IN_CALL: timedelta(seconds=30),
-}
-# What closes a lead, where there is no instant at which it ends.
-NEVER = frozenset(
-    {
-        RefusalReason.DNC,
-        RefusalReason.ATTEMPTS,
-        RefusalReason.NUMBER_DONE,
-        RefusalReason.NO_ZONE,
-        RefusalReason.DESTINATION,
-        RefusalReason.CAP_LIFE,
-    }
-)
 
 
 class Hopper(Leases):
@@ -202,7 +175,7 @@ class Hopper(Leases):
             rows = [facts.LeadRow._make(row) for row in by_hand.LOCKED.run(connection, lead, change)]
             wanted = [row for row in rows if row.e164 == number]
             numbers = free(connection, self._known.pools(change))
-            permitted, refused = self._judged(connection, rows, wanted, 1, change, numbers, now)
+            permitted, refused = judged(connection, self._known, rows, wanted, 1, change, numbers, now)
             if permitted:
                 taken = self._take(connection, list(permitted.values()), now)[0]
                 outside.add(connection, by, taken.call_id, campaign_id, number, now, by_hand=taken.call_id)
@@ -297,7 +270,7 @@ class Hopper(Leases):
                         just.setdefault(party, []).append((now, row.campaign_id))
                 elif answer.reason is not RefusalReason.LEASE_LOST:
                     refused.append((row.lead_id, answer))
-            self._put_off(connection, refused, now)
+            hold_back(connection, refused, now)
             if permitted:
                 wanted = {call.basis(now) for call in permitted}
                 found = self._bases | bases_on_record(connection, wanted - self._bases.keys())
@@ -362,45 +335,10 @@ class Hopper(Leases):
         put_off: bool = True,
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
-        permitted, refused = self._judged(connection, rows, rows, limit, change, numbers, now)
+        permitted, refused = judged(connection, self._known, rows, rows, limit, change, numbers, now)
         if put_off:
-            self._put_off(connection, [each for each in refused if each[0] not in permitted], now)
+            hold_back(connection, [each for each in refused if each[0] not in permitted], now)
         return self._take(connection, list(permitted.values()), now)
-
-    def _judged(
-        self,
-        connection: Connection,
-        rows: list[facts.LeadRow],
-        candidates: list[facts.LeadRow],
-        limit: int,
-        change: int,
-        numbers: Free,
-        now: datetime,
-    ) -> tuple[dict[int, facts.LeadRow], list[tuple[int, Refusal]]]:
-        """Up to `limit` of the candidates that may be called, by lead, and what else was refused.
-
-        `rows` are all numbers of their leads.
-        """
-        rules, attempts = Alike(self._known.terms(change), now), facts.attempts_of(rows)
-        known = on_record(connection, rows)
-        in_call = known.in_call(rows)
-        permitted: dict[int, facts.LeadRow] = {}
-        refused = []
-        for row in candidates:
-            if len(permitted) == limit:
-                break
-            lead = row.lead_id
-            if lead in permitted:
-                continue
-            answer = rules.ask(row, known.of(row), attempts[lead], lead in in_call)
-            if isinstance(answer, Permit):
-                until = numbers.until(row.region, row.e164, row.customer_id, now)
-                if until is None:
-                    permitted[lead] = row
-                    continue
-                answer = rests("", until)
-            refused.append((lead, answer))
-        return permitted, refused
 
     def _take(self, connection: Connection, rows: list[facts.LeadRow], now: datetime) -> list[Lead]:
         """Lease these leads, each for the number of its row."""
@@ -423,31 +361,6 @@ class Hopper(Leases):
             found = assign(connection, rows[0].campaign_id, trial, of, now)
             arms = [found.get(party) for party in of]
         return list(map(lead_of_row, rows, call_ids, arms))
-
-    def _put_off(self, connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:
-        """Give refused leads back, not before the rules may permit them; those that they never will are closed.
-
-        A lead with several refusals, one for each number, comes again when the first of them may end.
-        """
-        if not refused:
-            return
-        held: dict[int, tuple[bool, datetime]] = {}  # closed, and until when
-        for lead_id, r in refused:
-            closed = r.until is None and r.reason in NEVER
-            until = r.until or now + RELOOK.get(r.reason, timedelta())
-            held[lead_id] = min(held.get(lead_id, (closed, until)), (closed, until))
-        values = {
-            "leads": list(held),
-            "untils": [until for _, until in held.values()],
-            "opens": [not closed for closed, _ in held.values()],
-        }
-        connection.execute(HOLD_BACK, values)
-        said = {
-            "now": now,
-            "of": [lead for lead, _ in refused],
-            "reasons": [str(r.reason) for _, r in refused],
-        }
-        connection.execute(REFUSED, said)
 
 
 def _shown(permit: Permit, found: str | datetime) -> Permit | Refusal:

@@ -56,6 +56,7 @@ class RefusalReason(StrEnum):
     CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left
     LEASE_LOST = "lease_lost"
     CAMPAIGN_STOPPED = "campaign_stopped"
+    ANNOUNCEMENT = "announcement"  # the customer is told of the call first, and was not yet
 
 
 class Lead(msgspec.Struct, frozen=True, gc=False):

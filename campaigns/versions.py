@@ -1,4 +1,4 @@
-"""What campaigns' versions say of rules, order, lines and trials: as none changes, each is read once."""
+"""What campaigns' versions say of rules, order, lines, trials and announcements: as none changes, each is read once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from campaigns.caller_ids.choosing import Pools, pools_of
 from campaigns.config import parse
+from campaigns.messages.permission import Announced, announced_by
 from campaigns.order import Order
 from campaigns.rules.terms import Terms, terms_of
 from campaigns.trials.keys import Trial
@@ -28,6 +29,7 @@ class KnownTerms:
         self._pools: dict[int, Pools] = {}
         self._switches: dict[int, str] = {}
         self._trials: dict[int, Trial] = {}
+        self._announced: dict[int, Announced | None] = {}
 
     def terms(self, change: int) -> Terms:
         """The terms of a version that were asked for."""
@@ -49,6 +51,10 @@ class KnownTerms:
         """The scripts that such a version tries."""
         return self._trials[change]
 
+    def announced(self, change: int) -> Announced | None:
+        """By what such a version announces its calls, if it does."""
+        return self._announced[change]
+
     def of(self, connection: Connection, changes: Iterable[int]) -> Mapping[int, Terms]:
         """The terms of these versions at least. Raises :class:`campaigns.config.ConfigError`."""
         known, missing = self._terms, set(changes) - self._terms.keys()
@@ -62,5 +68,6 @@ class KnownTerms:
                 self._pools[row.change] = pools_of(config)
                 self._switches[row.change] = config.switch
                 self._trials[row.change] = config.trial
+                self._announced[row.change] = announced_by(config)
             self._terms = known
         return known

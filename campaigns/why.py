@@ -121,14 +121,24 @@ class _Asked:
     terms: Terms
     numbers: Free
 
+    @property
+    def untold(self) -> bool:
+        """Whether the lead waits for its announcement, below the lanes (campaigns/messages/announcing.py)."""
+        return self.row.lane < facts.CALLBACKS
+
     def refusals(self, at: datetime) -> list[Refusal]:
         """All that holds the call back: what the rules refuse, then that there is no number to show."""
         found = list(refusals(self.about, self.terms, at))
+        if self.untold:
+            found = [each for each in found if each.reason is not RefusalReason.RETRY_DELAY]
+            found.append(Refusal("", RefusalReason.ANNOUNCEMENT, "its announcement was not sent yet"))
         until = self._rests_until(at)
         return found if until is None else [*found, rests("", until)]
 
     def next_permit(self, at: datetime) -> datetime | None:
         """The first instant from `at` on at which nothing does, all else being as it is; None: never."""
+        if self.untold:
+            return None
         when = next_permit(self.about, self.terms, at)
         while when is not None and (until := self._rests_until(when)) is not None:
             when = next_permit(self.about, self.terms, until)

@@ -33,6 +33,7 @@ from campaigns import backup, database
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.key_file import KeyFile
+from campaigns.messages.announcing import Announcer
 from campaigns.messages.outbox import Outbox
 from campaigns.ownership import Ownership
 from campaigns.partitions import ensure_partitions
@@ -279,7 +280,9 @@ class Daemon:
         app.state.gateway.on_health = self.metrics.page_fared
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
         app.state.feed.on_event = webhooks.hear
-        messages = Messages(Outbox(stored, name, config.messages.public_url), _channels(config))
+        messages = Messages(
+            Outbox(stored, name, config.messages.public_url), _channels(config), Announcer(stored)
+        )
         begun = asyncio.Event()
         running = asyncio.create_task(
             engine.run(before=lambda: self._begin(engine, taken, stored, store, begun)), name="engine"

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
+from campaigns.messages.announcing import Announcer
 from campaigns.messages.outbox import Letter, Outbox
 from dialer.channel import Channel, NotTaken
 
@@ -23,6 +24,7 @@ LIMIT_S = 60.0  # for one message; far below its lease
 LOOK_S = 2.0  # between two looks where nothing was due
 AWAY_S = 5.0  # between two tries of a database that is away
 COUNT_S = 10.0
+ANNOUNCE_S = 10.0  # between two looks at calls that are announced
 SHOWN = 500  # characters of a fault
 
 
@@ -34,10 +36,15 @@ class Messages:
     """The messages of one engine. `counters` by (channel, result); `waiting` by channel."""
 
     def __init__(
-        self, outbox: Outbox, channels: Mapping[str, Channel], clock: Callable[[], datetime] = _now
+        self,
+        outbox: Outbox,
+        channels: Mapping[str, Channel],
+        announcer: Announcer,
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._outbox = outbox
         self._channels = channels
+        self._announcer = announcer
         self._clock = clock
         self.counters: Counter[tuple[str, str]] = Counter()
         self.waiting: Mapping[str, int] = {}
@@ -47,6 +54,7 @@ class Messages:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._count())
+                tasks.create_task(self._announce())
                 while self._channels:
                     # Broken off half-way nobody would know what was sent: it is waited for, LIMIT_S at most.
                     looking = asyncio.ensure_future(self.look())
@@ -98,6 +106,12 @@ class Messages:
             result = "given_up" if fault.for_good else "failed"
         # Not on record: the lease runs out, and the message is sent again under the same key.
         self.counters[letter.channel, result if ours else "unsettled"] += 1
+
+    async def _announce(self) -> None:
+        """Also where no channel is ours: calls must not wait for what nobody sends."""
+        while True:
+            await self._try(lambda: self._announcer.look(self._clock()))
+            await asyncio.sleep(ANNOUNCE_S)
 
     async def _count(self) -> None:
         while True:

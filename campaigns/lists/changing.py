@@ -28,7 +28,8 @@ UPDATE lead l SET name = CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE l
     region = CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE l.region END,
     customer_id = COALESCE(c.customer_id, l.customer_id),
     list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END,
-    lane = CASE WHEN c.replaces THEN (SELECT lane FROM list WHERE id = c.list_id) ELSE l.lane END,
+    lane = CASE WHEN c.replaces THEN (SELECT CASE WHEN announces AND l.last_call IS NULL THEN -lane ELSE lane END
+        FROM list WHERE id = c.list_id) ELSE l.lane END,
     rank = CASE WHEN c.replaces THEN c.rank ELSE l.rank END, open = l.open OR c.replaces,
     next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END,
     ready_at = CASE WHEN NOT c.replaces THEN l.ready_at END

@@ -22,6 +22,7 @@ from campaigns.lists.changing import change_leads
 from campaigns.lists.copying import COPY, copy_lines
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
+from campaigns.messages.permission import announced_by
 from campaigns.order import MOST_RANK
 from campaigns.rules.known import LENGTHS
 
@@ -30,8 +31,8 @@ SOON = timedelta(days=30)
 IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
 
 CREATE = """
-INSERT INTO list (campaign_id, name, source, imported_at, first_lead, lane)
-SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, last_value + CAST(is_called AS int), COALESCE(
+INSERT INTO list (campaign_id, name, source, imported_at, announces, first_lead, lane)
+SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, %(announces)s, last_value + CAST(is_called AS int), COALESCE(
     (SELECT min(lane) FROM list WHERE campaign_id = %(campaign)s AND name = %(name)s),
     (SELECT max(lane) + 1 FROM list WHERE campaign_id = %(campaign)s), 1)
 FROM lead_id_seq RETURNING id, first_lead, lane
@@ -235,17 +236,18 @@ class Loading:
                 if not known[1]:
                     change_leads(engine, known[0], at)
                 raise AlreadyIn(known[0])
-        self._cursor.execute(CREATE, self._values)
-        list_id, self._first, lane = self._cursor.fetchone()  # type: ignore[misc]
         self._cursor.execute(CONFIG, self._values)
-        score = parse(self._cursor.fetchone()[0], name).order.score  # type: ignore[index]
+        config = parse(self._cursor.fetchone()[0], name)  # type: ignore[index]
+        announces = announced_by(config) is not None
+        self._cursor.execute(CREATE, self._values | {"announces": announces})
+        list_id, self._first, lane = self._cursor.fetchone()  # type: ignore[misc]
         self.counts = Counts(list_id)
         self._cursor.execute(STAGE)
         self._cursor.execute(PREFIXES)
         self._values |= {
             "list": list_id,
-            "lane": lane,
-            "score": score,
+            "lane": -lane if announces else lane,  # below 0 leads wait (campaigns/messages/announcing.py)
+            "score": config.order.score,
             "soon": at + SOON,
             "prefixes": self._cursor.fetchone()[0],  # type: ignore[index]
             "replaces": self._policy.on_duplicate is OnDuplicate.REPLACE,

@@ -1,7 +1,8 @@
 """Imports as they were made, and taken back as a whole.
 
-A lead that nobody called goes, with its numbers. One that was called, or is being called, stays with its attempts and
-is closed: what was done is on record and can't be undone. What the import changed in other leads is as it was before.
+A lead that nobody called goes, with its numbers. One that was called or written to, or is being called, stays with its
+attempts and is closed: what was done is on record and can't be undone. What the import changed in other leads is as it
+was before.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ SELECT id FROM lead WHERE id > :after AND id <= :last AND list_id = :list ORDER 
 CALLED = text("""
 SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND (l.lease IS NOT NULL OR l.last_call IS NOT NULL
     OR EXISTS (SELECT FROM number n WHERE n.lead_id = l.id AND n.attempts > 0)
-    OR EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id))
+    OR EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id)
+    OR EXISTS (SELECT FROM message m WHERE m.lead_id = l.id))
 """)
 CLOSED = text("UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)")
 NUMBERS_GONE = text("DELETE FROM number WHERE lead_id = ANY(:leads)")

@@ -23,10 +23,10 @@ REASONS = text("""
 SELECT step, state, reason, count(*) AS messages, max(detail) AS example FROM message
 WHERE campaign_id = :campaign AND reason <> '' GROUP BY step, state, reason ORDER BY step, messages DESC
 """)
-# They are asked about anew, and have a week again.
+# They are asked about anew, and have a week again. Where one was to announce a call, that came without.
 AGAIN = text("""
 UPDATE message SET state = 'waiting', reason = '', detail = '', tries = 0, due_at = :now, next_at = :now
-WHERE campaign_id = :campaign AND state = 'failed'
+WHERE campaign_id = :campaign AND state = 'failed' AND event <> 'before'
 """)
 
 

@@ -20,10 +20,16 @@ LONGEST_DELAY_S = 31 * DAY_S
 MOST_HELD_OUT = 0.5
 MOST_CHARACTERS = 10_000
 UNSUBSCRIBE = "unsubscribe"  # the field that becomes the link
+BEFORE = "before"  # what a step that announces calls is due by
+LEAST_BEFORE_S = 60.0
+MOST_AHEAD = 100_000
 
 
 class MessageStep(Part, frozen=True):
     """A message `delay_s` after a call of one of the `outcomes`, or with one of the `dispositions`; once to each lead.
+
+    Or one that announces the first call, which then comes `before_call_s` after it, not earlier; `ahead` customers at
+    most are told of a call that has not come yet.
 
     `text`, and the `subject` of an e-mail, by language, with `{name}` for an attribute of the customer. It goes to the
     number that was called, or to the attribute `to`. A `service` message, such as what confirms an order, needs no
@@ -37,6 +43,8 @@ class MessageStep(Part, frozen=True):
     outcomes: tuple[str, ...] = ()
     dispositions: tuple[str, ...] = ()
     delay_s: float = 0.0
+    before_call_s: float = 0.0
+    ahead: int = 0
     to: str = ""
     sender: str = ""
     purpose: Literal["marketing", "service"] = "marketing"
@@ -58,6 +66,8 @@ class Messages(Part, frozen=True):
 
 def events_of(step: MessageStep) -> list[str]:
     """After what it is due, as the tables name it."""
+    if step.before_call_s:
+        return [BEFORE]
     return [f"outcome {each}" for each in step.outcomes] + [
         f"disposition {each}" for each in step.dispositions
     ]
@@ -85,6 +95,8 @@ def check_messages(messages: Messages, rules: Rules, dispositions: Collection[st
         if moved:
             check_rules(rules_of(messages, rules, channel), _moved(check, moved))
     check(len(messages.steps) <= MOST_STEPS, "messages.steps", f"must be at most {MOST_STEPS}")
+    announcing = sum(bool(step.before_call_s) for step in messages.steps)
+    check(announcing <= 1, "messages.steps", "only one may have before_call_s")
     seen: set[str] = set()
     for index, step in enumerate(messages.steps):
         at = f"messages.steps[{index}]"
@@ -94,7 +106,12 @@ def check_messages(messages: Messages, rules: Rules, dispositions: Collection[st
 
 
 def _check_step(step: MessageStep, at: str, dispositions: Collection[str], check: Check) -> None:
-    check(bool(step.outcomes or step.dispositions), f"{at}.outcomes", "needs an outcome, or a disposition")
+    if step.before_call_s or step.ahead:
+        _check_announcing(step, at, check)
+    else:
+        check(
+            bool(step.outcomes or step.dispositions), f"{at}.outcomes", "needs an outcome, or a disposition"
+        )
     for outcome in step.outcomes:
         check(outcome in set(Outcome), f"{at}.outcomes", f"{outcome!r} is no outcome")
     for code in step.dispositions:
@@ -118,6 +135,21 @@ def _check_step(step: MessageStep, at: str, dispositions: Collection[str], check
     for key, texts in (("text", step.text), ("subject", step.subject)):
         for language, words in texts.items():
             _check_words(words, f"{at}.{key}.{language}", step, key == "text", check)
+
+
+def _check_announcing(step: MessageStep, at: str, check: Check) -> None:
+    check(
+        LEAST_BEFORE_S <= step.before_call_s <= LONGEST_DELAY_S,
+        f"{at}.before_call_s",
+        f"must be between {LEAST_BEFORE_S:.0f} and {LONGEST_DELAY_S:.0f} (31 days)",
+    )
+    check(
+        1 <= step.ahead <= MOST_AHEAD,
+        f"{at}.ahead",
+        f"must be between 1 and {MOST_AHEAD}: so many are told of calls that have not come yet",
+    )
+    after = bool(step.outcomes or step.dispositions or step.delay_s)
+    check(not after, f"{at}.before_call_s", "is of a step that comes after no call")
 
 
 def _check_words(words: str, at: str, step: MessageStep, body: bool, check: Check) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import CampaignConfig, ConfigError, parse
-from campaigns.messages.keys import UNSUBSCRIBE, MessageStep
+from campaigns.messages.keys import BEFORE, UNSUBSCRIBE, MessageStep
 from campaigns.messages.permission import Choice, Recipient, facts_for, held_out, terms_for
 from campaigns.messages.writing import MAIL_ADDRESS, NoValue, language_of, plain, written
 from campaigns.prepared import PLANNED
@@ -34,16 +34,21 @@ MOST_TRIES = 12  # some seven hours
 FOR_GOOD = frozenset(
     {RefusalReason.DNC, RefusalReason.DESTINATION, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE}
 )
+HOUR = frozenset({RefusalReason.WINDOW, RefusalReason.CAMPAIGN_STOPPED})
 
 # Due ones that nobody else is at, with the lead as it is now. A talk since then has overtaken what was due after a call
-# that reached nobody; a disposition that was corrected takes back what it had made due.
+# that reached nobody; a disposition that was corrected takes back what it had made due; and of a call that was made
+# already, or will not be, nobody is told.
 DUE = text("""
-SELECT m.id, m.campaign_id, m.step, m.channel, m.lead_id, m.due_at, m.tries, replace(m.key::text, '-', '') AS key,
-    l.name, l.attributes, l.region, l.zones, l.customer_id, n.e164, c.name AS campaign, v.change, v.version, v.text,
+SELECT m.id, m.campaign_id, m.step, m.channel, m.lead_id, m.event, m.due_at, m.tries,
+    replace(m.key::text, '-', '') AS key, l.name, l.attributes, l.region, l.zones, l.customer_id, n.e164,
+    c.name AS campaign, v.change, v.version, v.text,
     CASE WHEN m.event LIKE 'outcome %' AND EXISTS (SELECT FROM attempt a WHERE a.lead_id = m.lead_id
             AND a.leased_at > m.leased_at AND a.connected_at IS NOT NULL) THEN 'overtaken'
         WHEN m.event LIKE 'disposition %' AND EXISTS (SELECT FROM disposition d WHERE d.call_id = m.call_id
             AND d.leased_at = m.leased_at AND 'disposition ' || d.code <> m.event) THEN 'corrected'
+        WHEN m.event = 'before' AND l.last_call IS NOT NULL THEN 'called'
+        WHEN m.event = 'before' AND NOT l.open THEN 'closed'
         ELSE '' END AS gone,
     EXISTS (SELECT FROM segment_member s WHERE s.campaign_id = m.campaign_id AND s.held_out
         AND s.party IN ('customer ' || l.customer_id, n.e164)) AS held_out
@@ -370,8 +375,12 @@ class _Before:
 
 
 def _refused(connection: Connection, row: Row[Any], refusal: Refusal, now: datetime) -> None:
-    """Look at it again when the reason may not hold any more; what holds for good ends it."""
-    if refusal.until is None and refusal.reason in FOR_GOOD:
+    """Look at it again when the reason may not hold any more; what holds for good ends it.
+
+    A call that was to be announced waits for the hour alone: else it comes without.
+    """
+    ends = row.event == BEFORE and refusal.reason not in HOUR
+    if ends or (refusal.until is None and refusal.reason in FOR_GOOD):
         _not_sent(connection, row, str(refusal.reason), refusal.detail, now=now)
         return
     until = refusal.until if refusal.until is not None and refusal.until > now else now + LOOK_AGAIN

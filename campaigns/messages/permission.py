@@ -47,6 +47,20 @@ class Recipient:
         return party_of(self.customer_id) if self.customer_id else self.number
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """By what a campaign announces its calls: the step, and what holds for its messages."""
+
+    step: MessageStep
+    terms: Terms
+
+
+def announced_by(config: CampaignConfig) -> Announced | None:
+    """How a campaign announces its calls; None: it does not."""
+    step = next((each for each in config.messages.steps if each.before_call_s), None)
+    return Announced(step, terms_for(config, step)) if step is not None else None
+
+
 def terms_for(config: CampaignConfig, step: MessageStep) -> Terms:
     """What holds for a step: hours and caps as for calls, and consent as its channel needs it."""
     rules = rules_of(config.messages, config.rules, step.channel)

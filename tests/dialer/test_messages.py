@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from campaigns.messages.announcing import Announcer
 from dialer.config import GatewaySection, MailSection
 from dialer.gateway import Gateway
 from dialer.mail import Mail
@@ -30,7 +31,7 @@ def post() -> Iterator[tuple[Box, int]]:
 
 def sender(world: Writing, port: int, at: datetime = NOON) -> Messages:
     mail = Mail(MailSection(host="127.0.0.1", port=port, security="none", sender=SENDER))
-    return Messages(world.outbox, {"email": mail}, lambda: at)
+    return Messages(world.outbox, {"email": mail}, Announcer(world.db), lambda: at)
 
 
 async def test_an_order_is_confirmed_by_a_mail_that_a_mail_server_takes(
@@ -98,7 +99,7 @@ async def test_a_mail_server_that_is_away_is_waited_for(db: Engine, post: tuple[
 
 def by_gateway(world: Writing, url: str, at: datetime = TWO_DAYS_LATER) -> Messages:
     gateway = Gateway(GatewaySection(url=url, secret=SECRET, networks=("127.0.0.0/8",)))
-    return Messages(world.outbox, {"sms": gateway}, lambda: at)
+    return Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: at)
 
 
 async def test_a_gateway_is_sent_a_text_that_it_can_tell_is_ours_and_knows_again(db: Engine) -> None:
@@ -137,5 +138,5 @@ async def test_a_gateway_in_a_network_that_was_not_named_is_not_reached(db: Engi
     world.calls()
     async with receiver() as there:
         gateway = Gateway(GatewaySection(url=there.url, secret=SECRET))
-        await Messages(world.outbox, {"sms": gateway}, lambda: TWO_DAYS_LATER).look()
+        await Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: TWO_DAYS_LATER).look()
     assert there.asked == 0 and "no network" in world.rows()[0].detail
