@@ -36,6 +36,7 @@ ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 OIDC_SECRET = "ZHUDONG_OIDC_SECRET"  # of the environment
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
+LEAST_RATE, MOST_RATE = 0.01, 1_000.0  # messages a second
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
     r"agi://[A-Za-z0-9._:\[\]-]+"
@@ -188,12 +189,22 @@ class MailSection(_Section, frozen=True):
     sender: str = ""
 
 
+class MessageMailSection(MailSection, frozen=True):
+    """The server that takes messages by e-mail, `per_second` of them at most; 0: as many as it takes."""
+
+    per_second: float = 0.0
+
+
 class GatewaySection(_Section, frozen=True):
-    """A company's own gateway, which takes messages by HTTP; `networks`: private ones that it may be in, as CIDR."""
+    """A company's own gateway, which takes messages by HTTP, `per_second` of them at most, 0: as many as it takes.
+
+    `networks`: private ones that it may be in, as CIDR.
+    """
 
     url: str
     secret: str
     networks: tuple[str, ...] = ()
+    per_second: float = 0.0
 
 
 class MessagesSection(_Section, frozen=True):
@@ -202,7 +213,7 @@ class MessagesSection(_Section, frozen=True):
     """
 
     public_url: str = ""
-    email: MailSection = MailSection()
+    email: MessageMailSection = MessageMailSection()
     sms: GatewaySection | None = None
     gateway: GatewaySection | None = None
 
@@ -485,6 +496,11 @@ def _message_faults(messages: MessagesSection) -> Iterator[tuple[str, str]]:
     for name, gateway in (("sms", messages.sms), ("gateway", messages.gateway)):
         if gateway is not None:
             yield from _address_faults(f"messages.{name}", gateway)
+    for name, channel in (("email", messages.email), ("sms", messages.sms), ("gateway", messages.gateway)):
+        if channel is not None and not (
+            channel.per_second == 0 or LEAST_RATE <= channel.per_second <= MOST_RATE
+        ):
+            yield f"messages.{name}.per_second", f"must be between {LEAST_RATE} and {MOST_RATE}, or 0"
 
 
 def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, str]]:

@@ -281,7 +281,9 @@ class Daemon:
         webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
         app.state.feed.on_event = webhooks.hear
         messages = Messages(
-            Outbox(stored, name, config.messages.public_url), _channels(config), Announcer(stored)
+            Outbox(stored, name, config.messages.public_url, _rates(config)),
+            _channels(config),
+            Announcer(stored),
         )
         begun = asyncio.Event()
         running = asyncio.create_task(
@@ -614,6 +616,13 @@ def _channels(config: Config) -> dict[str, Channel]:
     for name, section in _gateways(config).items():
         found[name] = Gateway(section)
     return found
+
+
+def _rates(config: Config) -> dict[str, float]:
+    """How many messages of a channel may go out in a second."""
+    found = {"email": config.messages.email.per_second}
+    found |= {name: section.per_second for name, section in _gateways(config).items()}
+    return {name: rate for name, rate in found.items() if rate}
 
 
 def _gateways(config: Config) -> dict[str, GatewaySection]:

@@ -22,6 +22,7 @@ T = TypeVar("T")
 AT_ONCE = 16  # messages of one look at the outbox
 LIMIT_S = 60.0  # for one message; far below its lease
 LOOK_S = 2.0  # between two looks where nothing was due
+FULL_S = 0.1  # where a channel has had all that it is let have in a second
 AWAY_S = 5.0  # between two tries of a database that is away
 COUNT_S = 10.0
 ANNOUNCE_S = 10.0  # between two looks at calls that are announced
@@ -46,6 +47,7 @@ class Messages:
         self._channels = channels
         self._announcer = announcer
         self._clock = clock
+        self._pause_s = LOOK_S
         self.counters: Counter[tuple[str, str]] = Counter()
         self.waiting: Mapping[str, int] = {}
 
@@ -65,7 +67,7 @@ class Messages:
                     if looked is None:
                         await asyncio.sleep(AWAY_S)
                     elif not looked:
-                        await asyncio.sleep(LOOK_S)
+                        await asyncio.sleep(self._pause_s)
         finally:
             for channel in self._channels.values():
                 await channel.close()
@@ -75,6 +77,7 @@ class Messages:
         claimed = await self._try(lambda: self._outbox.claim(list(self._channels), AT_ONCE, self._clock()))
         if claimed is None:
             return None
+        self._pause_s = FULL_S if claimed.full else LOOK_S
         for (channel, reason), count in claimed.others.items():
             self.counters[channel, reason] += count
         await asyncio.gather(*(self._bring(letter) for letter in claimed.letters))

@@ -67,6 +67,9 @@ SELECT pg_advisory_xact_lock(h) FROM (
     ORDER BY 1 OFFSET 0
 ) x
 """)
+# Engines with one database share a channel's rate: each waits here for what the others have let go.
+RATE = text("SELECT pg_advisory_xact_lock(hashtextextended('messages by ' || :channel, 0))")
+LET_GO = text("SELECT count(*) FROM message WHERE channel = :channel AND permitted_at > :since")
 COUNTED = text("""
 SELECT id, channel, address, customer_id, permitted_at, campaign_id FROM message
 WHERE permitted_at IS NOT NULL AND address = ANY(:addresses)
@@ -122,10 +125,13 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one look at the outbox came to: what may be sent, and how many others by (channel, reason)."""
+    """What one look at the outbox came to: what may be sent, how many others by (channel, reason); and whether a
+    channel has had all that it is let have at the moment.
+    """
 
     letters: tuple[Letter, ...]
     others: Mapping[tuple[str, str], int]
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,24 +167,37 @@ class _Case:
 
 
 class Outbox:
-    """The outbox of one database, for the engine `name`. `public_url` is what links begin with. Every method blocks."""
+    """The outbox of one database, for the engine `name`. `public_url` is what links begin with. Every method blocks.
 
-    def __init__(self, engine: Engine, name: str, public_url: str = "") -> None:
+    `per_second`: so many messages of a channel are let go in any second at most, over all engines.
+    """
+
+    def __init__(
+        self, engine: Engine, name: str, public_url: str = "", per_second: Mapping[str, float] | None = None
+    ) -> None:
         self._engine = engine
         self._name = name
         self._public_url = public_url.rstrip("/")
+        self._per_second = dict(per_second or {})
         self._configs: dict[int, CampaignConfig | None] = {}
 
     def claim(self, channels: Sequence[str], limit: int, now: datetime) -> Claimed:
         """Up to `limit` messages that are due are looked at; those that may be sent at `now` are leased to us."""
         letters: list[Letter] = []
         others: dict[tuple[str, str], int] = {}
+        full = False
 
         def other(channel: str, reason: str) -> None:
             others[channel, reason] = others.get((channel, reason), 0) + 1
 
         with self._engine.begin() as connection:
-            due = connection.execute(DUE, {"now": now, "channels": list(channels), "limit": limit}).all()
+            free = [channel for channel in channels if channel not in self._per_second]
+            due = list(connection.execute(DUE, {"now": now, "channels": free, "limit": limit}))
+            for channel in sorted(self._per_second.keys() & set(channels)):
+                room = self._room(connection, channel, now)
+                full |= room < limit
+                values = {"now": now, "channels": [channel], "limit": min(room, limit)}
+                due += connection.execute(DUE, values)
             cases: list[_Case] = []
             for row in due:
                 found = self._case(row, now)
@@ -189,7 +208,7 @@ class Outbox:
                     _not_sent(connection, row, *found, now=now)
             if cases:
                 self._judge(connection, cases, now, letters, other)
-        return Claimed(tuple(letters), others)
+        return Claimed(tuple(letters), others, full)
 
     def sent(self, letter: Letter, now: datetime) -> bool:
         """Record that it was taken at the other end; False: the lease was not ours any more."""
@@ -208,6 +227,14 @@ class Outbox:
             return {row.channel: row.waiting for row in connection.execute(WAITING)}
 
     # --- within -----------------------------------------------------------------------------------------------
+
+    def _room(self, connection: Connection, channel: str, now: datetime) -> int:
+        """How many more may be let go now; until the transaction ends no other engine lets any go."""
+        rate = self._per_second[channel]
+        span_s = max(1.0, 1.0 / rate)
+        connection.execute(RATE, {"channel": channel})
+        values = {"channel": channel, "since": now - timedelta(seconds=span_s)}
+        return max(0, int(rate * span_s + 1e-9) - connection.execute(LET_GO, values).scalar_one())
 
     def _settle(self, statement: Any, letter: Letter, **values: Any) -> bool:
         values |= {"id": letter.message_id, "tries": letter.tries, "engine": self._name}

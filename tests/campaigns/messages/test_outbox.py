@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -212,6 +212,38 @@ def test_what_fails_is_tried_again_with_growing_pauses_and_given_up(db: Engine) 
         now = row.next_at if row.state == "waiting" else now
     assert pauses[:4] == [30, 60, 120, 240] and pauses[10] == 3600
     assert world.states() == [("failed", "failed")] and not world.claim(now + LEASE)
+
+
+def test_engines_keep_a_channels_rate_together(db: Engine) -> None:
+    world = Writing(db, customers=12, steps=MISSED + OFFER)
+    world.calls()
+    engines = [Outbox(db, f"engine-{n}", "https://dialer.example", {"sms": 5.0}) for n in range(2)]
+    gone: list[datetime] = []
+    now = TWO_DAYS_LATER
+    mails = 0
+    for turn in range(40):
+        claimed = engines[turn % 2].claim(["email", "sms"], 3, now)
+        gone += [now for letter in claimed.letters if letter.channel == "sms"]
+        mails += sum(letter.channel == "email" for letter in claimed.letters)
+        now += timedelta(milliseconds=100)
+    assert len(gone) == 12 and mails == 12  # the other channel has no limit
+    assert all(later - first >= timedelta(seconds=1) for first, later in so_far_apart(gone, 5))
+    assert gone[-1] - gone[0] < timedelta(seconds=3)
+
+
+def test_less_than_one_in_a_second(db: Engine) -> None:
+    world = Writing(db, customers=2)
+    world.calls()
+    outbox = Outbox(db, "engine-1", per_second={"sms": 0.5})
+    first = outbox.claim(["sms"], 16, TWO_DAYS_LATER)
+    assert len(first.letters) == 1 and first.full
+    assert not outbox.claim(["sms"], 16, TWO_DAYS_LATER + timedelta(seconds=1.9)).letters
+    assert len(outbox.claim(["sms"], 16, TWO_DAYS_LATER + timedelta(seconds=2)).letters) == 1
+
+
+def so_far_apart(times: list[datetime], distance: int) -> list[tuple[datetime, datetime]]:
+    """Each instant with the one so many places after it."""
+    return list(zip(times, times[distance:], strict=False))
 
 
 def test_a_value_that_is_missing_or_strange_breaks_no_message(db: Engine) -> None:
