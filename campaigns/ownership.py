@@ -2,7 +2,8 @@
 
 A lease that its engine renews is nobody else's. One that ran out is taken by whoever asks first, with a token one
 higher; what the engine before it writes of calls to place carries the old token, and is refused (:func:`held`). The
-database's clock alone says when a lease runs out. Every method blocks.
+database's clock alone says when a lease runs out. Who has a switch and does not reach it says so in the lease; who
+reaches it offers to take it, and is the one that it is handed to. Every method blocks.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ from campaigns.database import session_name
 from campaigns.prepared import Prepared, array, text_array
 
 LEASE_S = 3.0  # with half a second between two looks, and the recovery: an engine's campaigns move within 5 s
+# An engine waits for up to 6 s between two tries of its own, and 5 s for what does not answer: one of them has failed.
+OUT_OF_REACH_S = 10.0
+OFFER_S = 6.0  # an offer is made anew every 2 s, after a try that may take 3
+# Where a switch goes to and fro, none of its engines reaches it well: each time one waits for twice as long, up to five
+# minutes, until one has kept it for an hour.
+MOST_HANDED = 5
+CALM_S = 3_600.0
 
 HERE = text("""
 INSERT INTO engine AS e (name, home, address, able, since, until)
@@ -30,32 +38,57 @@ RETURNING name
 """)
 # No lock that :data:`HELD` would wait for: a renewal and a call that is authorized don't hold each other up.
 RENEW = text("""
-UPDATE switch_lease SET until = clock_timestamp() + make_interval(secs => :lease)
-WHERE switch = :switch AND engine = :name AND token = :token RETURNING switch
+UPDATE switch_lease SET until = clock_timestamp() + make_interval(secs => :lease), out_of_reach = :unreached >=
+    :patience * CASE WHEN since < clock_timestamp() - make_interval(secs => :calm) THEN 1 ELSE 2 ^ handed END
+WHERE switch = :switch AND engine = :name AND token = :token
+RETURNING CASE WHEN out_of_reach AND offered_until > clock_timestamp() THEN offered_by ELSE '' END
 """)
+# What was offered to take is the offerer's, as long as the offer holds. `left_at`: when its engine gave it up.
 FREE = text("""
-SELECT w.switch, l.engine FROM unnest(CAST(:switches AS text[])) AS w (switch)
+SELECT w.switch, l.engine, CASE WHEN l.until = '-infinity' THEN l.since ELSE clock_timestamp() END AS left_at
+FROM unnest(CAST(:switches AS text[])) AS w (switch)
 LEFT JOIN switch_lease l ON l.switch = w.switch
-WHERE l.switch IS NULL OR l.engine = :name OR l.until = '-infinity' OR :patient AND l.until < clock_timestamp()
+WHERE l.switch IS NULL
+    OR (l.engine = :name OR l.until = '-infinity' OR :patient AND l.until < clock_timestamp())
+    AND (l.offered_by = :name OR l.offered_until < clock_timestamp())
 ORDER BY w.switch
 """)
 # What an engine left open that stopped in the middle would lock leads, and the lease itself, for as long as it sleeps.
+# What it has opened since it gave the switch up is its next life's.
 CUT_OFF = text("""
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE application_name = :session AND datname = current_database() AND usename = current_user
-    AND pid <> pg_backend_pid()
+    AND pid <> pg_backend_pid() AND backend_start < :left_at
 """)
 LOCK = text("SELECT FROM switch_lease WHERE switch = :switch FOR UPDATE")
 TAKE = text("""
 INSERT INTO switch_lease AS l (switch, engine, token, since, until)
 VALUES (:switch, :name, 1, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
 ON CONFLICT (switch) DO UPDATE SET engine = excluded.engine, token = l.token + 1, since = excluded.since,
-    until = excluded.until
+    until = excluded.until, out_of_reach = false, offered_by = '', offered_until = '-infinity'
 WHERE l.engine = excluded.engine OR l.until < clock_timestamp()
 RETURNING token
 """)
 RELEASE = text("""
-UPDATE switch_lease SET until = '-infinity' WHERE switch = :switch AND engine = :name AND token = :token
+UPDATE switch_lease SET until = '-infinity', since = clock_timestamp()
+WHERE switch = :switch AND engine = :name AND token = :token
+""")
+ASKED = text("""
+SELECT switch FROM switch_lease
+WHERE switch = ANY (:able) AND engine <> :name AND out_of_reach AND until > clock_timestamp() ORDER BY switch
+""")
+OFFER = text("""
+UPDATE switch_lease SET offered_by = :name, offered_until = clock_timestamp() + make_interval(secs => :offer)
+WHERE switch = :switch AND engine <> :name AND out_of_reach AND until > clock_timestamp()
+    AND (offered_by = :name OR offered_until < clock_timestamp())
+RETURNING switch
+""")
+HAND = text("""
+UPDATE switch_lease SET until = '-infinity', since = clock_timestamp(), offered_by = :heir,
+    offered_until = clock_timestamp() + make_interval(secs => :offer),
+    handed = CASE WHEN since < clock_timestamp() - make_interval(secs => :calm) THEN 1
+        ELSE least(handed + 1, :most) END
+WHERE switch = :switch AND engine = :name AND token = :token
 """)
 GONE = text("UPDATE engine SET until = clock_timestamp() WHERE name = :name AND home = :home")
 HELD = Prepared(
@@ -94,11 +127,16 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one turn changed: switches that are ours now, each with the engine that had it before, and those lost."""
+    """What one turn changed: switches that are ours now, each with the engine that had it before, and those lost.
+
+    `offers`: ours that we do not reach, each with the engine that does. `asked`: others' that they do not reach.
+    """
 
     taken: Mapping[str, str]
     lost: frozenset[str]
     engines: tuple[Known, ...]
+    offers: Mapping[str, str]
+    asked: tuple[str, ...]
 
 
 def held(connection: Connection, tokens: Mapping[str, int], switches: Iterable[str]) -> set[str]:
@@ -132,13 +170,16 @@ class Ownership:
         self._switches = tuple(switches)
         self._began = True
         self._answered_since: float | None = None
+        self._unreached: Mapping[str, float] = {}
         self.tokens: Mapping[str, int] = {}
 
-    def turn(self) -> Turn:
+    def turn(self, unreached: Mapping[str, float] | None = None) -> Turn:
         """Say that we are here, renew what we have, and take what is free. Raises :class:`NameTaken`.
 
-        After a time in which the database did not answer, those who have a lease are given its length to renew it.
+        `unreached`: for how long those of ours have had no link that have none. After a time in which the database did
+        not answer, those who have a lease are given its length to renew it.
         """
+        self._unreached = unreached or {}
         try:
             found = self._turn()
         except BaseException:
@@ -149,9 +190,28 @@ class Ownership:
     def renew(self) -> frozenset[str]:
         """Renew what we have; returns what is lost."""
         with self._engine.begin() as connection:
-            lost = self._renew(connection)
+            lost, _ = self._renew(connection)
         self.tokens = {switch: token for switch, token in self.tokens.items() if switch not in lost}
         return lost
+
+    def offer(self, switch: str) -> bool:
+        """Offer to take a switch that its engine does not reach. False: that is no longer wanted of us."""
+        with self._engine.begin() as connection:
+            values = {"switch": switch, "name": self._name, "offer": OFFER_S}
+            return connection.execute(OFFER, values).first() is not None
+
+    def hand(self, heirs: Mapping[str, str]) -> None:
+        """Give these switches up, each to the engine that offered to take it."""
+        with self._engine.begin() as connection:
+            for switch, heir in sorted(heirs.items()):
+                values = self._of(switch) | {
+                    "heir": heir,
+                    "offer": OFFER_S,
+                    "calm": CALM_S,
+                    "most": MOST_HANDED,
+                }
+                connection.execute(HAND, values)
+        self.tokens = {switch: token for switch, token in self.tokens.items() if switch not in heirs}
 
     def seen(self) -> tuple[Known, ...]:
         """All engines, as they are this moment."""
@@ -161,8 +221,8 @@ class Ownership:
     def release(self) -> None:
         """Give everything up at once: whoever looks next has it."""
         with self._engine.begin() as connection:
-            for switch, token in sorted(self.tokens.items()):
-                connection.execute(RELEASE, {"switch": switch, "token": token, "name": self._name})
+            for switch in sorted(self.tokens):
+                connection.execute(RELEASE, self._of(switch))
             connection.execute(GONE, self._who)
         self.tokens = {}
 
@@ -177,7 +237,7 @@ class Ownership:
                     f"an engine named {self._name} is at work on this database from another data folder; "
                     "give this one another name ([engine] name)"
                 )
-            lost = self._renew(connection)
+            lost, offers = self._renew(connection)
         self._began = False
         tokens = {switch: token for switch, token in self.tokens.items() if switch not in lost}
         wanted = [switch for switch in self._switches if switch not in self.tokens]
@@ -187,27 +247,39 @@ class Ownership:
                 tokens[switch], taken[switch] = token, before
         self.tokens = tokens
         with self._engine.connect() as connection:
-            return Turn(taken, lost, engines(connection))
+            asked = tuple(connection.execute(ASKED, self._who).scalars())
+            return Turn(taken, lost, engines(connection), offers, asked)
 
-    def _renew(self, connection: Connection) -> frozenset[str]:
-        lost = set()
-        for switch, token in sorted(self.tokens.items()):
-            values = {"switch": switch, "token": token, "name": self._name, "lease": LEASE_S}
-            if connection.execute(RENEW, values).first() is None:
+    def _renew(self, connection: Connection) -> tuple[frozenset[str], dict[str, str]]:
+        """What is lost, and what others offer to take."""
+        lost, offers = set(), {}
+        for switch in sorted(self.tokens):
+            unreached = self._unreached.get(switch, 0.0)
+            values = {"lease": LEASE_S, "unreached": unreached, "patience": OUT_OF_REACH_S, "calm": CALM_S}
+            heir = connection.execute(RENEW, self._of(switch) | values).scalar()
+            if heir is None:
                 lost.add(switch)
-        return frozenset(lost)
+            elif heir:
+                offers[switch] = heir
+        return frozenset(lost), offers
+
+    def _of(self, switch: str) -> dict[str, object]:
+        """What tells the lease of one of ours."""
+        return {"switch": switch, "token": self.tokens[switch], "name": self._name}
 
     def _take(self, wanted: Sequence[str]) -> list[tuple[str, int, str]]:
         """Those of these that are free: with the new token, and who had it before (nobody: our own name)."""
         patient = self._answered_since is not None and monotonic() - self._answered_since >= LEASE_S
         with self._engine.connect() as connection:
             values = {"switches": list(wanted), "name": self._name, "patient": patient}
-            free = {row.switch: row.engine or self._name for row in connection.execute(FREE, values)}
+            rows = connection.execute(FREE, values).all()
+        free = {row.switch: row.engine or self._name for row in rows}
         if not free:
             return []
         with self._engine.begin() as connection:
-            for before in sorted({each for each in free.values() if each != self._name}):
-                connection.execute(CUT_OFF, {"session": session_name(before)})
+            for row in rows:
+                if free[row.switch] != self._name:
+                    connection.execute(CUT_OFF, {"session": session_name(row.engine), "left_at": row.left_at})
         taken = []
         with self._engine.begin() as connection:
             for switch, before in free.items():

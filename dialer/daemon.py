@@ -62,6 +62,7 @@ from dialer.core.lines import SwitchLines
 from dialer.engine import Engine
 from dialer.fastagi import FastAgi
 from dialer.gateway import Gateway
+from dialer.handover import Handover
 from dialer.journal import Batch, Journal, Unavailable
 from dialer.leads import Hopper
 from dialer.learning import Learning
@@ -73,7 +74,7 @@ from dialer.rolling import Rolling
 from dialer.sealing import Sealing, recordings_of
 from dialer.sending import Sending, scheduled
 from dialer.switch.asterisk import AsteriskSwitch
-from dialer.tenure import TURN_S, Tenure
+from dialer.tenure import TURN_S, Lost, Tenure
 from dialer.tracing import Exporter, Traces
 
 T = TypeVar("T")
@@ -286,6 +287,7 @@ class Daemon:
             Announcer(stored),
         )
         begun = asyncio.Event()
+        handover = Handover(tenure, switches)
         running = asyncio.create_task(
             engine.run(before=lambda: self._begin(engine, taken, stored, store, begun)), name="engine"
         )
@@ -293,8 +295,10 @@ class Daemon:
         parts = [
             running,
             asyncio.create_task(
-                self._keep(engine, tenure, stored, store, begun, app.state.gateway.drafts), name="ownership"
+                self._keep(engine, tenure, handover, stored, store, begun, app.state.gateway.drafts),
+                name="ownership",
             ),
+            asyncio.create_task(handover.run(self._stop), name="switches of others"),
             asyncio.create_task(
                 serve(app, config.web.host, config.web.port, web_port.set_result, self._certificates.pages),
                 name="web",
@@ -310,20 +314,26 @@ class Daemon:
             asyncio.create_task(messages.run(), name="messages"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        leaving = asyncio.create_task(handover.due.wait(), name="hand over")
         try:
             await asyncio.wait([*parts, web_port], return_when=asyncio.FIRST_COMPLETED)
             if web_port.done() and ready is not None:
                 ready(Addresses(web_port.result(), metrics_port, agi.port))
-            await asyncio.wait([*parts, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if stopping.done():
-                await self._wind_down(engine, tenure)
+            await asyncio.wait([*parts, stopping, leaving], return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done() or leaving.done():
+                if leaving.done():
+                    await engine.hand_over(lambda: 0.0 if self._stop.is_set() else self._drain_limit_s)
+                if self._stop.is_set():
+                    await self._wind_down(engine, tenure)
                 with contextlib.suppress(SQLAlchemyError):  # the database is away: what was kept last holds
                     await self._keep_learned(engine, store)
         finally:
-            faults = await _take_down([*parts, stopping])
+            faults = await _take_down([*parts, stopping, leaving])
             await agi.stop()
             await journal.close()
-            await tenure.release()  # what it knows is on record now
+            await tenure.hand(handover.heirs)  # what it knows is on record now
+            if self._stop.is_set() or not handover.heirs:
+                await tenure.release()
             tenure.close()
             await asyncio.to_thread(self.metrics.close)
             if exporter is not None:
@@ -335,6 +345,8 @@ class Daemon:
             accounts.close()
         if faults:
             raise faults[0]
+        if handover.heirs and not self._stop.is_set():
+            raise Lost("what this engine did not reach, another one takes over")
 
     def _harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
         if self.engine is not None:
@@ -392,6 +404,7 @@ class Daemon:
         self,
         engine: Engine,
         tenure: Tenure,
+        handover: Handover,
         stored: DatabaseEngine,
         store: CampaignStore,
         begun: asyncio.Event,
@@ -403,7 +416,8 @@ class Daemon:
         while True:
             await asyncio.sleep(TURN_S)
             try:
-                taken = await tenure.turn()
+                taken = await tenure.turn(handover.unreached())
+                handover.look()
                 if taken and not self._stop.is_set():
                     await self._configure(engine, store)
                     await drafts.load()  # of those whose pages come here

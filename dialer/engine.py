@@ -233,10 +233,15 @@ class Engine:
         self.core.touched.update(self.core.campaigns)
 
     async def hand_over(self, limit_s: Callable[[], float]) -> None:
-        """Dial no more, and leave to another engine what is connected, once nothing rings or waits: in `limit_s()`."""
+        """Dial no more, and leave to another engine what is connected, once nothing rings or waits: in `limit_s()`.
+
+        What rings or waits on a switch that is not reached is left as it is: of its end nobody would hear.
+        """
         await self._dial_no_more()
+        calls = self.core.calls.by_id
         await self._until(
-            lambda: all(c.connected_at is not None for c in self.core.calls.by_id.values()), limit_s
+            lambda: all(c.connected_at is not None or not self.core.is_up(c.switch) for c in calls.values()),
+            limit_s,
         )
         await self._give_back()
 

@@ -69,6 +69,8 @@ class Tenure:
     def __init__(self, stored: Ownership, name: str, clock: Callable[[], float] = awake_s) -> None:
         self.name = name
         self.engines: tuple[Known, ...] = ()
+        self.offers: Mapping[str, str] = {}  # ours that we do not reach, each with the engine that does
+        self.asked: tuple[str, ...] = ()  # another's that it does not reach
         self._stored = stored
         self._clock = clock
         self._good_until = self._seen = clock()
@@ -91,11 +93,16 @@ class Tenure:
     def sure(self) -> bool:
         return not self._lost and self._clock() < self._good_until
 
-    async def turn(self) -> Mapping[str, str]:
-        """Renew, and take what is free: each switch that is ours now, with who had it. Raises :class:`Lost`."""
+    async def turn(self, unreached: Mapping[str, float] | None = None) -> Mapping[str, str]:
+        """Renew, and take what is free: each switch that is ours now, with who had it. Raises :class:`Lost`.
+
+        `unreached`: for how long those of ours have had no link that have none.
+        """
         began = self._clock()
         try:
-            turn = await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.turn)
+            turn = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._stored.turn, unreached
+            )
         except SQLAlchemyError:
             self._away = True
             raise
@@ -125,6 +132,19 @@ class Tenure:
         if self.tokens:
             return ""
         return next((each.address for each in self.engines if each.alive and each.switches), "")
+
+    async def offer(self, switch: str) -> bool:
+        """Offer to take a switch that its engine does not reach. False: that is no longer wanted of us."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.offer, switch)
+
+    async def hand(self, heirs: Mapping[str, str]) -> None:
+        """Give these switches up, each to the engine that offered to take it."""
+        if self._lost:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.hand, heirs)
+        except SQLAlchemyError as fault:  # they run out by themselves
+            log.warning("the switches could not be handed over", reason=reason(fault))
 
     async def release(self) -> None:
         """Give everything up; whoever stands by has it within a moment."""
@@ -171,4 +191,4 @@ class Tenure:
                 )
         for switch, who in turn.taken.items():
             log.info("this engine has the switch", switch=switch, before=who, token=self.tokens[switch])
-        self.engines = turn.engines
+        self.engines, self.offers, self.asked = turn.engines, turn.offers, turn.asked

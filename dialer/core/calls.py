@@ -28,6 +28,7 @@ LOOK_UP_LIMIT_S = 1.0  # who calls in is looked up in milliseconds; past it the 
 DETECTION_LIMIT_S = 5.5  # AMD of Asterisk decides within 5 s, also about silence
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
 RETURN_S = 5.0  # of that the seat's own: a page that is loaded anew has its phone again in 2 to 3 s
+UNHEARD_S = 1.0  # how often a call whose time is up looks whether there is a link that tells of its end
 HEARD_LATE_S = 0.25  # what a switch's clock may be off by, and more than a timer is
 BRIDGE_TRIES = 3
 
@@ -135,6 +136,9 @@ class Calls:
         call = self.by_id.get(call_id)
         if call is None or call.timer != generation:
             return
+        if self._unheard(call):
+            self._timer(call, now + UNHEARD_S)
+            return
         call.timer = 0
         if call.state is CallState.SENT:
             self.step(call, CallEvent.LIMIT, now)
@@ -145,6 +149,12 @@ class Calls:
             self.step(call, CallEvent.LIMIT if call.connected_at is None else CallEvent.HANG, now)
         else:
             self.step(call, CallEvent.OVERDUE, now)
+
+    def _unheard(self, call: Call) -> bool:
+        """Whether nobody can say what came of it before the link is back, or another engine has its switch."""
+        open_ended = call.state in (*BEFORE_ANSWER, CallState.CLOSING)
+        decided = call.outcome is not None or call.connected_at is not None
+        return open_ended and not decided and not self.core.is_up(call.switch)
 
     def answered(self, call: Call, at: float) -> None:
         """It was answered then: maybe some time ago, when the link or the engine stood still."""

@@ -14,6 +14,7 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from weakref import WeakValueDictionary
@@ -126,6 +127,8 @@ class AsteriskSwitch:
         )  # whose turn it is to sound
         self._clock = SwitchClock()
         self._heard: float | None = None  # when the last link that was up said something last
+        self._hurry = asyncio.Event()
+        self.failed = float("-inf")  # when the last try began that came to no link, or whose link is gone
         self._listener: Listener = lambda event: None
 
     @property
@@ -139,6 +142,8 @@ class AsteriskSwitch:
         wait_s, told = FIRST_WAIT_S, ""
         while True:
             translation = Translation(self.name, listener, self._give_up, self._clock)
+            self._hurry.clear()
+            began = monotonic()
             try:
                 self._link = await self._open(translation.hear)
                 await self._log_in(self._link)
@@ -160,8 +165,29 @@ class AsteriskSwitch:
                     "the switch can't be used", switch=self.name, reason=reason, next_try_s=round(wait_s, 1)
                 )
                 told = reason
-            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+            self.failed = began
+            await until_hurried(self._hurry, wait_s * random.uniform(0.8, 1.2))
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+
+    def hurry(self) -> None:
+        """Try anew as soon as the try that is going on has failed; without any, at once."""
+        self._hurry.set()
+
+    async def try_out(self) -> None:
+        """Do all that makes a link count as up, and let it go again. Raises OSError or SwitchError."""
+        booted = asyncio.Event()
+
+        def hear(name: str, message: Message, at: float) -> None:
+            if name == "FullyBooted":
+                booted.set()
+
+        link = await self._open(hear)
+        try:
+            await self._log_in(link)
+            await until_booted(link, booted)
+            await take_snapshot(link)
+        finally:
+            link.close()
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -409,6 +435,13 @@ async def set_filters(link: AmiLink) -> None:
             if is_denied(fault):
                 raise NoRight(f"Filter: {fault}; `write` of the AMI user must name system") from fault
             await link.ask("Filter", (("Operation", "Add"), ("Filter", f"Event: {name}$")))
+
+
+async def until_hurried(hurry: asyncio.Event, seconds: float) -> None:
+    """Wait so long before the next try, or until somebody wants it at once."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await hurry.wait()
 
 
 async def until_booted(link: AmiLink, booted: asyncio.Event) -> None:

@@ -7,7 +7,14 @@ from sqlalchemy import Engine, text
 
 from campaigns import database
 from campaigns.hopper import Hopper
-from campaigns.ownership import NameTaken, Ownership
+from campaigns.ownership import (
+    CALM_S,
+    MOST_HANDED,
+    OFFER_S,
+    OUT_OF_REACH_S,
+    NameTaken,
+    Ownership,
+)
 from campaigns.values import Ask, Lead, Permit, Refusal, RefusalReason
 from tests.campaigns.test_by_hand import BY
 from tests.campaigns.world import NOON, Campaign
@@ -109,3 +116,83 @@ def test_what_a_sleeper_left_open_holds_nobody_up(db: Engine) -> None:
 
 def _asked(hopper: Hopper, lead: Lead) -> Permit | Refusal:
     return hopper.authorize([Ask(lead.call_id, "main")], NOON)[lead.call_id]
+
+
+def longer(db: Engine, seconds: float, *columns: str) -> None:
+    """So much time passes for these."""
+    with db.begin() as connection:
+        for column in columns:
+            values = {"s": seconds}
+            connection.execute(
+                text(f"UPDATE switch_lease SET {column} = {column} - make_interval(secs => :s)"), values
+            )
+
+
+def out(seconds: float) -> dict[str, float]:
+    return {"main": seconds}
+
+
+def test_a_switch_that_its_engine_does_not_reach_goes_to_the_one_that_offers(db: Engine) -> None:
+    a, b, c = owner(db), owner(db, "b"), owner(db, "c")
+    a.turn()
+    assert not a.turn(out(OUT_OF_REACH_S - 0.1)).offers and b.turn().asked == () and not b.offer("main")
+    a.turn(out(OUT_OF_REACH_S))
+    assert b.turn().asked == c.turn().asked == ("main",)
+    assert b.offer("main") and b.offer("main") and not c.offer("main")  # one at a time, as long as it holds
+    assert a.turn(out(12.0)).offers == {"main": "b"}
+    a.hand({"main": "b"})
+    assert a.tokens == {} and a.turn().taken == {} and c.turn().taken == {}  # the offerer's before anybody's
+    assert b.turn().taken == {"main": "a"} and b.tokens == {"main": 2}
+    assert a.turn().asked == ()
+
+
+def test_who_reaches_it_again_keeps_it_and_an_offer_that_is_old_is_none(db: Engine) -> None:
+    a, b = owner(db), owner(db, "b")
+    a.turn()
+    a.turn(out(OUT_OF_REACH_S))
+    assert b.offer("main")
+    assert not a.turn().offers and b.turn().asked == () and not b.offer("main")
+    a.turn(out(OUT_OF_REACH_S))
+    longer(db, OFFER_S, "offered_until")
+    assert not a.turn(out(OUT_OF_REACH_S)).offers
+
+
+def test_an_heir_that_is_gone_holds_nobody_up(db: Engine) -> None:
+    a, b = owner(db), owner(db, "b")
+    a.turn()
+    a.turn(out(OUT_OF_REACH_S))
+    b.offer("main")
+    a.hand({"main": "b"})
+    longer(db, OFFER_S, "offered_until")
+    assert a.turn().taken == {"main": "a"}
+
+
+def test_a_switch_that_goes_to_and_fro_is_handed_over_more_and_more_slowly(db: Engine) -> None:
+    here, there = owner(db), owner(db, "b")
+    here.turn()
+    waits = []
+    for _ in range(MOST_HANDED + 2):
+        wait_s = OUT_OF_REACH_S
+        while not (here.turn(out(wait_s)), there.offer("main"))[1]:
+            wait_s *= 2
+        waits.append(wait_s)
+        here.hand({"main": here.turn(out(wait_s)).offers["main"]})
+        here, there = there, here
+        assert here.turn().taken
+    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 320.0]
+    longer(db, CALM_S, "since")
+    here.turn(out(OUT_OF_REACH_S))
+    assert there.offer("main")
+
+
+def test_what_an_engine_opened_since_it_gave_up_is_left_alone(db: Engine) -> None:
+    """It has begun anew, under the same name, before the next one looks."""
+    a, b = owner(db), owner(db, "b")
+    a.turn()
+    a.release()
+    anew = database.connect(db.url.render_as_string(hide_password=False), name=database.session_name("a"))
+    with anew.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        assert b.turn().taken == {"main": "a"}
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    anew.dispose()

@@ -284,6 +284,10 @@ class House:
                 await asyncio.sleep(0.05)
         return self.attempts()
 
+    async def has_logged(self, what: str, limit_s: float = START_LIMIT_S) -> None:
+        """Wait until the daemon's log says this."""
+        await self.until(f"the log says: {what}", lambda _: what in self.log.read_text(), limit_s)
+
     async def books_are_square(self) -> None:
         """Every attempt has its outcome, no lead is in anyone's hands, none was called twice at once; no breach."""
         assert [row for row in self.attempts() if row.outcome is None] == []

@@ -55,6 +55,24 @@ def test_what_rang_as_the_switch_died_is_lost() -> None:
     assert ended(here).outcome == "lost"
 
 
+@pytest.mark.parametrize(("lost", "outcome"), [(True, "lost"), (False, "abandoned")])
+def test_what_rang_when_the_link_went_has_no_outcome_before_anybody_hears_of_it(
+    lost: bool, outcome: str
+) -> None:
+    """Its ring time is long over, and it may have been answered meanwhile: who listens next tells."""
+    here = World()
+    (call_id,) = here.dial()
+    uid = f"zdc-{call_id}"
+    here.ring(uid)
+    here.link_down()
+    here.pass_time(300.0)
+    assert not [record for record in here.records if isinstance(record, AttemptEnded)]
+    here.channels[uid].state = UP
+    here.link_up(frozenset({uid}) if lost else frozenset(), heard=here.at - 300.0)
+    here.pass_time(60.0)
+    assert ended(here).outcome == outcome
+
+
 @pytest.mark.parametrize(("answered_s", "outcome"), [(3.0, "abandoned"), (None, "lost")])
 def test_after_a_restart_who_is_gone_counts_by_what_is_on_record(
     answered_s: float | None, outcome: str

@@ -74,6 +74,10 @@ async def refuses_log_in(peer: Peer) -> None:
     await peer.closed.wait()
 
 
+async def refuses_to_talk(peer: Peer) -> None:
+    peer.cut()
+
+
 async def lacks_reporting(peer: Peer) -> None:
     peer.greet()
     peer.reply(await peer.action("Login"))
@@ -180,13 +184,13 @@ async def test_waiting_grows_while_a_switch_is_away_and_is_short_again_after_a_g
     monkeypatch.setattr(asterisk, "FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(asterisk, "LONGEST_WAIT_S", 0.08)
     waits: list[float] = []
-    sleep = asyncio.sleep
+    wait = asterisk.until_hurried
 
-    async def noted(seconds: float) -> None:
+    async def noted(hurry: asyncio.Event, seconds: float) -> None:
         waits.append(seconds)
-        await sleep(seconds)
+        await wait(hurry, seconds)
 
-    monkeypatch.setattr(asterisk.asyncio, "sleep", noted)
+    monkeypatch.setattr(asterisk, "until_hurried", noted)
     monkeypatch.setattr(asterisk.random, "uniform", lambda low, high: 1.0)
 
     async def hangs_up(peer: Peer) -> None:
@@ -202,6 +206,27 @@ async def test_waiting_grows_while_a_switch_is_away_and_is_short_again_after_a_g
     async with ScriptedPeer(*scripts) as peer, running(peer.port) as (_, ear):
         await ear.hears(LinkUp, 2)
     assert waits == [0.02, 0.04, 0.08, 0.08, 0.02]
+
+
+async def test_who_is_in_a_hurry_waits_for_no_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another engine reaches the switch: before it is let go, it is tried at once."""
+    monkeypatch.setattr(asterisk, "FIRST_WAIT_S", 3_600.0)
+    async with ScriptedPeer(refuses_to_talk, fit) as peer, running(peer.port) as (switch, ear):
+        async with asyncio.timeout(LIMIT_S):
+            while switch.failed < 0.0:
+                await asyncio.sleep(0.01)
+        switch.hurry()
+        await ear.hears(LinkUp)
+
+
+async def test_a_switch_is_tried_out_as_for_a_link_and_let_go() -> None:
+    async with ScriptedPeer(refuses_log_in, fit) as peer:
+        switch = asterisk.AsteriskSwitch("pbx", "127.0.0.1", peer.port, "dialer", "secret")
+        with pytest.raises(asterisk.LoginRefused):
+            await switch.try_out()
+        await switch.try_out()
+        assert not switch.connected
+        await until_tried(peer, 2)
 
 
 # --- nothing is sent twice ---------------------------------------------------------------------------------------
