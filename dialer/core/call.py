@@ -58,6 +58,8 @@ class CallEvent(StrEnum):
     GIVE_OUT = "give_out"  # to the outside number
     SEND_ON = "send_on"
     LIMIT = "limit"  # the connect limit has passed
+    LIMIT_UNSURE = "limit_unsure"  # it has, and the switch has not said yet whether they are in a bridge
+    BRIDGED_LATE = "bridged_late"  # by the switch's own clock, after the connect limit
     HANG = "hang"  # somebody on our side ends it
     GONE = "gone"  # the channel is gone
     OVERDUE = "overdue"  # nothing was heard for longer than this state may last
@@ -72,6 +74,7 @@ class CallAction(StrEnum):
     START_SCREENING = "start_screening"
     SEEK_SEAT = "seek_seat"
     BRIDGE = "bridge"
+    AWAIT_WORD = "await_word"  # of the bridge that was asked for
     NOTE_CONNECTED = "note_connected"
     RELEASE_SEAT = "release_seat"
     RESCUE = "rescue"  # the seat was lost in the call: another may take it for some seconds
@@ -131,7 +134,9 @@ _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, .
     (S.CONNECTING, E.BRIDGED): (S.CONNECTED, (A.NOTE_CONNECTED,)),
     (S.CONNECTING, E.BRIDGE_FAILED): (S.WAITING, (A.RELEASE_SEAT, A.SEEK_SEAT)),
     (S.CONNECTING, E.SEAT_LOST): (S.WAITING, (A.SEEK_SEAT,)),
+    (S.CONNECTING, E.LIMIT_UNSURE): (S.CONNECTING, (A.AWAIT_WORD,)),
     (S.CONNECTING, E.LIMIT): (S.HARBOUR, (A.RELEASE_SEAT, A.ABANDON, A.PLAY_HARBOUR)),
+    (S.CONNECTING, E.BRIDGED_LATE): (S.HARBOUR, (A.RELEASE_SEAT, A.ABANDON, A.PLAY_HARBOUR)),
     (S.CONNECTED, E.SEAT_LOST): (S.WAITING, (A.RESCUE, A.SEEK_SEAT)),
     (S.CONNECTED, E.HOLD): (S.HELD, (A.PUT_ON_HOLD,)),
     (S.HELD, E.RESUME): (S.CONNECTING, (A.TAKE_BACK,)),
@@ -215,12 +220,15 @@ class Call:
     dialed_at: float | None = None
     ringing_at: float | None = None
     answered_at: float | None = None
+    answer_stamp: float | None = None  # the switch's own time of it, Unix seconds
     human_at: float | None = None
     human_counted: bool = False
     waited: bool = False  # no seat was free when the person answered
     connected_at: float | None = None
     seat: int | None = None  # user id
     bridge_tries: int = 0
+    bridged_at: float | None = None  # for the first time; maybe heard of later
+    unsure: bool = False  # its time is up, and the switch's word of the bridge is waited for
     last_seat: int | None = None  # who had it last, for the record
     wanted_seat: int | None = None  # preview: only this seat may have it
     outcome: Outcome | None = None

@@ -28,6 +28,8 @@ LOOK_UP_LIMIT_S = 1.0  # who calls in is looked up in milliseconds; past it the 
 DETECTION_LIMIT_S = 5.5  # AMD of Asterisk decides within 5 s, also about silence
 RESCUE_LIMIT_S = 8.0  # the dialplan keeps a customer who lost the seat for 10 s
 RETURN_S = 5.0  # of that the seat's own: a page that is loaded anew has its phone again in 2 to 3 s
+# A bridge that was asked for is told of within this, or the link is known to be dead: a ping in 2 s, 5 s for its reply.
+WORD_LIMIT_S = 8.0
 UNHEARD_S = 1.0  # how often a call whose time is up looks whether there is a link that tells of its end
 HEARD_LATE_S = 0.25  # what a switch's clock may be off by, and more than a timer is
 BRIDGE_TRIES = 3
@@ -140,6 +142,9 @@ class Calls:
             self._timer(call, now + UNHEARD_S)
             return
         call.timer = 0
+        if call.state is CallState.CONNECTING and not call.unsure and self._bridge_is_asked(call):
+            self.step(call, CallEvent.LIMIT_UNSURE, now)
+            return
         if call.state is CallState.SENT:
             self.step(call, CallEvent.LIMIT, now)
         elif call.state is CallState.CONSULTING:
@@ -152,14 +157,47 @@ class Calls:
 
     def _unheard(self, call: Call) -> bool:
         """Whether nobody can say what came of it before the link is back, or another engine has its switch."""
-        open_ended = call.state in (*BEFORE_ANSWER, CallState.CLOSING)
+        if self.core.is_up(call.switch):
+            return False
+        if call.state is CallState.CONNECTING:
+            return call.unsure
         decided = call.outcome is not None or call.connected_at is not None
-        return open_ended and not decided and not self.core.is_up(call.switch)
+        return call.state in (*BEFORE_ANSWER, CallState.CLOSING) and not decided
 
-    def answered(self, call: Call, at: float) -> None:
+    def _bridge_is_asked(self, call: Call) -> bool:
+        """Whether the switch may have made a bridge of which nobody here has heard yet."""
+        seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+        return seat is not None and seat.leg_up
+
+    def answered(self, call: Call, at: float, stamp: float | None = None) -> None:
         """It was answered then: maybe some time ago, when the link or the engine stood still."""
         if call.state in BEFORE_ANSWER:
             call.answered_at = at if call.dialed_at is None else max(at, call.dialed_at)
+            call.answer_stamp = stamp
+
+    def bridged(self, call: Call, at: float, now: float, stamp: float | None = None) -> None:
+        """Customer and seat were brought together then, maybe some time ago: in time, or after the connect limit.
+
+        Between two instants of the switch's own clock lies what it is, however late either was heard of.
+        """
+        if call.state is not CallState.CONNECTING or call.connected_at is not None:
+            self.step(call, CallEvent.BRIDGED, now)
+            return
+        if call.answered_at is not None:
+            if stamp is not None and call.answer_stamp is not None:
+                measured = call.answered_at + (stamp - call.answer_stamp)
+                if call.answered_at <= measured <= now + HEARD_LATE_S:  # else that clock was set meanwhile
+                    at = measured
+            at = min(now, max(at, call.answered_at))
+        call.bridged_at = at
+        late = not call.inbound and at > self._connect_due(call, at)
+        self.step(call, CallEvent.BRIDGED_LATE if late else CallEvent.BRIDGED, now)
+
+    def found_alone(self, call: Call, now: float) -> bool:
+        """After a lost link the customer is in no bridge: whether it is too late for one now."""
+        if call.state is not CallState.CONNECTING or call.connected_at is not None:
+            return False
+        return now > self._connect_due(call, now) and self.step(call, CallEvent.LIMIT, now)
 
     def left(self, call: Call, at: float, now: float) -> None:
         """The customer was gone then. Who had waited for longer than the limit was abandoned first, unheard."""
@@ -328,29 +366,35 @@ class Calls:
             self.core.breach("connect_without_seat", call.id)
             return
         call.bridge_tries += 1
+        call.unsure = False
         self.core.tell(self._screen_pop(call, seat.user_id, now))
         if seat.leg_up:
             self.join(call, seat.leg)
         else:
             self.core.seats.ring(seat, now)
 
+    def _await_word(self, call: Call, now: float) -> None:
+        """To tear a customer from a seat they may be talking to is worse than to wait for what the switch has done."""
+        call.unsure = True
+        self._timer(call, now + WORD_LIMIT_S)
+
     def _take_back(self, call: Call, now: float) -> None:
         seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
-        call.bridge_tries = 0
+        call.bridge_tries, call.unsure = 0, False
         if seat is not None:
             self._timer(call, now + RESCUE_LIMIT_S)
             self.join(call, seat.leg)
 
     def _take_back_soon(self, call: Call, now: float) -> None:
-        call.bridge_tries = 0
+        call.bridge_tries, call.unsure = 0, False
         self._timer(call, now + RESCUE_LIMIT_S)
         self.core.timers.start(now + SETTLE_S, "join", call.id)
 
     def _note_connected(self, call: Call, now: float) -> None:
-        call.timer = 0
+        call.timer, call.unsure = 0, False
         first = call.connected_at is None
         if first:
-            call.connected_at = now
+            call.connected_at = now if call.bridged_at is None else call.bridged_at
             campaign = self.core.campaigns[call.campaign]
             campaign.counts.connected += 1
             self._count_human(call)
@@ -363,7 +407,8 @@ class Calls:
         call.last_seat, call.came_from = seat, None
         self.core.seats.joined(seat, call, now)
         if first:
-            self.core.write(AttemptConnected(at=self.core.wall(now), call_id=call.id, user_id=seat))
+            at = self.core.wall(now if call.connected_at is None else call.connected_at)
+            self.core.write(AttemptConnected(at=at, call_id=call.id, user_id=seat))
         self._status(call, seat, "connected", now)
 
     def _release_seat(self, call: Call, now: float) -> None:

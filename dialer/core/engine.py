@@ -479,7 +479,7 @@ class EngineCore:
         call = self.call_of(event.uid)
         if call is not None:
             screen = self.campaigns[call.campaign].config.amd
-            self.calls.answered(call, event.happened or event.at)
+            self.calls.answered(call, event.happened or event.at, event.stamp)
             self.calls.step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, event.at)
 
     def _amd(self, event: port.AmdResult) -> None:
@@ -493,7 +493,7 @@ class EngineCore:
     def _bridged(self, event: port.Bridged) -> None:
         call = self.call_of(event.uid)
         if call is not None:
-            self.calls.step(call, CallEvent.BRIDGED, event.at)
+            self.calls.bridged(call, event.happened or event.at, event.at, event.stamp)
 
     def _hung_up(self, event: port.HungUp) -> None:
         seat = self.seats.by_leg.get(event.uid)

@@ -110,6 +110,8 @@ class Recovery:
             step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, at)
         elif call.state is CallState.CONNECTING and channel.bridge_id:
             step(call, CallEvent.BRIDGED, at)
+        elif self.core.calls.found_alone(call, at):
+            pass  # abandoned: the limit passed meanwhile
         elif call.state is CallState.CONFERENCE and not channel.bridge_id:
             step(call, CallEvent.PARTY_GONE, at)  # its bridge is over: the two that are ours again
         elif call.state is CallState.OUTSIDE and not channel.bridge_id and call.party is not None:

@@ -23,22 +23,23 @@ class SwitchClock:
 
     def told(self, time: str, asked: float) -> None:
         """It has answered a ping just now, with its time."""
-        heard, says = monotonic(), _seconds(time)
+        heard, says = monotonic(), stamp(time)
         if says is not None and heard - asked <= QUICK_S:
             self._ahead = says - (asked + heard) / 2
 
     def happened(self, time: str | None, heard: float) -> float:
         """When that was of which we heard at `heard`; the same instant, where there is nothing better to say."""
-        says = _seconds(time or "")
+        says = stamp(time)
         if says is None or self._ahead is None:
             return heard
         late_s = heard - (says - self._ahead)
         return heard - late_s if QUICK_S < late_s <= LATEST_S else heard
 
 
-def _seconds(text: str) -> float | None:
+def stamp(text: str | None) -> float | None:
+    """The switch's own time as it is written in an event, Unix seconds; None where there is none, or it is no time."""
     try:
-        found = float(text)
+        found = float(text or "")
     except ValueError:
         return None
     return found if isfinite(found) else None

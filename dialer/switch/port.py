@@ -115,7 +115,8 @@ class Ringing(Event, frozen=True):
 class Answered(Event, frozen=True):
     """The first sign of an answer, by `Newstate` Up or `OriginateResponse`, once a channel.
 
-    `happened` is when it was, by our clock; `at` when it was heard.
+    `happened` is when it was, by our clock; `at` when it was heard. `stamp` is the switch's own time of it, Unix
+    seconds, where its events bear that: between two of its own instants lies what no link has made longer.
     """
 
     at: float
@@ -123,6 +124,7 @@ class Answered(Event, frozen=True):
     uid: str
     channel: str
     happened: float | None = None
+    stamp: float | None = None
 
 
 class OriginateFailed(Event, frozen=True):
@@ -156,12 +158,14 @@ class HungUp(Event, frozen=True):
 
 
 class Bridged(Event, frozen=True):
-    """The channel entered a bridge."""
+    """The channel entered a bridge. `happened`, `at` and `stamp` as in :class:`Answered`."""
 
     at: float
     switch: str
     uid: str
     bridge_id: str
+    happened: float | None = None
+    stamp: float | None = None
 
 
 class Unbridged(Event, frozen=True):

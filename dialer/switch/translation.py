@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from time import monotonic
 
-from dialer.switch.clock import SwitchClock
+from dialer.switch.clock import SwitchClock, stamp
 from dialer.switch.port import (
     OURS,
     AmdResult,
@@ -149,8 +149,9 @@ class Translation:
     def _answer(self, message: Message, uid: str, at: float) -> None:
         if uid not in self._answered and uid not in self._ended:
             self._answered.add(uid)
-            happened = self._clock.happened(message.get("Timestamp"), at)
-            self._listener(Answered(at, self._switch, uid, message.get("Channel", ""), happened))
+            said = message.get("Timestamp")
+            channel, happened = message.get("Channel", ""), self._clock.happened(said, at)
+            self._listener(Answered(at, self._switch, uid, channel, happened, stamp(said)))
 
     def _hang_up(self, message: Message, uid: str, at: float) -> None:
         if uid in self._ended:
@@ -183,7 +184,9 @@ class Translation:
             del self._ended[next(iter(self._ended))]
 
     def _enter(self, message: Message, uid: str, at: float) -> None:
-        self._listener(Bridged(at, self._switch, uid, message.get("BridgeUniqueid", "")))
+        bridge, said = message.get("BridgeUniqueid", ""), message.get("Timestamp")
+        happened = self._clock.happened(said, at)
+        self._listener(Bridged(at, self._switch, uid, bridge, happened, stamp(said)))
 
     def _leave(self, message: Message, uid: str, at: float) -> None:
         self._listener(Unbridged(at, self._switch, uid, message.get("BridgeUniqueid", "")))

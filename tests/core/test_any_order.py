@@ -271,6 +271,12 @@ class AnyOrder(RuleBasedStateMachine):
     def joins_done(self) -> None:
         self.world.join_all()
 
+    @rule(late_s=st.sampled_from([0.3, 1.0, 4.0]))
+    def joins_heard_late(self, late_s: float) -> None:
+        joins, self.world.joins = self.world.joins, []
+        for join in joins:
+            self.world.bridge(join, late_s)
+
     @rule()
     def joins_lost(self) -> None:
         self.world.joins.clear()

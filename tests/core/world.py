@@ -37,6 +37,7 @@ from dialer.core.seat import SeatState
 from dialer.switch import port
 
 SWITCH = "main"
+SWITCH_AHEAD_S = 1_700_000_123.0  # its clock is nobody else's
 CAMPAIGN = "spring"
 CALLED = "02388880000"  # a number of the company's, where a test's campaign has it
 UP, RINGING = 6, 5
@@ -174,7 +175,7 @@ class World:
 
     def answer(self, uid: str) -> None:
         self.channels[uid].state = UP
-        self.event(port.Answered(self.at, SWITCH, uid, f"PJSIP/{uid}"))
+        self.event(port.Answered(self.at, SWITCH, uid, f"PJSIP/{uid}", stamp=self.at + SWITCH_AHEAD_S))
 
     def hang_up(self, uid: str, cause: int = 16) -> None:
         channel = self.channels.pop(uid, None)
@@ -182,8 +183,8 @@ class World:
             self._dissolve(channel.bridge)
         self.event(port.HungUp(self.at, SWITCH, uid, cause))
 
-    def bridge(self, join: Join) -> None:
-        """Join as asked, or refuse where a channel is missing."""
+    def bridge(self, join: Join, late_s: float = 0.0) -> None:
+        """Join as asked, or refuse where a channel is missing; of a bridge it is heard so long after it was made."""
         here, there = self.channels.get(join.uid), self.channels.get(join.leg)
         if here is None or there is None or here.state != UP or there.state != UP:
             self.core.join_failed(join.call_id, self.at)
@@ -192,7 +193,8 @@ class World:
         self._dissolve(here.bridge)
         self._dissolve(there.bridge)
         here.bridge = there.bridge = f"b-{join.call_id}"
-        self.event(port.Bridged(self.at, SWITCH, join.uid, here.bridge))
+        stamp = self.at - late_s + SWITCH_AHEAD_S
+        self.event(port.Bridged(self.at, SWITCH, join.uid, here.bridge, self.at - late_s, stamp))
 
     def confer(self, effect: Confer) -> None:
         """Bring the customer in as the third, or refuse where that can't be."""

@@ -128,6 +128,13 @@ def _mischief(most: Mischief) -> Fault:
     return fault
 
 
+async def link_late(on: Installation, chance: random.Random) -> None:
+    """What it does at once is heard so late that a seat given in time is told of after the connect limit."""
+    on.proxy.mischief = Mischief(late_s=chance.uniform(1.05, 1.8))
+    await asyncio.sleep(chance.uniform(3.0, 6.0))
+    on.proxy.mischief = Mischief()
+
+
 async def clock_stepped(on: Installation, chance: random.Random) -> None:
     """Of the daemon alone: the database's and the switch's are as they were."""
     await asyncio.sleep(chance.uniform(0.0, 2.0))
@@ -315,6 +322,7 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
         engine_killed_with_link_stalled,
     ),
     "link slow": ("up to half a second later for 1 to 4 s, in odd pieces", _mischief(Mischief(delay_s=0.5))),
+    "link late": ("what the switch says is heard 1.05 to 1.8 s later, for 3 to 6 s", link_late),
     "replies lost": ("a third of the switch's replies, for 1 to 4 s", _mischief(Mischief(lost=0.33))),
     "replies doubled": ("a third of the replies come twice", _mischief(Mischief(doubled=0.33))),
     "replies reordered": ("a third come after what follows them", _mischief(Mischief(behind=0.33))),

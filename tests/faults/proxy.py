@@ -21,12 +21,15 @@ ON_THE_WAY = 1_000  # messages, before the switch is read no further
 
 @dataclass(frozen=True, slots=True)
 class Mischief:
-    """What befalls replies: the share of each kind, and the longest delay of everything, in seconds."""
+    """What befalls replies: the share of each kind; the longest delay of everything, and how late at least is what the
+    switch says, in seconds.
+    """
 
     lost: float = 0.0
     doubled: float = 0.0
     behind: float = 0.0  # they come after the message that follows them
     delay_s: float = 0.0
+    late_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -80,8 +83,8 @@ class AmiProxy:
             self._writers.add(back)
             try:
                 async with asyncio.TaskGroup() as both:
-                    both.create_task(self._pass(_chunks(reader), back))
-                    both.create_task(self._pass(self._replies(there), writer))
+                    both.create_task(self._pass(_chunks(reader), back, said=False))
+                    both.create_task(self._pass(self._replies(there), writer, said=True))
             finally:
                 self._writers.discard(back)
                 back.transport.abort()
@@ -92,14 +95,20 @@ class AmiProxy:
             self._links.discard(link)
             writer.transport.abort()
 
-    async def _pass(self, pieces: AsyncIterator[bytes], to: asyncio.StreamWriter) -> None:
-        """In their order, each as late as its chance has it; one that waits makes none behind it later than that."""
+    async def _pass(self, pieces: AsyncIterator[bytes], to: asyncio.StreamWriter, said: bool) -> None:
+        """In their order, each as late as its chance has it; one that waits makes none behind it later than that.
+
+        `said`: by the switch.
+        """
         late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(ON_THE_WAY)
         due = 0.0
         async with asyncio.TaskGroup() as both:
             both.create_task(self._deliver(late, to))
             async for piece in pieces:
-                due = max(due, monotonic() + self.chance.uniform(0.0, self.mischief.delay_s))
+                late_s = (self.mischief.late_s if said else 0.0) + self.chance.uniform(
+                    0.0, self.mischief.delay_s
+                )
+                due = max(due, monotonic() + late_s)
                 await late.put((due, piece))
             await late.join()
             raise ConnectionResetError

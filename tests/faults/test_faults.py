@@ -13,7 +13,7 @@ from tests.faults.installation import Site, installed
 from tests.faults.running import closed, run
 
 SEED = 8
-SOME = ("replies lost", "link half-open, then cut", "engine killed without database")
+SOME = ("replies lost", "link late", "link half-open, then cut", "engine killed without database")
 WITH_DISKS = ("engine disk full",)
 
 
