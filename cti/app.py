@@ -122,7 +122,7 @@ def create_app(
                 entry.anybody("/login/oidc", sign_on.begin),
                 entry.anybody("/login/oidc/back", sign_on.back),
             ]
-        routes += _api_routes(entry, front, stored, gateway, desks)
+        routes += _api_routes(entry, front, stored, settings, gateway, desks)
         console, steer = ConsoleDesk(stored, board), SteerDesk(stored, preview)
         oversight = OversightDesk(stored, bus, gateway, board)
         desks += [console, steer, oversight]
@@ -310,13 +310,13 @@ def _seat_routes(entry: Entry, seat: SeatApi, events: EventDesk) -> list[BaseRou
 
 
 def _api_routes(
-    entry: Entry, front: Front, stored: Stored, gateway: Gateway, desks: list[Desk]
+    entry: Entry, front: Front, stored: Stored, settings: WebSettings, gateway: Gateway, desks: list[Desk]
 ) -> list[BaseRoute]:
     own = OwnDesk(stored, gateway)
     why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
     lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
     audit = AuditDesk(stored)
-    hooks, messages = WebhookDesk(stored), MessageDesk(stored)
+    hooks, messages = WebhookDesk(stored), MessageDesk(stored, settings)
     desks += [hooks, messages, own, audit, why, reports, requeue, lists, compliance]
     return [
         entry.api("/api/contacts", Right.SEAT, own.contacts),
@@ -325,6 +325,7 @@ def _api_routes(
         entry.api("/api/messages", Right.REPORTS, messages.show),
         entry.api("/api/messages/said", Right.CONSENTS, messages.said),
         entry.api("/api/messages/said", Right.CONSENT, messages.say, POST),
+        entry.api("/api/messages/bounced", Right.CONSENT, messages.bounced, POST),
         entry.api("/api/webhooks/dead", Right.WEBHOOKS, hooks.dead),
         entry.api("/api/webhooks/resend", Right.WEBHOOKS, hooks.resend, POST),
         entry.api("/api/audit", Right.AUDIT, audit.lines),

@@ -1,4 +1,4 @@
-"""`/api/messages`, `/api/messages/said`: what came of a campaign's messages, and who may be written to."""
+"""`/api/messages`: what came of a campaign's messages, who may be written to, and mails that came back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from campaigns.messages.bounces import MOST_MAIL, bounce_of, take_bounce
 from campaigns.messages.choices import ChoiceStore, address_of
 from campaigns.messages.figures import figures
 from campaigns.messages.keys import Channel
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored, instant_in
+from cti.settings import WebSettings
 
 CLERKS = 1
 
@@ -33,8 +35,9 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
 class MessageDesk(Desk):
     """The endpoints."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: Stored, settings: WebSettings) -> None:
         super().__init__(stored, "messages", CLERKS)
+        self._bounces, self._secret = settings.bounces
 
     async def show(self, request: Request, asker: User) -> Response:
         """GET /api/messages: of a `campaign`, by step, and why others wait or were not sent."""
@@ -71,6 +74,20 @@ class MessageDesk(Desk):
             return ChoiceStore(engine).say(wanted.channel, address, wanted.agreed, wanted.source, at, expires)
 
         return _told({"new": await self.run(keep)})
+
+    async def bounced(self, request: Request, asker: User) -> Response:
+        """POST /api/messages/bounced: a mail that came back, as it is (message/rfc822)."""
+        if not self._bounces:
+            raise Refusal(404, "not_found", "there is no messages.email.bounces to which mails come back")
+        mail = await self.bytes(request, MOST_MAIL)
+        engine = self.acting(request, asker)
+
+        def take() -> dict[str, object]:
+            bounce = bounce_of(mail, self._bounces, self._secret)
+            new = take_bounce(engine, bounce, datetime.now(UTC))
+            return {"fate": bounce.fate, "why": bounce.why, "new": new}
+
+        return _told(await self.run(take))
 
 
 def _told(value: Any) -> Response:

@@ -145,6 +145,10 @@ ROUTES: dict[tuple[str, str], Told] = {
     ("POST", "/api/messages/said"): Told(
         "Put a yes or a no on record", body=message_desk.Said, answer=OBJECT, faults=(400, 408, 413, 503)
     ),
+    ("POST", "/api/messages/bounced"): Told(
+        "A mail that came back", body=TEXT, body_kinds=("message/rfc822",), answer=OBJECT,
+        faults=(400, 404, 408, 413, 503),
+    ),
     ("POST", "/api/messages/{channel}/told"): Told(
         "What a gateway tells of messages, signed with its secret",
         body=answers.Told, answer=OBJECT, faults=(400, 401, 404, 408, 413, 503),

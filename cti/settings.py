@@ -63,6 +63,10 @@ class WebSettings:
     gateways: tuple[
         tuple[str, str], ...
     ] = ()  # channels by which customers are written to, each with its secret
+    bounces: tuple[str, str] = (
+        "",
+        "",
+    )  # the address under which mails come back, and the secret of its tokens
     cookie_domain: str = ""  # what all of them are under
     softphones: tuple[str, ...] = ()  # wss addresses of switches with which the page's own phone may register
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from campaigns.config import fault_of_dial
+from campaigns.messages.bounces import LONGEST_LOCAL
 from campaigns.messages.writing import MAIL_ADDRESS
 from campaigns.reports.asking import BadQuestion, zone_of
 from campaigns.reports.catalogue import REPORTS
@@ -190,9 +191,15 @@ class MailSection(_Section, frozen=True):
 
 
 class MessageMailSection(MailSection, frozen=True):
-    """The server that takes messages by e-mail, `per_second` of them at most; 0: as many as it takes."""
+    """The server that takes messages by e-mail, `per_second` of them at most; 0: as many as it takes.
+
+    `bounces`: the address under which each mail has its own to come back to, which `secret` signs; empty: they come
+    back to the sender.
+    """
 
     per_second: float = 0.0
+    bounces: str = ""
+    secret: str = ""
 
 
 class GatewaySection(_Section, frozen=True):
@@ -491,6 +498,13 @@ def _message_faults(messages: MessagesSection) -> Iterator[tuple[str, str]]:
                 "messages.public_url",
                 "must be there where there is e-mail: its links to have no more begin with it",
             )
+    if bounces := messages.email.bounces:
+        if not MAIL_ADDRESS.fullmatch(bounces) or "+" in bounces:
+            yield "messages.email.bounces", f"{bounces!r} is no mail address, or has a + already"
+        if len(bounces.rpartition("@")[0]) > LONGEST_LOCAL:
+            yield "messages.email.bounces", f"may have {LONGEST_LOCAL} characters before the @"
+        if len(messages.email.secret) < SHORTEST_SECRET:
+            yield "messages.email.secret", f"must have at least {SHORTEST_SECRET} characters"
     if not 1 <= messages.email.port <= 65535:
         yield "messages.email.port", f"{messages.email.port} is no port"
     for name, gateway in (("sms", messages.sms), ("gateway", messages.gateway)):

@@ -79,10 +79,11 @@ def as_json(command: Any) -> Any:
     return click.option("--json", "json_out", is_flag=True, help="Print the result as JSON.")(command)
 
 
-def opened_database(settings: Settings, by: str = ""):  # type: ignore[no-untyped-def]
+def opened_database(settings: Settings, by: str = "", away: int = 1):  # type: ignore[no-untyped-def]
     """The database of the daemon, as a context: of its config's URL, or embedded in the data folder.
 
-    What is done in it is on record as done by `by`, or else by the system's user.
+    What is done in it is on record as done by `by`, or else by the system's user. `away`: the exit code where the
+    database can't be reached.
     """
     from contextlib import contextmanager
 
@@ -99,7 +100,7 @@ def opened_database(settings: Settings, by: str = ""):  # type: ignore[no-untype
             )
             database.migrate(engine)
         except CampaignsError as fault:
-            fail(str(fault), 1)
+            fail(str(fault), away)
         try:
             yield acting(engine, By(by or getpass.getuser(), "command line"))
         finally:

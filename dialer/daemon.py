@@ -688,6 +688,7 @@ def _web_settings(config: Config) -> WebSettings:
         oidc=_sign_on(config.oidc) if config.oidc is not None else None,
         others=config.cluster.others,
         cookie_domain=config.cluster.cookie_domain,
+        bounces=(config.messages.email.bounces, config.messages.email.secret),
         gateways=tuple((name, section.secret) for name, section in _gateways(config).items()),
         pauses=config.pause,
         switches=tuple(section.name for section in config.switch),

@@ -9,9 +9,10 @@ from email.utils import format_datetime, formataddr, localtime
 
 import aiosmtplib
 
+from campaigns.messages.bounces import return_address
 from campaigns.messages.outbox import Letter
 from dialer.channel import NotTaken
-from dialer.config import MailSection
+from dialer.config import MailSection, MessageMailSection
 
 WIDE = policy.SMTP.clone(max_line_length=900)  # RFC 5322 allows 998: no link is folded
 STEP_S = 15.0  # for each of the server's answers; all together are bounded by who sends
@@ -20,19 +21,24 @@ STEP_S = 15.0  # for each of the server's answers; all together are bounded by w
 class Mail:
     """Sends by SMTP (RFC 5321)."""
 
-    def __init__(self, section: MailSection) -> None:
+    def __init__(self, section: MessageMailSection) -> None:
         self._section = section
 
     async def send(self, letter: Letter) -> None:
         """Hand it over. Raises :class:`NotTaken`."""
-        await post(self._section, mail_of(letter, self._section.sender))
+        section = self._section
+        back = return_address(section.bounces, section.secret, letter.key) if section.bounces else None
+        await post(section, mail_of(letter, section.sender), back)
 
     async def close(self) -> None:
         """Nothing is held: each mail has a connection of its own."""
 
 
-async def post(section: MailSection, mail: EmailMessage) -> str:
-    """Hand a mail to the server; says which of its addresses were not taken. Raises :class:`NotTaken`: none was."""
+async def post(section: MailSection, mail: EmailMessage, back: str | None = None) -> str:
+    """Hand a mail to the server; says which of its addresses were not taken. Raises :class:`NotTaken`: none was.
+
+    It comes back to the address `back`, None: to that of its sender.
+    """
     server = aiosmtplib.SMTP(
         hostname=section.host,
         port=section.port,
@@ -45,7 +51,7 @@ async def post(section: MailSection, mail: EmailMessage) -> str:
     )
     try:
         async with server:
-            refused, _ = await server.send_message(mail)
+            refused, _ = await server.send_message(mail, sender=back)
     except (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPSenderRefused) as fault:
         raise NotTaken(_said(fault)) from fault  # the set-up's fault, not the mail's
     except aiosmtplib.SMTPRecipientsRefused as fault:

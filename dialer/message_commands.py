@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from dialer.console import Settings, as_json, common, opened_database
+from dialer.console import Settings, as_json, common, fail, opened_database
 from dialer.rules_commands import Instant, country_option, told_apart
 
 channel_option = click.option(
@@ -136,6 +138,26 @@ def import_choices(
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():
         click.echo(f"{ChoiceStore(engine).load(file, channel, source, country)} are on record")
+
+
+@messages.command()
+@common
+def bounced(config_file: Path | None, data: Path | None) -> None:
+    """Take a mail that came back, from standard input; by its return address it is told whose message it was."""
+    from campaigns.messages.bounces import MOST_MAIL, bounce_of, take_bounce
+
+    settings = Settings(config_file, data)
+    email = settings.config().messages.email
+    if not email.bounces:
+        fail("messages.email.bounces of the configuration names no address to which mails come back")
+    mail = sys.stdin.buffer.read(MOST_MAIL + 1)
+    with told_apart():
+        bounce = bounce_of(mail, email.bounces, email.secret)
+    with opened_database(
+        settings, "mail server", os.EX_TEMPFAIL
+    ) as engine:  # by which mail servers come again
+        new = take_bounce(engine, bounce, datetime.now(UTC))
+    click.echo(f"{bounce.fate}: {bounce.why}" if new else "it is on record already, or of no message")
 
 
 def _say(

@@ -21,6 +21,7 @@ class Box:
         self.mails: list[Any] = []
         self.answers: list[str] = []
         self.nobody: set[str] = set()
+        self.senders: list[str] = []  # where those that were taken come back to
 
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
@@ -33,6 +34,7 @@ class Box:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answers:
             return self.answers.pop(0)
+        self.senders.append(envelope.mail_from)
         self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
         return "250 OK"
 

@@ -29,7 +29,7 @@ UPDATE message SET delivered_at = COALESCE(delivered_at, :at), sent_at = COALESC
 WHERE key = :key AND channel = :channel AND permitted_at IS NOT NULL AND state IN ('waiting', 'sending', 'sent')
 """)
 BOUNCED = text("""
-UPDATE message SET bounced_at = COALESCE(bounced_at, :at), detail = :detail
+UPDATE message SET bounced_at = COALESCE(bounced_at, :at), reason = 'bounced', detail = :detail
 WHERE key = :key AND channel = :channel AND permitted_at IS NOT NULL
 """)
 REPLIED = text("""

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import CampaignConfig, ConfigError, parse
 from campaigns.messages.keys import BEFORE, UNSUBSCRIBE, MessageStep
-from campaigns.messages.permission import Choice, Recipient, facts_for, held_out, terms_for
+from campaigns.messages.permission import Choice, Recipient, bounced, facts_for, held_out, terms_for
 from campaigns.messages.writing import MAIL_ADDRESS, NoValue, language_of, plain, written
 from campaigns.prepared import PLANNED
 from campaigns.rules.basis import bases_on_record, basis_of
@@ -321,6 +321,8 @@ class Outbox:
             before.to_customer(case),
             now,
         )
+        if why := bounced(before.choices(case)):
+            return "no_one", why
         answer = may_call(facts, case.terms, now)
         if isinstance(answer, Refusal):
             return answer

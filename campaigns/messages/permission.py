@@ -16,6 +16,7 @@ from campaigns.rules.profiles import PROFILES
 from campaigns.rules.terms import Terms, terms_of
 
 BUCKETS = 1_000_000
+BOUNCED = "bounced: "  # the source of a no that a mail server said, not the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,12 @@ def consents(choices: Iterable[Choice]) -> tuple[Consent, ...]:
             ends += [each.expires_at] if each.expires_at is not None else []
             found.append(Consent(each.id, each.at, min(ends, default=None)))
     return tuple(found)
+
+
+def bounced(choices: Sequence[Choice]) -> str:
+    """What a mail server said of the address, when that is the last word of it; else empty."""
+    last = max(choices, key=lambda c: (c.at, c.id), default=None)
+    return last.source.removeprefix(BOUNCED) if last is not None and last.source.startswith(BOUNCED) else ""
 
 
 def held_out(campaign: str, step: MessageStep, party: str) -> bool:

@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,20 @@ from sqlalchemy import Engine
 
 from campaigns.dnc import DncStore
 from campaigns.messages.answers import refuses
+from campaigns.messages.bounces import MOST_MAIL, return_address
 from campaigns.messages.choices import ChoiceStore
+from campaigns.people import People
+from campaigns.tokens import Tokens
+from campaigns.users import UserStore
 from cti.settings import WebSettings
+from tests.campaigns.messages.mails import report
 from tests.campaigns.messages.world import MISSED, OFFER, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import NOON, later
 from tests.cti.running import DEADLINE_S, open_stored
 
 SECRET = "a secret of the gateway's"
-SETTINGS = WebSettings(gateways=(("sms", SECRET),))
+HOME = "bounces@company.example"
+SETTINGS = WebSettings(gateways=(("sms", SECRET),), bounces=(HOME, SECRET))
 
 
 @pytest.fixture
@@ -126,3 +133,29 @@ async def test_only_the_gateway_is_believed_and_only_now(db: Engine, door: Async
 )  # fmt: skip
 def test_what_asks_for_no_more(reply: str, no_more: bool) -> None:
     assert refuses(reply) is no_more
+
+
+async def test_a_mail_that_came_back_is_handed_in_by_the_mail_server(db: Engine, door: AsyncClient) -> None:
+    world = Writing(db, steps=OFFER, customers=1)
+    world.calls()
+    assert all(world.outbox.sent(each, NOON) for each in world.claim(NOON))
+    People(db).add("", "chen", "陈静", "supervisor", "", campaigns=["spring"], language="en")
+    token = Tokens(db).make(UserStore(db).all()[0], "mail", ["consent"], 30, datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "message/rfc822"}
+
+    async def hand_in(mail: bytes) -> Response:
+        return await door.post("/api/messages/bounced", content=mail, headers=headers)
+
+    mail = report(return_address(HOME, SECRET, world.rows()[0].key.hex))
+    assert (await hand_in(mail)).json() == {
+        "fate": "nobody", "why": "5.1.1 smtp; 550 5.1.1 user unknown", "new": True
+    }  # fmt: skip
+    assert (await hand_in(mail)).json()["new"] is False
+    [said] = ChoiceStore(db).of("kunde0@example.com")
+    assert not said.agreed and "5.1.1" in said.source
+    line = world.campaign.one("SELECT actor FROM audit WHERE action = 'messages refused'")
+    assert line.actor == "chen"
+    forged = await hand_in(report(return_address(HOME, "not that secret", "0" * 32)))
+    assert forged.status_code == 400 and "none that we made" in forged.json()["detail"]
+    assert (await hand_in(b"x" * (MOST_MAIL + 1))).status_code == 413
+    assert (await door.post("/api/messages/bounced", content=mail)).status_code == 401

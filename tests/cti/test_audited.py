@@ -112,6 +112,7 @@ ELSEWHERE = {
     ("POST", "/reports/schedules/do"),
     ("POST", "/api/messages/{channel}/told"),
     ("POST", "/api/messages/said"),
+    ("POST", "/api/messages/bounced"),
     ("POST", "/unsubscribe/{key}"),
     ("POST", "/api/customer"),
     ("POST", "/api/alarms/acknowledge"),

@@ -146,6 +146,7 @@ ROWS = (
     Row("GET", "/api/messages/said", CHECKING, f"channel=sms&address=%2B{NUMBER[1:]}", company=True),
     Row("POST", "/api/messages/said", LEADING,
         body=f'{{{{"channel": "sms", "address": "{NUMBER}", "agreed": true, "source": "form"}}}}'),
+    Row("POST", "/api/messages/bounced", LEADING, body="x", answers=404),
     Row("GET", "/api/caller-ids", LOOKING, "campaign={campaign}", scoped=True),
     Row("GET", "/reports", LOOKING),
     Row("GET", "/reports/schedules", LOOKING),

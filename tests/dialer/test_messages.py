@@ -6,21 +6,26 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from campaigns.messages.announcing import Announcer
-from dialer.config import GatewaySection, MailSection
+from campaigns.messages.bounces import bounce_of, return_address
+from dialer.cli import main
+from dialer.config import GatewaySection, MessageMailSection
 from dialer.gateway import Gateway
 from dialer.mail import Mail
 from dialer.messages import Messages
+from tests.campaigns.messages.mails import report
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import NOON, later
 from tests.cti.test_webhooks import SECRET, receiver
 from tests.post import Box, post_office
 
-SENDER = "dialer@company.example"
+SENDER, HOME = "dialer@company.example", "bounces@company.example"
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def post() -> Iterator[tuple[Box, int]]:
 
 
 def sender(world: Writing, port: int, at: datetime = NOON) -> Messages:
-    mail = Mail(MailSection(host="127.0.0.1", port=port, security="none", sender=SENDER))
+    mail = Mail(MessageMailSection(host="127.0.0.1", port=port, security="none", sender=SENDER))
     return Messages(world.outbox, {"email": mail}, Announcer(world.db), lambda: at)
 
 
@@ -52,6 +57,19 @@ async def test_an_order_is_confirmed_by_a_mail_that_a_mail_server_takes(
     assert mail.get_content().strip() == "您订购了畅享199。"
     assert mail["List-Unsubscribe"] is None  # a service message
     assert messages.counters == {("email", "sent"): 3}
+
+
+async def test_each_mail_has_an_address_of_its_own_to_come_back_to(db: Engine, post: tuple[Box, int]) -> None:
+    box, port = post
+    world = Writing(db, steps=OFFER, customers=1)
+    world.calls()
+    section = MessageMailSection(
+        host="127.0.0.1", port=port, security="none", sender=SENDER, bounces=HOME, secret=SECRET
+    )
+    await Messages(world.outbox, {"email": Mail(section)}, Announcer(db), lambda: NOON).look()
+    [back] = box.senders
+    assert bounce_of(report(back), HOME, SECRET).key == world.rows()[0].key.hex
+    assert box.mails[0][1]["From"] == SENDER
 
 
 async def test_an_offer_can_be_answered_with_one_click(db: Engine, post: tuple[Box, int]) -> None:
@@ -140,3 +158,25 @@ async def test_a_gateway_in_a_network_that_was_not_named_is_not_reached(db: Engi
         gateway = Gateway(GatewaySection(url=there.url, secret=SECRET))
         await Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: TWO_DAYS_LATER).look()
     assert there.asked == 0 and "no network" in world.rows()[0].detail
+
+
+def test_a_mail_server_hands_in_by_a_pipe_what_came_back(db: Engine, tmp_path: Path) -> None:
+    world = Writing(db, steps=OFFER, customers=1)
+    world.calls()
+    assert all(world.outbox.sent(each, NOON) for each in world.claim(NOON))
+    config = tmp_path / "dialer.toml"
+
+    def piped(mail: bytes, url: str) -> Result:
+        config.write_text(
+            f'[database]\nurl = "{url}"\n[[switch]]\nname = "m"\nhost = "h"\nuser = "u"\nsecret = "s"\n'
+            f'[messages.email]\nbounces = "{HOME}"\nsecret = "{SECRET}"\n'
+        )
+        return CliRunner().invoke(main, ["messages", "bounced", "--config", str(config)], input=mail)
+
+    url = db.url.render_as_string(hide_password=False)
+    mail = report(return_address(HOME, SECRET, world.rows()[0].key.hex))
+    assert piped(mail, url).output == "nobody: 5.1.1 smtp; 550 5.1.1 user unknown\n"
+    assert "already" in piped(mail, url).output and world.rows()[0].bounced_at is not None
+    refused = piped(b"To: someone\n\n", url)
+    assert refused.exit_code == 2 and "no return address" in refused.stderr
+    assert piped(mail, "postgresql://127.0.0.1:1/nothing").exit_code == 75  # it comes again

@@ -7,6 +7,7 @@ import io
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from campaigns import config as campaign_config
 from campaigns.config import CampaignsError
 from campaigns.lists.reading import read
 from campaigns.lists.sources import opened
+from campaigns.messages.bounces import NotABounce, bounce_of, return_address
 from campaigns.users import User
 from cti import wire
 from dialer import config as daemon_config
@@ -24,10 +26,13 @@ from dialer.switch.clock import SwitchClock
 from dialer.switch.port import LinkUp, Snapshot, SwitchEvent
 from dialer.switch.translation import Translation
 from dialer.switch.wire import END, MAX_LINE, Parser
+from tests.campaigns.messages.mails import QMAIL, report
 
 USER = User(1, "lina", "李娜", "agent", "seat001", ("spring",))
 LOOP = asyncio.new_event_loop()
 CALL = b"zdc-" + b"1" * 32
+HOME, SECRET, KEY = "bounces@company.example", "sixteen characters", "1" * 32
+BACK = return_address(HOME, SECRET, KEY)
 SLICES = 7  # of a stream, by its own first byte: parsers are cut at odd places
 
 
@@ -112,12 +117,19 @@ def socket_(data: bytes) -> None:
         pass
 
 
+def bounce(data: bytes) -> None:
+    """A mail to an address of ours to come back to."""
+    with suppress(NotABounce):
+        assert bounce_of(data, HOME, SECRET).key == KEY
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "ami": ami,
     "agi": agi,
     "list": list_,
     "config": toml,
     "socket": socket_,
+    "bounce": bounce,
 }
 # Where each begins: what is right, so that chance comes past the first check.
 SEEDS: dict[str, tuple[bytes, ...]] = {
@@ -146,4 +158,5 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b'{"type": "hello", "window": "w", "last": 0}',
         b'{"type": "request", "id": 2, "command": {"type": "log_in", "phone": "100", "mode": "nailed"}}',
     ),
+    "bounce": (report(BACK), QMAIL.format(to=BACK, said="(#5.1.1)").encode()),
 }
