@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -119,6 +120,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():
         await running
+    gc.freeze()  # as `dialer run` does when it is ready
     pipe.send({"web": ready.result().web, "tokens": tokens})
     assert daemon.engine is not None
     metrics, core = daemon.metrics, daemon.engine.core
