@@ -10,7 +10,6 @@ one. Where it is, it says on standard error.
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import shutil
@@ -37,6 +36,7 @@ from campaigns import database
 from campaigns.hopper import Hopper
 from campaigns.lists.importing import Request, import_list
 from campaigns.lists.loading import Policy
+from dialer import garbage
 
 LEADS, ATTEMPTS, LONG = 10_000_000, 50_000_000, 5_000_000
 ROWS, FEWEST_ROWS = 250_000, 20_000  # of a list that is timed
@@ -245,7 +245,7 @@ def leasing(url: str, owner: str, times: int, limit: int, start: Barrier, done: 
     engine = database.connect(url, pool_size=1)
     hopper = Hopper(engine, owner)
     hopper.lease(1, 1, datetime.now(UTC))  # connected, and the campaign's terms are known
-    gc.freeze()  # as `dialer run` does when it is ready
+    garbage.set_aside()  # as `dialer run` does when it is ready
     took, leads = [], []
     start.wait()
     for _ in range(times):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import multiprocessing
 import os
@@ -33,6 +32,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks import report
 from benchmarks.ami_path import compare
 from benchmarks.report import Result, percentile
+from dialer import garbage
 
 SEATS = 1_000
 CALLS_PER_S = 100
@@ -120,7 +120,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():
         await running
-    gc.freeze()  # as `dialer run` does when it is ready
+    garbage.set_aside()  # as `dialer run` does when it is ready
     pipe.send({"web": ready.result().web, "tokens": tokens})
     assert daemon.engine is not None
     metrics, core = daemon.metrics, daemon.engine.core
@@ -244,6 +244,7 @@ async def hold_pages(port: int, tokens: list[str], pipe: Connection) -> None:
 
 
 def pages_process(port: int, tokens: list[str], pipe: Connection) -> None:
+    garbage.set_aside()  # agents have machines of their own: no page waits for the garbage of others
     report.run_async(lambda: hold_pages(port, tokens, pipe))
 
 

@@ -8,7 +8,6 @@ put beside those of the same calls before and after it, and questions to the fil
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import shutil
@@ -40,6 +39,7 @@ from campaigns.records import AttemptAnswered, AttemptEnded
 from campaigns.rules.keys import WEEKDAYS
 from campaigns.store import CampaignStore
 from campaigns.values import Ask
+from dialer import garbage
 
 CALLS_A_MONTH = 500_000
 OLD = (-6, -5)  # months before this one; both are due
@@ -117,7 +117,7 @@ class Calls:
         self._hopper = Hopper(engine, "bench")
         self._journal = JournalStore(engine, "bench")
         self._serial = 0
-        gc.freeze()  # as `dialer run` does when it is ready
+        garbage.set_aside()  # as `dialer run` does when it is ready
 
     def go_on_for(self, seconds: float) -> Latencies:
         """Place calls for so long."""

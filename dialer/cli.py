@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -158,7 +157,7 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     """Run the daemon. SIGTERM drains: no new calls, those in progress finish. SIGHUP reads the config again."""
     from campaigns.config import CampaignsError
     from cti.server import CannotListen
-    from dialer import logs
+    from dialer import garbage, logs
     from dialer.daemon import Addresses, AlreadyRunning, Daemon
     from dialer.service import notify, serve_signals, watched
     from dialer.tenure import Lost
@@ -168,9 +167,7 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     logs.configure(sys.stderr, people)
 
     def ready(at: Addresses) -> None:
-        # What is loaded by now stays. Whenever enough was allocated, calls and agents waited while Python's collector
-        # of garbage went through all of it.
-        gc.freeze()
+        garbage.set_aside()
         notify("READY=1")
         click.echo(
             f"seats' page: {'https' if config.web.certificate else 'http'}://{config.web.host}:{at.web}/",

@@ -53,6 +53,7 @@ from cti.messages import LogIn
 from cti.server import serve
 from cti.settings import OidcSettings, WebSettings
 from cti.webhooks import Hook, Webhooks
+from dialer import garbage
 from dialer.campaign_folder import CampaignFolder
 from dialer.certificates import Certificates, believed
 from dialer.channel import Channel
@@ -312,6 +313,7 @@ class Daemon:
             asyncio.create_task(Sealing(stored, recordings, keys, self.metrics).run(), name="sealing"),
             asyncio.create_task(webhooks.run(), name="webhooks"),
             asyncio.create_task(messages.run(), name="messages"),
+            asyncio.create_task(garbage.collect(lambda: not core.calls.by_id), name="garbage"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         leaving = asyncio.create_task(handover.due.wait(), name="hand over")
