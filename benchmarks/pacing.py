@@ -24,7 +24,7 @@ import msgspec
 from benchmarks import report
 from benchmarks.report import Result, percentile
 from campaigns.config import CampaignConfig
-from dialer.core.campaign import pacing_config
+from dialer.core.terms import pacing_config
 from dialer.pace import Filter
 from pacing.contract import CallEvent, CallStage, Decision, Event, InboundOffered, Mode, Room, SeatEvent
 from pacing.pacer import CampaignPacer

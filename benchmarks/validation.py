@@ -39,8 +39,8 @@ from campaigns.people import People
 from campaigns.store import CampaignStore
 from cti.messages import LogIn, ScreenPop
 from dialer.config import AgiSection, Config, DatabaseSection, MetricsSection, SwitchSection, WebSection
-from dialer.core.campaign import pacing_config
 from dialer.core.seat import SeatState
+from dialer.core.terms import pacing_config
 from dialer.daemon import Addresses, Daemon
 from dialer.engine import REPACE_TICKS, TICK_S
 from dialer.virtual_seats import Manner, VirtualSeats

@@ -30,6 +30,7 @@ from campaigns.values import Lead
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 MOST_MONEY = 1e9
+MOST_SWITCHES = 32  # each has an engine at the most
 CALLED_NUMBER = re.compile(r"\+?[0-9]{1,20}")
 MODES = ("preview", "progressive", "ratio", "predictive")
 
@@ -160,6 +161,8 @@ class Inbound(Part, frozen=True):
 class CampaignConfig(Part, frozen=True):
     """One campaign. Durations in seconds. `unit` is the path of the unit that it belongs to, empty for the company.
 
+    `switch` is one name or several: on each of them the campaign has a part, with seats and calls of its own.
+
     `ratio` is lines for each idle seat (mode ratio); `target` the share of answered humans that may be abandoned over
     the window (0.03 is the legal limit in the US and the UK). `ring_limit_s` is at least 15 (47 CFR 64.1200(a)(6)
     lets nobody hang up earlier). `trunk` overrides the switch's own dial string. `caller_ids` are shown to customers
@@ -170,7 +173,7 @@ class CampaignConfig(Part, frozen=True):
     """
 
     name: str
-    switch: str
+    switch: str | tuple[str, ...]
     unit: str = ""
     running: bool = False
     priority: int = 0
@@ -207,6 +210,11 @@ class CampaignConfig(Part, frozen=True):
     callbacks: Callbacks = Callbacks()
     worth: Worth = Worth()
     messages: Messages = msgspec.field(default_factory=Messages)
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """Those that it is on, one at least."""
+        return (self.switch,) if isinstance(self.switch, str) else self.switch
 
 
 def crm_url(config: CampaignConfig, lead: Lead) -> str:
@@ -274,7 +282,13 @@ def faults(config: CampaignConfig) -> list[tuple[str, str]]:
             found.append((key, reason))
 
     check(bool(NAME.fullmatch(config.name)), "name", "must be 1 to 64 letters, digits, dots, - or _")
-    check(bool(config.switch), "switch", "must name a switch")
+    check(bool(config.switches) and all(config.switches), "switch", "must name a switch")
+    check(
+        len(config.switches) <= MOST_SWITCHES,
+        "switch",
+        f"must name {MOST_SWITCHES} at most, names {len(config.switches)}",
+    )
+    check(len({*config.switches}) == len(config.switches), "switch", "names one of them twice")
     check(config.mode in MODES, "mode", f"must be one of {', '.join(MODES)}, is {config.mode!r}")
     for within, part in (("", config), ("shadow.", config.shadow or Shadow())):
         ratio, target = part.ratio, part.target

@@ -290,9 +290,9 @@ class Hopper(Leases):
     # --- within -----------------------------------------------------------------------------------------------
 
     def _ours(self, connection: Connection, change: int) -> bool:
-        """Whether the switch of this version, whose terms were asked for, stays ours until the transaction ends."""
-        switch = self._known.switch(change)
-        return self._tokens is None or bool(still_held(connection, self._tokens(), (switch,)))
+        """Whether a switch of this version, whose terms were asked for, stays ours until the transaction ends."""
+        switches = self._known.switches(change)
+        return self._tokens is None or bool(still_held(connection, self._tokens(), switches))
 
     def _lease_of(
         self,

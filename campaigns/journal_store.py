@@ -71,6 +71,39 @@ FROM (VALUES %s) AS v (call_id, leased_at, at, outcome, cause, tech_cause, ring_
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months} AND a.outcome IS NULL
 """
+# What the parts of campaigns on several switches have counted, as campaigns/store.py counts the window. They run before
+# what puts it on record, so that each call counts once.
+COUNT = """
+INSERT INTO campaign_counted AS k (campaign_id, switch, {what})
+SELECT a.campaign_id, a.switch, {counts}
+FROM (VALUES %s) AS v ({columns})
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+WHERE a.called_in IS NULL AND {first} GROUP BY a.campaign_id, a.switch ORDER BY a.campaign_id, a.switch
+ON CONFLICT (campaign_id, switch) DO UPDATE SET {sums}
+"""
+COUNT_CONNECTED = COUNT.format(
+    what="connected",
+    counts="count(*)",
+    columns="call_id, leased_at",
+    first="a.connected_at IS NULL",
+    sums="connected = k.connected + excluded.connected",
+)
+COUNT_MACHINES = COUNT.format(
+    what="machines",
+    counts="count(*)",
+    columns="call_id, leased_at",
+    first="""a.connected_at IS NOT NULL AND NOT EXISTS (
+    SELECT FROM disposition d WHERE d.call_id = v.call_id AND d.leased_at = v.leased_at)""",
+    sums="machines = k.machines + excluded.machines",
+)
+COUNT_ENDED = COUNT.format(
+    what="hung_up, abandoned",
+    counts="""count(*) FILTER (WHERE v.outcome = 'hung_up' AND v.amd IS DISTINCT FROM 'MACHINE'),
+    count(*) FILTER (WHERE v.outcome = 'abandoned')""",
+    columns="call_id, leased_at, outcome, amd",
+    first="a.outcome IS NULL AND v.outcome IN ('hung_up', 'abandoned')",
+    sums="hung_up = k.hung_up + excluded.hung_up, abandoned = k.abandoned + excluded.abandoned",
+)
 # What came of a call by the number that it showed. Runs before ENDED, so that each call counts once.
 TALLIED = f"""
 INSERT INTO caller_id_answers AS k (campaign_id, caller_id, fresh_calls, fresh_answers)
@@ -333,9 +366,11 @@ def _write(connection: Connection, records: Sequence[AnyRecord]) -> None:
     answered: list[AttemptAnswered] = kinds.get(AttemptAnswered, [])
     put(ANSWERED, _last((*_key(r), r.at) for r in answered), ID, TIME, TIME)
     connected: list[AttemptConnected] = kinds.get(AttemptConnected, [])
+    put(COUNT_CONNECTED, [*{_key(r) for r in connected if r.split}], ID, TIME)
     put(CONNECTED, _last((*_key(r), r.at, r.user_id) for r in connected), ID, TIME, TIME, INT)
 
     disposed: list[Dispositioned] = list({r.call_id: r for r in kinds.get(Dispositioned, [])}.values())
+    put(COUNT_MACHINES, [_key(r) for r in disposed if r.machine], ID, TIME)
     put(
         DISPOSED,
         [
@@ -413,6 +448,11 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     put(UNCOUNTED, undone, ID, TIME)
     put(UNCALLED, undone, ID, TIME)
     put(LET_GO_AGAIN, undone, ID, TIME)
+    put(
+        COUNT_ENDED,
+        [(*_key(r), r.outcome, r.amd) for r in ended if r.split and r.dialed],
+        ID, TIME, TEXT, TEXT,
+    )  # fmt: skip
     rang = [(*_key(r), r.outcome) for r in ended if r.dialed]
     put(TALLIED, rang, ID, TIME, TEXT)
     put(TIMED, rang, ID, TIME, TEXT)

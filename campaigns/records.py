@@ -29,10 +29,14 @@ class AttemptAnswered(Record, frozen=True, tag="answered"):
 
 
 class AttemptConnected(Record, frozen=True, tag="connected"):
-    """The customer and `user_id`'s seat are in one bridge."""
+    """The customer and `user_id`'s seat are in one bridge.
+
+    `split`, here and below: the campaign is on several switches, and its parts are told that this one has counted it.
+    """
 
     call_id: str
     user_id: int
+    split: bool = False
 
 
 class AttemptEnded(Record, frozen=True, tag="ended"):
@@ -61,6 +65,7 @@ class AttemptEnded(Record, frozen=True, tag="ended"):
     other_at: datetime | None = None
     number_done: bool = False
     most: int | None = None
+    split: bool = False
 
 
 class Dispositioned(Record, frozen=True, tag="dispositioned"):
@@ -70,6 +75,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     is final. `locked_until` bars all numbers of a customer who does not want such calls.
     `other_number`: this one is not the customer's and is done; the lead comes again for another, if it has one.
     `answers` are those to the script, as a JSON object.
+    `machine`: of a campaign on several switches it says that nobody was there.
     A callback that is `personal` is for `callback_for` alone (`user_id` where that is not said) until `team_at`, then
     also for others of their unit until `anyone_at`, and none any more from `expires_at` on; else it is for anyone.
     """
@@ -92,6 +98,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     anyone_at: datetime | None = None
     expires_at: datetime | None = None
     callback_for: int | None = None
+    machine: bool = False
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):

@@ -276,15 +276,8 @@ class CampaignStore:
         self, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str] = ()
     ) -> tuple[int, int, int, int]:
         """Of the last `length`: connected, hung up while waiting, abandoned; and those connected that were machines."""
-        values = {
-            "campaign": campaign_id,
-            "since": now - length,
-            "live_since": now - SURELY_LIVE,
-            "machine_codes": list(machine_codes),
-        }
         with self._engine.connect() as connection:
-            row = connection.execute(WINDOW, values).one()
-        return row.connected, row.hung_up, row.abandoned, row.machines
+            return window(connection, campaign_id, length, now, machine_codes)
 
     def learned(self, campaign_id: int) -> str:
         """What pacing kept with the campaign, empty when nothing."""
@@ -295,6 +288,20 @@ class CampaignStore:
         """Keep what pacing has learned with the campaign."""
         with self._engine.begin() as connection:
             connection.execute(KEEP_LEARNED, {"campaign": campaign_id, "learned": learned})
+
+
+def window(
+    connection: Connection, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str]
+) -> tuple[int, int, int, int]:
+    """What :meth:`CampaignStore.window` says, within a transaction."""
+    values = {
+        "campaign": campaign_id,
+        "since": now - length,
+        "live_since": now - SURELY_LIVE,
+        "machine_codes": list(machine_codes),
+    }
+    row = connection.execute(WINDOW, values).one()
+    return row.connected, row.hung_up, row.abandoned, row.machines
 
 
 def _outdated(live: Any, name: str, source: str, where: str) -> Outdated:

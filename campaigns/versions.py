@@ -27,7 +27,7 @@ class KnownTerms:
         self._terms: dict[int, Terms] = {}
         self._orders: dict[int, Order] = {}
         self._pools: dict[int, Pools] = {}
-        self._switches: dict[int, str] = {}
+        self._switches: dict[int, tuple[str, ...]] = {}
         self._trials: dict[int, Trial] = {}
         self._announced: dict[int, Announced | None] = {}
 
@@ -43,8 +43,8 @@ class KnownTerms:
         """The caller-IDs of such a version."""
         return self._pools[change]
 
-    def switch(self, change: int) -> str:
-        """The switch that such a version is on."""
+    def switches(self, change: int) -> tuple[str, ...]:
+        """The switches that such a version is on."""
         return self._switches[change]
 
     def trial(self, change: int) -> Trial:
@@ -66,7 +66,7 @@ class KnownTerms:
                 self._orders[row.change] = config.order
                 known[row.change] = terms_of(config.rules, config.running)
                 self._pools[row.change] = pools_of(config)
-                self._switches[row.change] = config.switch
+                self._switches[row.change] = config.switches
                 self._trials[row.change] = config.trial
                 self._announced[row.change] = announced_by(config)
             self._terms = known

@@ -120,8 +120,9 @@ class CampaignDesk(Desk):
         """A text that may go live. Raises :class:`campaigns.config.ConfigError` and :class:`Refusal`."""
         config = parse(text, "campaign")
         self.unit(asker, config.unit)
-        if self._switches and config.switch not in self._switches:
-            raise ConfigError(f"switch: must be one of {', '.join(self._switches)}, is {config.switch!r}")
+        unknown = [name for name in config.switches if name not in self._switches]
+        if self._switches and unknown:
+            raise ConfigError(f"switch: must be one of {', '.join(self._switches)}, is {unknown[0]!r}")
         if not asker.sees_all:
             units = {each.path for each in Units(engine).below(asker.unit_id)}
             known = [each.config for each in _seen(engine, asker) if each.config.unit in units]

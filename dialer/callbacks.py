@@ -43,7 +43,7 @@ class CallbackWatch:
         callbacks.let_go()
         for campaign in list(self._core.campaigns.values()):
             persons = callbacks.persons(campaign.name)
-            able = self._core.may_dial(campaign) and self._core.is_up(campaign.config.switch)
+            able = self._core.may_dial(campaign) and any(map(self._core.is_up, campaign.config.switches))
             if not persons or not able or self._core.draining:
                 continue
             for lead in await self._hopper.lease_callbacks(campaign.id, persons):

@@ -53,11 +53,13 @@ def apply(
             )
     if config_file is not None:
         switches = {section.name for section in settings.config().switch}
-        for config in [a.config for a in applied if a.config.switch not in switches]:
-            click.echo(
-                f"dialer: warning: {config.name} does not dial: {config_file} names no switch {config.switch!r}",
-                err=True,
-            )
+        for config, unknown in [(a.config, [*{*a.config.switches} - switches]) for a in applied]:
+            for switch in sorted(unknown):
+                where = "does not dial" if len(config.switches) == 1 else f"does not dial over {switch}"
+                click.echo(
+                    f"dialer: warning: {config.name} {where}: {config_file} names no switch {switch!r}",
+                    err=True,
+                )
 
 
 @click.command()

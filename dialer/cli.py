@@ -336,8 +336,7 @@ def _recorded(
         try:
             found = recorded.read(engine, files_of(settings), campaign, day.date())
             switches = settings.config().switch if settings.config_file is not None else ()
-            switch = next((each for each in switches if each.name == found.config.switch), None)
-            days = [recorded.scenario(found, switch)]
+            days = [recorded.scenario(found, switches)]
             if target is not None or seats:
                 days.append(recorded.changed(days[0], target, seats))
         except (recorded.NoSuchDay, FileGone) as fault:
@@ -385,7 +384,7 @@ def pace(target: float | None, mode: str | None, campaign_file: Path | None) -> 
     from campaigns.config import CampaignConfig
     from campaigns.config import ConfigError as CampaignError
     from campaigns.config import load as load_campaign
-    from dialer.core.campaign import pacing_config
+    from dialer.core.terms import pacing_config
     from dialer.pace import serve
 
     try:

@@ -11,7 +11,7 @@ import fcntl
 import ipaddress
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,7 @@ from campaigns.messages.announcing import Announcer
 from campaigns.messages.outbox import Outbox
 from campaigns.ownership import Ownership
 from campaigns.partitions import ensure_partitions
+from campaigns.parts import PartStore
 from campaigns.reach import REPORTS, WEB, as_role, held
 from campaigns.second_factor import seal_plain
 from campaigns.store import CampaignStore, Unreadable
@@ -74,6 +75,7 @@ from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
 from dialer.sealing import Sealing, recordings_of
 from dialer.sending import Sending, scheduled
+from dialer.sharing import Exchange
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Lost, Tenure
 from dialer.tracing import Exporter, Traces
@@ -125,6 +127,7 @@ class Daemon:
         self.bus = Bus()
         self.metrics = Metrics()
         self.engine: Engine | None = None
+        self._exchange: Exchange | None = None
         self.database: DatabaseEngine | None = None
         self._certificates = Certificates(config, self.metrics)
         self._stop = asyncio.Event()
@@ -251,6 +254,7 @@ class Daemon:
         store = CampaignStore(stored)
         vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
+        exchange = self._exchange = Exchange(PartStore(stored, lambda: tenure.tokens), engine)
         rolling = Rolling(stored, self.metrics)
         own = "" if config.database.url else stored.url.render_as_string(hide_password=False)
         web = held(database.connect(config.database.web_url or config.database.url or as_role(own, WEB)), WEB)
@@ -308,6 +312,7 @@ class Daemon:
             asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
             asyncio.create_task(self._refresh(app, agi, switches, webhooks, messages), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
+            asyncio.create_task(exchange.run(), name="parts"),
             asyncio.create_task(rolling.run(), name="roll-ups"),
             asyncio.create_task(Sending(stored, config).run(), name="reports"),
             asyncio.create_task(Sealing(stored, recordings, keys, self.metrics).run(), name="sealing"),
@@ -342,6 +347,7 @@ class Daemon:
                 await asyncio.to_thread(exporter.close)
             hopper.close()
             learning.close()
+            exchange.close()
             rolling.close()
             await asyncio.to_thread(web.dispose)
             accounts.close()
@@ -379,11 +385,15 @@ class Daemon:
     ) -> None:
         """Recover what the engines before us had in flight on switches that are ours now, and connect to them."""
         name, core = self.config.engine.name, engine.core
-        on = {campaign.id: campaign.config.switch for campaign in core.campaigns.values()}
+        on = {campaign.id: campaign.config.switches for campaign in core.campaigns.values()}
         others = {before for before in taken.values() if before != name}
 
         def of_ours(each: InFlight) -> bool:
-            if (each.switch or on.get(each.campaign_id)) in taken:
+            if (
+                each.switch in taken
+                if each.switch
+                else not taken.keys().isdisjoint(on.get(each.campaign_id, ()))
+            ):
                 return True  # else what is left of our last run, on a switch that nobody has any more, or not dialed
             return at_start and each.owner == name and each.switch not in core.switches
 
@@ -424,8 +434,8 @@ class Daemon:
                     await self._configure(engine, store)
                     await drafts.load()  # of those whose pages come here
                     for campaign in list(engine.core.campaigns.values()):
-                        if campaign.config.switch in taken:
-                            await self._read_learned(engine, store, campaign.name)
+                        if not taken.keys().isdisjoint(campaign.config.switches):
+                            await self._read_learned(engine, store, campaign.name, taken)
                             await self._read_ledger(engine, store, campaign.name, datetime.now(UTC))
                     await self._take(engine, stored, taken)
                 told = ""
@@ -462,14 +472,15 @@ class Daemon:
                 self._unreadable.remove(name)
                 self.metrics.config_ok.labels(name).set(1)
             log.info("a campaign was configured", campaign=name, version=found.version)
-            if found.config.switch not in engine.core.switches:
-                log.warning(
-                    "the campaign's switch is not configured; it does not dial",
-                    campaign=name,
-                    switch=found.config.switch,
-                )
+            for switch in found.config.switches:
+                if switch not in engine.core.switches:
+                    log.warning(
+                        "the campaign's switch is not configured; it does not dial there",
+                        campaign=name,
+                        switch=switch,
+                    )
             if fresh:
-                await self._read_learned(engine, store, name)
+                await self._read_learned(engine, store, name, found.config.switches)
             await self._read_ledger(engine, store, name, now)
 
     def _stop_unreadable(self, engine: Engine, found: Unreadable) -> None:
@@ -487,6 +498,9 @@ class Daemon:
         campaign = engine.core.campaigns[name]
         window_s = campaign.ledger.rule.window_s
         length = timedelta(seconds=window_s) if window_s is not None else WHOLE_LIFE
+        if self._exchange is not None and campaign.sharing is not None:
+            await self._exchange.read(campaign, campaign.sharing, length, now)
+            return
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         connected, hung_up, abandoned, found = await self._in_store(
             lambda: store.window(campaign.id, length, now, machines)
@@ -498,21 +512,33 @@ class Daemon:
             )
             campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
 
-    async def _read_learned(self, engine: Engine, store: CampaignStore, name: str) -> None:
-        """Give pacing what it had learned before the last stop; without it, it learns anew."""
+    async def _read_learned(
+        self, engine: Engine, store: CampaignStore, name: str, switches: Iterable[str]
+    ) -> None:
+        """Give pacing what it had learned before the last stop; without it, it learns anew.
+
+        A part that has learned nothing by itself begins with what another one has.
+        """
         campaign = engine.core.campaigns[name]
         learned = await self._in_store(lambda: store.learned(campaign.id))
-        if not learned:
-            return
-        try:
-            campaign.restore(json.loads(learned))
-        except ValueError as fault:
-            log.warning("pacing learns anew", campaign=name, reason=str(fault))
+        of_parts: Mapping[str, str] = {}
+        if self._exchange is not None and campaign.sharing is not None:
+            of_parts = await self._exchange.learned(campaign)
+        for part in {campaign.part(switch) for switch in switches}:
+            found = of_parts.get(part.switch, learned)
+            try:
+                if found:
+                    part.restore(json.loads(found))
+            except ValueError as fault:
+                log.warning("pacing learns anew", campaign=name, switch=part.switch, reason=str(fault))
 
     async def _keep_learned(self, engine: Engine, store: CampaignStore) -> None:
         for campaign in engine.core.ours():
-            learned = json.dumps(campaign.pacer.learned(), separators=(",", ":"))
-            await self._in_store(partial(store.keep_learned, campaign.id, learned))
+            for part in [each for each in campaign.parts if engine.core.has(each.switch)]:
+                learned = json.dumps(part.pacer.learned(), separators=(",", ":"))
+                await self._in_store(partial(store.keep_learned, campaign.id, learned))
+                if self._exchange is not None and campaign.sharing is not None:
+                    await self._exchange.keep_learned(campaign, part.switch, learned)
 
     async def _watch(self, engine: Engine, store: CampaignStore, hopper: Hopper) -> None:
         folder = CampaignFolder(self.config.campaigns.folder, store, self.metrics)

@@ -266,9 +266,11 @@ def _campaigns(engine: Engine, config: Config) -> list[Step]:
         if isinstance(each, Unreadable):
             steps.append(Step(each.name, False, each.reason, "apply a version that this program can read"))
         else:
-            known = each.config.switch in switches
+            unknown = [name for name in each.config.switches if name not in switches]
             running = "running" if each.config.running else "stopped"
-            detail = f"version {each.version}, {running}, on switch {each.config.switch}"
-            hint = f"dialer.toml has no switch of this name: {', '.join(sorted(switches))}"
-            steps.append(Step(each.config.name, known or not each.config.running, detail, hint))
+            detail = f"version {each.version}, {running}, on switch {', '.join(each.config.switches)}"
+            hint = (
+                f"{', '.join(unknown)}: dialer.toml has no switch of this name: {', '.join(sorted(switches))}"
+            )
+            steps.append(Step(each.config.name, not unknown or not each.config.running, detail, hint))
     return steps

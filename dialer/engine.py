@@ -45,6 +45,7 @@ from dialer.core.effects import (
     Write,
 )
 from dialer.core.engine import EngineCore
+from dialer.core.part import Part
 from dialer.journal import Journal
 from dialer.leads import FAULTS, Authorizer, Hopper, LeadBuffer
 from dialer.metrics import Metrics
@@ -369,33 +370,35 @@ class Engine:
     def _pace(self) -> None:
         self._pacing_due = False
         names, self.core.touched = self.core.touched, set()
-        for name in self.core.floor.order(names):
-            with self._faults_counted(f"pacing of {name}"):
-                self._pace_campaign(name)
+        parts = {part.key: (name, part) for name in names for part in self.core.campaigns[name].parts}
+        for key in self.core.floor.order(parts):
+            with self._faults_counted(f"pacing of {key}"):
+                self._pace_part(*parts[key])
         self.flush()
-        for name in names:  # once the calls are on their way
+        for _, part in parts.values():  # once the calls are on their way
             started = monotonic()
-            if self.core.campaigns[name].shadow.follow():
+            if part.shadow.follow():
                 self.metrics.shadow_turn.observe(monotonic() - started)
 
-    def _pace_campaign(self, name: str) -> None:
+    def _pace_part(self, name: str, part: Part) -> None:
         campaign = self.core.campaigns[name]
         self._buffers[name].want(self._buffer_size(name))
         started = monotonic()
-        decision = self.core.decide(name, started)
+        decision = self.core.decide(name, started, part.switch)
         self.metrics.pacing_decision.observe(monotonic() - started)
         if self.journal.depth > JOURNAL_LIMIT:
             return
         if decision.dial > 0:
-            self.core.reserve(self._buffers[name].take(decision.dial), name, monotonic())
-        able = campaign.config.running and self.core.is_up(campaign.config.switch) and not self.core.draining
+            leads = self._buffers[name].take(decision.dial)
+            self.core.reserve(leads, name, monotonic(), switch=part.switch)
+        able = campaign.config.running and self.core.is_up(part.switch) and not self.core.draining
         if able and campaign.config.mode == Mode.PREVIEW:
-            self._show(name)
+            self._show(name, part)
 
-    def _show(self, name: str) -> None:
+    def _show(self, name: str, part: Part) -> None:
         """Preview: give each idle seat a customer to look at."""
         buffer = self._buffers[name]
-        for user_id in list(self.core.campaigns[name].paced_idle):
+        for user_id in list(part.paced_idle):
             for lead in buffer.take(1):
                 if not self.core.show(user_id, lead, name, monotonic()):
                     self.core.free((lead.call_id,))

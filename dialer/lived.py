@@ -35,8 +35,7 @@ def compare(engine: Engine, order: Order) -> dict[str, Any]:
     wanted = parse(order.text, order.campaign)
     since = order.until - timedelta(hours=HOURS)
     day = read_span(engine, Files(Path(order.archive)), order.campaign, since, order.until)
-    switch = next((each for each in order.switches if each.name == wanted.switch), None)
-    recorded = scenario(day, switch)
+    recorded = scenario(day, order.switches)
     live, then = (_lived(recorded, config) for config in (day.config, wanted))
     differs = [key for key, value in settings_of(wanted).items() if value != settings_of(day.config)[key]]
     return {
@@ -55,7 +54,8 @@ def _lived(recorded: Scenario, config: CampaignConfig) -> Summary:
         msgspec.structs.replace(each, target=config.target, ring_limit_s=config.ring_limit_s)
         for each in recorded.campaigns
     )
-    lines = config.max_lines if recorded.lines is None else min(recorded.lines, config.max_lines)
+    most = config.max_lines * len(config.switches)
+    lines = most if recorded.lines is None else min(recorded.lines, most)
     lived = msgspec.structs.replace(recorded, campaigns=campaigns, lines=lines)
     law = policy(law_of(config))
     days = [law.day(lived, seed) for seed in range(1, SEEDS + 1)]

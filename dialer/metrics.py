@@ -206,6 +206,18 @@ class Metrics:
             ("campaign",),
             registry=registry,
         )
+        self._part_left = Gauge(
+            "zhudong_part_abandons_left",
+            "Of a campaign on several switches: calls of its part on one of ours that may yet be abandoned.",
+            ("campaign", "switch"),
+            registry=registry,
+        )
+        self._part_share = Gauge(
+            "zhudong_part_share_ratio",
+            "Of a campaign on several switches: what its part on one of ours has of the abandons that are left.",
+            ("campaign", "switch"),
+            registry=registry,
+        )
         self.abandon_target = Gauge(
             "zhudong_abandon_target_ratio", "What the rate must not exceed.", ("campaign",), registry=registry
         )
@@ -400,8 +412,14 @@ class Metrics:
                 self._refusals.set(count, name, reason)
             self.abandon_rate.labels(name).set(campaign.ledger.rate)
             self.abandon_target.labels(name).set(campaign.config.target)
-            self._pacing.set(name, campaign.decision)
-            self._shadow(name, campaign.shadow)
+            if campaign.sharing is not None:
+                for part in campaign.parts:
+                    if core.has(part.switch):
+                        allowance = campaign.sharing.ledger_of(part.switch).allowance
+                        self._part_left.labels(name, part.switch).set(allowance.left)
+                        self._part_share.labels(name, part.switch).set(allowance.share)
+            self._pacing.set(name, campaign.largest.decision)
+            self._shadow(name, campaign.largest.shadow)
         for name, lines in core.switches.items():
             if lines.ours:
                 self.switch_up.labels(name).set(1 if lines.up else 0)

@@ -111,8 +111,12 @@ def _floor(at: datetime) -> datetime:
 # --- the day as a scenario ----------------------------------------------------------------------------------
 
 
-def scenario(day: RecordedDay, switch: SwitchSection | None = None) -> Scenario:
-    """The day as it may be lived again, within the limits of its switch. Raises NoSuchDay when nobody was connected."""
+def scenario(day: RecordedDay, switches: Sequence[SwitchSection] = ()) -> Scenario:
+    """The day as it may be lived again, within the limits of those of these switches that the campaign is on.
+
+    Raises NoSuchDay when nobody was connected.
+    """
+    its = [each for each in switches if each.name in day.config.switches]
     hours = ceil((day.end - day.begin).total_seconds() / 3600)
     served = [
         each for one in day.seats.values() for each in stints(one, day.end) if each.start > day.begin
@@ -130,8 +134,8 @@ def scenario(day: RecordedDay, switch: SwitchSection | None = None) -> Scenario:
         seats=groups,
         campaigns=(_warmed_up(found),),
         warm_up_min=WARM_UP_S / 60,
-        lines=None if switch is None else switch.max_lines,
-        calls_per_s=None if switch is None else switch.calls_per_s,
+        lines=sum(each.max_lines for each in its) if its else None,
+        calls_per_s=sum(each.calls_per_s for each in its) if its else None,
         start_hour=(day.begin.hour + day.begin.minute / 60 - WARM_UP_S / 3600) % 24,
     )
     if wrong := faults(lived):

@@ -101,11 +101,12 @@ class Snapshots:
         counts, ledger, decision, config = (
             campaign.counts,
             campaign.ledger,
-            campaign.decision,
+            campaign.largest.decision,
             campaign.config,
         )
         idle_s, busy_s = counts.idle_s + work.idle_s, counts.busy_s + work.busy_s
-        beside = {} if campaign.shadow.lines is None else {"shadow_lines": campaign.shadow.lines}
+        shadow = campaign.largest.shadow
+        beside = {} if shadow.lines is None else {"shadow_lines": shadow.lines}
         return CampaignSnapshot(
             campaign=campaign.name,
             at=at,
@@ -132,7 +133,7 @@ class Snapshots:
             idle_s=idle_s,
             busy_s=busy_s,
             outcomes=dict(counts.outcomes),
-            trunk=self._trunk(config.switch),
+            trunk=self._trunk(campaign.largest.switch),
         )
 
     def _trunk(self, switch: str) -> Trunk | None:

@@ -241,6 +241,7 @@ class Call:
     timer: int = 0  # the generation of its running timer; older ones are void
     caller_id: str = ""
     ended_by: str = "customer"  # or agent
+    adopted: bool = False  # of an engine before this one: pacing has not heard of it
     state_at: float = 0.0  # since when it is as its seat is told: connected, or held
     party: Party | None = None  # who else is asked, joined or sent the customer
     came_from: int | None = None  # the seat that sent it on, to which it comes back where nobody takes it

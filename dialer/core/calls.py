@@ -18,6 +18,7 @@ from pacing.contract import CallStage, InboundOffered
 
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
+    from dialer.core.part import Part
 
 DIAL_GRACE_S = (
     10.0  # past the ring limit: the switch's own time-out comes first, this one catches a lost reply
@@ -99,12 +100,13 @@ class Calls:
         self.adopt(call)
         self._timer(call, now + LOOK_UP_LIMIT_S)
         campaign.counts.called_in += 1
-        campaign.observe(InboundOffered(now, call.id))
+        campaign.part(call.switch).observe(InboundOffered(now, call.id))
         self.core.touched.add(campaign.name)
 
     def adopt(self, call: Call) -> None:
         """Take on a call found alive after a restart. Its state is set by the caller."""
         self.by_id[call.id] = call
+        call.adopted = True
         if call.inbound:
             self.callers[call.channel] = call
         if call.state in IN_AIR:
@@ -272,6 +274,13 @@ class Calls:
         self._status(call, user_id, "ended", now, "transferred")
         self.core.seats.step_user(user_id, SeatEvent.RELEASE, now, call.id)
 
+    def change_part(self, call: Call, before: Part, now: float) -> None:
+        """This call is of another part of its campaign from now on: the one before does not wait for it."""
+        before.observe(PacedCall(now, call.id, CallStage.FAILED))
+        if call.state in IN_AIR and not call.inbound:
+            before.in_air -= 1
+            self._enter_air(call)
+
     # --- actions, one a name in CallAction ------------------------------------------------------------------------
 
     def _originate(self, call: Call, now: float) -> None:
@@ -408,7 +417,8 @@ class Calls:
         self.core.seats.joined(seat, call, now)
         if first:
             at = self.core.wall(now if call.connected_at is None else call.connected_at)
-            self.core.write(AttemptConnected(at=at, call_id=call.id, user_id=seat))
+            split = self.core.is_split(call.campaign)
+            self.core.write(AttemptConnected(at=at, call_id=call.id, user_id=seat, split=split))
         self._status(call, seat, "connected", now)
 
     def _release_seat(self, call: Call, now: float) -> None:
@@ -450,6 +460,8 @@ class Calls:
         campaign = self.core.campaigns[call.campaign]
         self._count_human(call)
         campaign.counts.abandoned += 1
+        if call.adopted:
+            campaign.part(call.switch).pacer.ledger.abandoned(now)
         self._pace(call, CallStage.ABANDONED, now)
 
     def _play_harbour(self, call: Call, now: float) -> None:
@@ -548,6 +560,7 @@ class Calls:
                 other_at=after.other_at,
                 number_done=after.number_done,
                 most=after.most,
+                split=self.core.is_split(call.campaign),
             )
         )
         self.core.call_ended(call, outcome, now)
@@ -586,16 +599,17 @@ class Calls:
         campaign = self.core.campaigns[call.campaign]
         hour = int(self.core.wall_s(now) // 3600.0) % 24  # any clock does that goes round once a day
         cause = call.cause or None
-        campaign.observe(PacedCall(now, call.id, stage, call.seat, cause, call.lead.list_id, hour))
+        part = campaign.part(call.switch)
+        part.observe(PacedCall(now, call.id, stage, call.seat, cause, call.lead.list_id, hour))
         self.core.touched.add(call.campaign)
 
     def _enter_air(self, call: Call) -> None:
         if not call.inbound:
-            self.core.campaigns[call.campaign].in_air += 1
+            self.core.campaigns[call.campaign].part(call.switch).in_air += 1
 
     def _leave_air(self, call: Call) -> None:
         if not call.inbound:
-            self.core.campaigns[call.campaign].in_air -= 1
+            self.core.campaigns[call.campaign].part(call.switch).in_air -= 1
 
 
 def _span(start: float | None, end: float) -> float | None:

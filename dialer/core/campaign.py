@@ -1,63 +1,25 @@
-"""A running campaign inside the core: its config, its pacer, its idle seats and waiting customers, its counts."""
+"""A running campaign inside the core: its config, its parts, its idle seats and waiting customers, its counts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
-from campaigns.config import Abandon, CampaignConfig
+from campaigns.config import CampaignConfig
+from campaigns.parts import Figures
 from campaigns.script import Step
 from campaigns.trials.keys import scripts_of
 from campaigns.values import Lead, OutsideCaller
-from dialer.core.budget import held
-from dialer.core.shadow import Question, Watch
-from pacing.contract import Decision, Event, Mode, PacingConfig, Room
+from dialer.core.part import Part
+from dialer.core.sharing import NOTHING, Sharing
+from dialer.core.terms import abandon_rule
+from pacing.contract import Decision, Room
 from pacing.floor import Floor
-from pacing.ledger import DAY_S, PROFILES, AbandonLedger, AbandonRule
-from pacing.pacer import CampaignPacer
-
-
-def pacing_config(config: CampaignConfig) -> PacingConfig:
-    """What of a campaign's config concerns pacing."""
-    return PacingConfig(
-        mode=Mode(config.mode),
-        ratio=config.ratio,
-        target=config.target,
-        max_lines=config.max_lines,
-        connect_limit_s=config.connect_limit_s,
-        ring_limit_s=config.ring_limit_s,
-        wrap_limit_s=config.wrap_up_s * (1 + config.wrap_up_extensions) or None,
-        rule=abandon_rule(config.abandon),
-    )
-
-
-def shadow_config(config: CampaignConfig) -> PacingConfig | None:
-    """The same with what the campaign's shadow changes of it; None without a shadow."""
-    shadow = config.shadow
-    if shadow is None:
-        return None
-    changed: dict[str, Any] = {
-        "mode": None if shadow.mode is None else Mode(shadow.mode),
-        "ratio": shadow.ratio,
-        "target": shadow.target,
-    }
-    return replace(pacing_config(config), **{k: v for k, v in changed.items() if v is not None})
-
-
-def abandon_rule(abandon: Abandon) -> AbandonRule:
-    """The profile with what the campaign changes of it."""
-    changed: dict[str, Any] = {
-        "hung_up_counts": abandon.hung_up_counts,
-        "deduct_machines": abandon.deduct_machines,
-        "clock": abandon.clock,
-        "window_s": None if abandon.window_days is None else abandon.window_days * DAY_S,
-    }
-    return replace(PROFILES[abandon.profile], **{k: v for k, v in changed.items() if v is not None})
+from pacing.ledger import AbandonLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +54,30 @@ class Counts:
 
 
 class Campaign:
-    """One campaign, on a floor with others. `idle` and `waiting` keep their order: the longest first."""
+    """One campaign, on a floor with others, in a part for each of its switches.
+
+    `idle` and `waiting` keep their order: the longest first.
+    """
 
     def __init__(self, campaign_id: int, config: CampaignConfig, floor: Floor) -> None:
         self.id = campaign_id
         self.config = config
         self._said = _said(config)
-        self.pacer = CampaignPacer(pacing_config(config))
         self._floor = floor
-        floor.join(config.name, self.pacer, config.priority)
+        self.ledger = AbandonLedger(
+            abandon_rule(config.abandon)
+        )  # answered and abandoned over the legal window
+        self.sharing: Sharing | None = None  # of a campaign on several switches, and once it was on several
+        self._parts = {"": Part(config.name, config.switches[0], config, floor, self.ledger)}
         self.idle: dict[int, None] = {}  # user ids of ready seats that may take its calls
         self.waiting: dict[str, None] = {}  # ids of calls with a human and no seat
         self.sent: dict[str, None] = {}  # ids of calls that were sent on to its seats, of whatever campaign
-        self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat
-        self.paced_idle: set[int] = set()  # ready seats that its pacing counts on
         self.dry = False  # the hopper had nothing
         self.counts = Counts()
-        self.decision = Decision(0, "start")
-        self.shadow = Watch(config.name)
-        self.shadow.begin(self.pacer, shadow_config(config))
+        if len(config.switches) > 1:
+            self._split()
+            for switch in config.switches:
+                self.part(switch)
 
     @property
     def name(self) -> str:
@@ -128,44 +95,89 @@ class Campaign:
         """What is said to the customers of this arm; of one that is tried no longer, the campaign's own script."""
         return self._said.get(arm, self._said[""])
 
-    @property
-    def ledger(self) -> AbandonLedger:
-        """Answered people and abandoned calls over the campaign's legal window, history included."""
-        return self.pacer.ledger
+    # --- its parts ------------------------------------------------------------------------------------------------
 
-    def configure(self, config: CampaignConfig) -> None:
-        """Take a new version; what pacing learned stays."""
+    @property
+    def parts(self) -> Collection[Part]:
+        """One for each switch, or the only one."""
+        return self._parts.values()
+
+    def part(self, switch: str) -> Part:
+        """What it has on this switch; of a campaign on one, all it has."""
+        if self.sharing is None:
+            return self._parts[""]
+        found = self._parts.get(switch)
+        if found is None:
+            ledger = self.sharing.ledger_of(switch)
+            found = Part(f"{self.name} on {switch}", switch, self.config, self._floor, ledger)
+            self._parts[switch] = found
+        return found
+
+    @property
+    def in_air(self) -> int:
+        """Calls that are not yet with a seat."""
+        return sum(part.in_air for part in self.parts)
+
+    @property
+    def largest(self) -> Part:
+        """Its part with most seats here."""
+        return max(self.parts, key=lambda part: part.pacer.working)
+
+    # --- changes --------------------------------------------------------------------------------------------------
+
+    def configure(self, config: CampaignConfig) -> Part | None:
+        """Take a new version; what pacing learned stays. Returns what was its only part, when it has several now."""
         self.config = config
         self._said = _said(config)
-        self.pacer.configure(pacing_config(config))
-        self._floor.join(config.name, self.pacer, config.priority)
-        self.shadow.begin(self.pacer, shadow_config(config))
+        self.ledger.take_rule(abandon_rule(config.abandon))
+        whole = None
+        if self.sharing is None and len(config.switches) > 1:
+            whole = self._split()
+        elif self.sharing is None:
+            self._parts[""].switch = config.switches[0]
+        if self.sharing is not None:
+            self.sharing.target = config.target
+            for switch in config.switches:
+                self.part(switch)
+        for part in self.parts:
+            part.configure(config)
+        return whole
 
-    def restore(self, learned: Mapping[str, Any]) -> None:
-        """Give pacing what it had learned. Raises ValueError when it can't be read."""
-        self.pacer.restore(learned)
-        self.shadow.begin(self.pacer, shadow_config(self.config))
+    def seed(
+        self,
+        now: float,
+        connected: int,
+        hung_up: int,
+        abandoned: int,
+        machines: int,
+        recorded: Mapping[str, Figures] = NOTHING,
+        unrecorded: Mapping[str, Figures] = NOTHING,
+    ) -> None:
+        """Begin the ledger anew from what the books say of the window up to `now`.
 
-    def seed(self, now: float, connected: int, hung_up: int, abandoned: int, machines: int) -> None:
-        """Begin the ledger anew from what the books say of the window up to `now`."""
-        self.ledger.seed(now, connected, hung_up, abandoned, machines)
-        self.shadow.counted(self.ledger)
+        Of a campaign on several switches: what was on record of each part by then, and of our own what was not yet.
+        """
+        window = Figures(connected, hung_up, abandoned, machines)
+        if self.sharing is None:
+            self.ledger.seed(now, *window)
+        else:
+            self.sharing.seed(now, window, recorded, unrecorded)
+        for part in self.parts:
+            part.shadow.counted(part.pacer.ledger)
 
-    def observe(self, event: Event) -> None:
-        """Tell pacing what happened."""
-        self._floor.observe(self.name, event)
-        self.shadow.note(event)
-
-    def decide(self, now: float, room: Room, draining: bool) -> Decision:
-        """Ask pacing, and hold a plain mode's answer to what the abandon budget can bear."""
+    def decide(self, part: Part, now: float, room: Room, draining: bool) -> Decision:
+        """How many calls to place on this part's switch."""
         if draining or not self.config.running:
-            self.decision = Decision(0, "draining" if draining else "stopped")
-            return self.decision
-        others = self._floor.others(self.name, now)
-        decision = self.pacer.decide(now, room, others)
-        if self.config.mode != Mode.PREDICTIVE:
-            idle = len(self.paced_idle) - others.claims
-            decision = held(decision, self.ledger, self.config.target, idle, self.in_air)
-        self.decision = decision
-        self.shadow.note(Question(now, room, others, decision, self.in_air))
-        return decision
+            part.decision = Decision(0, "draining" if draining else "stopped")
+            return part.decision
+        return part.decide(now, room)
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _split(self) -> Part:
+        """From now on it has a part for each switch. What it had is that of the switch it was on."""
+        self.sharing = Sharing(self.ledger, self.config.target)
+        only = self._parts.pop("")
+        self._parts[only.switch] = only
+        only.count_by(self.sharing.ledger_of(only.switch))
+        return only

@@ -145,7 +145,8 @@ class Commands:
         """Whether another engine has all the campaigns that there are of these."""
         ours = {campaign.name for campaign in self.core.ours()}
         found = [self.core.campaigns[name] for name in campaigns if name in self.core.campaigns]
-        known = [campaign.name for campaign in found if campaign.config.switch in self.core.switches]
+        switches = self.core.switches.keys()
+        known = [each.name for each in found if not switches.isdisjoint(each.config.switches)]
         return not self.core.owner or (bool(known) and ours.isdisjoint(known))
 
     def _hang_up_ringing(self, command: HangUpRinging, now: float) -> Reply:
@@ -189,7 +190,7 @@ class Commands:
             return refuse("no_manual", command.campaign)
         if self.core.draining:
             return refuse("draining")
-        for switch in (campaign.config.switch, seat.switch):
+        for switch in (self.core.switch_for(campaign, seat), seat.switch):
             if not self.core.is_up(switch):
                 return refuse("switch_down", switch)
         try:
@@ -480,7 +481,7 @@ class Commands:
         if command.skip:
             self.core.seats.hide(seat, now, skipped=True)
             return OK
-        for switch in (self.core.campaigns[seat.serving].config.switch, seat.switch):
+        for switch in (self.core.switch_for(self.core.campaigns[seat.serving], seat), seat.switch):
             if not self.core.is_up(switch):
                 return refuse("switch_down", switch)
         del self.core.previews[seat.user_id]

@@ -30,6 +30,7 @@ from dialer.core.campaign import Campaign
 from dialer.core.commands import Commands
 from dialer.core.effects import Authorize, Drop, Effect, Free, LookUp, Tell, Write
 from dialer.core.lines import SwitchLines
+from dialer.core.part import Part
 from dialer.core.recovery import Recovery
 from dialer.core.seat import Seat, SeatEvent, SeatState
 from dialer.core.seats import Seats, paced
@@ -149,28 +150,49 @@ class EngineCore:
                 if seat.state is SeatState.READY and config.name in seat.campaigns:
                     campaign.idle[seat.user_id] = None
         else:
-            campaign.configure(config)
+            whole = campaign.configure(config)
+            if whole is not None:
+                self._sort_out(campaign, whole, now)
         self.touched.add(config.name)
         self.repace(now)
         return campaign
 
-    def decide(self, name: str, now: float) -> Decision:
-        """How many calls to place now for this campaign, within its switch's lines and calls per second."""
+    def _sort_out(self, campaign: Campaign, whole: Part, now: float) -> None:
+        """It has a part for each switch from now on: what it still had on others than its last one is theirs."""
+        for call in self.calls.by_id.values():
+            if call.campaign == campaign.name and call.switch != whole.switch:
+                self.calls.change_part(call, whole, now)
+        for seat in self.seats.by_user.values():
+            if campaign.name in seat.paced and seat.switch != whole.switch:
+                whole.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
+                whole.paced_idle.discard(seat.user_id)
+                self.pace_seat(seat, now)
+
+    def decide(self, name: str, now: float, switch: str = "") -> Decision:
+        """How many calls to place now for this campaign, within the lines and calls per second of one of its switches.
+
+        Of a campaign on a single one that need not be named.
+        """
         campaign = self.campaigns[name]
-        lines = self.switches.get(campaign.config.switch)
+        part = campaign.part(switch or campaign.config.switches[0])
+        lines = self.switches.get(part.switch)
         if lines is None or not lines.up:
-            campaign.decision = Decision(0, "switch_down")
-            return campaign.decision
+            part.decision = Decision(0, "switch_down")
+            return part.decision
         in_use = self.calls.lines.get(lines.name, 0)
         room = Room(
-            free_lines=max(0, min(lines.max_lines - in_use, campaign.config.max_lines - campaign.in_air)),
+            free_lines=max(0, min(lines.max_lines - in_use, campaign.config.max_lines - part.in_air)),
             rate_allowance=lines.allowance(now),
         )
-        return campaign.decide(now, room, self.draining)
+        stopped = self.draining or part.switch not in campaign.config.switches
+        return campaign.decide(part, now, room, stopped)
 
-    def reserve(self, leads: Iterable[Lead], name: str, now: float, seat: int | None = None) -> None:
+    def reserve(
+        self, leads: Iterable[Lead], name: str, now: float, seat: int | None = None, switch: str = ""
+    ) -> None:
         """Take leased leads on board and have the rules asked; `seat` previewed them."""
-        switch = self.campaigns[name].config.switch
+        by = self.seats.by_user.get(seat) if seat is not None else None
+        switch = switch or self.switch_for(self.campaigns[name], by)
         found = (self.calls.reserve(lead, name, switch, now, seat) for lead in leads)
         calls = tuple(call.id for call in found if call is not None)
         self.switches[switch].spend(len(calls), now)
@@ -203,36 +225,36 @@ class EngineCore:
         told = self._who_counts_on(seat)
         for name in seat.paced:
             if name not in told:
-                campaign = self.campaigns[name]
-                campaign.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
-                campaign.paced_idle.discard(seat.user_id)
+                part = self.campaigns[name].part(seat.switch)
+                part.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
+                part.paced_idle.discard(seat.user_id)
                 self.touched.add(name)
         seat.paced = told
         for name in told:
-            campaign = self.campaigns[name]
-            campaign.observe(paced(seat, now))
+            part = self.campaigns[name].part(seat.switch)
+            part.observe(paced(seat, now))
             if seat.state is SeatState.READY:
-                campaign.paced_idle.add(seat.user_id)
+                part.paced_idle.add(seat.user_id)
             else:
-                campaign.paced_idle.discard(seat.user_id)
+                part.paced_idle.discard(seat.user_id)
             self.touched.add(name)
 
     def _who_counts_on(self, seat: Seat) -> tuple[str, ...]:
         """The campaigns whose pacing counts on this seat, the most important of those that dial now first.
 
-        They are on its switch: a leg meets nobody on another. Those that dial, or still have calls out, share it. A
-        seat that has leads to preview is kept for them; and where nothing may be dialed one campaign has the seat, to
-        say why.
+        They are on its switch, too: a leg meets nobody on another. Those that dial, or still have calls out, share it.
+        A seat that has leads to preview is kept for them; and where nothing may be dialed one campaign has the seat,
+        to say why.
         """
         if seat.state is SeatState.OFFLINE:
             return ()
         able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
-        able = [campaign for campaign in able if campaign.config.switch == seat.switch]
+        able = [campaign for campaign in able if seat.switch in campaign.config.switches]
         able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
         first, rest = able[:1], able[1:]
         if first and first[0].config.mode == Mode.PREVIEW:
             rest = []
-        shared = (c for c in rest if c.in_air or (self.may_dial(c) and not c.dry))
+        shared = (c for c in rest if c.part(seat.switch).in_air or (self.may_dial(c) and not c.dry))
         return tuple(c.name for c in (*first, *(c for c in shared if c.config.mode != Mode.PREVIEW)))
 
     def repace(self, now: float) -> None:
@@ -260,7 +282,7 @@ class EngineCore:
             return False
         if name not in seat.campaigns if lead.user_id == user_id else seat.works_for != name:
             return False
-        if not self.is_up(self.campaigns[name].config.switch):
+        if not self.is_up(self.switch_for(self.campaigns[name], seat)):
             return False
         seat.meet(lead, self.campaigns[name])
         self.previews[user_id] = lead
@@ -274,9 +296,25 @@ class EngineCore:
         Of several, the first in the order they were configured.
         """
         ours = [name for name, lines in self.switches.items() if lines.ours] or [*self.switches]
-        serve = {self.campaigns[name].config.switch for name in campaigns if name in self.campaigns}
+        serve = {
+            switch
+            for name in campaigns
+            if name in self.campaigns
+            for switch in self.campaigns[name].config.switches
+        }
         ours = [name for name in ours if name in serve] or ours
         return next((name for name in ours if self.switches[name].up), ours[0])
+
+    def switch_for(self, campaign: Campaign, seat: Seat | None) -> str:
+        """The switch for a campaign's call: that of the seat which it is for, if the campaign is on it."""
+        switches = campaign.config.switches
+        if seat is not None and seat.switch in switches:
+            return seat.switch
+        return next(filter(self.has, switches), switches[0])
+
+    def is_split(self, name: str) -> bool:
+        """Whether this campaign is on several switches, or was."""
+        return self.campaigns[name].sharing is not None
 
     @property
     def owner(self) -> bool:
@@ -291,13 +329,15 @@ class EngineCore:
 
     def may_dial(self, campaign: Campaign) -> bool:
         """Whether leads are wanted for it: it runs, on a switch that is ours."""
-        lines = self.switches.get(campaign.config.switch)
-        return campaign.config.running and lines is not None and lines.ours
+        return campaign.config.running and any(map(self.has, campaign.config.switches))
 
     def ours(self) -> list[Campaign]:
         """The campaigns on switches that are ours, running or not."""
-        ours = {name for name, lines in self.switches.items() if lines.ours}
-        return [campaign for campaign in self.campaigns.values() if campaign.config.switch in ours]
+        return [each for each in self.campaigns.values() if any(map(self.has, each.config.switches))]
+
+    def has(self, switch: str) -> bool:
+        """Whether this switch is ours."""
+        return switch in self.switches and self.switches[switch].ours
 
     def waiting_for(self, seat: Seat) -> Call | None:
         """The customer this seat should take: one who called in or was sent on before one who was dialed, then of the

@@ -155,7 +155,12 @@ class Recovery:
         if seat is not None:
             if call.connected_at is None:  # the record was lost with the engine
                 self.core.write(
-                    AttemptConnected(at=self.core.wall(event.at), call_id=call.id, user_id=seat.user_id)
+                    AttemptConnected(
+                        at=self.core.wall(event.at),
+                        call_id=call.id,
+                        user_id=seat.user_id,
+                        split=self.core.is_split(call.campaign),
+                    )
                 )
                 call.connected_at = event.at
             call.seat = call.last_seat = seat.user_id

@@ -94,7 +94,7 @@ class Verdicts:
             if colleague is None or campaign.name not in colleague.campaigns:
                 return refuse("colleague_away")
         if choice.machine:
-            campaign.ledger.machine(now)
+            campaign.part(seat.switch).pacer.ledger.machine(now)
         self.core.write(self._record(command, choice, callback, campaign.config, seat, now))
         return OK
 
@@ -144,6 +144,7 @@ class Verdicts:
             final=choice.final and callback is None,
             other_number=choice.other_number,
             locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
+            machine=choice.machine and self.core.is_split(config.name),
         )
 
 

@@ -173,10 +173,10 @@ async def test_a_campaign_whose_pacing_fails_stops_no_other(
 ) -> None:
     decide = EngineCore.decide
 
-    def fails(core: EngineCore, name: str, now: float) -> Any:
+    def fails(core: EngineCore, name: str, now: float, switch: str) -> Any:
         if name != "spring":
             raise ZeroDivisionError("a pacer's fault")
-        return decide(core, name, now)
+        return decide(core, name, now, switch)
 
     monkeypatch.setattr(EngineCore, "decide", fails)
     async with floor(tmp_path) as here:

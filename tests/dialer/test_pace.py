@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from campaigns.config import CampaignConfig
-from dialer.core.campaign import pacing_config
+from dialer.core.terms import pacing_config
 from dialer.pace import Filter
 from pacing.predictive import OVER
 

@@ -131,7 +131,8 @@ def test_the_days_own_figures_are_those_it_came_to(predictive: Record) -> None:
 def test_people_seats_and_hours_are_found_again(predictive: Record) -> None:
     day = predictive.day
     switch = SwitchSection(name="main", host="pbx", user="dialer", secret="x", max_lines=90, calls_per_s=4.0)
-    scenario = recorded.scenario(day, switch)
+    far = msgspec.structs.replace(switch, name="far")  # which its campaign is not on
+    scenario = recorded.scenario(day, [switch, far])
     assert (scenario.lines, scenario.calls_per_s, scenario.start_hour) == (90, 4.0, BEGIN.hour)
     assert (scenario.hours, scenario.warm_up_min, day.law) == (4.0, 60.0, "predictive")
     people = scenario.campaigns[0]
