@@ -27,7 +27,7 @@ from cti.compliance import ComplianceDesk
 from cti.console import ConsoleDesk
 from cti.desk import Desk, Refusal, Stored
 from cti.drafts import Drafts
-from cti.entry import POST, Entry
+from cti.entry import DELETE, POST, PUT, Entry
 from cti.events import EventDesk
 from cti.feed import Feed
 from cti.front import Front
@@ -47,6 +47,7 @@ from cti.recordings import RecordingDesk
 from cti.report_desk import ReportsDesk
 from cti.reports import ReportDesk
 from cti.requeue import RequeueDesk
+from cti.schedule_api import ScheduleApi
 from cti.schedules import ScheduleDesk
 from cti.seat_api import SeatApi
 from cti.second_factor import SecondFactorDesk
@@ -138,9 +139,10 @@ def create_app(
             ReportsDesk(front, stored, settings.pauses),
             ScheduleDesk(front, stored, settings.pauses),
         )
-        desks += [asked, schedules]
+        api = ScheduleApi(stored)
+        desks += [asked, schedules, api]
         work.append(asked.run_readers)
-        routes += _report_routes(entry, asked, schedules)
+        routes += _report_routes(entry, asked, schedules) + _schedule_routes(entry, api)
         routes += _console_routes(entry, console, steer, oversight)
 
     @asynccontextmanager
@@ -256,6 +258,16 @@ def _report_routes(entry: Entry, reports: ReportsDesk, schedules: ScheduleDesk) 
     ]
 
 
+def _schedule_routes(entry: Entry, schedules: ScheduleApi) -> list[BaseRoute]:
+    return [
+        entry.api("/api/schedules", Right.SCHEDULES, schedules.show),
+        entry.api("/api/schedules", Right.SCHEDULES, schedules.make, POST),
+        entry.api("/api/schedules/{schedule:int}", Right.SCHEDULES, schedules.change, PUT),
+        entry.api("/api/schedules/{schedule:int}", Right.SCHEDULES, schedules.delete, DELETE),
+        entry.api("/api/schedules/{schedule:int}/{do}", Right.SCHEDULES, schedules.do, POST),
+    ]
+
+
 def _console_routes(
     entry: Entry, console: ConsoleDesk, steer: SteerDesk, oversight: OversightDesk
 ) -> list[BaseRoute]:
@@ -340,7 +352,7 @@ def _api_routes(
         entry.api("/api/lists/{list_id:int}/rejects", Right.IMPORT, lists.rejects),
         entry.api("/api/dnc", Right.DNC, compliance.check),
         entry.api("/api/dnc", Right.BAR, compliance.bar, POST),
-        entry.api("/api/dnc", Right.BAR, compliance.unbar, ("DELETE",)),
+        entry.api("/api/dnc", Right.BAR, compliance.unbar, DELETE),
         entry.api("/api/consents", Right.CONSENTS, compliance.consents),
         entry.api("/api/consents", Right.CONSENT, compliance.give, POST),
         entry.api("/api/consents/withdraw", Right.CONSENT, compliance.withdraw, POST),

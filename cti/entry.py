@@ -22,7 +22,7 @@ from cti.front import Front
 from cti.page import refuse
 
 Endpoint = Callable[[Request, User], Awaitable[Response]]
-GET, POST = ("GET",), ("POST",)
+GET, POST, PUT, DELETE = ("GET",), ("POST",), ("PUT",), ("DELETE",)
 
 
 class Way(Route):

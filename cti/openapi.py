@@ -35,6 +35,7 @@ from cti import (
     plans,
     report_desk,
     requeue,
+    schedule_api,
     segments,
     steer,
     webhook_desk,
@@ -283,6 +284,23 @@ ROUTES: dict[tuple[str, str], Told] = {
          "format": {"type": "string", "enum": list(report_desk.KINDS)},
          "language": {"type": "string", "enum": ["en", "zh"]}},
         answer=OBJECT, files=tuple(report_desk.KINDS.values())[1:], faults=(400, 404, 503),
+    ),
+    ("GET", "/api/schedules"): Told(
+        "The reports that go out by themselves, as far as one reaches, with what came of their last runs",
+        answer=list[schedule_api.Kept], faults=(503,),
+    ),
+    ("POST", "/api/schedules"): Told(
+        "Have a report go out; said again as it is, it is the one that there is",
+        body=schedule_api.Wanted, answer=OBJECT, faults=(400, 408, 409, 413, 503),
+    ),
+    ("PUT", "/api/schedules/{schedule}"): Told(
+        "What it is from now on, and in the asker's name", body=schedule_api.Wanted, answer=OBJECT,
+        faults=(400, 404, 408, 409, 413, 503),
+    ),
+    ("DELETE", "/api/schedules/{schedule}"): Told("Let it go, and its runs", answer=OBJECT, faults=(404, 503)),
+    ("POST", "/api/schedules/{schedule}/{do}"): Told(
+        "`pause` it, have it go on (`resume`), or `send` it now; of the last, once a minute",
+        answer=OBJECT, faults=(404, 409, 503),
     ),
     ("GET", "/api/abandonment"): Told(
         "Each campaign's abandon rate over its legal window", answer=LIST, faults=(400, 503)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TypeVar
@@ -17,23 +17,15 @@ from starlette.responses import RedirectResponse, Response
 from campaigns.reports.asking import BadQuestion, zone_of
 from campaigns.reports.catalogue import REPORTS
 from campaigns.reports.runs import Run, Runs
-from campaigns.reports.schedule import (
-    EVERY,
-    FORMATS,
-    MOST_TO,
-    BadSchedule,
-    Schedule,
-    schedule_in,
-    span_of,
-)
+from campaigns.reports.schedule import EVERY, FORMATS, MOST_TO, BadSchedule, Schedule
 from campaigns.reports.schedules import NoSuchSchedule, Schedules
 from campaigns.rights import Right
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
-from cti.language import LANGUAGES
 from cti.pauses import PauseReason
 from cti.report_words import Words
+from cti.scheduling import VERBS, Scheduling, form_of
 
 T = TypeVar("T")
 
@@ -69,7 +61,8 @@ class ScheduleDesk(Desk):
         if change := asked.get("change"):
             schedules = Schedules(self.within(request, user))
             schedule = await self._tried(lambda: schedules.one(_number(change)))
-            return await self._shown(request, user, _fields(schedule))
+            number = {"schedule": str(schedule.schedule_id)}
+            return await self._shown(request, user, number | form_of(schedule))
         if asked.get("report") not in REPORTS:
             return await self._shown(request, user)
         texts = self._front.texts(request, user)
@@ -88,19 +81,10 @@ class ScheduleDesk(Desk):
     async def save(self, request: Request, user: User) -> Response:
         """POST /reports/schedules: keep a new one, or change the one that `schedule` says."""
         form = await self._front.form(request, FIELDS)
-        schedules, now = Schedules(self.within(request, user)), datetime.now(UTC)
-
-        def kept() -> int:
-            schedule = schedule_in(form, user.login, LANGUAGES)
-            if not all(user.sees(each) for each in schedule.campaigns):
-                raise BadSchedule("campaign", f"there is no campaign {schedule.campaigns[0]!r}")
-            if (schedule.to and not self._stored.mail) or (schedule.laid and not self._stored.report_folder):
-                raise BadSchedule("nowhere", "there is no mail, or no folder")
-            number = _number(form["schedule"]) if form.get("schedule") else 0
-            return schedules.save(replace(schedule, schedule_id=number), user.user_id, now)
-
+        work, now = self._scheduling(request, user), datetime.now(UTC)
+        number = _number(form["schedule"]) if form.get("schedule") else 0
         try:
-            await self._tried(kept)
+            await self._tried(lambda: work.keep(form, user, now, number))
         except Refusal as refusal:
             if refusal.status == 404:
                 raise
@@ -110,24 +94,12 @@ class ScheduleDesk(Desk):
     async def do(self, request: Request, user: User) -> Response:
         """POST /reports/schedules/do: `pause` one, have it go on (`resume`), `send` it now, or `delete` it."""
         form = await self._front.form(request)
-        number, now, within = _number(form.get("schedule", "")), datetime.now(UTC), self.within(request, user)
-        schedules = Schedules(within)
-
-        def send() -> None:
-            schedule = schedules.one(number)
-            span = span_of(schedule.every, schedule.at, zone_of(schedule.zone), now)
-            Runs(within).ask(schedule, user.login, span, now)
-
-        work: dict[str, Callable[[], None]] = {
-            "pause": lambda: schedules.pause(number),
-            "resume": lambda: schedules.go_on(number, now),
-            "delete": lambda: schedules.delete(number),
-            "send": send,
-        }
-        if form.get("do") not in work:
-            raise Refusal(400, "malformed", f"do: is one of {', '.join(work)}")
+        number, now, verb = _number(form.get("schedule", "")), datetime.now(UTC), form.get("do", "")
+        work = self._scheduling(request, user)
+        if verb not in VERBS:
+            raise Refusal(400, "malformed", f"do: is one of {', '.join(VERBS)}")
         try:
-            await self._tried(work[form["do"]])
+            await self._tried(lambda: work.do(verb, number, user.login, now))
         except Refusal as refusal:
             if refusal.status == 404:
                 raise
@@ -135,6 +107,10 @@ class ScheduleDesk(Desk):
         return RedirectResponse("/reports/schedules", 303)
 
     # --- within -----------------------------------------------------------------------------------------------
+
+    def _scheduling(self, request: Request, user: User) -> Scheduling:
+        mail, folder = self._stored.mail, bool(self._stored.report_folder)
+        return Scheduling(self.within(request, user), mail=mail, folder=folder)
 
     async def _tried(self, work: Callable[[], T]) -> T:
         """Short work in a thread. Raises :class:`Refusal` with the code of what can't be."""
@@ -200,16 +176,6 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Refusal(404, "not_found", "there is no such schedule")
     return int(text)
-
-
-def _fields(schedule: Schedule) -> dict[str, str]:
-    by = (*schedule.by, "", "")
-    return {
-        "schedule": str(schedule.schedule_id), "name": schedule.name, "report": schedule.report, "by": by[0],
-        "then_by": by[1], "campaign": "".join(schedule.campaigns), "every": schedule.every,
-        "at": f"{schedule.at:%H:%M}", "zone": schedule.zone, "format": schedule.format,
-        "language": schedule.language, "to": "\n".join(schedule.to), "laid": "1" if schedule.laid else "",
-    }  # fmt: skip
 
 
 def _link(schedule: Schedule) -> str:

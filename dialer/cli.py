@@ -30,6 +30,7 @@ from dialer.recording_commands import recordings
 from dialer.report_commands import report
 from dialer.results_commands import evaluate, results
 from dialer.rules_commands import consent, dnc, evidence, requeue, why
+from dialer.schedule_commands import reports
 from dialer.segment_commands import segment
 from dialer.top_commands import top
 from dialer.webhook_commands import webhooks
@@ -54,8 +55,8 @@ def main() -> None:
 
 for command in (
     import_lists, lists, why, requeue, dnc, consent, evidence, archive, history, person, hold, caller_ids, best_time,
-    user, unit, keys, recordings, audit, webhooks, messages, segment, report, results, evaluate, apply, diff, export,
-    doctor, backup, restore, top,
+    user, unit, keys, recordings, audit, webhooks, messages, segment, report, reports, results, evaluate, apply, diff,
+    export, doctor, backup, restore, top,
 ):  # fmt: skip
     main.add_command(command)
 

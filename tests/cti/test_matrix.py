@@ -155,6 +155,11 @@ ROWS = (
     Row("GET", "/api/reports", LOOKING),
     Row("GET", "/api/reports/{report}", LOOKING),
     Row("GET", "/api/abandonment", LOOKING),
+    Row("GET", "/api/schedules", LEADING | {ANALYST}),
+    Row("POST", "/api/schedules", LEADING | {ANALYST}, body="{{}}", answers=400),
+    Row("PUT", "/api/schedules/{schedule:int}", LEADING | {ANALYST}, body="{{}}", answers=400),
+    Row("DELETE", "/api/schedules/{schedule:int}", LEADING | {ANALYST}, answers=404),
+    Row("POST", "/api/schedules/{schedule:int}/{do}", LEADING | {ANALYST}, answers=404),
     Row("GET", "/api/best-time", LOOKING, "campaign={campaign}", scoped=True),
     Row("POST", "/api/requeue", LEADING, body='{{"campaign": "{campaign}", "list": "list"}}', scoped=True),
     Row("GET", "/api/lists", LOOKING, "campaign={campaign}", scoped=True),
@@ -227,6 +232,7 @@ async def company(db: Engine, tmp_path: Path) -> AsyncIterator[Company]:
 async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str = "mine") -> int:
     """Ask the route about a campaign; its status, for a socket the code it is closed with, 101 when it stays open."""
     path = row.path.replace("{list_id:int}", str(company.lists[campaign])).replace("{report}", "campaigns")
+    path = path.replace("{schedule:int}", "1").replace("{do}", "pause")
     if row.method == "WS":
         try:
             async with connect(
