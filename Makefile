@@ -35,8 +35,9 @@ lint: $(TESTING) ## ruff, pyrefly and the import contracts
 	$(BIN)/pyrefly check --summary=none
 	$(BIN)/lint-imports --no-logo
 
-provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu; an OpenID provider; promtool; libfaketime
+provision: $(TESTING) ## a real Asterisk 22 with SIPp, and Chromium, where this is root on Debian or Ubuntu; an OpenID provider; an SMSC; promtool; libfaketime
 	@$(BIN)/python -m tests.oidc.provision
+	@$(BIN)/python -m tests.smpp.provision
 	@$(BIN)/python -m tests.prometheus.provision
 	@$(BIN)/python -m tests.faults.provision
 	@if [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then \

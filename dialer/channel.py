@@ -18,8 +18,15 @@ class NotTaken(Exception):
 class Channel(Protocol):
     """Brings letters. Cancelled, it leaves open whether the letter was taken."""
 
-    async def send(self, letter: Letter) -> None:
-        """Bring one, under its key. Raises :class:`NotTaken`."""
+    async def send(self, letter: Letter) -> tuple[str, ...]:
+        """Bring one, under its key; by which ids the other end will tell of its parts, if it does.
+
+        Raises :class:`NotTaken`.
+        """
+        ...
+
+    async def run(self) -> None:
+        """Hold what it needs for that, a session perhaps, until cancelled."""
         ...
 
     async def close(self) -> None:

@@ -37,6 +37,7 @@ ORIGIN = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 OIDC_SECRET = "ZHUDONG_OIDC_SECRET"  # of the environment
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
+MOST_WINDOW = 1_000  # texts without an answer
 LEAST_RATE, MOST_RATE = 0.01, 1_000.0  # messages a second
 Kept = Literal["30d", "5y", "10y"]
 AGI_ADDRESS = re.compile(
@@ -214,6 +215,23 @@ class GatewaySection(_Section, frozen=True):
     per_second: float = 0.0
 
 
+class SmppSection(_Section, frozen=True):
+    """A provider's SMSC, which takes texts by SMPP 3.4: `window` of them without an answer, `per_second` at most.
+
+    `sender`: the number or name that texts are from whose step says none.
+    """
+
+    host: str
+    system_id: str
+    password: str
+    port: int = 2775
+    tls: bool = False
+    system_type: str = ""
+    sender: str = ""
+    window: int = 10
+    per_second: float = 0.0
+
+
 class MessagesSection(_Section, frozen=True):
     """By what messages go out. `public_url`: where customers and gateways reach our pages. What is not there is not
     sent by this engine.
@@ -223,6 +241,7 @@ class MessagesSection(_Section, frozen=True):
     email: MessageMailSection = MessageMailSection()
     sms: GatewaySection | None = None
     gateway: GatewaySection | None = None
+    smpp: SmppSection | None = None
 
 
 class ReportSection(_Section, frozen=True):
@@ -510,11 +529,34 @@ def _message_faults(messages: MessagesSection) -> Iterator[tuple[str, str]]:
     for name, gateway in (("sms", messages.sms), ("gateway", messages.gateway)):
         if gateway is not None:
             yield from _address_faults(f"messages.{name}", gateway)
-    for name, channel in (("email", messages.email), ("sms", messages.sms), ("gateway", messages.gateway)):
+    if (smpp := messages.smpp) is not None:
+        yield from _smpp_faults(smpp)
+        if messages.sms is not None:
+            yield "messages.smpp", "can't be there beside messages.sms: both take texts"
+    for name, channel in (
+        ("smpp", messages.smpp),
+        ("email", messages.email),
+        ("sms", messages.sms),
+        ("gateway", messages.gateway),
+    ):
         if channel is not None and not (
             channel.per_second == 0 or LEAST_RATE <= channel.per_second <= MOST_RATE
         ):
             yield f"messages.{name}.per_second", f"must be between {LEAST_RATE} and {MOST_RATE}, or 0"
+
+
+def _smpp_faults(smpp: SmppSection) -> Iterator[tuple[str, str]]:
+    for key, value, most in (
+        ("host", smpp.host, 253), ("system_id", smpp.system_id, 15), ("password", smpp.password, 8),
+        ("system_type", smpp.system_type, 12), ("sender", smpp.sender, 20),
+    ):  # fmt: skip
+        least = 0 if key in ("system_type", "sender") else 1
+        if not (least <= len(value) <= most and value.isascii() and (value.isprintable() or not value)):
+            yield f"messages.smpp.{key}", f"must have {least} to {most} characters of ASCII"
+    if not 1 <= smpp.port <= 65535:
+        yield "messages.smpp.port", f"{smpp.port} is no port"
+    if not 1 <= smpp.window <= MOST_WINDOW:
+        yield "messages.smpp.window", f"must be between 1 and {MOST_WINDOW}"
 
 
 def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, str]]:

@@ -30,11 +30,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import backup, database
+from campaigns.audit import By, acting
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.key_file import KeyFile
 from campaigns.messages.announcing import Announcer
 from campaigns.messages.outbox import Outbox
+from campaigns.messages.receipts import Receipts
 from campaigns.ownership import Ownership
 from campaigns.partitions import ensure_partitions
 from campaigns.parts import PartStore
@@ -76,6 +78,7 @@ from dialer.rolling import Rolling
 from dialer.sealing import Sealing, recordings_of
 from dialer.sending import Sending, scheduled
 from dialer.sharing import Exchange
+from dialer.smpp import Smpp
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Lost, Tenure
 from dialer.tracing import Exporter, Traces
@@ -288,7 +291,7 @@ class Daemon:
         app.state.feed.on_event = webhooks.hear
         messages = Messages(
             Outbox(stored, name, config.messages.public_url, _rates(config)),
-            _channels(config),
+            _channels(config, stored),
             Announcer(stored),
         )
         begun = asyncio.Event()
@@ -650,13 +653,16 @@ def _switch(section: SwitchSection) -> AsteriskSwitch:
     )
 
 
-def _channels(config: Config) -> dict[str, Channel]:
+def _channels(config: Config, stored: DatabaseEngine) -> dict[str, Channel]:
     """By what this engine can send messages."""
     found: dict[str, Channel] = {}
     if config.messages.email.host:
         found["email"] = Mail(config.messages.email)
     for name, section in _gateways(config).items():
         found[name] = Gateway(section)
+    if config.messages.smpp is not None:
+        by = By("smpp", config.messages.smpp.host)
+        found["sms"] = Smpp(config.messages.smpp, Receipts(acting(stored, by), "sms"))
     return found
 
 
@@ -664,6 +670,8 @@ def _rates(config: Config) -> dict[str, float]:
     """How many messages of a channel may go out in a second."""
     found = {"email": config.messages.email.per_second}
     found |= {name: section.per_second for name, section in _gateways(config).items()}
+    if config.messages.smpp is not None:
+        found["sms"] = config.messages.smpp.per_second
     return {name: rate for name, rate in found.items() if rate}
 
 

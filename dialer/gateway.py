@@ -39,7 +39,7 @@ class Gateway:
         self._networks = tuple(map(ipaddress.ip_network, section.networks))
         self._outbound = Outbound()
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter) -> tuple[str, ...]:
         """Have the gateway take it. Raises :class:`NotTaken`."""
         told = Posted(letter.key, letter.channel, letter.address, letter.sender, letter.body, letter.campaign)
         body = msgspec.json.encode(told).decode()
@@ -50,6 +50,10 @@ class Gateway:
             raise NotTaken(str(why)) from why
         if not 200 <= status < 300:
             raise NotTaken(f"answered with {status}", 400 <= status < 500 and status not in NOT_FOR_GOOD)
+        return ()
+
+    async def run(self) -> None:
+        """Nothing: what becomes of it comes to our own door."""
 
     async def close(self) -> None:
         """Let its connections go."""

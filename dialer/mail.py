@@ -24,11 +24,15 @@ class Mail:
     def __init__(self, section: MessageMailSection) -> None:
         self._section = section
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter) -> tuple[str, ...]:
         """Hand it over. Raises :class:`NotTaken`."""
         section = self._section
         back = return_address(section.bounces, section.secret, letter.key) if section.bounces else None
         await post(section, mail_of(letter, section.sender), back)
+        return ()
+
+    async def run(self) -> None:
+        """Nothing is held."""
 
     async def close(self) -> None:
         """Nothing is held: each mail has a connection of its own."""

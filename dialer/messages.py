@@ -54,20 +54,14 @@ class Messages:
     async def run(self) -> None:
         """Send what is due until cancelled; what is on its way then is settled still."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._count())
-                tasks.create_task(self._announce())
-                while self._channels:
-                    # Broken off half-way nobody would know what was sent: it is waited for, LIMIT_S at most.
-                    looking = asyncio.ensure_future(self.look())
-                    try:
-                        looked = await asyncio.shield(looking)
-                    finally:
-                        await asyncio.wait({looking})
-                    if looked is None:
-                        await asyncio.sleep(AWAY_S)
-                    elif not looked:
-                        await asyncio.sleep(self._pause_s)
+            # The channels' sessions outlive what is on its way.
+            async with asyncio.TaskGroup() as sessions:
+                for channel in self._channels.values():
+                    sessions.create_task(channel.run())
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._count())
+                    tasks.create_task(self._announce())
+                    await self._send()
         finally:
             for channel in self._channels.values():
                 await channel.close()
@@ -85,11 +79,25 @@ class Messages:
 
     # --- within ---------------------------------------------------------------------------------------------------
 
+    async def _send(self) -> None:
+        while self._channels:
+            # Broken off half-way nobody would know what was sent: it is waited for, LIMIT_S at most.
+            looking = asyncio.ensure_future(self.look())
+            try:
+                looked = await asyncio.shield(looking)
+            finally:
+                await asyncio.wait({looking})
+            if looked is None:
+                await asyncio.sleep(AWAY_S)
+            elif not looked:
+                await asyncio.sleep(self._pause_s)
+
     async def _bring(self, letter: Letter) -> None:
         fault: NotTaken | None = None
+        ids: tuple[str, ...] = ()
         try:
             async with asyncio.timeout(LIMIT_S):
-                await self._channels[letter.channel].send(letter)
+                ids = await self._channels[letter.channel].send(letter)
         except NotTaken as why:
             fault = why
         except TimeoutError:
@@ -98,7 +106,7 @@ class Messages:
             log.exception("a message could not be brought", message=letter.message_id)
             fault = NotTaken(f"{type(why).__name__}: {why}")
         if fault is None:
-            ours = await self._try(lambda: self._outbox.sent(letter, self._clock()))
+            ours = await self._try(lambda: self._outbox.sent(letter, self._clock(), ids))
             result = "sent"
         else:
             why = str(fault)[:SHOWN]

@@ -98,6 +98,12 @@ WHERE id = :id
 # Only by who has the lease: an engine that slept over it changes nothing.
 _MINE = "WHERE id = :id AND state = 'sending' AND tries = :tries AND engine = :engine"
 SENT = text(f"UPDATE message SET state = 'sent', sent_at = :now {_MINE}")
+# An id that the other end gives anew is its newest message's.
+PARTS = text("""
+INSERT INTO message_part (remote_id, message_id)
+SELECT DISTINCT id, CAST(:message AS bigint) FROM unnest(CAST(:ids AS text[])) AS t (id)
+ON CONFLICT (remote_id) DO UPDATE SET message_id = excluded.message_id, delivered = false
+""")
 TRY_LATER = text(f"""
 UPDATE message SET state = 'waiting', reason = 'failed', detail = :detail, next_at = :next {_MINE}
 """)
@@ -210,9 +216,12 @@ class Outbox:
                 self._judge(connection, cases, now, letters, other)
         return Claimed(tuple(letters), others, full)
 
-    def sent(self, letter: Letter, now: datetime) -> bool:
-        """Record that it was taken at the other end; False: the lease was not ours any more."""
-        return self._settle(SENT, letter, now=now)
+    def sent(self, letter: Letter, now: datetime, ids: Sequence[str] = ()) -> bool:
+        """Record that it was taken at the other end, in parts that it tells of by these ids, if it does.
+
+        False: the lease was not ours any more.
+        """
+        return self._settle(SENT, letter, ids, now=now)
 
     def failed(self, letter: Letter, now: datetime, fault: str, for_good: bool) -> bool:
         """Record that it was not: it is tried again later, or given up."""
@@ -236,10 +245,13 @@ class Outbox:
         values = {"channel": channel, "since": now - timedelta(seconds=span_s)}
         return max(0, int(rate * span_s + 1e-9) - connection.execute(LET_GO, values).scalar_one())
 
-    def _settle(self, statement: Any, letter: Letter, **values: Any) -> bool:
+    def _settle(self, statement: Any, letter: Letter, ids: Sequence[str] = (), **values: Any) -> bool:
         values |= {"id": letter.message_id, "tries": letter.tries, "engine": self._name}
         with self._engine.begin() as connection:
-            return connection.execute(statement, values).rowcount == 1
+            ours = connection.execute(statement, values).rowcount == 1
+            if ours and ids:
+                connection.execute(PARTS, {"message": letter.message_id, "ids": list(ids)})
+        return ours
 
     def _case(self, row: Row[Any], now: datetime) -> _Case | tuple[str, str]:
         """What is asked about, or why there is nothing to ask."""

@@ -13,6 +13,9 @@ from dialer.config import OIDC_SECRET, Config, ConfigError, client_secret, load,
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "dialer.toml"
 SWITCH = '[[switch]]\nname = "main"\nhost = "10.0.0.5"\nuser = "zhudong"\nsecret = "s"\n'
+SMPP = '[messages.smpp]\nhost = "h"\nsystem_id = "spring"\npassword = "secret"\n'
+GATEWAY = 'url = "https://sms.example/send"\nsecret = "sixteen characters"\n'
+MAIL = '[messages]\npublic_url = "https://d.example"\n[messages.email]\nhost = "h"\nsender = "a@x.example"\n'
 
 
 def test_a_switch_is_all_that_is_needed() -> None:
@@ -81,6 +84,15 @@ HOOK = '\n[[webhook]]\nname = "crm"\nurl = "https://crm.example/x"\nsecret = "si
         (SWITCH + HOOK.replace("https://", "https://a:b@"), "webhook[0].url: must not hold a password"),
         (SWITCH + HOOK.replace(" characters", ""), "webhook[0].secret: must have at least 16"),
         (SWITCH + HOOK + 'networks = ["10.1"]', "webhook[0].networks: '10.1' is no network"),
+        (SWITCH + SMPP.replace("spring", "a" * 16), "messages.smpp.system_id: must have 1 to 15"),
+        (SWITCH + SMPP + "window = 0", "messages.smpp.window: must be between"),
+        (SWITCH + SMPP + "per_second = -1.0", "messages.smpp.per_second: must be between"),
+        (SWITCH + SMPP + f"[messages.sms]\n{GATEWAY}", "messages.smpp: can't be there beside messages.sms"),
+        (
+            SWITCH + MAIL + 'bounces = "b+c@x.example"',
+            "messages.email.bounces: 'b+c@x.example' is no mail address",
+        ),
+        (SWITCH + MAIL + 'bounces = "b@x.example"', "messages.email.secret: must have at least 16"),
         (SWITCH + "[web]\nport = -1", "web.port: -1 is no port"),
         (SWITCH + '[web]\ndefault_language = "fr"', "web.default_language: must be zh or en"),
         (SWITCH + "[web]\ntls = true", "unknown field `tls` - at `web`"),

@@ -1,0 +1,1 @@
+"""Texts by SMPP, to an SMSC of another make than the client."""
