@@ -16,7 +16,17 @@ def test_a_report_is_scheduled_changed_paused_sent_and_removed(here: Installatio
     ):
         here.do("unit", "add", unit)
         added = here.do(
-            "user", "add", login, "--name", login, "--role", role, "--unit", unit, "--password", "correct horse"
+            "user",
+            "add",
+            login,
+            "--name",
+            login,
+            "--role",
+            role,
+            "--unit",
+            unit,
+            "--password",
+            "correct horse",
         )
         assert added.exit_code == 0, added.output
 
