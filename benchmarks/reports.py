@@ -23,7 +23,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from psycopg2.errors import QueryCanceled
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from benchmarks import report
 from benchmarks.history import Calls
@@ -132,30 +134,41 @@ def asked(reading: Engine, now: datetime) -> list[Result]:
     return results
 
 
-def read(url: str, stop: Any, asked: Any) -> None:
-    """A reader in a process of its own, as the desk has them, who asks for the heaviest report all the time."""
+def read(url: str, stop: Any, asked: Any, late: Any) -> None:
+    """A reader in a process of its own, as the desk has them, who asks for the heaviest report all the time.
+
+    What meets its time-out, as on a busy machine, is counted in `late`.
+    """
     step_back()
     engine, now = database.connect_reading(url, 1), datetime.now(UTC).date()
     question = Question(HEAVY, month_of(now, MONTHS[0]), now, "Asia/Shanghai", ("agent", "month"))
     while not stop.is_set():
-        answer(engine, question, None)
-        with asked.get_lock():
-            asked.value += 1
+        count = asked
+        try:
+            answer(engine, question, None)
+        except OperationalError as fault:
+            if not isinstance(fault.orig, QueryCanceled):
+                raise
+            count = late
+        with count.get_lock():
+            count.value += 1
     engine.dispose()
 
 
 @contextmanager
 def reading_on(url: str) -> Iterator[Any]:
-    """Readers at work; how many answers they got."""
+    """Readers at work; how many answers they got, and how many statements met their time-out."""
     context = multiprocessing.get_context("spawn")
-    stop, asked = context.Event(), context.Value("q", 0)
-    readers = [context.Process(target=read, args=(url, stop, asked)) for _ in range(READERS)]
+    stop, asked, late = context.Event(), context.Value("q", 0), context.Value("q", 0)
+    readers = [context.Process(target=read, args=(url, stop, asked, late)) for _ in range(READERS)]
     for reader in readers:
         reader.start()
     try:
-        while asked.value < READERS:  # they have begun
+        while asked.value + late.value < READERS:  # they have begun
+            if not all(reader.is_alive() for reader in readers):
+                raise RuntimeError("a reader has ended; what it met stands above")
             time.sleep(0.05)
-        yield asked
+        yield asked, late
     finally:
         stop.set()
         for reader in readers:
@@ -176,13 +189,14 @@ def beside(engine: Engine, url: str, seconds: float) -> list[Result]:
     """What calls and the door's loop feel of readers."""
     calls, lags, found = Calls(engine, 1), [], []
     for readers in (False, True):
-        with reading_on(url) if readers else nullcontext() as asked:
+        with reading_on(url) if readers else nullcontext() as answers:
             loop = threading.Thread(target=lambda: lags.append(asyncio.run(door(seconds))))
             loop.start()
             found.append(calls.go_on_for(seconds))
             loop.join()
-        if asked is not None:
-            print(f"readers: {asked.value} reports", file=sys.stderr)
+        if answers is not None:
+            asked, late = answers
+            print(f"readers: {asked.value} reports, {late.value} given up after their time", file=sys.stderr)
     results = []
     for what in ("lease", "authorize", "journal"):
         quiet, busy = (sorted(getattr(each, what)) for each in found)
