@@ -239,6 +239,7 @@ class Authorizer:
         self._asked: list[Ask] = []
         self._some = asyncio.Event()
         self.uncertain: set[str] = set()  # asked, and nobody knows whether the attempt was recorded
+        self._unanswered = 0  # calls, since the database could say last
 
     def ask(self, calls: Sequence[Ask]) -> None:
         """Ask about calls; the answers come by the callback."""
@@ -257,8 +258,14 @@ class Authorizer:
             try:
                 answers = await self._hopper.authorize(calls)
             except FAULTS as fault:  # nothing is dialed that is not on record
-                log.warning("calls could not be authorized", calls=len(calls), reason=why(fault))
+                if not self._unanswered:  # batches come and go in milliseconds
+                    log.warning("calls could not be authorized", calls=len(calls), reason=why(fault))
+                self._unanswered += len(calls)
                 self.uncertain.update(call.call_id for call in calls)
+            else:
+                if self._unanswered:
+                    log.info("calls are authorized again", not_authorized=self._unanswered)
+                self._unanswered = 0
             for call in calls:
                 self._on_answer(call.call_id, answers.get(call.call_id))
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from campaigns.config import ConfigError
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
@@ -224,14 +225,23 @@ async def test_what_comes_while_a_batch_is_asked_about_is_the_next_batch() -> No
 async def test_without_the_database_nothing_is_permitted() -> None:
     tables = Tables(0)
     tables.away = True
-    async with asking(tables) as (authorizer, answers):
-        authorizer.ask(calls(1, 2))
-        await until(lambda: len(answers) == 2)
-        assert set(answers.values()) == {None} and tables.on_record == set()
-        tables.away = False
-        authorizer.ask(calls(3))
-        await until(lambda: len(answers) == 3)
-        assert isinstance(answers[f"{3:032x}"], Permit)
+    with capture_logs() as said:
+        async with asking(tables) as (authorizer, answers):
+            authorizer.ask(calls(1, 2))
+            await until(lambda: len(answers) == 2)
+            for n in range(4, 20):
+                authorizer.ask(calls(n))
+                await until(lambda n=n: f"{n:032x}" in answers)
+            assert set(answers.values()) == {None} and tables.on_record == set()
+            tables.away = False
+            authorizer.ask(calls(3))
+            await until(lambda: f"{3:032x}" in answers)
+            assert isinstance(answers[f"{3:032x}"], Permit)
+    assert [line["event"] for line in said] == [  # once, however many batches
+        "calls could not be authorized",
+        "calls are authorized again",
+    ]
+    assert said[1]["not_authorized"] == 18
 
 
 async def test_a_permit_whose_reply_was_lost_is_no_permit_and_is_remembered_as_uncertain() -> None:
