@@ -64,10 +64,10 @@ TEXT = """# What so many seats need
 a second. 10,000 and 100,000 seats were never run: the table says what the parts would take if each goes on
 costing what it costs now. Three things have to be known before it is believed:
 
-- a switch, and the campaigns on it, have one engine at a time
-  ([decision 20](decisions/0020-switches-by-lease.md)): no campaign is larger than one engine,
-  {seats_each:,.0f} seats of this floor. More seats are more campaigns on more switches; they share the database,
-  do-not-call lists, caps and customers;
+- a switch has one engine at a time ([decision 20](decisions/0020-switches-by-lease.md)). More seats than one engine's,
+  {seats_each:,.0f} of this floor, are on several switches, and a campaign of that size has a part on each of
+  them ([decision 26](decisions/0026-a-campaign-on-several-switches.md)). All share the database, do-not-call lists,
+  caps, customers, and a campaign's parts its abandon budget;
 - one database takes the writes of all: leases and results of {calls_100k:,.0f} calls a second are beyond what
   was measured here for one server ([what a lease costs](explanation/lists-and-history.md)). Regions with
   databases of their own are the way to 100,000;
