@@ -55,6 +55,7 @@ class AsteriskRig:
         self._far_ends: list[Process] = []
         self.port = 0
         self.softphone = ""  # where the phone in a page registers
+        self.tls_port = 0  # of the AMI
 
     def __enter__(self) -> Self:
         self.start()
@@ -68,9 +69,10 @@ class AsteriskRig:
         tmp = self._installed.root / "tmp"
         remove_leftovers(tmp)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=tmp))
-        addresses = Addresses(free_tcp(), *free_udp(3), http=free_tcp(), wss=free_tcp())
+        addresses = Addresses(free_tcp(), *free_udp(3), http=free_tcp(), wss=free_tcp(), ami_tls=free_tcp())
         self.port = addresses.ami
         self.softphone = f"wss://{HOST}:{addresses.wss}/ws"
+        self.tls_port = addresses.ami_tls
         modules = inner(self._installed.modules, self._installed.root)
         configuration.write(self._folder, self.inside(self._folder), modules, addresses, self._extra_dialplan)
         try:
@@ -104,6 +106,11 @@ class AsteriskRig:
     def log(self) -> Path:
         """What Asterisk writes: notices, warnings, errors, and each step of the dialplan."""
         return self._folder / "log/full"
+
+    @property
+    def certificate(self) -> Path:
+        """What it shows over TLS, signed by itself."""
+        return self._folder / "keys/fullchain.pem"
 
     @property
     def recordings(self) -> Path:

@@ -48,6 +48,7 @@ class Addresses:
     phones: int
     http: int
     wss: int
+    ami_tls: int
 
 
 def write(folder: Path, inner: str, modules: str, addresses: Addresses, extra_dialplan: str = "") -> Path:
@@ -93,7 +94,7 @@ transmit_silence = yes
         "extensions.conf": (DEPLOY / "extensions.conf").read_text("utf-8") + extra_dialplan,
         "sorcery.conf": (DEPLOY / "sorcery.conf").read_text("utf-8"),
         "http.conf": http((DEPLOY / "http.conf").read_text("utf-8"), addresses, f"{inner}/keys"),
-        "manager.conf": manager((DEPLOY / "manager.conf").read_text("utf-8"), addresses),
+        "manager.conf": manager((DEPLOY / "manager.conf").read_text("utf-8"), addresses, f"{inner}/keys"),
         "pjsip.conf": pjsip((DEPLOY / "pjsip.conf").read_text("utf-8"), addresses),
     }  # fmt: skip
     for name, text in (dict.fromkeys(BARE, "[general]\n") | files).items():
@@ -101,9 +102,11 @@ transmit_silence = yes
     return etc
 
 
-def manager(text: str, addresses: Addresses) -> str:
-    """The user's manager.conf at the rig's port."""
-    text = replaced(text, "port = 5038", f"port = {addresses.ami}")
+def manager(text: str, addresses: Addresses, keys: str) -> str:
+    """The user's manager.conf at the rig's ports, with its TLS."""
+    text = replaced(text, "port = 5038", f"port = {addresses.ami}").replace("; tls", "tls")
+    text = replaced(text, "tlsbindaddr = 0.0.0.0:5039", f"tlsbindaddr = 127.0.0.1:{addresses.ami_tls}")
+    text = text.replace("/etc/asterisk/keys", keys)
     return replaced(text, "secret = choose-a-long-one", f"secret = {SECRET}")
 
 
