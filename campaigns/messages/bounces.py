@@ -37,6 +37,7 @@ ADDRESSED = ("Delivered-To", "X-Original-To", "Envelope-To", "To")  # whom it ca
 # RFC 3463: nobody of this name, no such domain, no syntax, moved, a domain that takes no mail (RFC 7505), disabled.
 NOBODY = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+SMTP = re.compile(r"\s*smtp\s*;\s*", re.IGNORECASE)  # the type of a diagnostic code
 REPLY_CODE = re.compile(r"\b([45]\d\d)[ -]")
 UNKNOWN = re.compile(
     r"(user|mailbox|recipient|address|account) (is )?(unknown|not found|does ?n[o']t exist|disabled)|no such user|"
@@ -147,8 +148,8 @@ def _reported(mail: Message) -> tuple[Fate, str] | None:
                 continue
             action = str(block.get("Action", "")).partition("(")[0].strip().lower()
             status = STATUS.search(str(block.get("Status", "")))
-            said = str(block.get("Diagnostic-Code", ""))[:MOST_TEXT]
-            why = _short(f"{status[1] if status else ''} {said}")
+            said = SMTP.sub("", str(block.get("Diagnostic-Code", ""))[:MOST_TEXT])
+            why = _short(said if status and status[1] in said else f"{status[1] if status else ''} {said}")
             if action == "failed":
                 return ("nobody" if _nobody(status[1] if status else "", said) else "failed"), why
             if action == "delayed":

@@ -19,9 +19,12 @@ SELECT step, channel, count(*) FILTER (WHERE state IN ('waiting', 'sending')) AS
     count(*) FILTER (WHERE state = 'not_sent' AND reason <> 'held_out') AS not_sent
 FROM message WHERE campaign_id = :campaign GROUP BY step, channel ORDER BY step, channel
 """)
+# Of what waits without a reason the time has not come, or it is next. The example is what is said most often.
 REASONS = text("""
-SELECT step, state, reason, count(*) AS messages, max(detail) AS example FROM message
-WHERE campaign_id = :campaign AND reason <> '' GROUP BY step, state, reason ORDER BY step, messages DESC
+SELECT step, state, CASE WHEN reason <> '' THEN reason WHEN next_at > now() THEN 'not_due' ELSE 'next' END AS why,
+    count(*) AS messages, mode() WITHIN GROUP (ORDER BY detail) AS example FROM message
+WHERE campaign_id = :campaign AND (reason <> '' OR state = 'waiting') GROUP BY step, state, why
+ORDER BY step, messages DESC, why
 """)
 # They are asked about anew, and have a week again. Where one was to announce a call, that came without.
 AGAIN = text("""
@@ -47,7 +50,7 @@ class StepFigures:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """So many messages of a step wait, or were not sent, for one reason."""
+    """So many messages of a step wait, were not sent or did not arrive, for one reason."""
 
     step: str
     state: str

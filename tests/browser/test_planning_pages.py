@@ -37,6 +37,10 @@ PLAN = {
     "until": str(datetime.now(UTC).date() + timedelta(days=14)), "unit": "", "hold_out": 0, "rest_days": 0,
     "why": "it sold",
 }  # fmt: skip
+WRITTEN = text("""
+INSERT INTO message (campaign_id, step, channel, lead_id, number_id, event, due_at, next_at, state, reason, detail)
+VALUES (:campaign, 'announced', 'email', 1, 1, 'before', :at, :at, 'sent', 'bounced', 'mailbox full')
+""")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -110,6 +114,8 @@ async def test_every_page_has_no_fault(browser: Browser, url: str, db: Engine) -
     orders = [Purchase(each, (now - timedelta(days=1)).isoformat(), 99) for each in bought]
     assert bring_in(db, unit, orders, "UTC", "test").accepted == len(bought)
     tried_side_by_side(db, spring, now)
+    with db.begin() as connection:
+        connection.execute(WRITTEN, {"campaign": spring, "at": now})
     for locale, scheme in (("en-GB", "light"), ("zh-CN", "dark"), ("zh-CN", "light"), ("en-GB", "dark")):
         page = await opened(browser, url, locale, scheme)
 
@@ -127,6 +133,7 @@ async def test_every_page_has_no_fault(browser: Browser, url: str, db: Engine) -
         await expect(page.locator("#lines li")).to_have_count(3)
         await clean(page, f"a segment, {locale}, {scheme}")
         await shows("campaigns?name=spring", page.locator("#fits"), "spring")
+        await expect(page.locator("#messages tbody tr").last).to_contain_text("mailbox full")
         await shows("evaluation?campaign=spring&by=arm", page.locator("tbody tr").nth(2), "gift")
         await expect(page.locator("tbody tr").first).to_contain_text("20")
         await shows("best-time?campaign=spring", page.locator(".heat tbody tr").nth(6), "")

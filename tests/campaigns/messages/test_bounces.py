@@ -117,7 +117,7 @@ def test_an_address_that_is_no_ones_is_written_to_no_more_and_it_is_said_why(db:
     assert come_back(world) and not come_back(world)
     [row] = world.rows()
     assert (row.state, row.reason, row.bounced_at) == ("sent", "bounced", later(hours=1))
-    assert row.detail == "5.1.1 smtp; 550 5.1.1 user unknown"
+    assert row.detail == "550 5.1.1 user unknown"
     [step] = figures(db, "spring").steps
     assert step.failed == 1
     again = OFFER.replace('"offer"', '"again"')
