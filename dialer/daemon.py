@@ -8,20 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import ipaddress
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from time import monotonic, time
-from typing import TypeVar
 from uuid import uuid4
 
-import msgspec
 import psycopg2
 import psycopg2.errors
 import structlog
@@ -30,21 +23,17 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns import backup, database
-from campaigns.audit import By, acting
 from campaigns.hopper import Hopper as StoredHopper
 from campaigns.journal_store import JournalStore
 from campaigns.key_file import KeyFile
 from campaigns.messages.announcing import Announcer
 from campaigns.messages.outbox import Outbox
-from campaigns.messages.receipts import Receipts
 from campaigns.ownership import Ownership
-from campaigns.partitions import ensure_partitions
 from campaigns.parts import PartStore
 from campaigns.reach import REPORTS, WEB, as_role, held
 from campaigns.second_factor import seal_plain
-from campaigns.store import CampaignStore, Unreadable
 from campaigns.users import UserStore
-from campaigns.values import InFlight, Outcome
+from campaigns.values import InFlight
 from campaigns.vault import KEYS, Vault
 from campaigns.webhooks import WebhookStore
 from cti.accounts import StoredAccounts
@@ -54,23 +43,19 @@ from cti.desk import Stored
 from cti.drafts import Drafts
 from cti.messages import LogIn
 from cti.server import serve
-from cti.settings import OidcSettings, WebSettings
-from cti.webhooks import Hook, Webhooks
+from cti.webhooks import Webhooks
 from dialer import garbage
-from dialer.campaign_folder import CampaignFolder
-from dialer.certificates import Certificates, believed
-from dialer.channel import Channel
-from dialer.config import Config, GatewaySection, OidcSection, SwitchSection, WebhookSection, client_secret
+from dialer.certificates import Certificates
+from dialer.config import Config
 from dialer.core.engine import EngineCore
-from dialer.core.lines import SwitchLines
 from dialer.engine import Engine
 from dialer.fastagi import FastAgi
-from dialer.gateway import Gateway
 from dialer.handover import Handover
 from dialer.journal import Batch, Journal, Unavailable
 from dialer.leads import Hopper
 from dialer.learning import Learning
-from dialer.mail import Mail
+from dialer.live_campaigns import LiveCampaigns
+from dialer.made import channels, hook_of, lines_of, link_of, rates, switch_of, web_settings
 from dialer.messages import Messages
 from dialer.metrics import Metrics
 from dialer.preview import order_of, preview
@@ -78,12 +63,9 @@ from dialer.rolling import Rolling
 from dialer.sealing import Sealing, recordings_of
 from dialer.sending import Sending, scheduled
 from dialer.sharing import Exchange
-from dialer.smpp import Smpp
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Lost, Tenure
 from dialer.tracing import Exporter, Traces
-
-T = TypeVar("T")
 
 # The server is gone, busy to the last connection, or (25006) a standby that takes no writes after a failover.
 AWAY = (
@@ -97,12 +79,7 @@ AWAY = (
 
 log = structlog.get_logger(__name__)
 
-WATCH_S = 1.0  # how often applied versions are looked for; live within 2 s
-COUNT_EVERY = 10  # watches between two counts of the leads left
-LEARNED_EVERY = 60  # watches between two savings of what pacing has learned
-WHOLE_LIFE = timedelta(days=36_500)  # of a campaign
-LEDGER_EVERY = 600  # watches between two readings of the abandon window
-PARTITIONS_EVERY = 3_600  # watches between two looks at the calendar
+REFRESH_S = 1.0  # between two looks at what the parts have counted
 
 
 class AlreadyRunning(Exception):
@@ -130,14 +107,10 @@ class Daemon:
         self.bus = Bus()
         self.metrics = Metrics()
         self.engine: Engine | None = None
-        self._exchange: Exchange | None = None
         self.database: DatabaseEngine | None = None
         self._certificates = Certificates(config, self.metrics)
         self._stop = asyncio.Event()
         self._drain_limit_s = config.engine.drain_limit_s
-        self._change = 0
-        self._unreadable: set[str] = set()  # campaigns whose newest version can't be read
-        self._store_thread = ThreadPoolExecutor(1, "campaigns")
 
     def stop(self, drain_limit_s: float | None = None) -> None:
         """Begin to drain; :meth:`run` returns when that is done."""
@@ -161,7 +134,6 @@ class Daemon:
                     await asyncio.to_thread(prepare, self.database)
                 await self._run(self.database, ready)
             finally:
-                self._store_thread.shutdown(wait=False)
                 await asyncio.to_thread(self.database.dispose)
 
     def reload(self, config: Config) -> list[str]:
@@ -198,7 +170,7 @@ class Daemon:
         ]
         if config.engine.name != self.config.engine.name:
             fixed.insert(0, "engine.name")
-        if [_link(s) for s in config.switch] != [_link(s) for s in self.config.switch]:
+        if [link_of(s) for s in config.switch] != [link_of(s) for s in self.config.switch]:
             fixed.append("switch")
         return fixed
 
@@ -242,22 +214,22 @@ class Daemon:
         hopper = Hopper(StoredHopper(stored, name, lambda: tenure.tokens))
         accounts = StoredAccounts(UserStore(stored))
         core = EngineCore(
-            {section.name: _lines(section) for section in config.switch},
+            {section.name: lines_of(section) for section in config.switch},
             wall_offset=time() - monotonic(),
             agi_url=config.agi.advertise or f"agi://{config.agi.host}:{agi.port}",
             pauses=config.pause,
             name=name,
         )
-        switches = {section.name: _switch(section) for section in config.switch}
+        switches = {section.name: switch_of(section) for section in config.switch}
         for lines in core.switches.values():
             lines.ours = lines.name in taken
         engine = self.engine = Engine(core, switches, hopper, journal, self.bus, self.metrics, tenure)
         if exporter is not None:
             engine.traces = Traces(core.calls.by_id, exporter, config.tracing.share)
-        store = CampaignStore(stored)
         vault = await asyncio.to_thread(self._sealed, stored)
         learning = Learning(stored, engine, self.metrics)
-        exchange = self._exchange = Exchange(PartStore(stored, lambda: tenure.tokens), engine)
+        exchange = Exchange(PartStore(stored, lambda: tenure.tokens), engine)
+        live = LiveCampaigns(stored, engine, exchange, config.campaigns.folder, self.metrics)
         rolling = Rolling(stored, self.metrics)
         own = "" if config.database.url else stored.url.render_as_string(hide_password=False)
         web = held(database.connect(config.database.web_url or config.database.url or as_role(own, WEB)), WEB)
@@ -267,7 +239,7 @@ class Daemon:
         app = create_app(
             self.bus,
             accounts,
-            _web_settings(config),
+            web_settings(config),
             Stored(
                 stored,
                 self.data / "imports",
@@ -287,23 +259,23 @@ class Daemon:
         )
         self.bus.at(tenure.elsewhere)
         app.state.gateway.on_health = self.metrics.page_fared
-        webhooks = Webhooks([_hook(section) for section in config.webhook], WebhookStore(stored, name))
+        webhooks = Webhooks([hook_of(section) for section in config.webhook], WebhookStore(stored, name))
         app.state.feed.on_event = webhooks.hear
         messages = Messages(
-            Outbox(stored, name, config.messages.public_url, _rates(config)),
-            _channels(config, stored),
+            Outbox(stored, name, config.messages.public_url, rates(config)),
+            channels(config, stored),
             Announcer(stored),
         )
         begun = asyncio.Event()
         handover = Handover(tenure, switches)
         running = asyncio.create_task(
-            engine.run(before=lambda: self._begin(engine, taken, stored, store, begun)), name="engine"
+            engine.run(before=lambda: self._begin(engine, taken, stored, live, begun)), name="engine"
         )
         web_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         parts = [
             running,
             asyncio.create_task(
-                self._keep(engine, tenure, handover, stored, store, begun, app.state.gateway.drafts),
+                self._keep(engine, tenure, handover, stored, live, begun, app.state.gateway.drafts),
                 name="ownership",
             ),
             asyncio.create_task(handover.run(self._stop), name="switches of others"),
@@ -312,7 +284,7 @@ class Daemon:
                 name="web",
             ),
             asyncio.create_task(self._certificates.run(), name="certificates"),
-            asyncio.create_task(self._watch(engine, store, hopper), name="campaigns"),
+            asyncio.create_task(live.run(hopper), name="campaigns"),
             asyncio.create_task(self._refresh(app, agi, switches, webhooks, messages), name="figures"),
             asyncio.create_task(learning.run(), name="learning"),
             asyncio.create_task(exchange.run(), name="parts"),
@@ -336,7 +308,7 @@ class Daemon:
                 if self._stop.is_set():
                     await self._wind_down(engine, tenure)
                 with contextlib.suppress(SQLAlchemyError):  # the database is away: what was kept last holds
-                    await self._keep_learned(engine, store)
+                    await live.keep_learned()
         finally:
             faults = await _take_down([*parts, stopping, leaving])
             await agi.stop()
@@ -351,6 +323,7 @@ class Daemon:
             hopper.close()
             learning.close()
             exchange.close()
+            live.close()
             rolling.close()
             await asyncio.to_thread(web.dispose)
             accounts.close()
@@ -368,7 +341,7 @@ class Daemon:
         engine: Engine,
         taken: Mapping[str, str],
         stored: DatabaseEngine,
-        store: CampaignStore,
+        live: LiveCampaigns,
         begun: asyncio.Event,
     ) -> None:
         """Before any switch is connected: the campaigns, and what was in flight on the switches that are ours.
@@ -377,7 +350,7 @@ class Daemon:
         """
         if not await engine.journal.caught_up():
             log.error("the spool of the last run is not in the database; its calls are judged without it")
-        await self._configure(engine, store)
+        await live.configure()
         await self._take(engine, stored, taken, at_start=True)
         if not taken:
             log.info("this engine stands by")
@@ -421,7 +394,7 @@ class Daemon:
         tenure: Tenure,
         handover: Handover,
         stored: DatabaseEngine,
-        store: CampaignStore,
+        live: LiveCampaigns,
         begun: asyncio.Event,
         drafts: Drafts,
     ) -> None:
@@ -434,12 +407,8 @@ class Daemon:
                 taken = await tenure.turn(handover.unreached())
                 handover.look()
                 if taken and not self._stop.is_set():
-                    await self._configure(engine, store)
+                    await live.take(taken)
                     await drafts.load()  # of those whose pages come here
-                    for campaign in list(engine.core.campaigns.values()):
-                        if not taken.keys().isdisjoint(campaign.config.switches):
-                            await self._read_learned(engine, store, campaign.name, taken)
-                            await self._read_ledger(engine, store, campaign.name, datetime.now(UTC))
                     await self._take(engine, stored, taken)
                 told = ""
             except SQLAlchemyError as fault:
@@ -460,116 +429,6 @@ class Daemon:
             log.info("draining", limit_s=self._drain_limit_s)
             await engine.drain(lambda: self._drain_limit_s)
 
-    async def _configure(self, engine: Engine, store: CampaignStore) -> None:
-        """Take the campaigns' versions that are newer than those we have."""
-        now = datetime.now(UTC)
-        for found in await self._in_store(lambda: store.newer_than(self._change)):
-            self._change = max(self._change, found.change)
-            if isinstance(found, Unreadable):
-                self._stop_unreadable(engine, found)
-                continue
-            name = found.config.name
-            fresh = name not in engine.core.campaigns
-            engine.configure(found.campaign_id, found.config)
-            if name in self._unreadable:
-                self._unreadable.remove(name)
-                self.metrics.config_ok.labels(name).set(1)
-            log.info("a campaign was configured", campaign=name, version=found.version)
-            for switch in found.config.switches:
-                if switch not in engine.core.switches:
-                    log.warning(
-                        "the campaign's switch is not configured; it does not dial there",
-                        campaign=name,
-                        switch=switch,
-                    )
-            if fresh:
-                await self._read_learned(engine, store, name, found.config.switches)
-            await self._read_ledger(engine, store, name, now)
-
-    def _stop_unreadable(self, engine: Engine, found: Unreadable) -> None:
-        """Nobody knows what its newest version wants; the others go on, and so do its calls in progress."""
-        log.error(
-            "a campaign's version can't be read; it is stopped", campaign=found.name, reason=found.reason
-        )
-        self._unreadable.add(found.name)
-        self.metrics.config_ok.labels(found.name).set(0)
-        campaign = engine.core.campaigns.get(found.name)
-        if campaign is not None:
-            engine.configure(campaign.id, msgspec.structs.replace(campaign.config, running=False))
-
-    async def _read_ledger(self, engine: Engine, store: CampaignStore, name: str, now: datetime) -> None:
-        campaign = engine.core.campaigns[name]
-        window_s = campaign.ledger.rule.window_s
-        length = timedelta(seconds=window_s) if window_s is not None else WHOLE_LIFE
-        if self._exchange is not None and campaign.sharing is not None:
-            await self._exchange.read(campaign, campaign.sharing, length, now)
-            return
-        machines = [d.code for d in campaign.config.dispositions if d.machine]
-        connected, hung_up, abandoned, found = await self._in_store(
-            lambda: store.window(campaign.id, length, now, machines)
-        )
-        if engine.journal.depth == 0:  # else the tables lag behind what we counted ourselves
-            hearing = sum(  # the message: on record as abandoned when it is over
-                call.outcome is Outcome.ABANDONED and call.campaign == name
-                for call in engine.core.calls.by_id.values()
-            )
-            campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
-
-    async def _read_learned(
-        self, engine: Engine, store: CampaignStore, name: str, switches: Iterable[str]
-    ) -> None:
-        """Give pacing what it had learned before the last stop; without it, it learns anew.
-
-        A part that has learned nothing by itself begins with what another one has.
-        """
-        campaign = engine.core.campaigns[name]
-        learned = await self._in_store(lambda: store.learned(campaign.id))
-        of_parts: Mapping[str, str] = {}
-        if self._exchange is not None and campaign.sharing is not None:
-            of_parts = await self._exchange.learned(campaign)
-        for part in {campaign.part(switch) for switch in switches}:
-            found = of_parts.get(part.switch, learned)
-            try:
-                if found:
-                    part.restore(json.loads(found))
-            except ValueError as fault:
-                log.warning("pacing learns anew", campaign=name, switch=part.switch, reason=str(fault))
-
-    async def _keep_learned(self, engine: Engine, store: CampaignStore) -> None:
-        for campaign in engine.core.ours():
-            for part in [each for each in campaign.parts if engine.core.has(each.switch)]:
-                learned = json.dumps(part.pacer.learned(), separators=(",", ":"))
-                await self._in_store(partial(store.keep_learned, campaign.id, learned))
-                if self._exchange is not None and campaign.sharing is not None:
-                    await self._exchange.keep_learned(campaign, part.switch, learned)
-
-    async def _watch(self, engine: Engine, store: CampaignStore, hopper: Hopper) -> None:
-        folder = CampaignFolder(self.config.campaigns.folder, store, self.metrics)
-        turn, told = 0, ""
-        while True:
-            await asyncio.sleep(WATCH_S)
-            turn += 1
-            try:
-                if engine.core.owner:
-                    await self._in_store(folder.apply_changes)
-                await self._configure(engine, store)
-                if turn % COUNT_EVERY == 1:
-                    for campaign in engine.core.ours():
-                        engine.leads_left[campaign.name] = await hopper.left(campaign.id)
-                if turn % LEDGER_EVERY == 0:
-                    for name in list(engine.core.campaigns):
-                        await self._read_ledger(engine, store, name, datetime.now(UTC))
-                if turn % LEARNED_EVERY == 0:
-                    await self._keep_learned(engine, store)
-                if turn % PARTITIONS_EVERY == 0 and self.database is not None:
-                    await asyncio.to_thread(ensure_partitions, self.database, datetime.now(UTC).date())
-                told = ""
-            except SQLAlchemyError as fault:  # the database is away
-                why = database.reason(fault)
-                if why != told:
-                    log.warning("the campaigns could not be looked at", reason=why)
-                told = why
-
     async def _refresh(
         self,
         app,
@@ -579,16 +438,13 @@ class Daemon:
         messages: Messages,
     ) -> None:  # type: ignore[no-untyped-def]
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(REFRESH_S)
             for switch in switches.values():
                 self.metrics.stream(switch.name, switch.stats.events, switch.stats.faults)
             self.metrics.dialogues(agi.results)
             self.metrics.door(app.state.gateway.counters)
             self.metrics.webhooks(webhooks.counters, webhooks.waiting)
             self.metrics.messages(messages.counters, messages.waiting)
-
-    async def _in_store(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
 
 
 @contextlib.contextmanager
@@ -633,100 +489,3 @@ def _unavailable_told_apart(apply: Callable[[Batch], None]) -> Callable[[Batch],
             raise Unavailable(str(fault).strip().split("\n")[0]) from fault
 
     return applied
-
-
-def _lines(section: SwitchSection) -> SwitchLines:
-    return SwitchLines(
-        section.name,
-        section.max_lines,
-        section.calls_per_s,
-        section.trunk,
-        section.phone,
-        section.softphone,
-        section.softphone_endpoint,
-    )
-
-
-def _switch(section: SwitchSection) -> AsteriskSwitch:
-    return AsteriskSwitch(
-        section.name, section.host, section.port, section.user, section.secret, believed(section)
-    )
-
-
-def _channels(config: Config, stored: DatabaseEngine) -> dict[str, Channel]:
-    """By what this engine can send messages."""
-    found: dict[str, Channel] = {}
-    if config.messages.email.host:
-        found["email"] = Mail(config.messages.email)
-    for name, section in _gateways(config).items():
-        found[name] = Gateway(section)
-    if config.messages.smpp is not None:
-        by = By("smpp", config.messages.smpp.host)
-        found["sms"] = Smpp(config.messages.smpp, Receipts(acting(stored, by), "sms"))
-    return found
-
-
-def _rates(config: Config) -> dict[str, float]:
-    """How many messages of a channel may go out in a second."""
-    found = {"email": config.messages.email.per_second}
-    found |= {name: section.per_second for name, section in _gateways(config).items()}
-    if config.messages.smpp is not None:
-        found["sms"] = config.messages.smpp.per_second
-    return {name: rate for name, rate in found.items() if rate}
-
-
-def _gateways(config: Config) -> dict[str, GatewaySection]:
-    named = {"sms": config.messages.sms, "gateway": config.messages.gateway}
-    return {name: section for name, section in named.items() if section is not None}
-
-
-def _hook(section: WebhookSection) -> Hook:
-    networks = tuple(map(ipaddress.ip_network, section.networks))
-    return Hook(section.name, section.url, section.secret, section.campaigns, networks)
-
-
-def _link(section: SwitchSection) -> tuple[object, ...]:
-    """What of a switch holds until the next start; the pages' headers name the address of its softphones."""
-    return (
-        section.name,
-        section.host,
-        section.port,
-        section.user,
-        section.secret,
-        section.tls,
-        section.ca,
-        section.softphone,
-    )
-
-
-def _sign_on(section: OidcSection) -> OidcSettings:
-    return OidcSettings(
-        issuer=section.issuer,
-        client_id=section.client_id,
-        redirect_uri=section.redirect_uri,
-        secret=client_secret(section, os.environ),
-        claim=section.claim,
-        scopes=section.scopes,
-        new_role=section.new_role or "",
-        new_unit=section.new_unit,
-    )
-
-
-def _web_settings(config: Config) -> WebSettings:
-    web = config.web
-    return WebSettings(
-        secure_cookie=web.secure_cookie,
-        allowed_origins=web.allowed_origins,
-        trusted_proxies=web.trusted_proxies,
-        default_language=web.default_language,
-        second_factor=tuple(str(role) for role in web.second_factor),
-        frames=web.frames,
-        oidc=_sign_on(config.oidc) if config.oidc is not None else None,
-        others=config.cluster.others,
-        cookie_domain=config.cluster.cookie_domain,
-        bounces=(config.messages.email.bounces, config.messages.email.secret),
-        gateways=tuple((name, section.secret) for name, section in _gateways(config).items()),
-        pauses=config.pause,
-        switches=tuple(section.name for section in config.switch),
-        softphones=tuple(section.softphone for section in config.switch if section.softphone),
-    )

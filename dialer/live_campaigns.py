@@ -1,0 +1,181 @@
+"""The campaigns as they apply: the newest versions into the engine, their books, what pacing has learned of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from time import monotonic
+from typing import TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns import database
+from campaigns.partitions import ensure_partitions
+from campaigns.store import CampaignStore, Unreadable
+from campaigns.values import Outcome
+from dialer.campaign_folder import CampaignFolder
+from dialer.engine import Engine
+from dialer.leads import Hopper
+from dialer.metrics import Metrics
+from dialer.sharing import Exchange
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+WATCH_S = 1.0  # how often applied versions are looked for; live within 2 s
+COUNT_EVERY = 10  # watches between two counts of the leads left
+LEARNED_EVERY = 60  # watches between two savings of what pacing has learned
+WHOLE_LIFE = timedelta(days=36_500)  # of a campaign
+LEDGER_EVERY = 600  # watches between two readings of the abandon window
+PARTITIONS_EVERY = 3_600  # watches between two looks at the calendar
+
+
+class LiveCampaigns:
+    """Those of one engine; `folder` holds files that are applied when they change, empty for none."""
+
+    def __init__(
+        self, stored: DatabaseEngine, engine: Engine, exchange: Exchange, folder: str, metrics: Metrics
+    ) -> None:
+        self._database = stored
+        self._store = CampaignStore(stored)
+        self._engine = engine
+        self._exchange = exchange
+        self._folder = CampaignFolder(folder, self._store, metrics)
+        self._metrics = metrics
+        self._change = 0
+        self._unreadable: set[str] = set()  # campaigns whose newest version can't be read
+        self._thread = ThreadPoolExecutor(1, "campaigns")
+
+    async def run(self, hopper: Hopper) -> None:
+        """Every second what was applied meanwhile, and now and then the rest. Runs until cancelled."""
+        turn, told = 0, ""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            turn += 1
+            try:
+                if self._engine.core.owner:
+                    await self._in_store(self._folder.apply_changes)
+                await self.configure()
+                if turn % COUNT_EVERY == 1:
+                    for campaign in self._engine.core.ours():
+                        self._engine.leads_left[campaign.name] = await hopper.left(campaign.id)
+                if turn % LEDGER_EVERY == 0:
+                    for name in list(self._engine.core.campaigns):
+                        await self._read_ledger(name, datetime.now(UTC))
+                if turn % LEARNED_EVERY == 0:
+                    await self.keep_learned()
+                if turn % PARTITIONS_EVERY == 0:
+                    await asyncio.to_thread(ensure_partitions, self._database, datetime.now(UTC).date())
+                told = ""
+            except SQLAlchemyError as fault:  # the database is away
+                why = database.reason(fault)
+                if why != told:
+                    log.warning("the campaigns could not be looked at", reason=why)
+                told = why
+
+    async def configure(self) -> None:
+        """Take the campaigns' versions that are newer than those we have."""
+        now = datetime.now(UTC)
+        for found in await self._in_store(lambda: self._store.newer_than(self._change)):
+            self._change = max(self._change, found.change)
+            if isinstance(found, Unreadable):
+                self._stop_unreadable(found)
+                continue
+            name = found.config.name
+            fresh = name not in self._engine.core.campaigns
+            self._engine.configure(found.campaign_id, found.config)
+            if name in self._unreadable:
+                self._unreadable.remove(name)
+                self._metrics.config_ok.labels(name).set(1)
+            log.info("a campaign was configured", campaign=name, version=found.version)
+            for switch in found.config.switches:
+                if switch not in self._engine.core.switches:
+                    log.warning(
+                        "the campaign's switch is not configured; it does not dial there",
+                        campaign=name,
+                        switch=switch,
+                    )
+            if fresh:
+                await self._read_learned(name, found.config.switches)
+            await self._read_ledger(name, now)
+
+    async def take(self, switches: Collection[str]) -> None:
+        """The campaigns on switches that are ours now: what applies, what was learned, and their books."""
+        await self.configure()
+        for campaign in list(self._engine.core.campaigns.values()):
+            if not set(switches).isdisjoint(campaign.config.switches):
+                await self._read_learned(campaign.name, switches)
+                await self._read_ledger(campaign.name, datetime.now(UTC))
+
+    async def keep_learned(self) -> None:
+        """What pacing has learned of the campaigns that are ours."""
+        for campaign in self._engine.core.ours():
+            for part in [each for each in campaign.parts if self._engine.core.has(each.switch)]:
+                learned = json.dumps(part.pacer.learned(), separators=(",", ":"))
+                await self._in_store(partial(self._store.keep_learned, campaign.id, learned))
+                if campaign.sharing is not None:
+                    await self._exchange.keep_learned(campaign, part.switch, learned)
+
+    def close(self) -> None:
+        """What is asked of the database is not waited for."""
+        self._thread.shutdown(wait=False)
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _stop_unreadable(self, found: Unreadable) -> None:
+        """Nobody knows what its newest version wants; the others go on, and so do its calls in progress."""
+        log.error(
+            "a campaign's version can't be read; it is stopped", campaign=found.name, reason=found.reason
+        )
+        self._unreadable.add(found.name)
+        self._metrics.config_ok.labels(found.name).set(0)
+        campaign = self._engine.core.campaigns.get(found.name)
+        if campaign is not None:
+            self._engine.configure(campaign.id, msgspec.structs.replace(campaign.config, running=False))
+
+    async def _read_ledger(self, name: str, now: datetime) -> None:
+        campaign = self._engine.core.campaigns[name]
+        window_s = campaign.ledger.rule.window_s
+        length = timedelta(seconds=window_s) if window_s is not None else WHOLE_LIFE
+        if campaign.sharing is not None:
+            await self._exchange.read(campaign, campaign.sharing, length, now)
+            return
+        machines = [d.code for d in campaign.config.dispositions if d.machine]
+        connected, hung_up, abandoned, found = await self._in_store(
+            lambda: self._store.window(campaign.id, length, now, machines)
+        )
+        if self._engine.journal.depth == 0:  # else the tables lag behind what we counted ourselves
+            hearing = sum(  # the message: on record as abandoned when it is over
+                call.outcome is Outcome.ABANDONED and call.campaign == name
+                for call in self._engine.core.calls.by_id.values()
+            )
+            campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
+
+    async def _read_learned(self, name: str, switches: Iterable[str]) -> None:
+        """Give pacing what it had learned before the last stop; without it, it learns anew.
+
+        A part that has learned nothing by itself begins with what another one has.
+        """
+        campaign = self._engine.core.campaigns[name]
+        learned = await self._in_store(lambda: self._store.learned(campaign.id))
+        of_parts: Mapping[str, str] = {}
+        if campaign.sharing is not None:
+            of_parts = await self._exchange.learned(campaign)
+        for part in {campaign.part(switch) for switch in switches}:
+            found = of_parts.get(part.switch, learned)
+            try:
+                if found:
+                    part.restore(json.loads(found))
+            except ValueError as fault:
+                log.warning("pacing learns anew", campaign=name, switch=part.switch, reason=str(fault))
+
+    async def _in_store(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
