@@ -8,12 +8,13 @@ reaches it offers to take it, and is the one that it is handed to. Every method 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
+from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import CampaignsError
 from campaigns.database import session_name
@@ -22,6 +23,8 @@ from campaigns.prepared import Prepared, array, text_array
 LEASE_S = 3.0  # with half a second between two looks, and the recovery: an engine's campaigns move within 5 s
 # An engine waits for up to 6 s between two tries of its own, and 5 s for what does not answer: one of them has failed.
 OUT_OF_REACH_S = 10.0
+# So long a switch that an engine only stands by for is left to the one whose own it is, to start, or to start anew.
+STAND_BACK_S = 10.0
 OFFER_S = 6.0  # an offer is made anew every 2 s, after a try that may take 3
 # Where a switch goes to and fro, none of its engines reaches it well: each time one waits for twice as long, up to five
 # minutes, until one has kept it for an hour.
@@ -29,9 +32,10 @@ MOST_HANDED = 5
 CALM_S = 3_600.0
 
 HERE = text("""
-INSERT INTO engine AS e (name, home, address, able, since, until)
-VALUES (:name, :home, :address, :able, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
+INSERT INTO engine AS e (name, home, address, able, own, since, until)
+VALUES (:name, :home, :address, :able, :own, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
 ON CONFLICT (name) DO UPDATE SET home = excluded.home, address = excluded.address, able = excluded.able,
+    own = excluded.own,
     until = excluded.until, since = CASE WHEN :began THEN excluded.since ELSE e.since END
 WHERE e.home = excluded.home OR e.until < clock_timestamp()
 RETURNING name
@@ -45,7 +49,10 @@ RETURNING CASE WHEN out_of_reach AND offered_until > clock_timestamp() THEN offe
 """)
 # What was offered to take is the offerer's, as long as the offer holds. `left_at`: when its engine gave it up.
 FREE = text("""
-SELECT w.switch, l.engine, CASE WHEN l.until = '-infinity' THEN l.since ELSE clock_timestamp() END AS left_at
+SELECT w.switch, l.engine, CASE WHEN l.until = '-infinity' THEN l.since ELSE clock_timestamp() END AS left_at,
+    l.until = '-infinity' AS given_up, l.offered_by = :name AND l.offered_until > clock_timestamp() AS handed,
+    EXISTS (SELECT FROM engine e WHERE e.name <> :name AND w.switch = ANY (e.own) AND e.until > clock_timestamp())
+        AS anothers
 FROM unnest(CAST(:switches AS text[])) AS w (switch)
 LEFT JOIN switch_lease l ON l.switch = w.switch
 WHERE l.switch IS NULL
@@ -158,14 +165,32 @@ def engines(connection: Connection) -> tuple[Known, ...]:
 class Ownership:
     """The leases of the engine `name`, whose data folder's mark is `home`. One thread at a time.
 
+    Those of its `switches` that it only has as a `standby` are left to a living engine whose own they are.
+
     `tokens` are those of the switches that it has; who reads them from another thread sees each change as a whole.
     """
 
     def __init__(
-        self, engine: Engine, name: str, home: str, switches: Sequence[str], address: str = ""
+        self,
+        engine: Engine,
+        name: str,
+        home: str,
+        switches: Sequence[str],
+        address: str = "",
+        standby: Collection[str] = (),
     ) -> None:
         self._engine = engine
-        self._who = {"name": name, "home": home, "address": address, "able": list(switches), "lease": LEASE_S}
+        self._who = {
+            "name": name,
+            "home": home,
+            "address": address,
+            "able": list(switches),
+            "own": [switch for switch in switches if switch not in standby],
+            "lease": LEASE_S,
+        }
+        self._standby = frozenset(standby)
+        self._others = frozenset[str]()  # that others have had since we began
+        self._free_since: dict[str, float] = {}
         self._name = name
         self._switches = tuple(switches)
         self._began = True
@@ -248,7 +273,11 @@ class Ownership:
         self.tokens = tokens
         with self._engine.connect() as connection:
             asked = tuple(connection.execute(ASKED, self._who).scalars())
-            return Turn(taken, lost, engines(connection), offers, asked)
+            seen = engines(connection)
+        had = {switch for each in seen for switch in each.switches if each.name != self._name}
+        self._others |= had
+        self._free_since = {switch: at for switch, at in self._free_since.items() if switch not in had}
+        return Turn(taken, lost, seen, offers, asked)
 
     def _renew(self, connection: Connection) -> tuple[frozenset[str], dict[str, str]]:
         """What is lost, and what others offer to take."""
@@ -272,7 +301,7 @@ class Ownership:
         patient = self._answered_since is not None and monotonic() - self._answered_since >= LEASE_S
         with self._engine.connect() as connection:
             values = {"switches": list(wanted), "name": self._name, "patient": patient}
-            rows = connection.execute(FREE, values).all()
+            rows = [row for row in connection.execute(FREE, values) if not self._stands_back(row)]
         free = {row.switch: row.engine or self._name for row in rows}
         if not free:
             return []
@@ -289,3 +318,16 @@ class Ownership:
                 if token is not None:
                     taken.append((switch, token, before))
         return taken
+
+    def _stands_back(self, row: Row[Any]) -> bool:
+        """Whether a switch that is free is left to the engine whose own it is, for now.
+
+        It is ours at once where that engine died while we were there, or handed it to us.
+        """
+        if row.switch not in self._standby or row.handed:
+            return False
+        ran_out = row.engine is not None and not row.given_up
+        if ran_out and not row.anothers and (row.engine == self._name or row.switch in self._others):
+            return False
+        since = self._free_since.setdefault(row.switch, monotonic())
+        return row.anothers or monotonic() - since < STAND_BACK_S

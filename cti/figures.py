@@ -27,11 +27,25 @@ class Trunk(msgspec.Struct, frozen=True):
     most: int
 
 
+class CampaignPart(msgspec.Struct, frozen=True):
+    """What a campaign has on one of its switches: `here`, with another engine, or (`engine` empty) with none.
+
+    `left` is how many of its calls may yet be abandoned, where that is known.
+    """
+
+    switch: str
+    engine: str
+    here: bool
+    seats: int  # at work
+    left: float | None = None
+
+
 class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     """A campaign as it stands: what the console and the live terminal view show. Coalesced; the last one counts.
 
     Counts are since the engine's start; `window_…` over the campaign's legal window of `window_s` seconds (None: its
-    whole life), of which `budget` more calls may be abandoned. `idle_s` and `busy_s` are seconds of all its seats.
+    whole life), of which `budget` more calls may be abandoned. `idle_s` and `busy_s` are seconds of all its seats. Of a
+    campaign on several switches, which has `parts`, the window is the whole campaign's, all else of the parts here.
     """
 
     campaign: str
@@ -63,6 +77,7 @@ class CampaignSnapshot(Message, frozen=True, tag="campaign_snapshot"):
     busy_s: float = 0.0
     outcomes: dict[str, int] = msgspec.field(default_factory=dict)  # finished calls by outcome
     trunk: Trunk | None = None
+    parts: tuple[CampaignPart, ...] = ()
 
 
 class SeatRow(msgspec.Struct, frozen=True):

@@ -265,8 +265,9 @@ class ReportSection(_Section, frozen=True):
 class SwitchSection(_Section, frozen=True):
     """One Asterisk. `trunk` and `phone` are dial strings with `{number}` and `{endpoint}` in them.
 
-    `softphone` is the wss address at which the phone in the agent's page registers, empty for none; its endpoint is
-    `softphone_endpoint`, with the user's own phone as `{phone}`.
+    `standby`: this engine has it only while no other one is there whose own it is. `softphone` is the wss address at
+    which the phone in the agent's page registers, empty for none; its endpoint is `softphone_endpoint`, with the user's
+    own phone as `{phone}`.
     """
 
     name: str
@@ -282,6 +283,7 @@ class SwitchSection(_Section, frozen=True):
     phone: str = "PJSIP/{endpoint}"
     softphone: str = ""
     softphone_endpoint: str = "{phone}-web"
+    standby: bool = False
 
 
 class Config(_Section, frozen=True):

@@ -192,7 +192,9 @@ class Daemon:
         url = stored.url.render_as_string(hide_password=False)
         own = database.connect(url, pool_size=1, name=database.session_name(name))
         switches = [section.name for section in config.switch]
-        return Tenure(Ownership(own, name, _mark_of(self.data), switches, config.cluster.address), name)
+        standby = [section.name for section in config.switch if section.standby]
+        mark = _mark_of(self.data)
+        return Tenure(Ownership(own, name, mark, switches, config.cluster.address, standby), name)
 
     def _sealed(self, stored: DatabaseEngine) -> Vault:
         vault = Vault(self.data / KEYS)

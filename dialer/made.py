@@ -85,6 +85,7 @@ def link_of(section: SwitchSection) -> tuple[object, ...]:
         section.tls,
         section.ca,
         section.softphone,
+        section.standby,
     )
 
 

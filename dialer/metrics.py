@@ -418,8 +418,9 @@ class Metrics:
                         allowance = campaign.sharing.ledger_of(part.switch).allowance
                         self._part_left.labels(name, part.switch).set(allowance.left)
                         self._part_share.labels(name, part.switch).set(allowance.share)
-            self._pacing.set(name, campaign.largest.decision)
-            self._shadow(name, campaign.largest.shadow)
+            largest = core.largest(campaign)
+            self._pacing.set(name, largest.decision)
+            self._shadow(name, largest.shadow)
         for name, lines in core.switches.items():
             if lines.ours:
                 self.switch_up.labels(name).set(1 if lines.up else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from cti.figures import CampaignSnapshot, FlaggedCallerId, FloorChange, SeatRow, Trunk
+from cti.figures import CampaignPart, CampaignSnapshot, FlaggedCallerId, FloorChange, SeatRow, Trunk
 from dialer.core.call import CallState
 from dialer.core.campaign import Campaign
 from dialer.core.engine import EngineCore
@@ -98,15 +98,15 @@ class Snapshots:
         leads_left: int | None,
         caller_ids: tuple[FlaggedCallerId, ...],
     ) -> CampaignSnapshot:
+        largest = self._core.largest(campaign)
         counts, ledger, decision, config = (
             campaign.counts,
             campaign.ledger,
-            campaign.largest.decision,
+            largest.decision,
             campaign.config,
         )
         idle_s, busy_s = counts.idle_s + work.idle_s, counts.busy_s + work.busy_s
-        shadow = campaign.largest.shadow
-        beside = {} if shadow.lines is None else {"shadow_lines": shadow.lines}
+        beside = {} if largest.shadow.lines is None else {"shadow_lines": largest.shadow.lines}
         return CampaignSnapshot(
             campaign=campaign.name,
             at=at,
@@ -133,8 +133,28 @@ class Snapshots:
             idle_s=idle_s,
             busy_s=busy_s,
             outcomes=dict(counts.outcomes),
-            trunk=self._trunk(campaign.largest.switch),
+            trunk=self._trunk(largest.switch),
+            parts=self._parts(campaign),
         )
+
+    def _parts(self, campaign: Campaign) -> tuple[CampaignPart, ...]:
+        """Of a campaign on several switches, in the order of its file, then those that it is leaving."""
+        sharing = campaign.sharing
+        if sharing is None:
+            return ()
+        found = {each.switch: each for each in sharing.others}
+        rows = {}
+        for switch in campaign.config.switches:
+            each = found.get(switch)
+            engine = each.engine if each is not None and each.alive else ""
+            rows[switch] = CampaignPart(switch, engine, False, each.seats if each is not None else 0)
+        for part in campaign.parts:
+            if self._core.has(part.switch) and (part.switch in rows or part.in_air):
+                left = part.pacer.ledger.surplus(campaign.config.target)
+                rows[part.switch] = CampaignPart(
+                    part.switch, self._core.name, True, part.pacer.working, max(0.0, left)
+                )
+        return tuple(rows.values())
 
     def _trunk(self, switch: str) -> Trunk | None:
         lines = self._core.switches.get(switch)

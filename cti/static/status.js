@@ -192,6 +192,7 @@ function fill(card, s) {
   waiting(card, held.get(s.campaign));
   if (card.roster_part.open) card.roster.draw();
   callers(card, s.caller_ids ?? []);
+  parts(card, s.parts ?? []);
   const refused = Object.entries(s.refusals ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   put(card.refusals_total, refused.length ? count(sum(s.refusals)) : "");
   list(card.refusals, refused.length ? refused.map(([reason, n]) => [named("refusal", reason), count(n)]) : [[t("status.no_refusals"), ""]]);
@@ -203,6 +204,15 @@ function callers(card, flagged) {
   const rate = (share) => (share === null ? "–" : percent(share, 1));
   const words = (each) => t(each.out ? "status.caller_id_out" : "status.caller_id_flagged", { number: each.number });
   list(card.callers, flagged.map((each) => [words(each), t("status.caller_id_rates", { rate: rate(each.rate), pool: rate(each.pool_rate) })]));
+}
+
+// A campaign on several switches: who has which, and what the parts that are here may spend.
+function parts(card, all) {
+  card.parts_part.hidden = all.length === 0;
+  const where = (each) => (each.here ? t("status.part_here", { engine: each.engine }) : each.engine ? t("status.part_elsewhere", { engine: each.engine }) : t("status.part_nowhere"));
+  const left = (n) => (n >= UNLIMITED / 100 ? "∞" : decimal(n));
+  const words = (each) => (each.here ? t("status.part_left", { seats: count(each.seats), n: left(each.left) }) : each.engine ? t("status.part_seats", { seats: count(each.seats) }) : "");
+  list(card.parts, all.map((each) => [`${each.switch}${language === "zh" ? "：" : ": "}${where(each)}`, words(each)]));
 }
 
 // What the legal window has seen, and what it leaves.

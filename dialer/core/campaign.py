@@ -118,11 +118,6 @@ class Campaign:
         """Calls that are not yet with a seat."""
         return sum(part.in_air for part in self.parts)
 
-    @property
-    def largest(self) -> Part:
-        """Its part with most seats here."""
-        return max(self.parts, key=lambda part: part.pacer.working)
-
     # --- changes --------------------------------------------------------------------------------------------------
 
     def configure(self, config: CampaignConfig) -> Part | None:

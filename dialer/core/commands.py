@@ -138,7 +138,8 @@ class Commands:
             seats.step(seat, SeatEvent.LOG_OUT, now)
         if any(other.phone == command.phone for other in seats.by_user.values()):
             return refuse("phone_taken", command.phone)
-        seats.log_in(command, self.core.seat_switch(command.campaigns), secrets.token_hex(8), now)
+        switch = self.core.seat_switch(command.campaigns, command.user_id, command.phone)
+        seats.log_in(command, switch, secrets.token_hex(8), now)
         return OK
 
     def _elsewhere(self, campaigns: Iterable[str]) -> bool:
@@ -468,6 +469,7 @@ class Commands:
     def _redial(self, command: RedialPhone, seat: Seat, now: float) -> Reply:
         if seat.state is not SeatState.NO_PHONE:
             return refuse("wrong_state")
+        self.core.seats.look_elsewhere(seat)
         if not self.core.is_up(seat.switch):
             return refuse("switch_down", seat.switch)
         seat.resumes = command.resume

@@ -290,20 +290,31 @@ class EngineCore:
         self.tell(self.screen_pop(name, lead, user_id, now, preview=True))
         return True
 
-    def seat_switch(self, campaigns: Iterable[str] = ()) -> str:
+    def seat_switch(self, campaigns: Iterable[str] = (), user_id: int = 0, phone: str = "") -> str:
         """The switch for a seat of these campaigns that logs in: one of ours that has any of them, and is up if it can.
 
-        Of several, the first in the order they were configured.
+        Where its leg waits; else, of those of a campaign on several, the one with fewest seats; else the first in the
+        order they were configured, where a phone in a page has opened its line.
         """
+        able = self.seat_switches(campaigns)
+        _, found, _ = self.recovery.spare.get(user_id, ("", "", ""))
+        if found in able:
+            return found
+        if self.switches[able[0]].in_page(phone):
+            return able[0]
+        first = next((c.config.switches for c in self._known(campaigns) if able[0] in c.config.switches), ())
+        taken = Counter(seat.switch for seat in self.seats.by_user.values())
+        return min([name for name in able if name in first] or able[:1], key=lambda name: taken[name])
+
+    def seat_switches(self, campaigns: Iterable[str]) -> list[str]:
+        """All that could be it, of those that are up if any is."""
         ours = [name for name, lines in self.switches.items() if lines.ours] or [*self.switches]
-        serve = {
-            switch
-            for name in campaigns
-            if name in self.campaigns
-            for switch in self.campaigns[name].config.switches
-        }
+        serve = {switch for campaign in self._known(campaigns) for switch in campaign.config.switches}
         ours = [name for name in ours if name in serve] or ours
-        return next((name for name in ours if self.switches[name].up), ours[0])
+        return [name for name in ours if self.switches[name].up] or ours[:1]
+
+    def _known(self, campaigns: Iterable[str]) -> list[Campaign]:
+        return [self.campaigns[name] for name in campaigns if name in self.campaigns]
 
     def switch_for(self, campaign: Campaign, seat: Seat | None) -> str:
         """The switch for a campaign's call: that of the seat which it is for, if the campaign is on it."""
@@ -311,6 +322,11 @@ class EngineCore:
         if seat is not None and seat.switch in switches:
             return seat.switch
         return next(filter(self.has, switches), switches[0])
+
+    def largest(self, campaign: Campaign) -> Part:
+        """Of the campaign's parts the one here with most seats, of all where none is here."""
+        here = [part for part in campaign.parts if self.has(part.switch)]
+        return max(here or campaign.parts, key=lambda part: part.pacer.working)
 
     def is_split(self, name: str) -> bool:
         """Whether this campaign is on several switches, or was."""

@@ -85,6 +85,18 @@ class Seats:
         self.attach_leg(seat, leg)
         self._changed(seat, now)
 
+    def look_elsewhere(self, seat: Seat) -> None:
+        """A phone that has not answered is looked for on the next switch of its campaign, if that is on several."""
+        if seat.reason != "phone_no_answer" or self.core.switches[seat.switch].in_page(seat.phone):
+            return
+        names = [name for name in seat.campaigns if name in self.core.campaigns]
+        split = {
+            s for name in names if self.core.is_split(name) for s in self.core.campaigns[name].config.switches
+        }
+        able = [switch for switch in self.core.seat_switches(names) if switch in split]
+        if seat.switch in able:
+            seat.switch = able[(able.index(seat.switch) + 1) % len(able)]
+
     def attach_leg(self, seat: Seat, leg: str) -> None:
         """This channel, which is up, is the seat's leg."""
         seat.leg, seat.leg_up = leg, True

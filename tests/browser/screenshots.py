@@ -14,7 +14,7 @@ import msgspec
 from playwright.async_api import Browser, Page, expect
 
 from campaigns.script import Choice, Step
-from cti.figures import CampaignSnapshot, FloorChange, SeatRow, Trunk
+from cti.figures import CampaignPart, CampaignSnapshot, FloorChange, SeatRow, Trunk
 from cti.messages import Crm, DispositionChoice
 from cti.settings import OidcSettings, WebSettings
 from tests.browser.chromium import launched
@@ -302,6 +302,11 @@ async def status_picture(browser: Browser, language: str, folder: Path, scheme: 
                     "wanted": 1,
                 },
                 refusals={},
+                parts=(
+                    CampaignPart("east", "one", True, 9, 4.2),
+                    CampaignPart("west", "two", False, 12),
+                    CampaignPart("north", "", False, 0),
+                ),
             )
         )
         card = page.locator(".campaign").filter(has_text=names[0])

@@ -196,3 +196,30 @@ def test_what_an_engine_opened_since_it_gave_up_is_left_alone(db: Engine) -> Non
         assert b.turn().taken == {"main": "a"}
         assert connection.execute(text("SELECT 1")).scalar() == 1
     anew.dispose()
+
+
+def _of_two(db: Engine, name: str, own: str, standby: str) -> Ownership:
+    """It has one switch as its own, and stands by for the other."""
+    return patient(Ownership(db, name, f"folder of {name}", (own, standby), f"http://{name}", (standby,)))
+
+
+def test_who_stands_by_leaves_a_switch_to_the_engine_whose_own_it_is(db: Engine) -> None:
+    a, b = _of_two(db, "a", "east", "west"), _of_two(db, "b", "west", "east")
+    assert b.turn().taken == {"west": "b"}  # the other one may be about to start
+    assert a.turn().taken == {"east": "a"}
+    a.release()
+    assert b.turn().taken == {}  # and to start anew, so for a while only
+    assert a.turn().taken == {"east": "a"}
+    b.turn()
+    runs_out(db)
+    assert b.turn().taken == {"east": "a"}  # it is dead: at once
+    assert a.turn().lost == {"east"}
+
+
+def test_a_switch_that_nobody_has_for_long_is_whose_is_there(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = _of_two(db, "b", "west", "east")
+    assert b.turn().taken == {"west": "b"} and b.turn().taken == {}
+    monkeypatch.setattr("campaigns.ownership.STAND_BACK_S", 0.0)
+    assert b.turn().taken == {"east": "b"}

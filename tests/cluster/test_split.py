@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ RATE = 'zhudong_abandon_ratio{campaign="spring"}'
 
 
 class Split:
-    """The engine `a` has the first switch; `b` has the second, and stands by for the first."""
+    """The engine `a` has the first switch, `b` has the second; each stands by for the other's."""
 
     def __init__(self, first: VirtualSwitchProcess, second: VirtualSwitchProcess, folder: Path) -> None:
         for name in ("a", "b"):
@@ -38,11 +39,13 @@ class Split:
         for each, other in ((self.a, self.b), (self.b, self.a)):
             with (each.folder / "dialer.toml").open("a") as file:
                 file.write(f'[cluster]\naddress = "{each.door}"\nothers = ["{other.door}"]\n')
-        with (self.b.folder / "dialer.toml").open("a") as file:
-            file.write(
-                f'[[switch]]\nname = "{first.name}"\nhost = "{first.host}"\nport = {first.port}\n'
-                f'user = "{first.user}"\nsecret = "{first.secret}"\nmax_lines = 20\ncalls_per_s = 50.0\n'
-            )
+        for each, switch in ((self.a, second), (self.b, first)):
+            with (each.folder / "dialer.toml").open("a") as file:
+                file.write(
+                    f'[[switch]]\nname = "{switch.name}"\nhost = "{switch.host}"\nport = {switch.port}\n'
+                    f'user = "{switch.user}"\nsecret = "{switch.secret}"\nmax_lines = 20\ncalls_per_s = 50.0\n'
+                    "standby = true\n"
+                )
 
     def counted(self) -> tuple[list[Any], list[Any]]:
         """What the attempts say of each switch, and what its part has counted."""
@@ -70,8 +73,7 @@ async def test_a_part_goes_on_at_the_other_engine_and_the_abandon_accounts_are_o
     a, b = split.a, split.b
     a.campaign(["08"] * 40, 'mode = "ratio"\nratio = 2.0\nwrap_up_s = 60.0')
     a.supervisor_changes('switch = "virtual"', 'switch = ["virtual", "second"]')
-    await a.start()  # the first switch is its own before the other one looks
-    await b.start()
+    await asyncio.gather(a.start(), b.start())
     lina = await a.working("lina", "seat001")
     mario = await b.working("mario", "seat002")
     first, second = await lina.connected(), await mario.connected()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cti.messages import Assign, LogIn, Ready
 from dialer.core.seat import SeatState
 from dialer.snapshots import Snapshots
-from tests.core.world import CAMPAIGN, World, config
+from tests.core.world import CAMPAIGN, SWITCH, World, config
 
 
 def test_a_ready_seat_is_counted_on_by_its_new_campaign_alone() -> None:
@@ -17,7 +17,7 @@ def test_a_ready_seat_is_counted_on_by_its_new_campaign_alone() -> None:
     assert world.command(Assign(user_id=1, campaigns=("autumn",))).ok
     spring, autumn = world.core.campaigns[CAMPAIGN], world.core.campaigns["autumn"]
     assert (list(spring.idle), list(autumn.idle)) == ([], [1])
-    assert (spring.largest.paced_idle, autumn.largest.paced_idle) == (set(), {1})
+    assert (spring.part(SWITCH).paced_idle, autumn.part(SWITCH).paced_idle) == (set(), {1})
     floor = snapshots.take(world.at, {}, {})[1]
     assert floor is not None
     assert [(row.campaign, row.serves) for row in floor.seats] == [("autumn", ("autumn",))]

@@ -141,9 +141,9 @@ def test_pacing_dials_less_while_a_customer_who_called_in_waits() -> None:
     here.seat(1)
     campaign = here.core.campaigns[CAMPAIGN]
     room = Room(free_lines=10)
-    assert campaign.decide(campaign.largest, here.at, room, draining=False).dial == 1
+    assert campaign.decide(campaign.part(SWITCH), here.at, room, draining=False).dial == 1
     here.call_in()  # not looked up yet, and so without a seat
-    assert campaign.decide(campaign.largest, here.at, room, draining=False).dial == 0
+    assert campaign.decide(campaign.part(SWITCH), here.at, room, draining=False).dial == 0
 
 
 def test_after_a_restart_a_waiting_caller_has_a_seat_and_a_talking_one_keeps_it() -> None:

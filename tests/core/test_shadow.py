@@ -10,14 +10,14 @@ from campaigns.config import Shadow
 from dialer.core.shadow import MOST_PENDING
 from pacing.contract import Decision, Mode
 from pacing.shadow import Shadow as ShadowPacer
-from tests.core.world import CAMPAIGN, World, config
+from tests.core.world import CAMPAIGN, SWITCH, World, config
 
 
 def ask(world: World, follow: bool = True) -> Decision:
     """Pacing is asked, as in every turn of the engine's loop."""
     decision = world.core.decide(CAMPAIGN, world.at)
     if follow:
-        world.core.campaigns[CAMPAIGN].largest.shadow.follow()
+        world.core.campaigns[CAMPAIGN].part(SWITCH).shadow.follow()
     return decision
 
 
@@ -50,7 +50,7 @@ def test_a_shadow_with_a_higher_ratio_wants_more_lines_and_the_campaign_dials_as
     watched = World(config(target=1.0, shadow=Shadow(mode="ratio", ratio=3.0)))
     assert a_day(alone) == a_day(watched)
     assert calls(alone) == calls(watched)
-    shadow = watched.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = watched.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     assert shadow.line_s > 1.2 * shadow.live_line_s > 0
     assert shadow.more_s > 10 * shadow.fewer_s
     assert shadow.faults == 0
@@ -60,7 +60,7 @@ def test_a_shadow_that_dials_less_wants_fewer_lines_than_it_sees_in_the_air() ->
     """Of the calls in the air it has those that it wanted, too; so it wants as few as the campaign alone would dial."""
     busy = World(config(target=1.0, mode="ratio", ratio=3.0, shadow=Shadow(mode="progressive")))
     a_day(busy)
-    shadow = busy.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = busy.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     assert shadow.line_s < 0.7 * shadow.live_line_s
     assert shadow.fewer_s > 10 * shadow.more_s
     world = World(config(target=1.0, mode="ratio", ratio=3.0, shadow=Shadow(mode="progressive")))
@@ -68,7 +68,7 @@ def test_a_shadow_that_dials_less_wants_fewer_lines_than_it_sees_in_the_air() ->
     assert ask(world).dial == 3
     first, second, third = world.dial(3)
     ask(world)
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     assert (shadow.lines, shadow.live_lines) == (1, 3)
     world.hang_up(f"zdc-{second}", 17)  # none of its
     ask(world)
@@ -96,14 +96,15 @@ def test_people_it_would_not_have_called_count_in_its_books_as_well() -> None:
     ask(world)
     campaign = world.core.campaigns[CAMPAIGN]
     assert campaign.counts.abandoned == 2
-    assert campaign.largest.shadow.decision is not None
-    assert campaign.largest.shadow.decision.why["abandon_rate"] == round(campaign.ledger.rate, 4) == 0.6667
+    decision = campaign.part(SWITCH).shadow.decision
+    assert decision is not None
+    assert decision.why["abandon_rate"] == round(campaign.ledger.rate, 4) == 0.6667
 
 
 def test_a_shadow_that_changes_nothing_wants_what_the_campaign_wants() -> None:
     world = World(config(target=1.0, mode="ratio", ratio=2.0, shadow=Shadow()))
     a_day(world)
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     assert shadow.line_s == shadow.live_line_s > 0
     assert shadow.more_s == shadow.fewer_s == 0
 
@@ -115,7 +116,7 @@ def test_a_shadow_is_held_to_its_own_target() -> None:
     world.seat(2)
     world.core.campaigns[CAMPAIGN].seed(world.at, connected=90, hung_up=0, abandoned=10, machines=0)
     assert ask(world).dial == 8
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     assert shadow.decision is not None
     assert (shadow.decision.dial, shadow.decision.bound) == (2, "abandon_budget")
 
@@ -127,7 +128,7 @@ def test_it_knows_the_seats_and_calls_that_were_there_before_it() -> None:
     world.dial(2)
     world.core.configure(1, config(target=1.0, shadow=Shadow(mode="ratio", ratio=2.0)), world.at)
     assert ask(world).dial == 1
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     assert shadow.decision is not None and shadow.decision.dial == 4
     assert shadow.lines == 6
     world.core.configure(1, config(target=1.0), world.at)
@@ -136,7 +137,7 @@ def test_it_knows_the_seats_and_calls_that_were_there_before_it() -> None:
 
 def test_a_shadow_that_fails_rests_and_the_campaign_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(config(target=1.0, shadow=Shadow(mode="predictive")))
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
 
     def fails(*_: object) -> Decision:
         raise ZeroDivisionError
@@ -159,13 +160,13 @@ def test_a_pacer_that_can_not_be_copied_dials_all_the_same(monkeypatch: pytest.M
     world = World(config(target=1.0, shadow=Shadow(mode="ratio")))
     world.seat(1)
     assert ask(world).dial == 1
-    assert world.core.campaigns[CAMPAIGN].largest.shadow.faults == 1
+    assert world.core.campaigns[CAMPAIGN].part(SWITCH).shadow.faults == 1
 
 
 def test_what_nobody_works_off_does_not_pile_up() -> None:
     world = World(config(target=1.0, shadow=Shadow(mode="ratio")))
     world.seat(1)
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     for _ in range(MOST_PENDING + 10):
         world.at += 0.1
         ask(world, follow=False)
@@ -182,7 +183,7 @@ def test_seconds_without_a_question_are_nobodys() -> None:
     ask(world)
     world.at += 0.5
     ask(world)
-    assert world.core.campaigns[CAMPAIGN].largest.shadow.live_line_s == 0.5
+    assert world.core.campaigns[CAMPAIGN].part(SWITCH).shadow.live_line_s == 0.5
 
 
 def test_learning_of_others_abandons_is_left_out_and_all_else_goes_on() -> None:
@@ -190,7 +191,7 @@ def test_learning_of_others_abandons_is_left_out_and_all_else_goes_on() -> None:
     world = World(config(target=0.03, mode="ratio", ratio=2.0, shadow=Shadow(mode=Mode.PREDICTIVE.value)))
     for user in range(1, 3):
         world.seat(user)
-    shadow = world.core.campaigns[CAMPAIGN].largest.shadow
+    shadow = world.core.campaigns[CAMPAIGN].part(SWITCH).shadow
     ask(world)
     assert shadow.decision is not None
     before = shadow.decision.why["risk_limit"]

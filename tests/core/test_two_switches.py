@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cti.messages import LogIn, Ready
+from cti.messages import LogIn, Ready, RedialPhone
 from dialer.core.lines import SwitchLines
-from tests.core.world import CAMPAIGN, SWITCH, World, config, replace_config
+from dialer.switch import port
+from tests.core.world import CAMPAIGN, SWITCH, World, config, lead, replace_config
 
 OTHER = "other"  # the switch that was configured second
 THERE = "summer"  # the campaign on it
@@ -49,3 +50,55 @@ def test_nobody_dials_for_seats_on_another_switch(world: World) -> None:
 def test_while_its_switch_is_away_a_seat_of_both_is_on_the_other_one(world: World) -> None:
     world.core.switches[SWITCH].up = False
     assert seat_of(world, THERE, CAMPAIGN) == OTHER
+
+
+def on_both(world: World) -> None:
+    """The campaign is on both switches from now on."""
+    world.core.configure(1, replace_config(config(target=1.0), switch=(SWITCH, OTHER)), world.at)
+    sharing = world.core.campaigns[CAMPAIGN].sharing
+    assert sharing is not None
+    for switch in (SWITCH, OTHER):
+        sharing.ledger_of(switch).allowance.take(world.at, 100.0, 0, 45.0)
+
+
+def test_seats_of_a_campaign_on_both_are_spread_and_each_is_called_for_over_its_own(world: World) -> None:
+    on_both(world)
+    assert [seat_of(world, CAMPAIGN) for _ in range(3)] == [SWITCH, OTHER, SWITCH]
+    assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [2, 1]
+    world.core.reserve([lead(1)], CAMPAIGN, world.at, switch=OTHER)
+    [call] = world.core.calls.by_id.values()
+    assert call.switch == OTHER
+    assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [2, 0]
+
+
+def test_what_was_on_its_way_when_a_campaign_was_put_on_both_is_its_first_switchs(world: World) -> None:
+    seat_of(world, CAMPAIGN)
+    seat_of(world, CAMPAIGN)
+    world.core.reserve([lead(1)], CAMPAIGN, world.at)
+    on_both(world)
+    world.run()
+    assert [part.in_air for part in world.core.campaigns[CAMPAIGN].parts] == [1, 0]
+    assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [1, 0]
+
+
+def test_a_switch_that_is_taken_from_a_campaign_dials_for_it_no_more(world: World) -> None:
+    on_both(world)
+    assert [seat_of(world, CAMPAIGN) for _ in range(2)] == [SWITCH, OTHER]
+    world.core.reserve([lead(1)], CAMPAIGN, world.at, switch=OTHER)
+    world.core.configure(1, replace_config(config(), switch=SWITCH), world.at)
+    assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [1, 0]
+    [call] = world.core.calls.by_id.values()
+    world.core.refused(call.id, "dnc", world.at)
+    assert [part.in_air for part in world.core.campaigns[CAMPAIGN].parts] == [0, 0]
+
+
+def test_a_phone_that_does_not_answer_is_looked_for_on_the_other_switch(world: World) -> None:
+    on_both(world)
+    world.command(LogIn(user_id=1, name="u", phone="seat1", campaigns=(CAMPAIGN,), mode="nailed"))
+    seat = world.core.seats.by_user[1]
+    world.event(port.OriginateFailed(world.at, SWITCH, seat.leg, 0))
+    world.command(RedialPhone(user_id=1))
+    assert seat.switch == OTHER
+    world.answer(seat.leg)
+    world.command(Ready(user_id=1))
+    assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [0, 1]

@@ -129,7 +129,7 @@ def test_what_happened_is_what_is_scraped() -> None:
 def test_a_shadow_stands_beside_its_campaign_and_goes_with_it(metrics: Metrics) -> None:
     world = World(config(target=1.0, shadow=Shadow(mode="ratio", ratio=2.0)))
     world.seat(1)
-    shadow = world.core.campaigns["spring"].largest.shadow
+    shadow = world.core.campaigns["spring"].part("main").shadow
 
     def value(name: str, **labels: str) -> float | None:
         metrics.refresh(world.core)
