@@ -148,6 +148,10 @@ class Journal:
                 future.set_result(None)
             await future
 
+    async def up_to_now(self) -> None:
+        """Wait until what was taken so far survives a crash."""
+        await self.durable(self._serial)
+
     async def caught_up(self, limit_s: float = CATCH_UP_S) -> bool:
         """Wait until what a life before left in the spool is in the database; False when it was not by then."""
         with contextlib.suppress(TimeoutError):

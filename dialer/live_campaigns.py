@@ -111,8 +111,9 @@ class LiveCampaigns:
         """The campaigns on switches that are ours now: what applies, what was learned, and their books."""
         await self.configure()
         for campaign in list(self._engine.core.campaigns.values()):
-            if not set(switches).isdisjoint(campaign.config.switches):
-                await self._read_learned(campaign.name, switches)
+            taken = [switch for switch in campaign.config.switches if switch in switches]
+            if taken:
+                await self._read_learned(campaign.name, taken)
                 await self._read_ledger(campaign.name, datetime.now(UTC))
 
     async def keep_learned(self) -> None:

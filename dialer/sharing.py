@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 EXCHANGE_S = 1.0
+RECORD_LIMIT_S = 3.0
 # Past the ring limit of a call: what a switch may add to it, detection, and the wait for a seat.
 SETTLED_S = 20.0
 
@@ -85,6 +87,11 @@ class Exchange:
     async def read(self, campaign: Campaign, sharing: Sharing, length: timedelta, now: datetime) -> None:
         """Begin the ledger anew from the books."""
         core, journal = self._engine.core, self._engine.journal
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_LIMIT_S):
+                await (
+                    journal.up_to_now()
+                )  # what was counted before the campaign had parts is in the books alone
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         window, recorded = await self._in_thread(
             partial(self._stored.window, campaign.id, length, now, machines)
