@@ -20,9 +20,9 @@ from campaigns import database
 from campaigns.priority import step_back
 from campaigns.reach import REPORTS as ROLE
 from campaigns.reach import held, reaching
-from campaigns.reports.asking import BadQuestion, Question, Table, answer
-from campaigns.reports.catalogue import REPORTS
-from campaigns.reports.compliance import Window, windows
+from campaigns.reports.asking import BadQuestion, Question, Table, allowed, answer
+from campaigns.reports.catalogue import COMPLIANCE, REPORTS
+from campaigns.reports.compliance import Window, by_day, windows
 from campaigns.reports.writing import as_csv, as_workbook
 from cti.front import templates
 from cti.language import catalogue
@@ -30,7 +30,7 @@ from cti.pauses import PauseReason
 from cti.report_words import Words
 
 SHOWN = 1_000  # rows on the page; a file has them all
-COMPLIANCE = "compliance"  # the report that is no sum of a span
+NOW = "now"  # the form of the compliance report that programs ask for: each window as it is
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -60,7 +60,9 @@ def done(engine: Engine, order: Order) -> bytes:
     """An order carried out. Raises :class:`BadQuestion`, and what the database raises."""
     words = Words(catalogue(order.language), order.pauses)
     if order.question.report == COMPLIANCE:
-        law = windows(engine, datetime.now(UTC), order.seen)
+        if order.form not in ("page", NOW):
+            return as_file(by_day(engine, order.question, order.seen), order.form, words)
+        law = windows(engine, datetime.now(UTC), allowed(order.question, order.seen))
         if order.form == "page":
             return _rendered("report_law.html", order, words, law=law)
         return msgspec.json.encode([_told_law(each) for each in law])

@@ -12,7 +12,10 @@ from cti.pauses import PauseReason
 
 NONE = "–"
 # The dimensions whose values are codes of ours, and where their words are.
-CODES = {"outcome": "outcome", "reason": "refusal", "cause": "hangup"}
+CODES = {
+    "outcome": "outcome", "reason": "refusal", "cause": "hangup",
+    "law_profile": "report", "law_since": "report", "law_kept": "report",
+}  # fmt: skip
 
 
 class Words:
@@ -47,6 +50,8 @@ class Words:
             return NONE
         if unit is Unit.SHARE:
             return f"{100 * value:.1f}%"
+        if unit is Unit.LAW:
+            return f"{100 * value:.2f}%"
         if unit in (Unit.SECONDS, Unit.TOTAL):
             minutes, seconds = divmod(round(value), 60)
             hours, rest = divmod(minutes, 60)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from campaigns.reports.asking import BadQuestion, zone_of
-from campaigns.reports.catalogue import REPORTS
+from campaigns.reports.catalogue import COMPLIANCE, REPORTS
 from campaigns.reports.runs import Run, Runs
 from campaigns.reports.schedule import EVERY, FORMATS, MOST_TO, BadSchedule, Schedule
 from campaigns.reports.schedules import NoSuchSchedule, Schedules
@@ -63,7 +63,7 @@ class ScheduleDesk(Desk):
             schedule = await self._tried(lambda: schedules.one(_number(change)))
             number = {"schedule": str(schedule.schedule_id)}
             return await self._shown(request, user, number | form_of(schedule))
-        if asked.get("report") not in REPORTS:
+        if asked.get("report") not in (*REPORTS, COMPLIANCE):
             return await self._shown(request, user)
         texts = self._front.texts(request, user)
         by = [each for each in asked.getlist("by") if each][:2]

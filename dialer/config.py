@@ -22,7 +22,7 @@ from campaigns.config import fault_of_dial
 from campaigns.messages.bounces import LONGEST_LOCAL
 from campaigns.messages.writing import MAIL_ADDRESS
 from campaigns.reports.asking import BadQuestion, zone_of
-from campaigns.reports.catalogue import REPORTS
+from campaigns.reports.catalogue import COMPLIANCE, REPORTS
 from campaigns.rights import Role
 from cti import pauses
 from cti.pauses import DEFAULT_PAUSES, PauseReason
@@ -493,8 +493,11 @@ def _report_faults(config: Config) -> Iterator[tuple[str, str]]:
         if not NAME.fullmatch(each.name) or each.name in seen:
             yield f"{key}.name", "must be 1 to 32 letters, digits, - or _, and no other report's"
         seen.add(each.name)
-        if each.report not in REPORTS:
-            yield f"{key}.report", f"{each.report!r} is none of {', '.join(REPORTS)}"
+        if each.report == COMPLIANCE:
+            if each.by:
+                yield f"{key}.by", "this report is of each campaign and day"
+        elif each.report not in REPORTS:
+            yield f"{key}.report", f"{each.report!r} is none of {', '.join((*REPORTS, COMPLIANCE))}"
         elif unknown := set(each.by) - set(REPORTS[each.report].dimensions):
             yield f"{key}.by", f"{', '.join(sorted(unknown))}: this report is not split by that"
         if not each.to and not each.folder:

@@ -59,7 +59,8 @@ def report(
 ) -> None:
     """Show a report, or without a NAME which there are. It is made of roll-ups: the calls do not feel it."""
     from campaigns.reports.asking import BadQuestion, Question, answer, zone_of
-    from campaigns.reports.catalogue import REPORTS
+    from campaigns.reports.catalogue import COMPLIANCE, REPORTS
+    from campaigns.reports.compliance import by_day
     from cti.language import catalogue
     from cti.pauses import DEFAULT_PAUSES
     from cti.report_reader import as_file
@@ -72,13 +73,14 @@ def report(
     if name is None:
         for each in REPORTS.values():
             click.echo(f"{each.key:<14}{words.title(each.key)}; by {', '.join(each.dimensions)}")
+        click.echo(f"{COMPLIANCE:<14}{words.title(COMPLIANCE)}; of each campaign and day")
         return
     try:
         today = datetime.now(zone_of(zone or section.zone)).date()
         first, last = _day(since, today - timedelta(days=6)), _day(until, today)
         question = Question(name, first, last, zone or section.zone, by, campaigns)
         with _opened(settings) as engine:
-            table = answer(engine, question, None)
+            table = (by_day if name == COMPLIANCE else answer)(engine, question, None)
     except BadQuestion as fault:
         fail(str(fault))
     if form == "table":
@@ -116,14 +118,16 @@ def _show(table: Table, words: Words) -> None:
     from rich.console import Console
     from rich.table import Table as Sheet
 
-    sheet = Sheet(box=box.SIMPLE_HEAD, title=words.title(table.question.report), show_footer=True)
+    sheet = Sheet(
+        box=box.SIMPLE_HEAD, title=words.title(table.question.report), show_footer=bool(table.totals)
+    )
     totals: list[Any] = list(table.totals)
     for place, column in enumerate(table.columns):
         foot = (
             words.total
             if place == 0
             else ""
-            if column.unit is None
+            if column.unit is None or not totals
             else words.figure(column.unit, totals[place])
         )
         justify = "left" if column.unit is None else "right"

@@ -60,7 +60,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A report's answer. `due` half hours of its days are yet to be counted anew; `as_of`: until when it knows."""
+    """A report's answer. `due` half hours of its days are yet to be counted anew; `as_of`: until when it knows.
+
+    No `totals`: its rows are no parts of a whole.
+    """
 
     question: Question
     columns: tuple[Column, ...]
@@ -80,9 +83,14 @@ def answer(engine: Engine, question: Question, seen: Collection[str] | None) -> 
     with engine.connect() as connection:
         connection.execute(SNAPSHOT)
         sums = _summed(connection, report, question, seen)
-        due = connection.execute(DUE, {"since": since, "until": until}).scalar_one()
-        as_of = connection.execute(SEEN).scalar_one()
+        due, as_of = counted(connection, since, until)
     return _table(question, report, sums, due, as_of)
+
+
+def counted(connection: Connection, since: datetime, until: datetime) -> tuple[int, datetime]:
+    """How many half hours of this span are yet to be counted anew, and until when is known what there is."""
+    due = connection.execute(DUE, {"since": since, "until": until}).scalar_one()
+    return due, connection.execute(SEEN).scalar_one()
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -102,8 +110,7 @@ def checked(question: Question) -> Report:
     report = REPORTS.get(question.report)
     if report is None:
         raise BadQuestion(f"report: {question.report!r} is none of {', '.join(REPORTS)}")
-    if not question.since <= question.until or (question.until - question.since).days >= LONGEST_D:
-        raise BadQuestion(f"from and to: are two days in this order, at most {LONGEST_D} of them")
+    in_order(question)
     for key in question.by:
         if key not in report.dimensions:
             raise BadQuestion(f"by: {key!r} is none of {', '.join(report.dimensions)}")
@@ -111,6 +118,20 @@ def checked(question: Question) -> Report:
         raise BadQuestion("by: names something twice")
     zone_of(question.zone)
     return report
+
+
+def in_order(question: Question) -> None:
+    """Raises :class:`BadQuestion` where its days are none, or too many."""
+    if not question.since <= question.until or (question.until - question.since).days >= LONGEST_D:
+        raise BadQuestion(f"from and to: are two days in this order, at most {LONGEST_D} of them")
+
+
+def allowed(question: Question, seen: Collection[str] | None) -> set[str] | None:
+    """The campaigns that an answer is of, for somebody who may be told of those `seen`; None: all."""
+    wanted = set(question.campaigns)
+    if seen is None:
+        return wanted or None
+    return wanted & set(seen) if wanted else set(seen)
 
 
 # --- within -------------------------------------------------------------------------------------------------------
@@ -122,14 +143,13 @@ def _summed(
     """The sums of each row, from as many roll-ups as the report is made of."""
     by = question.by or report.by
     names = [name for key in report.measures for name in MEASURES[key].needs]
-    wanted = set(question.campaigns)
-    allowed = wanted if seen is None else (wanted & set(seen) if wanted else set(seen))
+    of = allowed(question, seen)
     since, until = question.span()
     values = {
         "since": since,
         "until": until,
         "zone": question.zone,
-        "campaigns": sorted(allowed) if allowed or seen is not None else None,
+        "campaigns": None if of is None else sorted(of),
         "most": MOST_ROWS + 1,
     }
     found: dict[tuple[str, ...], dict[str, int]] = {}

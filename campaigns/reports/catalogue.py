@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+COMPLIANCE = "compliance"  # the report that is no sum of a span: campaigns/reports/compliance.py
 Sums = Mapping[str, int]
 Figure = int | float | None  # None: there is nothing to divide by
 
@@ -19,6 +20,7 @@ class Unit(StrEnum):
 
     COUNT = "count"
     SHARE = "share"  # 0 … 1
+    LAW = "legal_share"  # the same, where a hundredth of a percent decides
     SECONDS = "seconds"  # of one call, one pause
     TOTAL = "total_seconds"  # of many together
     RATE = "per_hour"

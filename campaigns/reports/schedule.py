@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from campaigns.config import CampaignsError
 from campaigns.messages.writing import MAIL_ADDRESS
 from campaigns.reports.asking import BadQuestion, Question, checked, zone_of
+from campaigns.reports.catalogue import COMPLIANCE
 
 DAY = timedelta(days=1)
 EVERY = ("day", "week", "month")
@@ -134,7 +135,10 @@ def schedule_in(form: Mapping[str, str], login: str, languages: Sequence[str]) -
     except BadQuestion as fault:
         raise BadSchedule("zone", str(fault)) from fault
     try:
-        checked(Question(report, date(2026, 1, 1), date(2026, 1, 1), zone, by, campaigns))
+        if report != COMPLIANCE:
+            checked(Question(report, date(2026, 1, 1), date(2026, 1, 1), zone, by, campaigns))
+        elif by:
+            raise BadQuestion("by: this report is of each campaign and day")
     except BadQuestion as fault:
         raise BadSchedule("report", str(fault)) from fault
     return Schedule(name, report, login, every, at, zone, by, campaigns, kind, language, to, laid)

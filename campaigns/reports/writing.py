@@ -13,13 +13,14 @@ from campaigns.spreadsheet import plain
 
 Label = Callable[[str], str]  # of a column
 Shown = Callable[[str, str], str]  # a dimension and its value, for people
-DIGITS = {Unit.SHARE: 6, Unit.SECONDS: 3, Unit.TOTAL: 3, Unit.RATE: 3}
+DIGITS = {Unit.SHARE: 6, Unit.LAW: 6, Unit.SECONDS: 3, Unit.TOTAL: 3, Unit.RATE: 3}
 DAY_S = 86_400.0
 WIDEST = 40  # characters
 # How a workbook shows each unit; its times are days.
 FORMATS = {
     Unit.COUNT: "#,##0",
     Unit.SHARE: "0.0%",
+    Unit.LAW: "0.00%",
     Unit.SECONDS: "[m]:ss",
     Unit.TOTAL: "[h]:mm:ss",
     Unit.RATE: "0.0",
@@ -33,7 +34,8 @@ def as_csv(table: Table, label: Label, shown: Shown, total: str) -> bytes:
     writer.writerow([plain(label(column.key)) for column in table.columns])
     for row in table.rows:
         writer.writerow([_cell(*pair, shown) for pair in zip(table.columns, row, strict=True)])
-    writer.writerow(_total(table, total, lambda column, value: _cell(column, value, shown)))
+    if table.totals:
+        writer.writerow(_total(table, total, lambda column, value: _cell(column, value, shown)))
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -55,7 +57,8 @@ def as_workbook(table: Table, label: Label, shown: Shown, total: str, title: str
             sheet.write_string(0, place, label(column.key), head)
             told = [shown(column.key, str(row[place])) for row in table.rows] if column.unit is None else []
             sheet.set_column(place, place, min(WIDEST, max([12, *map(len, told)]) + 2))
-        for line, row in enumerate([*table.rows, _total(table, total, lambda _, value: value)], 1):
+        sum_up = [_total(table, total, lambda _, value: value)] if table.totals else []
+        for line, row in enumerate([*table.rows, *sum_up], 1):
             last = line > len(table.rows)
             for place, (column, value) in enumerate(zip(table.columns, row, strict=True)):
                 if column.unit is None:

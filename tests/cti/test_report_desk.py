@@ -93,7 +93,10 @@ async def test_the_page_shows_the_table_and_says_what_is_wrong(door: Door) -> No
     before = {"from": "2026-09-01", "to": "2026-09-30"}
     assert "Nothing happened" in (await ask(door, EAST, "/reports", report="lists", **before)).text
     assert 'role="alert"' in (await ask(door, EAST, "/reports", by="caller_id", **DAYS)).text
-    assert "30 days" in (await ask(door, EAST, "/reports", report="compliance")).text
+    law = (await ask(door, EAST, "/reports", report="compliance", **DAYS)).text
+    assert "30 days" in law and "/api/reports/compliance?from=" in law
+    evidence = await ask(door, EAST, "/api/reports/compliance", format="csv", **DAYS)
+    assert "east" in evidence.text and "west" not in evidence.text
     assert (await ask(door, AGENT, "/reports")).status_code == 403
 
 

@@ -137,6 +137,19 @@ async def test_what_can_not_be_kept_is_said_and_the_form_comes_back(
     assert "<form" in answer.text and not Schedules(db).all()
 
 
+async def test_the_compliance_report_is_scheduled_as_the_others(
+    url: str, db: Engine, people: dict[str, int]
+) -> None:
+    async with signed_in(url, db, people["chen"]) as http:
+        shown = await http.get("/reports/schedules?report=compliance")
+        assert "Abandon rate by law" in shown.text and 'name="report" value="compliance"' in shown.text
+        form = FORM | {"report": "compliance", "by": "", "then_by": "", "every": "month"}
+        assert (await http.post("/reports/schedules", data=form)).status_code == 303
+        assert "Abandon rate by law" in (await http.get("/reports/schedules")).text
+    [kept] = Schedules(db).all()
+    assert (kept.report, kept.by, kept.every) == ("compliance", (), "month")
+
+
 async def test_each_sees_their_own_and_a_branch_its_peoples(
     url: str, db: Engine, people: dict[str, int]
 ) -> None:

@@ -48,6 +48,10 @@ async def test_a_report_goes_out_once_and_again_when_it_could_not(
         name="daily", report="campaigns", login="agent0", format="csv", language="en",
         to=("boss@company.example",), folder=str(tmp_path / "out"),
     )  # fmt: skip
+    law = ReportSection(
+        name="law", report="compliance", login="agent0", every="month", format="csv", language="en",
+        folder=str(tmp_path / "law"),
+    )  # fmt: skip
     mail = MailSection(host="127.0.0.1", port=1, security="none", sender="dialer@company.example")
     away = Sending(db, Config(switch=(SWITCH,), mail=mail, report=(section,)))
     here = Sending(
@@ -55,25 +59,33 @@ async def test_a_report_goes_out_once_and_again_when_it_could_not(
         Config(
             switch=(SWITCH,),
             mail=MailSection(host="127.0.0.1", port=port, security="none", sender=mail.sender),
-            report=(section,),
+            report=(section, law),
         ),
     )
     try:
         assert await away.look(NEXT_DAY) == 0
-        assert await here.look(NEXT_DAY) == 0  # not at once: a mail server that is away is given some minutes
+        # Not at once: a mail server that is away is given some minutes. What a regulator asks for goes to its folder.
+        assert await here.look(NEXT_DAY) == 1
         assert await here.look(NEXT_DAY + AGAIN) == 1
         assert await here.look(NEXT_DAY + 2 * AGAIN) == 0
+        assert await here.look(NEXT_DAY + timedelta(days=8)) == 2
     finally:
         for each in (away, here):
             await each.close()
-    [(to, message)] = box.mails
+    (to, message), _ = box.mails
     assert to == ["boss@company.example"] and "2026-11-24" in message["Subject"]
     [attached] = message.iter_attachments()
     body = attached.get_payload(decode=True)
     told = body.decode("utf-8-sig")
     assert told.splitlines()[1].startswith("east,3,") and "west" not in told
-    [file] = (tmp_path / "out").iterdir()
-    assert file.name == "daily-2026-11-24-2026-11-24.csv" and file.read_bytes() == body
+    assert (tmp_path / "out" / "daily-2026-11-24-2026-11-24.csv").read_bytes() == body
+    before, month = sorted((tmp_path / "law").iterdir())
+    assert (before.name, month.name) == ("law-2026-10-01-2026-10-31.csv", "law-2026-11-01-2026-11-30.csv")
+    days = month.read_text("utf-8-sig").splitlines()[1:]
+    assert [day.split(",")[:2] for day in days] == [["east", f"2026-11-{n}"] for n in range(24, 31)]
+    assert {tuple(day.split(",")[4:8]) for day in days} == {
+        ("3", "0", "0", "0")
+    }  # the law's 30 days have them all
 
 
 async def test_who_may_not_see_reports_is_sent_none(db: Engine, tmp_path: Path) -> None:
