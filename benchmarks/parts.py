@@ -68,7 +68,7 @@ class Parts:
         held, figures = offer.agree(told)[name]
         self._rows[name] = Told(name, name, True, pacer.working, held, figures, Figures(), None)
         sharing.heard(now, told, (name,))
-        sharing.take(now, offer, self._in_air_s)
+        sharing.take(now, offer, (name,), self._in_air_s)
 
 
 def halved(scenario: Scenario) -> Scenario:

@@ -7,7 +7,7 @@ the switch, and only the engine that has the switch writes it. Every method bloc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -100,11 +100,11 @@ class PartStore:
         campaign_id: int,
         seats: Mapping[str, int],
         agree: Callable[[Sequence[Told]], Mapping[str, tuple[float, Figures]]],
-    ) -> Sequence[Told]:
+    ) -> tuple[Sequence[Told], Collection[str]]:
         """Hear of all parts, and tell of our own: seats at work, and what `agree` says they hold and have counted.
 
-        Nobody else tells of this campaign between the two. Of a part whose switch is not ours any more nothing is told.
-        When this returns, what is held is durable.
+        Nobody else tells of this campaign between the two. Of a part whose switch is not ours any more nothing is told;
+        returned are all parts as they were, and the switches of those that were told of. What they hold is durable.
         """
         with self._engine.begin() as connection:
             connection.execute(ALONE, {"campaign": campaign_id})
@@ -132,7 +132,7 @@ class PartStore:
                         "held": held,
                     }
                     connection.execute(TELL, values | figures._asdict())
-        return parts
+        return parts, ours
 
     def window(
         self, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str]

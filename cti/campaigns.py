@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from campaigns.config import CampaignConfig, ConfigError, parse
 from campaigns.drafting import alike, beyond, blank
 from campaigns.messages.figures import Figures, figures
+from campaigns.ownership import engines
 from campaigns.steering import Outdated
 from campaigns.store import Applied, CampaignStore, NameTaken, Version
 from campaigns.units import Units
@@ -120,9 +121,12 @@ class CampaignDesk(Desk):
         """A text that may go live. Raises :class:`campaigns.config.ConfigError` and :class:`Refusal`."""
         config = parse(text, "campaign")
         self.unit(asker, config.unit)
-        unknown = [name for name in config.switches if name not in self._switches]
-        if self._switches and unknown:
-            raise ConfigError(f"switch: must be one of {', '.join(self._switches)}, is {unknown[0]!r}")
+        if self._switches and not set(config.switches) <= {*self._switches}:
+            with self._stored.engine.connect() as connection:  # an engine of another file may have it
+                known = {*self._switches, *(switch for each in engines(connection) for switch in each.able)}
+            unknown = [name for name in config.switches if name not in known]
+            if unknown:
+                raise ConfigError(f"switch: must be one of {', '.join(sorted(known))}, is {unknown[0]!r}")
         if not asker.sees_all:
             units = {each.path for each in Units(engine).below(asker.unit_id)}
             known = [each.config for each in _seen(engine, asker) if each.config.unit in units]

@@ -261,12 +261,14 @@ def _backups(engine: Engine, folder: Path) -> list[Step]:
 
 def _campaigns(engine: Engine, config: Config) -> list[Step]:
     switches = {section.name for section in config.switch}
+    with engine.connect() as connection:
+        elsewhere = {switch for other in engines(connection) for switch in other.able}
     steps = []
     for each in CampaignStore(engine).newer_than(0):
         if isinstance(each, Unreadable):
             steps.append(Step(each.name, False, each.reason, "apply a version that this program can read"))
         else:
-            unknown = [name for name in each.config.switches if name not in switches]
+            unknown = [name for name in each.config.switches if name not in switches | elsewhere]
             running = "running" if each.config.running else "stopped"
             detail = f"version {each.version}, {running}, on switch {', '.join(each.config.switches)}"
             hint = (

@@ -96,13 +96,13 @@ class LiveCampaigns:
                 self._unreadable.remove(name)
                 self._metrics.config_ok.labels(name).set(1)
             log.info("a campaign was configured", campaign=name, version=found.version)
-            for switch in found.config.switches:
-                if switch not in self._engine.core.switches:
-                    log.warning(
-                        "the campaign's switch is not configured; it does not dial there",
-                        campaign=name,
-                        switch=switch,
-                    )
+            switches = found.config.switches
+            if self._engine.core.switches.keys().isdisjoint(switches):
+                log.warning(
+                    "the campaign's switch is not configured; it does not dial",
+                    campaign=name,
+                    switch=", ".join(switches),
+                )
             if fresh:
                 await self._read_learned(name, found.config.switches)
             await self._read_ledger(name, now)

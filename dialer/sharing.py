@@ -77,10 +77,10 @@ class Exchange:
             if call.campaign == campaign.name and call.connected_at is None and call.outcome is None
         )
         offer = sharing.offer(monotonic(), seats, calls)
-        parts = await self._in_thread(partial(self._stored.exchange, campaign.id, seats, offer.agree))
+        parts, held = await self._in_thread(partial(self._stored.exchange, campaign.id, seats, offer.agree))
         now = monotonic()
         sharing.heard(now, parts, seats)
-        sharing.take(now, offer, campaign.config.ring_limit_s + SETTLED_S)
+        sharing.take(now, offer, held, campaign.config.ring_limit_s + SETTLED_S)
         sharing.others = tuple(each for each in parts if each.switch not in seats)
         self._engine.core.touched.add(campaign.name)
 

@@ -181,9 +181,11 @@ class Sharing:
             frozenset(switch for switch, each in allowances.items() if each.begun),
         )
 
-    def take(self, now: float, offer: Offer, in_air_s: float) -> None:
-        """What was agreed on is durable: it holds from now on. A call is over `in_air_s` after it was placed."""
+    def take(self, now: float, offer: Offer, told: Container[str], in_air_s: float) -> None:
+        """What was agreed on and told is durable: it holds from now on. A call is over `in_air_s` after its placing."""
         for switch, left in offer.left.items():
+            if switch not in told:
+                continue
             allowance = self.ledger_of(switch).allowance
             if switch in offer.found:
                 allowance.inherit(now, offer.found[switch], in_air_s)

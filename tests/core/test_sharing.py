@@ -124,7 +124,7 @@ class World:
         while part.offers:
             offer, told = part.offers.pop()
             part.sharing.heard(self.now, told, (part.switch,))
-            part.sharing.take(self.now, offer, IN_AIR_S)
+            part.sharing.take(self.now, offer, (part.switch,), IN_AIR_S)
 
     def wait(self, seconds: float) -> None:
         """Calls that would be in the air for too long are answered by nobody."""

@@ -1,0 +1,80 @@
+"""What the parts of a campaign count is on record with the calls, once; who has lost the switch tells nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from campaigns.parts import Figures, PartStore, Told, counted
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from tests.campaigns.test_journal_store import dialed
+from tests.campaigns.test_ownership import owner, patient, runs_out
+from tests.campaigns.world import NOON, Campaign, later
+
+
+def on_record(db: Engine, campaign: Campaign) -> Mapping[str, Figures]:
+    with db.connect() as connection:
+        return counted(connection, campaign.id)
+
+
+def test_each_call_counts_once_whoever_tells_of_it_again(db: Engine) -> None:
+    campaign = Campaign(db, leads=4)
+    sold, machine, left, lost = (dialed(campaign) for _ in range(4))
+    ended = [
+        AttemptEnded(at=later(minutes=1), call_id=call.call_id, outcome=outcome, split=True)
+        for call, outcome in ((sold, "connected"), (left, "hung_up"), (lost, "abandoned"))
+    ]
+    connected = [
+        AttemptConnected(at=NOON, call_id=call.call_id, user_id=7, split=True) for call in (sold, machine)
+    ]
+    verdict = Dispositioned(at=NOON, call_id=machine.call_id, user_id=7, code="machine", machine=True)
+    campaign.record(*connected, *ended, verdict)
+    assert on_record(db, campaign) == {"main": Figures(2, 1, 1, 1)}
+    # An engine that was away replays what it knew: the first outcome is the one.
+    campaign.record(connected[0], *ended, verdict)
+    campaign.record(AttemptEnded(at=NOON, call_id=left.call_id, outcome="abandoned", split=True))
+    assert on_record(db, campaign) == {"main": Figures(2, 1, 1, 1)}
+    window, recorded = PartStore(db, dict).window(
+        campaign.id, timedelta(days=1), later(minutes=2), ["machine"]
+    )
+    assert (window, recorded) == ((2, 1, 1, 1), {"main": Figures(2, 1, 1, 1)})
+
+
+def test_a_campaign_on_one_switch_counts_nothing_there(db: Engine) -> None:
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="abandoned"))
+    assert on_record(db, campaign) == {}
+
+
+def _tells(store: PartStore, campaign: Campaign, held: float) -> Sequence[Told]:
+    """Tell that the part on `main` holds so much; what was heard."""
+    told = {"main": (held, Figures(connected=3))}
+    found, _ = store.exchange(campaign.id, {"main": 5}, lambda parts: told)
+    return found
+
+
+def test_who_has_lost_the_switch_tells_nothing_of_its_part(db: Engine) -> None:
+    campaign, a, b = Campaign(db), owner(db), owner(db, "b")
+    a.turn()
+    stores = {each: PartStore(db, lambda each=each: each.tokens) for each in (a, b)}  # type: ignore[misc]
+    assert _tells(stores[a], campaign, 4.0) == []
+    [told] = _tells(stores[a], campaign, 2.5)
+    assert (told.switch, told.engine, told.alive, told.seats, told.held) == ("main", "a", True, 5, 4.0)
+    runs_out(db)
+    patient(b).turn()
+    _tells(stores[a], campaign, 9.0)
+    [told] = _tells(stores[b], campaign, 1.0)
+    assert (told.engine, told.held, told.told) == ("b", 2.5, Figures(connected=3))
+
+
+def test_what_a_part_learned_is_kept_with_it(db: Engine) -> None:
+    campaign, a = Campaign(db), owner(db)
+    a.turn()
+    store = PartStore(db, lambda: a.tokens)
+    _tells(store, campaign, 0.0)
+    store.keep_learned(campaign.id, "main", "{}")
+    _tells(store, campaign, 1.0)
+    assert store.learned(campaign.id) == {"main": "{}"}
