@@ -66,10 +66,13 @@ AHEAD = text(f"""
 SELECT count(*) FROM message m JOIN lead l ON l.id = m.lead_id
 WHERE {UNCALLED} AND m.state IN ('waiting', 'sending', 'sent') AND l.open AND l.last_call IS NULL
 """)
+# Those first that are called first.
 LET_GO = text("""
 UPDATE lead SET lane = -lane WHERE id IN (
-    SELECT id FROM lead WHERE campaign_id = :campaign AND lane = ANY(:lanes) AND open AND lease IS NULL
-    LIMIT :limit FOR UPDATE SKIP LOCKED)
+    SELECT r.id FROM unnest(CAST(:lanes AS smallint[])) AS q (lane) CROSS JOIN LATERAL (
+        SELECT l.id FROM lead l WHERE l.campaign_id = :campaign AND l.lane = q.lane AND l.open AND l.lease IS NULL
+        ORDER BY l.rank, l.next_at, l.id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) r)
 """)
 # Leads below lane 0 that were called after all, or told of long ago, by whichever step.
 TOLD = text(f"""

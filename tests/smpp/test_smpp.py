@@ -151,6 +151,20 @@ async def test_a_lost_session_is_bound_again_and_what_waited_goes_out(db: Engine
         assert world.states() == [("sent", "")]
 
 
+async def test_an_engine_that_stops_takes_its_leave(db: Engine) -> None:
+    world = calling(db)
+    async with smsc() as there:
+        channel = Smpp(section(there.port), Receipts(db, "sms"))
+        messages = Messages(world.outbox, {"sms": channel}, Announcer(db), lambda: TWO_DAYS_LATER)
+        running = asyncio.create_task(messages.run())
+        await there.told("id")
+        await until(lambda: world.states() == [("sent", "")])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert running.cancelled()
+        await there.told("unbound")
+
+
 async def test_without_a_session_texts_wait_and_say_why(db: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dialer.smpp.BOUND_S", 0.05)
     world = calling(db)
