@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from campaigns.parts import Figures, PartStore, Told, counted
+from campaigns.parts import OVER_S, Figures, PartStore, Told, counted
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from tests.campaigns.test_journal_store import dialed
 from tests.campaigns.test_ownership import owner, patient, runs_out
@@ -68,6 +68,19 @@ def test_who_has_lost_the_switch_tells_nothing_of_its_part(db: Engine) -> None:
     _tells(stores[a], campaign, 9.0)
     [told] = _tells(stores[b], campaign, 1.0)
     assert (told.engine, told.held, told.told) == ("b", 2.5, Figures(connected=3))
+
+
+def test_a_part_whose_engine_is_long_gone_holds_nothing(db: Engine) -> None:
+    """None of its calls can be in the air any more."""
+    campaign, a = Campaign(db), owner(db)
+    a.turn()
+    _tells(PartStore(db, lambda: a.tokens), campaign, 4.0)
+    for seconds, held in ((OVER_S - 10, 4.0), (OVER_S, 0.0)):
+        gone = f"UPDATE switch_lease SET until = clock_timestamp() - interval '{seconds} s'"
+        with db.begin() as connection:
+            connection.execute(text(gone))
+        [told] = _tells(PartStore(db, dict), campaign, 9.0)
+        assert (told.held, told.alive) == (held, False)
 
 
 def test_what_a_part_learned_is_kept_with_it(db: Engine) -> None:

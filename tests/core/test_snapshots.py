@@ -6,9 +6,11 @@ from collections import Counter
 
 import pytest
 
+from campaigns.parts import Figures, Told
+from cti.figures import CampaignPart
 from cti.messages import LogOut, Pause, Ready
 from dialer.snapshots import Snapshots
-from tests.core.world import CAMPAIGN, World
+from tests.core.world import CAMPAIGN, SWITCH, World, config, replace_config
 
 
 def test_seats_are_told_once_and_then_only_as_they_change() -> None:
@@ -56,3 +58,23 @@ def test_every_seat_and_call_is_counted_for_the_campaign_it_works_for() -> None:
     assert floor is not None
     assert told.seats == Counter(row.state for row in floor.seats)
     assert sum(told.lines.values()) == len(world.core.calls.by_id)
+
+
+def test_of_a_campaign_on_several_switches_it_says_who_has_which_part() -> None:
+    world = World()
+    world.seat(1)
+    world.core.configure(1, replace_config(config(), switch=(SWITCH, "west", "north")), world.at)
+    sharing = world.core.campaigns[CAMPAIGN].sharing
+    assert sharing is not None
+    west = Told("west", "two", True, 30, 2.5, Figures(connected=970, abandoned=10), Figures(), None)
+    sharing.heard(world.at, [west], (SWITCH,))
+    sharing.others = (west,)
+    sharing.ledger_of(SWITCH).allowance.take(world.at, 4.5, 0, 45.0)
+    [told], _ = Snapshots(world.core).take(world.at, {}, {})
+    assert told.parts == (
+        CampaignPart(SWITCH, world.core.name, True, 1, 4.5),
+        CampaignPart("west", "two", False, 30),
+        CampaignPart("north", "", False, 0),
+    )
+    assert (told.window_answered, told.window_abandoned) == (980.0, 10.0)  # the whole campaign's
+    assert told.trunk is not None and told.trunk.switch == SWITCH

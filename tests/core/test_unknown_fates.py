@@ -47,6 +47,12 @@ def test_a_person_who_waits_as_the_switch_dies_is_abandoned() -> None:
     assert campaign.ledger.rate == 1.0
 
 
+def test_who_is_found_abandoned_after_a_take_over_is_in_the_rate_at_once() -> None:
+    here = World()
+    assert after_a_restart(here, killed(here, answered_s=1.0)).outcome == "abandoned"
+    assert here.core.campaigns["spring"].ledger.given_up == 1
+
+
 def test_what_rang_as_the_switch_died_is_lost() -> None:
     here = World()
     (call_id,) = here.dial()
