@@ -260,8 +260,26 @@ class Recovery:
                 self.core.effects.append(Drop(event.switch, uid))
         elif uid.startswith(port.LEG_PREFIX) and uid not in self.core.seats.by_leg and not self.is_spare(uid):
             user = leg_user(uid)
-            if channel.state == UP and user not in self.core.seats.by_user and user not in self.spare:
+            here = self.core.seats.by_user.get(user)
+            if channel.state == UP and here is not None and self._may_come_back(here, event.switch):
+                self._come_back(here, uid, channel, event)
+            elif channel.state == UP and user not in self.core.seats.by_user and user not in self.spare:
                 self.spare[user] = (uid, event.switch, channel.name)
                 self.core.timers.start(event.at + SPARE_S, "spare", user)
             else:
                 self.core.effects.append(Drop(event.switch, uid))
+
+    def _may_come_back(self, seat: Seat, switch: str) -> bool:
+        """Whether a page was here before its switch was, and has no phone on another one that its campaign is on."""
+        moved = seat.switch != switch and seat.mode == "nailed"
+        return moved and seat.state in (SeatState.PHONE, SeatState.NO_PHONE) and not seat.call
+
+    def _come_back(self, seat: Seat, leg: str, channel: port.Channel, event: port.LinkUp) -> None:
+        """It is where its leg is."""
+        self.core.seats.step(seat, SeatEvent.LOG_OUT, event.at)
+        self.spare[seat.user_id] = (leg, event.switch, channel.name)
+        self.core.timers.start(event.at + SPARE_S, "spare", seat.user_id)
+        command = LogIn(
+            seat.user_id, seat.name, seat.phone, seat.campaigns, seat.mode, ranks=dict(seat.ranks)
+        )
+        self.core.seats.log_in(command, event.switch, leg[-16:], event.at)

@@ -6,8 +6,10 @@ import pytest
 
 from cti.messages import LogIn, Ready, RedialPhone
 from dialer.core.lines import SwitchLines
+from dialer.core.seat import SeatState
+from dialer.core.seats import leg_uid
 from dialer.switch import port
-from tests.core.world import CAMPAIGN, SWITCH, World, config, lead, replace_config
+from tests.core.world import CAMPAIGN, SWITCH, UP, World, config, lead, replace_config
 
 OTHER = "other"  # the switch that was configured second
 THERE = "summer"  # the campaign on it
@@ -100,5 +102,24 @@ def test_a_phone_that_does_not_answer_is_looked_for_on_the_other_switch(world: W
     world.command(RedialPhone(user_id=1))
     assert seat.switch == OTHER
     world.answer(seat.leg)
+    world.command(Ready(user_id=1))
+    assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [0, 1]
+
+
+def test_a_page_that_was_there_before_its_switch_has_its_phone_again_when_that_is_taken_over(
+    world: World,
+) -> None:
+    on_both(world)
+    world.core.switches[OTHER].ours = world.core.switches[OTHER].up = False  # its engine has just died
+    world.command(LogIn(user_id=1, name="u", phone="seat1", campaigns=(CAMPAIGN,), mode="nailed"))
+    seat = world.core.seats.by_user[1]
+    assert seat.switch == SWITCH
+    world.event(port.OriginateFailed(world.at, SWITCH, seat.leg, 0))
+    leg = leg_uid(1)
+    found = port.Snapshot({leg: port.Channel(leg, "PJSIP/seat1-00000001", UP)}, {})
+    world.core.switches[OTHER].ours = True
+    world.event(port.LinkUp(world.at, OTHER, "22", found))
+    seat = world.core.seats.by_user[1]
+    assert (seat.switch, seat.leg, seat.leg_up, seat.state) == (OTHER, leg, True, SeatState.PAUSED)
     world.command(Ready(user_id=1))
     assert [world.core.decide(CAMPAIGN, world.at, switch).dial for switch in (SWITCH, OTHER)] == [0, 1]
