@@ -10,7 +10,7 @@ import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from uuid import uuid4
 
 import pytest
@@ -198,6 +198,15 @@ async def test_a_customer_on_hold_hears_music_and_is_taken_back(desk: Desk) -> N
     await desk.port.bridge(customer, leg)
     await desk.overhears("MusicOnHoldStop", "Uniqueid", customer)
     await desk.in_one_bridge(customer, leg)
+
+
+async def test_answer_and_bridge_bear_the_switchs_own_time(desk: Desk) -> None:
+    """By which it is judged whether they were brought together in time, however late either is heard of."""
+    customer, _ = await desk.joined("seat001")
+    answered = next(e for e in desk.heard if isinstance(e, Answered) and e.uid == customer)
+    bridged = next(e for e in desk.heard if isinstance(e, Bridged) and e.uid == customer)
+    assert answered.stamp is not None and bridged.stamp is not None
+    assert answered.stamp <= bridged.stamp <= time() + 1.0
 
 
 async def test_a_seat_is_muted_and_heard_again(desk: Desk, switch: SwitchUnderTest) -> None:
