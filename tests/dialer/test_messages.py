@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from dialer.gateway import Gateway
 from dialer.mail import Mail
 from dialer.messages import Messages
 from tests.campaigns.messages.mails import report
+from tests.campaigns.messages.test_announced import ANNOUNCED
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import NOON, later
 from tests.cti.test_webhooks import SECRET, receiver
@@ -158,6 +160,18 @@ async def test_a_gateway_in_a_network_that_was_not_named_is_not_reached(db: Engi
         gateway = Gateway(GatewaySection(url=there.url, secret=SECRET))
         await Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: TWO_DAYS_LATER).look()
     assert there.asked == 0 and "no network" in world.rows()[0].detail
+
+
+async def test_an_engine_announces_calls_by_itself(db: Engine) -> None:
+    world = Writing(db, steps=ANNOUNCED, customers=2)
+    async with receiver() as there:
+        running = asyncio.create_task(by_gateway(world, there.url, NOON).run())
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(world.states) != [("sent", "")] * 2:
+                await asyncio.sleep(0.02)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert sorted(body["to"] for _, body in there.got) == ["+8613800000000", "+8613800000001"]
 
 
 def test_a_mail_server_hands_in_by_a_pipe_what_came_back(db: Engine, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -149,6 +150,25 @@ async def test_a_lost_session_is_bound_again_and_what_waited_goes_out(db: Engine
         if world.states() == [("waiting", "failed")]:  # it was sent into the session while that was lost
             await Messages(world.outbox, messages._channels, Announcer(db), lambda: later(days=3)).look()
         assert world.states() == [("sent", "")]
+
+
+async def test_an_smsc_that_names_a_length_beyond_all_measure_is_left(db: Engine) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bind = await reader.readexactly(16)
+        await reader.readexactly(struct.unpack(">I", bind[:4])[0] - 16)
+        writer.write(struct.pack(">III", 21, 0x80000009, 0) + bind[12:] + b"smsc\0")
+        writer.write(struct.pack(">IIII", 0xFFFFFFF0, 5, 0, 1) + b"x" * 100_000)
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as there:
+        channel = Smpp(section(there.sockets[0].getsockname()[1]), Receipts(db, "sms"))
+        session = asyncio.create_task(channel.run())
+        await until(lambda: channel._fault)
+        session.cancel()
+        await asyncio.gather(session, return_exceptions=True)
+    assert channel._fault == "the session was lost"
 
 
 async def test_an_engine_that_stops_takes_its_leave(db: Engine) -> None:
