@@ -8,11 +8,15 @@ from campaigns.messages.outbox import Letter
 
 
 class NotTaken(Exception):
-    """It was not taken, as far as is known. The text says why. `for_good`: to try again would change nothing."""
+    """It was not taken, as far as is known. The text says why. `for_good`: to try again would change nothing.
 
-    def __init__(self, why: str, for_good: bool = False) -> None:
+    `nobody`: the address is no one's, so that other messages need not be tried either.
+    """
+
+    def __init__(self, why: str, for_good: bool = False, nobody: bool = False) -> None:
         super().__init__(why)
-        self.for_good = for_good
+        self.for_good = for_good or nobody
+        self.nobody = nobody
 
 
 class Channel(Protocol):

@@ -9,7 +9,7 @@ from email.utils import format_datetime, formataddr, localtime
 
 import aiosmtplib
 
-from campaigns.messages.bounces import return_address
+from campaigns.messages.bounces import no_ones, return_address
 from campaigns.messages.outbox import Letter
 from dialer.channel import NotTaken
 from dialer.config import MailSection, MessageMailSection
@@ -60,7 +60,8 @@ async def post(section: MailSection, mail: EmailMessage, back: str | None = None
         raise NotTaken(_said(fault)) from fault  # the set-up's fault, not the mail's
     except aiosmtplib.SMTPRecipientsRefused as fault:
         codes = [each.code for each in fault.recipients]
-        raise NotTaken(_said(fault.recipients[0]), for_good=min(codes) >= 500) from fault
+        said = _said(fault.recipients[0])
+        raise NotTaken(said, min(codes) >= 500, nobody=min(codes) >= 500 and no_ones("", said)) from fault
     except aiosmtplib.SMTPDataError as fault:
         raise NotTaken(_said(fault), for_good=fault.code >= 500) from fault
     except (aiosmtplib.SMTPException, OSError) as fault:

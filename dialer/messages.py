@@ -113,7 +113,9 @@ class Messages:
             log.warning(
                 "a message was not taken", channel=letter.channel, message=letter.message_id, reason=why
             )
-            ours = await self._try(lambda: self._outbox.failed(letter, self._clock(), why, fault.for_good))
+            ours = await self._try(
+                lambda: self._outbox.failed(letter, self._clock(), why, fault.for_good, fault.nobody)
+            )
             result = "given_up" if fault.for_good else "failed"
         # Not on record: the lease runs out, and the message is sent again under the same key.
         self.counters[letter.channel, result if ours else "unsettled"] += 1

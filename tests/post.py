@@ -27,7 +27,7 @@ class Box:
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         if address in self.nobody:
-            return "550 nobody of that name"
+            return "550 5.1.1 nobody of that name"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

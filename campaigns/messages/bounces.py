@@ -112,6 +112,18 @@ def take_bounce(engine: Engine, bounce: Bounce, at: datetime) -> bool:
     return row is not None
 
 
+def no_ones(status: str, said: str) -> bool:
+    """Whether the address is no one's: by the status, or where that says nothing more than "failed" by the words."""
+    if status in NOBODY:
+        return True
+    inner = STATUS.search(said)
+    if status.endswith(".0.0") or not status:
+        return (inner is not None and inner[1] in NOBODY) or (
+            (inner is None or inner[1].endswith(".0.0")) and UNKNOWN.search(said) is not None
+        )
+    return False
+
+
 # --- within -----------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +163,7 @@ def _reported(mail: Message) -> tuple[Fate, str] | None:
             said = SMTP.sub("", str(block.get("Diagnostic-Code", ""))[:MOST_TEXT])
             why = _short(said if status and status[1] in said else f"{status[1] if status else ''} {said}")
             if action == "failed":
-                return ("nobody" if _nobody(status[1] if status else "", said) else "failed"), why
+                return ("nobody" if no_ones(status[1] if status else "", said) else "failed"), why
             if action == "delayed":
                 return "delayed", why
     return None
@@ -174,19 +186,7 @@ def _written(mail: Message) -> tuple[Fate, str] | None:
     why = _short(said[max(0, (unknown.start() if unknown and not found else at) - 40) :])
     if found.startswith("4"):
         return "delayed", why
-    return ("nobody" if _nobody(status[1] if status else "", said) else "failed"), why
-
-
-def _nobody(status: str, said: str) -> bool:
-    """Whether the address is no one's: by the status, or where that says nothing more than "failed" by the words."""
-    if status in NOBODY:
-        return True
-    inner = STATUS.search(said)
-    if status.endswith(".0.0") or not status:
-        return (inner is not None and inner[1] in NOBODY) or (
-            (inner is None or inner[1].endswith(".0.0")) and UNKNOWN.search(said) is not None
-        )
-    return False
+    return ("nobody" if no_ones(status[1] if status else "", said) else "failed"), why
 
 
 def _parts(mail: Message) -> Iterator[Message]:

@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import CampaignConfig, ConfigError, parse
+from campaigns.messages.choices import say
 from campaigns.messages.keys import BEFORE, UNSUBSCRIBE, MessageStep
-from campaigns.messages.permission import Choice, Recipient, bounced, facts_for, held_out, terms_for
+from campaigns.messages.permission import BOUNCED, Choice, Recipient, bounced, facts_for, held_out, terms_for
 from campaigns.messages.writing import MAIL_ADDRESS, NoValue, language_of, plain, written
 from campaigns.prepared import PLANNED
 from campaigns.rules.basis import bases_on_record, basis_of
@@ -223,8 +224,11 @@ class Outbox:
         """
         return self._settle(SENT, letter, ids, now=now)
 
-    def failed(self, letter: Letter, now: datetime, fault: str, for_good: bool) -> bool:
-        """Record that it was not: it is tried again later, or given up."""
+    def failed(self, letter: Letter, now: datetime, fault: str, for_good: bool, nobody: bool = False) -> bool:
+        """Record that it was not: it is tried again later, or given up. `nobody`'s address is written to no more."""
+        if nobody:
+            with self._engine.begin() as connection:
+                say(connection, letter.channel, letter.address, False, f"{BOUNCED}{fault}", now)
         if for_good or letter.tries >= MOST_TRIES:
             return self._settle(FAILED, letter, detail=fault)
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (letter.tries - 1))

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from campaigns.messages.announcing import Announcer
 from campaigns.messages.bounces import bounce_of, return_address
+from campaigns.messages.choices import ChoiceStore
 from dialer.cli import main
 from dialer.config import GatewaySection, MessageMailSection
 from dialer.gateway import Gateway
@@ -104,6 +105,21 @@ async def test_what_a_mail_server_refuses_waits_or_is_given_up(
     assert messages.counters == {("email", result): 1}
     await sender(world, port, later(minutes=1)).look()
     assert len(box.mails) == (state[0] == "waiting")
+
+
+async def test_an_address_that_the_mail_server_knows_to_be_no_ones_is_written_to_no_more(
+    db: Engine, post: tuple[Box, int]
+) -> None:
+    box, port = post
+    world = Writing(db, steps=CONFIRMED, customers=2)
+    for lead in world.calls("connected"):
+        world.disposed(lead, "sold")
+    box.nobody = {"kunde0@example.com"}
+    await sender(world, port).look()
+    assert sorted(world.states()) == [("failed", "failed"), ("sent", "")]
+    [said] = ChoiceStore(db).of("kunde0@example.com")
+    assert not said.agreed and said.source == "bounced: 550 5.1.1 nobody of that name"
+    assert not ChoiceStore(db).of("kunde1@example.com")
 
 
 async def test_a_mail_server_that_is_away_is_waited_for(db: Engine, post: tuple[Box, int]) -> None:
