@@ -105,11 +105,15 @@ NOTHING = {
 # What needs an engine that tells something first is asked where it does: tests/cti/test_console.py; what changes of a
 # customer leaves a line, says tests/campaigns/test_editing.py; what a plan becomes, tests/cti/test_plans.py; what
 # gateways and customers say of messages is nobody's here, and on record with these: tests/cti/test_answers.py; what is
-# done to a schedule of reports, tests/cti/test_schedules.py.
+# done to a schedule of reports, tests/cti/test_schedules.py and tests/cti/test_schedule_api.py.
 ELSEWHERE = {
     ("POST", "/api/plans"),
     ("POST", "/reports/schedules"),
     ("POST", "/reports/schedules/do"),
+    ("POST", "/api/schedules"),
+    ("PUT", "/api/schedules/{schedule:int}"),
+    ("DELETE", "/api/schedules/{schedule:int}"),
+    ("POST", "/api/schedules/{schedule:int}/{do}"),
     ("POST", "/api/messages/{channel}/told"),
     ("POST", "/api/messages/said"),
     ("POST", "/api/messages/bounced"),

@@ -10,7 +10,7 @@ import pytest
 
 from campaigns.values import RefusalReason
 from cti.language import LANGUAGES, catalogue
-from dialer.core import campaign, engine
+from dialer.core import campaign, engine, part
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
 from pacing import pacer, predictive
@@ -24,7 +24,7 @@ IN_LARGE = {"abandon_rate"}  # has a place of its own on the page
 
 
 def bounds() -> set[str]:
-    text = "\n".join(inspect.getsource(module) for module in (campaign, engine, pacer, predictive))
+    text = "\n".join(inspect.getsource(module) for module in (campaign, engine, part, pacer, predictive))
     named = {name for groups in NAMED.findall(text) for name in groups if name}
     return named | set(ROOM.findall(inspect.getsource(pacer)))
 
