@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -16,18 +15,16 @@ from starlette.responses import RedirectResponse, Response
 
 from campaigns.reports.asking import BadQuestion, zone_of
 from campaigns.reports.catalogue import COMPLIANCE, REPORTS
-from campaigns.reports.runs import Run, Runs
-from campaigns.reports.schedule import EVERY, FORMATS, MOST_TO, BadSchedule, Schedule
-from campaigns.reports.schedules import NoSuchSchedule, Schedules
+from campaigns.reports.runs import Run
+from campaigns.reports.schedule import EVERY, FORMATS, MOST_TO, Schedule
+from campaigns.reports.schedules import Schedules
 from campaigns.rights import Right
 from campaigns.users import User
-from cti.desk import Desk, Refusal, Stored
+from cti.desk import Refusal, Stored
 from cti.front import Front, home_of
 from cti.pauses import PauseReason
 from cti.report_words import Words
-from cti.scheduling import VERBS, Scheduling, form_of
-
-T = TypeVar("T")
+from cti.scheduling import VERBS, SchedulingDesk, form_of
 
 FIELDS = 16  # of the form
 CARRIED = ("report", "by", "then_by", "campaign")  # from the report on the screen
@@ -45,7 +42,7 @@ class Shown:
     link: str
 
 
-class ScheduleDesk(Desk):
+class ScheduleDesk(SchedulingDesk):
     """The page and its forms."""
 
     def __init__(self, front: Front, stored: Stored, pauses: Sequence[PauseReason]) -> None:
@@ -60,7 +57,7 @@ class ScheduleDesk(Desk):
             return await self._shown(request, user)
         if change := asked.get("change"):
             schedules = Schedules(self.within(request, user))
-            schedule = await self._tried(lambda: schedules.one(_number(change)))
+            schedule = await self.tried(lambda: schedules.one(_number(change)))
             number = {"schedule": str(schedule.schedule_id)}
             return await self._shown(request, user, number | form_of(schedule))
         if asked.get("report") not in (*REPORTS, COMPLIANCE):
@@ -81,10 +78,10 @@ class ScheduleDesk(Desk):
     async def save(self, request: Request, user: User) -> Response:
         """POST /reports/schedules: keep a new one, or change the one that `schedule` says."""
         form = await self._front.form(request, FIELDS)
-        work, now = self._scheduling(request, user), datetime.now(UTC)
+        work, now = self.scheduling(request, user), datetime.now(UTC)
         number = _number(form["schedule"]) if form.get("schedule") else 0
         try:
-            await self._tried(lambda: work.keep(form, user, now, number))
+            await self.tried(lambda: work.keep(form, user, now, number))
         except Refusal as refusal:
             if refusal.status == 404:
                 raise
@@ -95,11 +92,11 @@ class ScheduleDesk(Desk):
         """POST /reports/schedules/do: `pause` one, have it go on (`resume`), `send` it now, or `delete` it."""
         form = await self._front.form(request)
         number, now, verb = _number(form.get("schedule", "")), datetime.now(UTC), form.get("do", "")
-        work = self._scheduling(request, user)
+        work = self.scheduling(request, user)
         if verb not in VERBS:
             raise Refusal(400, "malformed", f"do: is one of {', '.join(VERBS)}")
         try:
-            await self._tried(lambda: work.do(verb, number, user.login, now))
+            await self.tried(lambda: work.do(verb, number, user.login, now))
         except Refusal as refusal:
             if refusal.status == 404:
                 raise
@@ -108,35 +105,15 @@ class ScheduleDesk(Desk):
 
     # --- within -----------------------------------------------------------------------------------------------
 
-    def _scheduling(self, request: Request, user: User) -> Scheduling:
-        mail, folder = self._stored.mail, bool(self._stored.report_folder)
-        return Scheduling(self.within(request, user), mail=mail, folder=folder)
-
-    async def _tried(self, work: Callable[[], T]) -> T:
-        """Short work in a thread. Raises :class:`Refusal` with the code of what can't be."""
-
-        def tried() -> T:
-            try:
-                return work()
-            except NoSuchSchedule as fault:
-                raise Refusal(404, "not_found", str(fault)) from fault
-            except BadSchedule as fault:
-                raise Refusal(400, fault.code, str(fault)) from fault
-
-        return await self.run(tried)
-
     async def _shown(
         self, request: Request, user: User, form: dict[str, str] | None = None, problem: str = ""
     ) -> Response:
         within, now = self.within(request, user), datetime.now(UTC)
 
         def read() -> list[Shown]:
-            # Those of the configuration are in somebody's name, too; they are told to who sees the whole company.
-            found = [*Schedules(within).all(), *(self._stored.schedules if user.sees_all else ())]
-            runs = Runs(within).last(found)
             return [
-                Shown(each, zone_of(each.zone), each.next_at(now), runs[each.key], _link(each))
-                for each in found
+                Shown(each, zone_of(each.zone), each.next_at(now), runs, _link(each))
+                for each, runs in self.found(within, user)
             ]
 
         texts = self._front.texts(request, user)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Engine
+from starlette.requests import Request
 
 from campaigns.reports.asking import zone_of
-from campaigns.reports.runs import Runs
+from campaigns.reports.runs import Run, Runs
 from campaigns.reports.schedule import BadSchedule, Schedule, schedule_in, span_of
-from campaigns.reports.schedules import Schedules
+from campaigns.reports.schedules import NoSuchSchedule, Schedules
 from campaigns.users import User
+from cti.desk import Desk, Refusal
 from cti.language import LANGUAGES
 
+T = TypeVar("T")
+
 VERBS: Final = ("pause", "resume", "send", "delete")
+AS_IT_IS = frozenset(("taken", "many", "just"))  # nothing is wrong with what was said; it can't be now
 
 
 class Scheduling:
@@ -62,6 +67,35 @@ class Scheduling:
             schedule = self.schedules.one(schedule_id)
             span = span_of(schedule.every, schedule.at, zone_of(schedule.zone), now)
             Runs(self._engine).ask(schedule, login, span, now)
+
+
+class SchedulingDesk(Desk):
+    """What the page and the API share."""
+
+    def scheduling(self, request: Request, asker: User) -> Scheduling:
+        """As far as the asker reaches."""
+        mail, folder = self._stored.mail, bool(self._stored.report_folder)
+        return Scheduling(self.within(request, asker), mail=mail, folder=folder)
+
+    def found(self, within: Engine, asker: User) -> list[tuple[Schedule, Sequence[Run]]]:
+        """Those that the asker reaches, each with its last runs. Blocks."""
+        # Those of the configuration are in somebody's name, too; they are told to who sees the whole company.
+        schedules = [*Schedules(within).all(), *(self._stored.schedules if asker.sees_all else ())]
+        runs = Runs(within).last(schedules)
+        return [(each, runs[each.key]) for each in schedules]
+
+    async def tried(self, work: Callable[[], T]) -> T:
+        """Short work in a thread. Raises :class:`Refusal` with the code of what can't be."""
+
+        def tried() -> T:
+            try:
+                return work()
+            except NoSuchSchedule as fault:
+                raise Refusal(404, "not_found", str(fault)) from fault
+            except BadSchedule as fault:
+                raise Refusal(409 if fault.code in AS_IT_IS else 400, fault.code, str(fault)) from fault
+
+        return await self.run(tried)
 
 
 def form_of(schedule: Schedule) -> dict[str, str]:

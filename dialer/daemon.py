@@ -58,6 +58,7 @@ from dialer.live_campaigns import LiveCampaigns
 from dialer.made import channels, hook_of, lines_of, link_of, rates, switch_of, web_settings
 from dialer.messages import Messages
 from dialer.metrics import Metrics
+from dialer.outage import Outage
 from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
 from dialer.sealing import Sealing, recordings_of
@@ -402,22 +403,16 @@ class Daemon:
     ) -> None:
         """Renew what is ours, and take what another engine left. Raises :class:`dialer.tenure.Lost`."""
         await begun.wait()
-        told = ""
+        away = Outage("the switches' leases can't be renewed")
         while True:
             await asyncio.sleep(TURN_S)
-            try:
+            with away.told():
                 taken = await tenure.turn(handover.unreached())
                 handover.look()
                 if taken and not self._stop.is_set():
                     await live.take(taken)
                     await drafts.load()  # of those whose pages come here
                     await self._take(engine, stored, taken)
-                told = ""
-            except SQLAlchemyError as fault:
-                why = database.reason(fault)
-                if why != told:
-                    log.warning("the switches' leases can't be renewed", reason=why)
-                told = why
             self.metrics.engines_alive.set(sum(each.alive for each in tenure.engines))
 
     async def _wind_down(self, engine: Engine, tenure: Tenure) -> None:

@@ -14,15 +14,14 @@ from typing import TypeVar
 
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
-from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns import database
 from campaigns.best_time.store import BestTimeStore
 from campaigns.caller_ids.watch import CallerId, CallerIdWatch
 from campaigns.trials.store import Bandits
 from cti.figures import FlaggedCallerId
 from dialer.engine import Engine
 from dialer.metrics import Metrics
+from dialer.outage import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -41,24 +40,18 @@ class Learning:
         self._engine = engine
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, "learning")
-        self._told = ""
 
     async def run(self) -> None:
         """Learn until cancelled. With the database away what was learned stays as it is."""
+        away = Outage("nothing is learned for the moment")
         while True:
             await asyncio.sleep(LOOK_S)
             if not self._engine.core.owner:
                 continue  # whoever has the campaigns learns of them
-            try:
+            with away.told():
                 await self.look()
                 await self.look_at_times()
                 await self._in_thread(lambda: self._bandits.look(datetime.now(UTC)))
-                self._told = ""
-            except SQLAlchemyError as fault:
-                why = database.reason(fault)
-                if why != self._told:
-                    log.warning("nothing is learned for the moment", reason=why)
-                self._told = why
 
     async def look(self) -> None:
         """Weigh the calls that finished since the last look, and show what came of it."""

@@ -14,16 +14,14 @@ from typing import TypeVar
 import msgspec
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
-from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns import database
 from campaigns.partitions import ensure_partitions
 from campaigns.store import CampaignStore, Unreadable
-from campaigns.values import Outcome
 from dialer.campaign_folder import CampaignFolder
 from dialer.engine import Engine
 from dialer.leads import Hopper
 from dialer.metrics import Metrics
+from dialer.outage import Outage
 from dialer.sharing import Exchange
 
 T = TypeVar("T")
@@ -56,11 +54,11 @@ class LiveCampaigns:
 
     async def run(self, hopper: Hopper) -> None:
         """Every second what was applied meanwhile, and now and then the rest. Runs until cancelled."""
-        turn, told = 0, ""
+        turn, away = 0, Outage("the campaigns could not be looked at")
         while True:
             await asyncio.sleep(WATCH_S)
             turn += 1
-            try:
+            with away.told():
                 if self._engine.core.owner:
                     await self._in_store(self._folder.apply_changes)
                 await self.configure()
@@ -74,12 +72,6 @@ class LiveCampaigns:
                     await self.keep_learned()
                 if turn % PARTITIONS_EVERY == 0:
                     await asyncio.to_thread(ensure_partitions, self._database, datetime.now(UTC).date())
-                told = ""
-            except SQLAlchemyError as fault:  # the database is away
-                why = database.reason(fault)
-                if why != told:
-                    log.warning("the campaigns could not be looked at", reason=why)
-                told = why
 
     async def configure(self) -> None:
         """Take the campaigns' versions that are newer than those we have."""
@@ -154,10 +146,7 @@ class LiveCampaigns:
             lambda: self._store.window(campaign.id, length, now, machines)
         )
         if self._engine.journal.depth == 0:  # else the tables lag behind what we counted ourselves
-            hearing = sum(  # the message: on record as abandoned when it is over
-                call.outcome is Outcome.ABANDONED and call.campaign == name
-                for call in self._engine.core.calls.by_id.values()
-            )
+            hearing = self._engine.core.hearing(name).total()
             campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
 
     async def _read_learned(self, name: str, switches: Iterable[str]) -> None:

@@ -9,11 +9,10 @@ from time import monotonic
 
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
-from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns import database
 from campaigns.reports.rolling import roll
 from dialer.metrics import Metrics
+from dialer.outage import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -31,22 +30,16 @@ class Rolling:
 
     async def run(self) -> None:
         """Take turns until cancelled. With the database away what is due stays due."""
-        told = ""
+        away = Outage("reports stand still for the moment")
         while True:
             began, more = monotonic(), False
-            try:
+            with away.told():
                 turn = await asyncio.get_running_loop().run_in_executor(
                     self._thread, lambda: roll(self._stored, datetime.now(UTC))
                 )
                 if turn is not None:
                     more = turn.more
                     self._metrics.half_hours_due.set(turn.left)
-                told = ""
-            except SQLAlchemyError as fault:
-                why = database.reason(fault)
-                if why != told:
-                    log.warning("reports stand still for the moment", reason=why)
-                told = why
             rest = REST * (monotonic() - began)
             await asyncio.sleep(rest if more else max(ROLL_S, rest))
 

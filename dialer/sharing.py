@@ -18,14 +18,12 @@ from time import monotonic
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from campaigns.database import reason
 from campaigns.parts import Figures, PartStore
-from campaigns.values import Outcome
 from dialer.core.campaign import Campaign
 from dialer.core.sharing import Sharing
 from dialer.engine import Engine
+from dialer.outage import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -44,22 +42,16 @@ class Exchange:
         self._stored = stored
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, "parts")
-        self._told = ""
 
     async def run(self) -> None:
         """Exchange until cancelled."""
+        away = Outage("parts of campaigns hear nothing of each other for the moment")
         while True:
             await asyncio.sleep(EXCHANGE_S)
-            try:
+            with away.told():
                 for campaign in list(self._engine.core.campaigns.values()):
                     if campaign.sharing is not None:
                         await self.turn(campaign, campaign.sharing)
-                self._told = ""
-            except SQLAlchemyError as fault:
-                why = reason(fault)
-                if why != self._told:
-                    log.warning("parts of campaigns hear nothing of each other for the moment", reason=why)
-                self._told = why
 
     async def turn(self, campaign: Campaign, sharing: Sharing) -> None:
         """One exchange of one campaign."""
@@ -89,20 +81,20 @@ class Exchange:
         core, journal = self._engine.core, self._engine.journal
         with suppress(TimeoutError):
             async with asyncio.timeout(RECORD_LIMIT_S):
-                await (
-                    journal.up_to_now()
-                )  # what was counted before the campaign had parts is in the books alone
+                # What was counted before the campaign had parts is in the books alone.
+                await journal.up_to_now()
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         window, recorded = await self._in_thread(
             partial(self._stored.window, campaign.id, length, now, machines)
         )
         unrecorded: dict[str, Figures] = {}
         if journal.depth == 0:  # else we know more than the tables
-            unrecorded = {part.switch: Figures() for part in campaign.parts if core.has(part.switch)}
-            for call in core.calls.by_id.values():  # the message is on record as abandoned when it is over
-                hears = call.outcome is Outcome.ABANDONED and call.campaign == campaign.name
-                if hears and call.switch in unrecorded:
-                    unrecorded[call.switch] += Figures(abandoned=1)
+            hearing = core.hearing(campaign.name)
+            unrecorded = {
+                part.switch: Figures(abandoned=hearing[part.switch])
+                for part in campaign.parts
+                if core.has(part.switch)
+            }
         campaign.seed(monotonic(), *window, recorded, unrecorded)
 
     async def learned(self, campaign: Campaign) -> Mapping[str, str]:

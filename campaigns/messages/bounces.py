@@ -77,7 +77,7 @@ class Bounce:
 def return_address(address: str, secret: str, key: str) -> str:
     """Where a message's mail comes back to: its own address at `address`, with a token that only we can make."""
     name, _, domain = address.rpartition("@")
-    made = b32encode(bytes.fromhex(key) + _mark(secret, key)[:MARK_BYTES]).decode()
+    made = b32encode(bytes.fromhex(key) + _mark(secret, key)).decode()
     return f"{name}+{made.rstrip('=').lower()}@{domain}"
 
 

@@ -351,6 +351,14 @@ class EngineCore:
         """The campaigns on switches that are ours, running or not."""
         return [each for each in self.campaigns.values() if any(map(self.has, each.config.switches))]
 
+    def hearing(self, name: str) -> Counter[str]:
+        """Customers of a campaign who hear the message, by switch: on record as abandoned when it is over."""
+        return Counter(
+            call.switch
+            for call in self.calls.by_id.values()
+            if call.campaign == name and call.outcome is Outcome.ABANDONED
+        )
+
     def has(self, switch: str) -> bool:
         """Whether this switch is ours."""
         return switch in self.switches and self.switches[switch].ours

@@ -1,0 +1,34 @@
+"""The database away, as a part that goes on without it says it: once for each reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from campaigns.database import reason
+
+log = structlog.get_logger(__name__)
+
+
+class Outage:
+    """What is said is `event`; anew when it went well in between."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._told = ""
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """A turn of work that the database may break off: the next one comes."""
+        try:
+            yield
+        except SQLAlchemyError as fault:
+            why = reason(fault)
+            if why != self._told:
+                log.warning(self._event, reason=why)
+            self._told = why
+        else:
+            self._told = ""
