@@ -53,16 +53,17 @@ CREATE TEMPORARY TABLE stage_number (row bigint, place smallint, e164 text, kind
 """
 
 # Where a number or a customer is known already; whoever keeps more history adds it here. A chunk's numbers are looked
-# for together: PostgreSQL goes through the index once for each campaign, not for each number and campaign.
+# for together: PostgreSQL goes through each index once for each campaign, not for each number and campaign.
 CAMPAIGNS = {"campaign": "ARRAY[%(campaign)s]::bigint[]", "system": "ARRAY(SELECT id FROM campaign)"}
-TAKEN = """
+LISTED = "ANY((SELECT numbers FROM listed)::text[])"
+TAKEN = f"""
 SELECT DISTINCT ON (e164) e164, lead_id FROM number
-WHERE campaign_id = ANY({campaigns}) AND e164 = ANY(ARRAY(SELECT unnest(numbers) FROM stage))
+WHERE campaign_id = ANY({{campaigns}}) AND e164 = {LISTED}
 ORDER BY e164, campaign_id <> %(campaign)s
 """
 ARCHIVED = {
-    "campaign": "SELECT FROM archived_number a WHERE a.e164 = e.e164 AND a.campaign_id = %(campaign)s",
-    "system": "SELECT FROM archived_number a WHERE a.e164 = e.e164",
+    "campaign": f"SELECT e164 FROM archived_number WHERE e164 = {LISTED} AND campaign_id = %(campaign)s",
+    "system": f"SELECT e164 FROM archived_number WHERE e164 = {LISTED}",
 }
 CUSTOMER = {
     "campaign": """
@@ -76,13 +77,15 @@ CUSTOMER = {
 }
 # The do-not-call lists, which campaigns/rules asks again at every call. An entry that ends soon keeps nobody out: the
 # list may still be called then.
-BEGINNINGS = ", ".join(f"left(e.e164, {length})" for length in LENGTHS)
 BARRED = f"""
-EXISTS (SELECT FROM dnc d WHERE d.e164 = e.e164 AND d.campaign_id IN (0, %(campaign)s)
-    AND (d.expires_at IS NULL OR d.expires_at > %(soon)s))
-OR (%(prefixes)s AND EXISTS (SELECT FROM dnc_prefix p
+SELECT e164 FROM dnc WHERE e164 = {LISTED} AND campaign_id IN (0, %(campaign)s)
+    AND (expires_at IS NULL OR expires_at > %(soon)s)
+"""
+BEGINNINGS = ", ".join(f"left(e.e164, {length})" for length in LENGTHS)
+BARRED_PREFIX = f"""
+%(prefixes)s AND EXISTS (SELECT FROM dnc_prefix p
     WHERE p.prefix = ANY(ARRAY[{BEGINNINGS}]) AND p.campaign_id IN (0, %(campaign)s)
-    AND (p.expires_at IS NULL OR p.expires_at > %(soon)s)))
+    AND (p.expires_at IS NULL OR p.expires_at > %(soon)s))
 """
 PREFIXES = "SELECT EXISTS (SELECT FROM dnc_prefix)"
 
@@ -92,21 +95,30 @@ SELECT e.row, t.id, CASE WHEN e.again THEN 'file' ELSE 'list' END FROM (
     FROM stage WHERE customer_id IS NOT NULL
 ) e LEFT JOIN LATERAL ({taken} LIMIT 1) t ON true WHERE e.again OR t.id IS NOT NULL
 """
-# `why` is null for a number that goes in. What is there already stands last among the rows of its number, which is one
-# sort; a join would be planned for as many rows as the tables had before the import.
-JUDGE = """
+# `why` is null for a number that goes in. What is known of a number stands beside its rows and is told to them in one
+# sort; joins and EXISTS would be planned for as many rows as the tables had before the import, or for going through
+# all of a do-not-call list at each chunk.
+JUDGE = f"""
+WITH listed AS MATERIALIZED (
+    SELECT ARRAY(SELECT DISTINCT unnest(numbers) FROM stage) AS numbers
+), offered AS (
+    SELECT row, place, numbers[place] AS e164, kinds[place] AS kind
+    FROM (SELECT row, numbers, kinds, generate_subscripts(numbers, 1) AS place FROM stage) s
+)
 INSERT INTO stage_number
 SELECT e.row, e.place, e.e164, e.kind, e.lead_id, CASE
-    WHEN {barred} THEN 'barred' WHEN e.again THEN 'file' WHEN e.lead_id IS NOT NULL THEN 'list'
-    WHEN EXISTS ({archived}) THEN 'archive' END
+    WHEN e.barred OR {BARRED_PREFIX} THEN 'barred' WHEN e.again THEN 'file' WHEN e.lead_id IS NOT NULL THEN 'list'
+    WHEN e.archived THEN 'archive' END
 FROM (
-    SELECT row, place, e164, kind, max(lead_id) OVER (PARTITION BY e164) AS lead_id,
+    SELECT row, place, e164, kind, max(lead_id) OVER same AS lead_id, bool_or(barred) OVER same AS barred,
+        bool_or(archived) OVER same AS archived,
         row_number() OVER (PARTITION BY e164 ORDER BY row, place) > 1 AS again
     FROM (
-        SELECT s.row, u.place, u.e164, u.kind, NULL::bigint AS lead_id
-        FROM stage s CROSS JOIN LATERAL unnest(s.numbers, s.kinds) WITH ORDINALITY AS u (e164, kind, place)
-        UNION ALL SELECT NULL, NULL, t.e164, NULL, t.lead_id FROM ({taken}) t
-    ) n
+        SELECT row, place, e164, kind, NULL::bigint AS lead_id, false AS barred, false AS archived FROM offered
+        UNION ALL SELECT NULL, NULL, e164, NULL, lead_id, false, false FROM ({{taken}}) t
+        UNION ALL SELECT NULL, NULL, e164, NULL, NULL, true, false FROM ({BARRED}) b
+        UNION ALL SELECT NULL, NULL, e164, NULL, NULL, false, true FROM ({{archived}}) a
+    ) n WINDOW same AS (PARTITION BY e164)
 ) e WHERE e.row IS NOT NULL
 """
 NOT_IN = "SELECT row, place, e164, lead_id, why FROM stage_number WHERE why IS NOT NULL ORDER BY row, place"
@@ -254,7 +266,7 @@ class Loading:
         }
         within = self._policy.within
         taken = TAKEN.format(campaigns=CAMPAIGNS[within])
-        self._judge = JUDGE.format(barred=BARRED, taken=taken, archived=ARCHIVED[within])
+        self._judge = JUDGE.format(taken=taken, archived=ARCHIVED[within])
         self._same_customer = SAME_CUSTOMER.format(taken=CUSTOMER[within])
 
     def load(self, rows: Sequence[Row], lines: bytes) -> Judged:
