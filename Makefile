@@ -58,8 +58,8 @@ crashes: $(TESTING) ## archive jobs, imports and engines, a hundred of each, kil
 week: $(TESTING) ## a working week of a call centre of real processes, whose clock is set on, in five minutes (DAYS=8)
 	$(BIN)/python -m tests.faults.week $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED))
 
-faults: $(TESTING) ## each fault RUNS times (100) to a call centre of real processes, into docs/reliability.md: a night (SEED=, JOBS=, FAULTS="link cut;…")
-	$(BIN)/python -m tests.faults --runs $(or $(RUNS),100) --seed $(or $(SEED),1) $(if $(FAULTS),--faults "$(FAULTS)") --at-once $(or $(JOBS),1)
+faults: $(TESTING) ## each fault RUNS times (100) to a call centre of real processes, into docs/reliability.md: a night (SEED=, JOBS=, FAULTS="link cut;…"; ADD=1 to the page)
+	$(BIN)/python -m tests.faults --runs $(or $(RUNS),100) --seed $(or $(SEED),1) $(if $(FAULTS),--faults "$(FAULTS)") --at-once $(or $(JOBS),1) $(if $(ADD),--add)
 
 fuzz: $(FUZZING) ## what strangers write, coverage-guided, SECONDS=60 for each of five; on Linux with Python 3.11 to 3.13
 	@for target in ami agi list config socket; do \

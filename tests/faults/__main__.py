@@ -1,15 +1,19 @@
 """All faults, many times over, into docs/reliability.md: `make faults RUNS=100`.
 
 A round is one installation at work to which each fault is done once, in an order and at moments of the round's seed; at
-its end it is closed down and compared once more. The page is written after each round of those that were run.
+its end it is closed down and compared once more. The page is written after each round, of those that were run; with
+`--add` (`make faults ADD=1`) also of those that were run before, so that several nights, or nights of some of the
+faults, make one page.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +27,7 @@ from tests.faults.running import Run
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "reliability.md"
+KEPT: Final = ROOT / "build" / "faults.jsonl"  # the runs that the page is of
 BEGIN, END = "<!-- written by `make faults` -->", "<!-- as far as here -->"
 WHAT: Final = {kind: what for kind, (what, _) in KINDS.items()} | {
     CLOSED: "after a round the daemon is asked to stop, and all is compared once more"
@@ -74,14 +79,29 @@ def write(runs: list[Run]) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", "utf-8")
 
 
+def keep(runs: list[Run]) -> None:
+    """Add to what was run before."""
+    KEPT.parent.mkdir(exist_ok=True)
+    with KEPT.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(each)) + "\n" for each in runs)
+
+
+def kept() -> list[Run]:
+    """What was run before, and added."""
+    rows = map(json.loads, KEPT.read_text("utf-8").splitlines()) if KEPT.exists() else ()
+    return [Run(**(row | {"outcomes": Counter(row["outcomes"])})) for row in rows]
+
+
 def all_rounds(kinds: list[str], seeds: range, at_once: int, page: bool) -> list[Run]:
     """The rounds of these seeds, so many at once; the page is written as they end."""
     runs: list[Run] = []
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
         for ended in as_completed([processes.submit(one_round, kinds, seed) for seed in seeds]):
-            runs += ended.result()
+            found = ended.result()
+            runs += found
             if page:
-                write(runs)
+                keep(found)
+                write(kept())
     return runs
 
 
@@ -91,15 +111,21 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=100, help="rounds: each fault is done so often (100)")
     options.add_argument("--seed", type=int, default=1, help="of the first round (1)")
     options.add_argument(
-        "--faults", default="", help="only these, divided by semicolons; the page stays as it is"
+        "--faults",
+        default="",
+        help="only these, divided by semicolons; the page stays as it is without --add",
     )
+    options.add_argument("--add", action="store_true", help="to the page, rather than a new one")
     options.add_argument("--at-once", type=int, default=1, help="rounds at the same time (1)")
     asked = options.parse_args()
     kinds = [kind.strip() for kind in asked.faults.split(";") if kind.strip()] or list(KINDS)
     if unknown := set(kinds) - KINDS.keys():
         options.error(f"no such fault: {', '.join(sorted(unknown))}; there are {'; '.join(KINDS)}")
     seeds = range(asked.seed, asked.seed + asked.runs)
-    runs = all_rounds(kinds, seeds, asked.at_once, not asked.faults)
+    page = asked.add or not asked.faults
+    if page and not asked.add:
+        KEPT.unlink(missing_ok=True)
+    runs = all_rounds(kinds, seeds, asked.at_once, page)
     return int(any(each.violations for each in runs))
 
 
