@@ -11,6 +11,7 @@ from campaigns.rules import calendar
 from dialer.certificates import believed
 from dialer.config import SwitchSection
 from dialer.switch.asterisk import explain, log_in, set_filters, take_snapshot
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import LEG_PREFIX, ActionRefused, SwitchError
 from dialer.switch.protocol import AmiLink, open_link
 from dialer.switch.wire import Message
@@ -128,7 +129,7 @@ async def _rights(link: AmiLink, steps: list[Step]) -> None:
             if action == "Filter":
                 await set_filters(link)
             elif action == "CoreShowChannels":
-                await take_snapshot(link)
+                await take_snapshot(link, SwitchClock())
             elif action == "Command":
                 await link.ask("Command", (("Command", "core show version"),))
             elif action == "Hangup":

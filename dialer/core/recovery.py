@@ -25,7 +25,6 @@ from dialer.switch import port
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
 
-UP = 6  # Asterisk's ChannelState: answered
 SPARE_S = 30.0  # how long a leg waits for its user after a restart of the engine
 
 
@@ -104,9 +103,11 @@ class Recovery:
             step(call, CallEvent.LOST, at)
         elif call.state is CallState.CLOSING:
             self.core.effects.append(Drop(call.switch, call.uid))
-        elif call.state in (CallState.DIALING, CallState.RINGING) and channel.state == UP:
+        elif call.state in (CallState.DIALING, CallState.RINGING) and channel.state == port.UP:
             screen = self.core.campaigns[call.campaign].config.amd
-            self.core.calls.answered(call, at if heard is None else heard)  # maybe as soon as nobody listened
+            unheard = at if heard is None else heard  # maybe as soon as nobody listened
+            since = unheard if channel.answered is None else min(max(unheard, channel.answered), at)
+            self.core.calls.answered(call, since, channel.stamp)
             step(call, CallEvent.SCREEN if screen else CallEvent.ANSWER, at)
         elif call.state is CallState.CONNECTING and channel.bridge_id:
             step(call, CallEvent.BRIDGED, at)
@@ -126,7 +127,7 @@ class Recovery:
         if channel is None:
             seats.leg_gone(seat, at)
             seats.step(seat, SeatEvent.REDIAL, at)  # the switch lost it, not its user
-        elif channel.state == UP and not seat.leg_up:
+        elif channel.state == port.UP and not seat.leg_up:
             seats.leg_answered(seat, at)
         elif seat.muted and seat.state is not SeatState.TALKING:
             seats.mute(seat, False)  # its call ended while the link was away
@@ -139,15 +140,15 @@ class Recovery:
         call = self._call(flight, event.switch, event.at)
         if call is None:
             return
-        if channel.state != UP:
+        if channel.state != port.UP:
             call.state = CallState.RINGING
             self.core.calls.adopt(call)
             self.core.calls.step(call, CallEvent.HANG, event.at)
             return
         if call.answered_at is None:
-            call.answered_at = event.at
+            call.answered_at = event.at if channel.answered is None else min(channel.answered, event.at)
             if not call.inbound:
-                self.core.write(AttemptAnswered(at=self.core.wall(event.at), call_id=call.id))
+                self.core.write(AttemptAnswered(at=self.core.wall(call.answered_at), call_id=call.id))
         call.human_at = call.answered_at
         leg = self._with(port.LEG_PREFIX, channel, event.snapshot)
         party = self._with(port.PARTY_PREFIX, channel, event.snapshot)
@@ -261,9 +262,9 @@ class Recovery:
         elif uid.startswith(port.LEG_PREFIX) and uid not in self.core.seats.by_leg and not self.is_spare(uid):
             user = leg_user(uid)
             here = self.core.seats.by_user.get(user)
-            if channel.state == UP and here is not None and self._may_come_back(here, event.switch):
+            if channel.state == port.UP and here is not None and self._may_come_back(here, event.switch):
                 self._come_back(here, uid, channel, event)
-            elif channel.state == UP and user not in self.core.seats.by_user and user not in self.spare:
+            elif channel.state == port.UP and user not in self.core.seats.by_user and user not in self.spare:
                 self.spare[user] = (uid, event.switch, channel.name)
                 self.core.timers.start(event.at + SPARE_S, "spare", user)
             else:

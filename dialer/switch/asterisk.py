@@ -15,16 +15,18 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from weakref import WeakValueDictionary
 
 import structlog
 
-from dialer.switch.clock import SwitchClock
+from dialer.switch.clock import SwitchClock, stamp
 from dialer.switch.port import (
+    CALL_PREFIX,
     LEG_PREFIX,
     OURS,
+    UP,
     ActionRefused,
     Channel,
     LinkDown,
@@ -56,6 +58,7 @@ KEY_MS = "100"  # how long a key sounds; ITU-T Q.24 asks for 40 and as much betw
 BETWEEN_KEYS_S = 0.06
 PHONE_PASSWORDS = "zhudong/auth"  # sorcery.conf: auth = astdb,zhudong
 SHUTTING_DOWN = "Asterisk is shutting down"
+ANSWERED = "ZD_ANSWERED"  # in which the dialplan notes when a customer has answered
 
 # 31 events of a bridged call become 12. Replies and list items always pass.
 WANTED = (
@@ -185,7 +188,7 @@ class AsteriskSwitch:
         try:
             await self._log_in(link)
             await until_booted(link, booted)
-            await take_snapshot(link)
+            await take_snapshot(link, self._clock)
         finally:
             link.close()
 
@@ -314,7 +317,7 @@ class AsteriskSwitch:
 
     async def snapshot(self) -> Snapshot:
         """All channels of ours and the bridges they are in."""
-        return await take_snapshot(self._ready())
+        return await take_snapshot(self._ready(), self._clock)
 
     async def command(self, text: str) -> Sequence[str]:
         """Run a console command and return its lines (checks only)."""
@@ -337,7 +340,7 @@ class AsteriskSwitch:
         await set_filters(link)
 
     async def _announce(self, link: AmiLink, translation: Translation) -> None:
-        snapshot = await take_snapshot(link)
+        snapshot = await take_snapshot(link, self._clock)
         self._up = True
         self.stats.links += 1
         log.info("the switch is up", switch=self.name, version=self.version, channels=len(snapshot.channels))
@@ -489,7 +492,7 @@ def is_shutting_down(fault: ActionRefused) -> bool:
     return SHUTTING_DOWN in str(fault)
 
 
-async def take_snapshot(link: AmiLink) -> Snapshot:
+async def take_snapshot(link: AmiLink, clock: SwitchClock) -> Snapshot:
     """All live channels with ids of ours, those of customers who called in, and all bridges with their members."""
     channels: dict[str, Channel] = {}
     bridges: dict[str, list[str]] = {}
@@ -506,7 +509,23 @@ async def take_snapshot(link: AmiLink) -> Snapshot:
                 context=item.get("Context", ""),
                 connected_s=_seconds(item.get("Duration", "")),
             )
+    alone = [
+        c for c in channels.values() if c.state == UP and not c.bridge_id and c.uid.startswith(CALL_PREFIX)
+    ]
+    for channel, since in zip(
+        alone, await asyncio.gather(*(answered(link, c.uid) for c in alone)), strict=True
+    ):
+        channels[channel.uid] = replace(channel, stamp=since, answered=clock.ours(since))
     return Snapshot(channels, {name: tuple(members) for name, members in bridges.items()})
+
+
+async def answered(link: AmiLink, uid: str) -> float | None:
+    """When this customer answered, by the switch's clock; None where it can't say, or the channel is gone meanwhile."""
+    try:
+        reply = await link.ask("Getvar", (("Channel", uid), ("Variable", ANSWERED)))
+    except (ActionRefused, ReplyLost):
+        return None
+    return stamp(reply.get("Value"))
 
 
 def explain(fault: Exception, host: str, port: int) -> str:

@@ -29,11 +29,12 @@ class SwitchClock:
 
     def happened(self, time: str | None, heard: float) -> float:
         """When that was of which we heard at `heard`; the same instant, where there is nothing better to say."""
-        says = stamp(time)
-        if says is None or self._ahead is None:
-            return heard
-        late_s = heard - (says - self._ahead)
-        return heard - late_s if QUICK_S < late_s <= LATEST_S else heard
+        was = self.ours(stamp(time))
+        return heard if was is None or not QUICK_S < heard - was <= LATEST_S else was
+
+    def ours(self, says: float | None) -> float | None:
+        """That time of the switch by our clock; None where there is none, or its clock is not known yet."""
+        return None if says is None or self._ahead is None else says - self._ahead
 
 
 def stamp(text: str | None) -> float | None:

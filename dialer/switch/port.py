@@ -45,9 +45,16 @@ class UnsafeValue(SwitchError):
     """A value holds a control character or is too long for a line of AMI; nothing was sent."""
 
 
+UP = 6  # Asterisk's ChannelState: answered
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A live channel as a resynchronisation finds it. `state` is Asterisk's ChannelState: 6 is Up, 5 ringing."""
+    """A live channel as a resynchronisation finds it. `state` is Asterisk's ChannelState: 6 is Up, 5 ringing.
+
+    Of a customer who has answered and is in no bridge also since when, `answered` by our clock and `stamp` by the
+    switch's (Unix seconds), where its dialplan says so.
+    """
 
     uid: str
     name: str
@@ -55,6 +62,8 @@ class Channel:
     bridge_id: str = ""
     context: str = ""
     connected_s: float = 0.0
+    answered: float | None = None
+    stamp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

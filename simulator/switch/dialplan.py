@@ -7,6 +7,7 @@ which is what Asterisk does after AMI's Bridge.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -67,6 +68,16 @@ def hang_up() -> Step:
 
 def go_if(text: str, test: Callable[[Channel], bool], yes: Go) -> Step:
     return Step("GotoIf", text, lambda exchange, channel: yes if test(channel) else NEXT)
+
+
+def note_answer() -> Step:
+    """When the customer answered, for whoever asks later."""
+
+    def play(exchange: Exchange, channel: Channel) -> Outcome:
+        channel.variables["ZD_ANSWERED"] = f"{time.time():.3f}"
+        return NEXT
+
+    return Step("Set", "ZD_ANSWERED=${STRFTIME(,,%s.%3q)}", play)
 
 
 def amd() -> Step:
@@ -172,12 +183,13 @@ RING_S: Final = 30.0
 NAILED_UP_S: Final = 86400.0
 TEST_S: Final = 60.0
 
-_AFTER_BRIDGE: Final = Go("zhudong-customer", 4)
+_AFTER_BRIDGE: Final = Go("zhudong-customer", 5)
 
 CONTRACT: Final[Mapping[str, Context]] = {
     "zhudong-seat": (answer(), wait(NAILED_UP_S), goto("zhudong-seat", 2)),
     "zhudong-ring": (answer(), wait(RING_S), hang_up()),
     "zhudong-customer": (
+        note_answer(),
         wait(NO_ENGINE_S),
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
         goto("zhudong-safe-harbour", 1),
@@ -187,6 +199,7 @@ CONTRACT: Final[Mapping[str, Context]] = {
     ),
     "zhudong-amd": (
         answer(),
+        note_answer(),
         amd(),
         # a customer who was bridged before AMD had decided came here by the end of that bridge
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
@@ -195,7 +208,7 @@ CONTRACT: Final[Mapping[str, Context]] = {
             "Status: ${AMDSTATUS},Cause: ${AMDCAUSE}",
             _amd_headers,
         ),
-        goto("zhudong-customer", 1),
+        goto("zhudong-customer", 2),
     ),
     "zhudong-safe-harbour": (
         answer(),
@@ -222,12 +235,12 @@ CONTRACT: Final[Mapping[str, Context]] = {
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
         hang_up(),
     ),
-    "zhudong-confer": (answer(), bridge_add(), goto("zhudong-customer", 4)),
+    "zhudong-confer": (answer(), bridge_add(), goto("zhudong-customer", 5)),
     "zhudong-play": (
         answer(),
         sound(),
         go_if("$[${BRIDGED}]?kept", _fresh_bridge, _AFTER_BRIDGE),
-        goto("zhudong-customer", 4),
+        goto("zhudong-customer", 5),
     ),
     "zhudong-test": (answer(), wait(TEST_S), hang_up()),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dialer.switch.asterisk import log_in, take_snapshot
+from dialer.switch.clock import SwitchClock
 from dialer.switch.port import Channel
 from dialer.switch.protocol import open_link
 
@@ -84,7 +85,7 @@ async def channels(switch: SwitchUnderTest) -> Mapping[str, Channel]:
     link = await open_link(switch.host, switch.port, lambda name, message, at: None)
     try:
         await log_in(link, switch.user, switch.secret)
-        return (await take_snapshot(link)).channels
+        return (await take_snapshot(link, SwitchClock())).channels
     finally:
         link.close()
 

@@ -273,6 +273,19 @@ async def test_when_the_third_hangs_up_the_two_are_there_to_be_joined_again(desk
     await desk.until_kept_together(customer, leg)
 
 
+async def test_a_snapshot_says_when_a_customer_answered_who_is_with_nobody_yet(desk: Desk) -> None:
+    customer = await desk.customer(STAYS)
+    [heard] = [event for event in desk.heard if isinstance(event, Answered) and event.uid == customer]
+    async with asyncio.timeout(LIMIT_S):
+        while (found := (await desk.port.snapshot()).channels[customer]).answered is None:
+            await asyncio.sleep(0.02)  # its first ping tells the switch's time
+    assert found.stamp is not None and heard.stamp is not None
+    assert abs(found.stamp - heard.stamp) < 1.0 and abs(found.answered - heard.at) < 1.0
+    await desk.port.redirect(customer, "zhudong-hold")
+    await desk.overhears("MusicOnHoldStart", "Uniqueid", customer)
+    assert (await desk.port.snapshot()).channels[customer].stamp == found.stamp
+
+
 async def test_a_sound_is_played_to_a_customer_who_then_waits_for_the_seat(desk: Desk) -> None:
     customer, leg = await desk.joined("seat001")
     await desk.port.play(customer, "auth-thankyou")

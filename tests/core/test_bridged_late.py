@@ -154,6 +154,40 @@ def test_when_the_link_is_gone_at_the_limit_the_next_one_tells(together: bool, o
     assert on.ended().outcome == outcome
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_who_answers_while_nobody_listens_has_waited_since_then_where_the_switch_knows(known: bool) -> None:
+    here = World(config(connect_limit_s=LIMIT_S))
+    here.seat(1, "nailed")
+    (call_id,) = here.dial()
+    here.pass_time(5.0)
+    heard, uid = here.at, f"zdc-{call_id}"
+    here.link_down()
+    here.pass_time(1.5)
+    on = Joining(here, uid, here.at)
+    here.channels[uid].state, here.channels[uid].answered = port.UP, here.at if known else None
+    here.pass_time(0.25)
+    here.link_up(heard=heard)
+    on.bridged(0.75, 1.0)
+    assert on.torn != known
+    record = on.ended()
+    assert record.outcome == ("connected" if known else "abandoned")
+    assert not known or record.wait_s == pytest.approx(0.75)
+
+
+def test_a_switch_that_says_odd_times_is_believed_within_the_time_in_which_nobody_listened() -> None:
+    for odd in (-3_600.0, 3_600.0):
+        here = World(config(connect_limit_s=LIMIT_S))
+        here.seat(1, "nailed")
+        (call_id,) = here.dial()
+        here.pass_time(5.0)
+        heard, uid = here.at, f"zdc-{call_id}"
+        here.link_down()
+        here.pass_time(1.0)
+        here.channels[uid].state, here.channels[uid].answered = port.UP, here.at + odd
+        here.link_up(heard=heard)
+        assert here.core.calls.by_id[call_id].answered_at == (heard if odd < 0 else here.at)
+
+
 def test_a_customer_who_called_in_is_torn_from_nobody() -> None:
     """No law says how long they may wait: who has a seat at last keeps it."""
     here = World(config(inbound=Inbound((CALLED,), wait_limit_s=30.0)))

@@ -81,6 +81,7 @@ class Channel:
     uid: str
     state: int = 0
     bridge: str = ""
+    answered: float | None = None  # as a snapshot knows it
     muted: bool = False
 
 
@@ -161,10 +162,16 @@ class World:
             if channel.bridge:
                 bridges.setdefault(channel.bridge, []).append(channel.uid)
         snapshot = port.Snapshot(
-            {c.uid: port.Channel(c.uid, f"PJSIP/{c.uid}", c.state, c.bridge) for c in self.channels.values()},
+            {c.uid: self._seen(c) for c in self.channels.values()},
             {name: tuple(members) for name, members in bridges.items()},
         )
         self.event(port.LinkUp(self.at, SWITCH, "22", snapshot, heard))
+
+    def _seen(self, channel: Channel) -> port.Channel:
+        since = channel.answered
+        stamp = None if since is None else since + SWITCH_AHEAD_S
+        name = f"PJSIP/{channel.uid}"
+        return port.Channel(channel.uid, name, channel.state, channel.bridge, answered=since, stamp=stamp)
 
     def link_down(self) -> None:
         self.event(port.LinkDown(self.at, SWITCH, "test"))
