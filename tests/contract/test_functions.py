@@ -279,7 +279,7 @@ async def test_a_snapshot_says_when_a_customer_answered_who_is_with_nobody_yet(d
     async with asyncio.timeout(LIMIT_S):
         while (found := (await desk.port.snapshot()).channels[customer]).answered is None:
             await asyncio.sleep(0.02)  # its first ping tells the switch's time
-    assert found.stamp is not None and heard.stamp is not None
+    assert found.answered is not None and found.stamp is not None and heard.stamp is not None
     assert abs(found.stamp - heard.stamp) < 1.0 and abs(found.answered - heard.at) < 1.0
     await desk.port.redirect(customer, "zhudong-hold")
     await desk.overhears("MusicOnHoldStart", "Uniqueid", customer)
