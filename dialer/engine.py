@@ -408,7 +408,7 @@ class Engine:
         campaign = self.core.campaigns[name]
         if not self.core.may_dial(campaign) or self.core.draining:
             return 0
-        seats = sum(1 for seat in self.core.seats.by_user.values() if name in seat.paced)
+        seats = sum(len(part.paced) for part in campaign.parts)
         ratio = campaign.config.ratio if campaign.config.mode == Mode.RATIO else 1.0
         lines = max(math.ceil(ratio * seats), campaign.in_air)
         return min(1_000, 2 * lines + 20) if seats else 0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from time import monotonic
 from typing import Protocol, TypeVar
 
@@ -167,9 +168,9 @@ class LeadBuffer:
         return taken
 
     def want(self, size: int) -> None:
-        """Set how many leads to hold."""
+        """Set how many leads to hold: they are asked for when half of them are gone, many at a time."""
         self.wanted = size
-        if len(self._leads) < size or not size:
+        if not size or len(self._leads) <= size // 2:
             self._low.set()
 
     async def run(self) -> None:
@@ -196,7 +197,7 @@ class LeadBuffer:
         if not self.wanted:
             return await self.empty()
         oldest = monotonic() - STALE_S
-        await self._give_back(sum(1 for at, _ in self._leads if at < oldest))
+        await self._give_back(sum(1 for _ in takewhile(lambda held: held[0] < oldest, self._leads)))
         missing = self.wanted - len(self._leads)
         if missing <= 0:
             return None

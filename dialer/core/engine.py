@@ -37,8 +37,6 @@ from dialer.core.seats import Seats, paced
 from dialer.core.timers import Timers
 from dialer.switch import port
 from pacing.contract import Decision, Mode, Room
-from pacing.contract import SeatEvent as PacedSeat
-from pacing.contract import SeatState as PacedState
 from pacing.floor import Floor
 
 log = structlog.get_logger(__name__)
@@ -164,8 +162,7 @@ class EngineCore:
                 self.calls.change_part(call, whole, now)
         for seat in self.seats.by_user.values():
             if campaign.name in seat.paced and seat.switch != whole.switch:
-                whole.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
-                whole.paced_idle.discard(seat.user_id)
+                whole.count_out(seat.user_id, now)
                 self.pace_seat(seat, now)
 
     def decide(self, name: str, now: float, switch: str = "") -> Decision:
@@ -225,18 +222,12 @@ class EngineCore:
         told = self._who_counts_on(seat)
         for name in seat.paced:
             if name not in told:
-                part = self.campaigns[name].part(seat.switch)
-                part.observe(PacedSeat(now, seat.user_id, PacedState.AWAY, gone=True))
-                part.paced_idle.discard(seat.user_id)
+                self.campaigns[name].part(seat.switch).count_out(seat.user_id, now)
                 self.touched.add(name)
         seat.paced = told
         for name in told:
             part = self.campaigns[name].part(seat.switch)
-            part.observe(paced(seat, now))
-            if seat.state is SeatState.READY:
-                part.paced_idle.add(seat.user_id)
-            else:
-                part.paced_idle.discard(seat.user_id)
+            part.count_in(seat.user_id, paced(seat, now), seat.state is SeatState.READY)
             self.touched.add(name)
 
     def _who_counts_on(self, seat: Seat) -> tuple[str, ...]:

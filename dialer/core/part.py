@@ -14,6 +14,8 @@ from dialer.core.budget import held
 from dialer.core.shadow import Question, Watch
 from dialer.core.terms import pacing_config, shadow_config
 from pacing.contract import Decision, Event, Mode, Room
+from pacing.contract import SeatEvent as PacedSeat
+from pacing.contract import SeatState as PacedState
 from pacing.floor import Floor
 from pacing.ledger import AbandonLedger
 from pacing.pacer import CampaignPacer
@@ -29,7 +31,8 @@ class Part:
         self.switch = switch
         self.pacer = CampaignPacer(pacing_config(config), ledger)
         self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat
-        self.paced_idle: set[int] = set()  # ready seats that its pacing counts on
+        self.paced: set[int] = set()  # seats that its pacing counts on
+        self.paced_idle: set[int] = set()  # of those the ready ones
         self.decision = Decision(0, "start")
         self.shadow = Watch(config.name)
         self._config = config
@@ -53,6 +56,21 @@ class Part:
         """Go by this ledger from now on, or by what it has been told at once."""
         self.pacer.ledger = ledger
         self.shadow.counted(ledger)
+
+    def count_in(self, user_id: int, event: PacedSeat, ready: bool) -> None:
+        """Pacing reckons with this seat, which stands so."""
+        self.observe(event)
+        self.paced.add(user_id)
+        if ready:
+            self.paced_idle.add(user_id)
+        else:
+            self.paced_idle.discard(user_id)
+
+    def count_out(self, user_id: int, now: float) -> None:
+        """It does no longer."""
+        self.observe(PacedSeat(now, user_id, PacedState.AWAY, gone=True))
+        self.paced.discard(user_id)
+        self.paced_idle.discard(user_id)
 
     def observe(self, event: Event) -> None:
         """Tell pacing what happened."""

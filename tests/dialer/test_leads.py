@@ -94,9 +94,9 @@ async def test_leads_that_waited_too_long_go_back_and_fresh_ones_come(
         await until(lambda: len(buffer) == 10)
         old = buffer.call_ids
         monkeypatch.setattr(leads_module, "STALE_S", 0.0)
-        buffer.want(11)
+        buffer.want(21)
         await until(lambda: set(old) <= set(tables.released))
-        await until(lambda: len(buffer) == 11)
+        await until(lambda: len(buffer) == 21)
         assert not set(old) & set(buffer.call_ids)
 
 
@@ -134,7 +134,7 @@ async def test_leads_that_could_not_be_given_back_are_given_back_when_the_databa
         asked = tables.asked
         if why == "stale":
             monkeypatch.setattr(leads_module, "STALE_S", 0.0)
-        buffer.want(11 if why == "stale" else 0)
+        buffer.want(21 if why == "stale" else 0)
         await until(lambda: tables.asked >= asked + 2)
         tables.away = False
         await until(lambda: old <= set(tables.released))
