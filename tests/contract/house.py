@@ -67,7 +67,7 @@ class House:
         self.began = datetime.now(UTC)
         self.url = url or fresh_url()
         self.db: Engine = database.connect(self.url, pool_size=2)
-        self.web, self.metrics_port = _free_ports(2)
+        self._claims, (self.web, self.metrics_port) = _free_ports(2)
         self.log = folder / "dialer.log"
         self.applied = ""
         self.start_limit_s = START_LIMIT_S
@@ -189,6 +189,8 @@ class House:
                 self._process.kill()
                 await self._process.wait()
         self.db.dispose()
+        for claim in self._claims:
+            claim.close()
 
     # --- what is seen -------------------------------------------------------------------------------------------
 
@@ -317,13 +319,19 @@ def number(n: int, tail: str) -> str:
     return f"+8613800{n:04d}{tail}"
 
 
-def _free_ports(count: int) -> list[int]:
-    """TCP ports that stay free until the daemon takes them: below those the system gives to outgoing connections."""
+def _free_ports(count: int) -> tuple[list[socket.socket], list[int]]:
+    """TCP ports that stay free until the daemon takes them: below those the system gives to outgoing connections.
+
+    Who holds the UDP port of the same number has the TCP port for the next start of its daemon, too.
+    """
+    claims: list[socket.socket] = []
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):  # not the first free ones: another house may be starting
+    for port in random.sample(PORTS, len(PORTS)):
         with socket.socket() as sock, suppress(OSError):
+            claims.append(socket.socket(type=socket.SOCK_DGRAM))
+            claims[-1].bind(("127.0.0.1", port))
             sock.bind(("127.0.0.1", port))
             found.append(port)
         if len(found) == count:
-            return found
+            return claims, found
     raise AssertionError("no free port on this machine")
