@@ -22,6 +22,8 @@ from dialer.virtual_seats import Manner
 AGAIN_S = 0.5  # what did not help is tried again after that
 GOES_S = 0.2  # between two looks when nothing is heard
 ANSWER_LIMIT_S = 2.0  # as long as the page's script waits for another engine
+# An engine that says nothing is left after as long as the page's script waits for it.
+IMPATIENT_S = 3.0, 4.0
 AT_ONCE = Manner(wrap_s=0.0, hangs_up=0.0)
 
 
@@ -39,6 +41,7 @@ class PageAgent(SeatPage):
         super().__init__(doors[0], login, password)
         self.promised: dict[str, Verdict] = {}
         self._doors = tuple(doors)
+        self._ping_every_s, self._pong_limit_s = IMPATIENT_S
         self._manner = manner
         self._chance = chance or random.Random(login)
         self._in: str = ""  # the state that something is done about, and when that is

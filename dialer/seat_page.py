@@ -15,6 +15,8 @@ Json = dict[str, Any]
 
 REPLY_LIMIT_S = 10.0
 LOG_IN_LIMIT_S = 60.0  # passwords take a machine's time
+PATIENT_S = 20.0, 20.0  # between two pings, and until one is answered
+CLOSE_LIMIT_S = 1.0  # for whoever does not answer
 # For addresses without TLS: to read the machine's certificates takes a tenth of a second. It trusts nobody.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -34,6 +36,7 @@ class SeatPage:
         self.call: Json | None = None
         self._login = {"login": login, "password": password}
         self._cookies: dict[str, str] = {}
+        self._ping_every_s, self._pong_limit_s = PATIENT_S
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -52,7 +55,12 @@ class SeatPage:
         """Open the page, or open it again. Raises OSError, TimeoutError and WebSocketException."""
         cookie = "; ".join(f"{k}={v}" for k, v in self._cookies.items())
         self._socket = await connect(
-            f"ws{self.door.removeprefix('http')}/ws", additional_headers={"Cookie": cookie}, compression=None
+            f"ws{self.door.removeprefix('http')}/ws",
+            additional_headers={"Cookie": cookie},
+            compression=None,
+            ping_interval=self._ping_every_s,
+            ping_timeout=self._pong_limit_s,
+            close_timeout=CLOSE_LIMIT_S,
         )
         await self._socket.send(json.dumps({"type": "hello", "epoch": self.epoch, "resume": self.seq}))
         self._take(json.loads(await self._socket.recv()))

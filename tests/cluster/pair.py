@@ -29,11 +29,15 @@ class Pair:
         """Start both at once; returns the one that has the switch, and the one that stands by."""
         await asyncio.gather(self.a.spawn(), self.b.spawn())
         await asyncio.gather(*(each.until("it knows", self._knows, BOUND_S) for each in (self.a, self.b)))
-        owned = [(await each.metrics())[self._owned] for each in (self.a, self.b)]
-        assert sorted(owned) == [0, 1]
-        owner, standby = (self.a, self.b) if owned[0] else (self.b, self.a)
+        owner, standby = await self.roles()
         await self.has(owner)
         return owner, standby
+
+    async def roles(self) -> tuple[House, House]:
+        """The one that has the switch, and the one that stands by."""
+        owned = [(await each.metrics())[self._owned] for each in (self.a, self.b)]
+        assert sorted(owned) == [0, 1]
+        return (self.a, self.b) if owned[0] else (self.b, self.a)
 
     async def has(self, house: House) -> None:
         """Wait until this one has the switch and is connected to it."""

@@ -1,5 +1,5 @@
 """A call centre of real processes that faults are done to: its own database server, a virtual switch behind a proxy
-that can do mischief, `dialer run`, and agents who work on whatever happens."""
+that can do mischief, `dialer run` (or two of it), and agents who work on whatever happens."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from campaigns.store import CampaignStore
 from dialer.accounting import Balance, Witnessed, balance, connected_since, witnessed
 from dialer.page_agents import PageAgent
 from simulator.switch.log import LogReader
+from tests.cluster.pair import Pair as Engines
 from tests.contract.house import PASSWORD, House
 from tests.contract.switches import VirtualSwitchProcess, calls_over
 from tests.faults.disks import SmallDisk
@@ -37,6 +38,7 @@ LEADS = 1_500
 CAP = 10  # attempts on a number
 LONGEST_S = 120.0  # until something that must come has come, on a machine that does other things as well
 LOOK_S = 0.1
+AFTER = 3  # customers with a seat: calls are made again
 # People who pick up, talk and lose patience ten times as fast as they do.
 PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--talk", "15", "--patience", "40")
 CAMPAIGN = 'mode = "ratio"\nratio = 1.5'
@@ -54,6 +56,7 @@ class Site(Enum):
     DISKS = "with small disks for the daemon's data folder and the database"
     PAIR = "with a database of two servers"
     FAR = "the same, and the first of them on a machine of its own"
+    ENGINES = "with two engines, each with a way of its own to the switch"
 
     @property
     def lacks(self) -> str:
@@ -77,6 +80,15 @@ def _can(make: Callable[[Path], SmallDisk | FarMachine]) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Second:
+    """Another engine beside the first one: which of them has the switch is theirs to find out."""
+
+    house: House
+    proxy: AmiProxy
+    engines: Engines  # both
+
+
 @dataclass(slots=True)
 class Installation:
     """It runs within :func:`installed`."""
@@ -85,6 +97,7 @@ class Installation:
     server: Postgres
     switch: VirtualSwitchProcess
     proxy: AmiProxy
+    second: Second | None  # engine, where there are two
     log: LogReader  # the switch's own
     agents: list[PageAgent]
     pair: Pair | None  # the server as it was installed, and its standby; None where it has none
@@ -111,6 +124,11 @@ class Installation:
 
     # --- what is seen ---------------------------------------------------------------------------------------------
 
+    @property
+    def houses(self) -> tuple[House, ...]:
+        """Of all engines."""
+        return (self.house,) if self.second is None else (self.house, self.second.house)
+
     def seen(self, since: float) -> list[Witnessed]:
         """The calls that the switch made since then (Unix seconds); its death was their end."""
         return [
@@ -133,7 +151,7 @@ class Installation:
 
     def has_unsaved(self) -> bool:
         """Whether the daemon has records that are neither in the database nor in its spool."""
-        spooled = sum(len(file.read_bytes().splitlines()) for file in self.spools.glob("*/journal.spool"))
+        spooled = sum(len(file.read_bytes().splitlines()) for file in self._spooled())
         return asyncio.run(self.house.metrics())["zhudong_journal_depth"] > spooled
 
     async def until(self, what: str, so: Callable[[], object]) -> None:
@@ -149,8 +167,8 @@ class Installation:
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             seats = "; ".join(f"{agent.name} {agent.seat}, call {agent.call}" for agent in self.agents)
-            log = self.house.log.read_text("utf-8", "replace")[-3000:]
-            raise AssertionError(f"waited {LONGEST_S} s for: {what}. {seats}\n{log}") from None
+            logs = "\n".join(house.log.read_text("utf-8", "replace")[-3000:] for house in self.houses)
+            raise AssertionError(f"waited {LONGEST_S} s for: {what}. {seats}\n{logs}") from None
 
     # --- a run ----------------------------------------------------------------------------------------------------
 
@@ -170,7 +188,7 @@ class Installation:
         await self.until("no lead is in anyone's hands", Accounts(self.house.db, self.house.began).at_rest)
         await calls_over(self.switch, LONGEST_S)
         await self.until("all seats wait", lambda: all(agent.state == "ready" for agent in self.agents))
-        await self.until("the journal is empty", lambda: not list(self.spools.glob("*/journal.spool")))
+        await self.until("the journal is empty", lambda: not self._spooled())
 
     @property
     def clock(self) -> Path:
@@ -178,8 +196,11 @@ class Installation:
         return self.house.folder / "clock"
 
     @property
-    def spools(self) -> Path:
-        return self.house.folder / "data" / "spool"
+    def spools(self) -> list[Path]:
+        return [house.folder / "data" / "spool" for house in self.houses]
+
+    def _spooled(self) -> list[Path]:
+        return [file for folder in self.spools for file in folder.glob("*/journal.spool")]
 
     @property
     def promised(self) -> dict[str, Verdict]:
@@ -193,7 +214,7 @@ class Installation:
             accounts,
             self.seen(since),
             CAP,
-            spools=[self.spools],
+            spools=self.spools,
             promised=self.promised,
             unheard=self.faults,
             connect_limit_s=2.0,
@@ -231,12 +252,14 @@ async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIt
         engine.dispose()
         switch.start()
         stack.callback(switch.stop)
-        proxy = await stack.enter_async_context(AmiProxy(switch.host, switch.port, random.Random(seed)))
-        house = House(replace(switch, port=proxy.port), folder, url)
-        house.start_limit_s = LONGEST_S
-        stack.push_async_callback(house.close)
+        house, proxy = await _engine(stack, folder, url, switch, seed)
+        second = None
+        if site is Site.ENGINES:
+            another = await _engine(stack, folder / "second", url, switch, seed, "engine-2")
+            second = Second(*another, Engines(house, another[0]))
         house.campaign(["00"] * LEADS, CAMPAIGN, f"attempts = {CAP}")
-        agents = [PageAgent([f"http://127.0.0.1:{house.web}"], f"agent{n}", PASSWORD) for n in range(AGENTS)]
+        doors = [house.door] if second is None else [house.door, second.house.door]
+        agents = [PageAgent(doors, f"agent{n}", PASSWORD) for n in range(AGENTS)]
         for n, agent in enumerate(agents):
             house.person(agent.name, f"seat{n:03}")
         if site is Site.CLOCK:
@@ -245,14 +268,34 @@ async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIt
         if site is Site.DISKS:
             house.log = folder / "data" / house.log.name  # where it is lost when the disk is full
         await house.start()
+        if second is not None:
+            await second.house.spawn()
+            await second.engines.stands_by(second.house)
         for agent in agents:  # one after the other: passwords take a machine's time
             await agent.sign_in()
         toiling = [asyncio.create_task(agent.toil()) for agent in agents]
         try:
             yield Installation(
-                house, server, switch, proxy, LogReader(log), agents, pair, far, disk, database_disk
+                house, server, switch, proxy, second, LogReader(log), agents, pair, far, disk, database_disk
             )
         finally:
             for task in toiling:
                 task.cancel()
             await asyncio.gather(*toiling, return_exceptions=True)
+
+
+async def _engine(
+    stack: AsyncExitStack,
+    folder: Path,
+    url: str,
+    switch: VirtualSwitchProcess,
+    seed: int,
+    name: str = "engine-1",
+) -> tuple[House, AmiProxy]:
+    """One that runs in this folder, with its own way to the switch."""
+    folder.mkdir(exist_ok=True)
+    proxy = await stack.enter_async_context(AmiProxy(switch.host, switch.port, random.Random(seed)))
+    house = House(replace(switch, port=proxy.port), folder, url, name)
+    house.start_limit_s = LONGEST_S
+    stack.push_async_callback(house.close)
+    return house, proxy

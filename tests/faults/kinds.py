@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+from tests.faults.handovers import link_to_owner_cut, owner_frozen, owner_killed
 from tests.faults.installation import Installation, Site
 from tests.faults.proxy import Mischief
 
-Fault = Callable[[Installation, random.Random], Awaitable[None]]
+# Until it is over. One that lasts until calls are made again returns when that was, in seconds from its beginning.
+Fault = Callable[[Installation, random.Random], Awaitable[float | None]]
 
 CLOCK: Final = "clock stepped"  # on an installation of its own, whose records have any times
 
@@ -326,6 +328,18 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
     "replies lost": ("a third of the switch's replies, for 1 to 4 s", _mischief(Mischief(lost=0.33))),
     "replies doubled": ("a third of the replies come twice", _mischief(Mischief(doubled=0.33))),
     "replies reordered": ("a third come after what follows them", _mischief(Mischief(behind=0.33))),
+    "owner killed": (
+        "`kill -9` of the engine that has the switch; it stays dead until the one that stood by calls",
+        owner_killed,
+    ),
+    "owner frozen": (
+        "it does not run for 0.5 to 12 s (SIGSTOP); where that is too long, the one that stood by has the switch",
+        owner_frozen,
+    ),
+    "link to the owner cut": (
+        "it does not reach the switch, refused or without a word, until the one that does has taken it, and calls",
+        link_to_owner_cut,
+    ),
 }
 SITES: Final = {
     CLOCK: Site.CLOCK,
@@ -338,4 +352,7 @@ SITES: Final = {
     "engine killed as database fails over": Site.PAIR,
     "standby killed": Site.PAIR,
     "database machine gone": Site.FAR,
+    "owner killed": Site.ENGINES,
+    "owner frozen": Site.ENGINES,
+    "link to the owner cut": Site.ENGINES,
 }  # of the others: a plain one

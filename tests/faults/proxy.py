@@ -42,6 +42,7 @@ class AmiProxy:
     port: int = 0
     mischief: Mischief = Mischief()
     struck: int = 0  # replies that something befell
+    _refuses: bool = False
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _links: set[asyncio.Task[None]] = field(default_factory=set)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -66,6 +67,12 @@ class AmiProxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
+    def refuse(self, on: bool) -> None:
+        """End every link, and each new one at once. False: new ones are taken again."""
+        self._refuses = on
+        if on:
+            self.cut()
+
     def stall(self, on: bool) -> None:
         """Links stay and new ones are taken, but nothing passes, as when a cable is pulled. False: it does."""
         if on:
@@ -74,6 +81,9 @@ class AmiProxy:
             self._open.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refuses:
+            writer.transport.abort()
+            return
         link = asyncio.current_task()
         assert link is not None
         self._links.add(link)

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 from campaigns.accounts import Accounts
-from tests.faults.installation import Installation
+from tests.faults.installation import AFTER, Installation
 from tests.faults.kinds import CLOCK, KINDS
 
-BEFORE, AFTER = 3, 3  # customers with a seat
+BEFORE = 3  # customers with a seat
 WITHIN_S = 1.5  # of those before, the fault begins
 
 
@@ -32,7 +32,9 @@ class Run:
     unheard: int = 0  # calls whose end nobody could hear, and of which the books do not know all
     waited_s: float = 0.0  # people, until they had a seat or left; by the switch, and by the books
     told_s: float = 0.0
-    back_s: float = 0.0  # from the fault's end to the next customers with a seat
+    back_s: float = (
+        0.0  # to the next customers with a seat, from the fault's end, or the beginning of one that lasts
+    )
     violations: list[str] = field(default_factory=list)
 
 
@@ -46,11 +48,11 @@ async def run(on: Installation, kind: str, seed: int) -> Run:
         await on.work(BEFORE)
         await asyncio.sleep(chance.uniform(0.0, WITHIN_S))  # the moment itself is what is tried
         begun = time.time()
-        await KINDS[kind][1](on, chance)
+        back_s = await KINDS[kind][1](on, chance)
         over = time.time()
         await on.work(AFTER)
         on.faults.append((begun, time.time()))
-        done.back_s = time.time() - over
+        done.back_s = time.time() - over if back_s is None else back_s
         await on.settle()
         found = await asyncio.to_thread(partial(on.square, since, at_work=True))
         done.violations += found.differences
@@ -68,15 +70,20 @@ async def run(on: Installation, kind: str, seed: int) -> Run:
 
 
 async def closed(on: Installation) -> list[str]:
-    """End the day: the engine is asked to stop. What does not add up then."""
-    await on.house.terminate()
-    if (code := await on.house.ended(60.0)) != 0:
-        return [f"the daemon ended with {code}"]
+    """End the day: the engine is asked to stop, the one that stands by first. What does not add up then."""
+    houses = on.houses if on.second is None else reversed(await on.second.engines.roles())
+    for house in houses:
+        await house.terminate()
+        if (code := await house.ended(60.0)) != 0:
+            return [f"the daemon {house.engine} ended with {code}"]
     return on.square(0.0, at_work=False).differences
 
 
 async def breaches(on: Installation) -> list[str]:
-    """The engine's own broken promises."""
-    told = await on.house.metrics()
-    names = (name for name in told if name.startswith("zhudong_invariant_breaches_total"))
-    return [f"{name}: {told[name]:g}" for name in names if told[name]]
+    """The engines' own broken promises."""
+    return [
+        f"{house.engine}, {name}: {value:g}"
+        for house in on.houses
+        for name, value in (await house.metrics()).items()
+        if name.startswith("zhudong_invariant_breaches_total") and value
+    ]
