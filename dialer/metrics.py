@@ -31,7 +31,7 @@ STALL_S = (0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 CALLER_WAIT_S = (0.1, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 RINGING_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 TINY_S = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05)
-KEPT = 200_000  # samples kept for the percentiles of a run's summary
+KEPT = 20_000  # latest samples, for the percentiles of a summary
 
 # The figures of a pacing decision that are exported; see pacing/pacer.py.
 FIGURES = (
