@@ -40,10 +40,11 @@ SELECT count(*) AS calls FROM (
 BOOKS = """
 SELECT (SELECT count(*) FROM lead) AS leads, (SELECT count(*) FROM lead WHERE NOT open) AS closed,
     (SELECT count(*) FROM lead WHERE lease IS NOT NULL) AS leased,
-    (SELECT count(*) FROM number n LEFT JOIN LATERAL (
-        SELECT count(*) AS calls FROM attempt WHERE number_id = n.id AND outcome <> 'failed'
-    ) a ON true LEFT JOIN called k ON k.party = n.e164
-    WHERE n.attempts <> a.calls OR COALESCE(k.life, 0) <> a.calls OR COALESCE(cardinality(k.at), 0) <> a.calls
+    (SELECT count(*) FROM number n LEFT JOIN (
+        SELECT number_id, count(*) AS calls FROM attempt WHERE outcome <> 'failed' GROUP BY number_id
+    ) a ON a.number_id = n.id LEFT JOIN called k ON k.party = n.e164
+    WHERE n.attempts <> COALESCE(a.calls, 0) OR COALESCE(k.life, 0) <> COALESCE(a.calls, 0)
+        OR COALESCE(cardinality(k.at), 0) <> COALESCE(a.calls, 0)
     ) AS miscounted
 """
 
