@@ -18,8 +18,9 @@ SELECT count(*) FROM attempt a JOIN attempt b ON a.lead_id = b.lead_id AND a.cal
 class Pair:
     """Both engines. Which of them has the switch is theirs to find out."""
 
-    def __init__(self, a: House, b: House) -> None:
+    def __init__(self, a: House, b: House, *, limit_s: float = BOUND_S) -> None:
         self.a, self.b = a, b
+        self._limit_s = limit_s
         self.switch = a.switch
         for each, other in ((a, b), (b, a)):
             with (each.folder / "dialer.toml").open("a") as file:
@@ -28,7 +29,8 @@ class Pair:
     async def launch(self) -> tuple[House, House]:
         """Start both at once; returns the one that has the switch, and the one that stands by."""
         await asyncio.gather(self.a.spawn(), self.b.spawn())
-        await asyncio.gather(*(each.until("it knows", self._knows, BOUND_S) for each in (self.a, self.b)))
+        both = (self.a, self.b)
+        await asyncio.gather(*(each.until("it knows", self._knows, self._limit_s) for each in both))
         owner, standby = await self.roles()
         await self.has(owner)
         return owner, standby
@@ -42,11 +44,11 @@ class Pair:
     async def has(self, house: House) -> None:
         """Wait until this one has the switch and is connected to it."""
         up = f'zhudong_switch_up{{switch="{self.switch.name}"}}'
-        await house.until("it has the switch", lambda m: m.get(self._owned) == 1 == m.get(up), BOUND_S)
+        await house.until("it has the switch", lambda m: m.get(self._owned) == 1 == m.get(up), self._limit_s)
 
     async def stands_by(self, house: House) -> None:
         """Wait until this one runs and has no switch."""
-        await house.until("it stands by", lambda m: m.get(self._owned) == 0 and self._knows(m), BOUND_S)
+        await house.until("it stands by", lambda m: m.get(self._owned) == 0 and self._knows(m), self._limit_s)
 
     async def close(self) -> None:
         for each in (self.b, self.a):

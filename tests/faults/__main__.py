@@ -41,11 +41,12 @@ def table(runs: list[Run], now: datetime) -> str:
         by_kind[each.kind].append(each)
     calls, verdicts = sum(r.calls for r in runs), sum(r.verdicts for r in runs)
     faults = sum(1 for r in runs if r.kind != CLOSED)
-    violations = sum(len(r.violations) for r in runs)
+    violations, kept = sum(len(r.violations) for r in runs), sum(r.kept for r in runs)
+    went_on = f" {kept:,} talks went on as another engine took over." if kept else ""
     seeds = sorted({r.seed for r in runs})
     lines = [
-        f"{faults:,} faults, {calls:,} calls and {verdicts:,} verdicts accounted for, {violations} violations. "
-        f"Seeds {seeds[0]} to {seeds[-1]}, {now:%Y-%m-%d}. {machine()}.",
+        f"{faults:,} faults, {calls:,} calls and {verdicts:,} verdicts accounted for, {violations} violations."
+        f"{went_on} Seeds {seeds[0]} to {seeds[-1]}, {now:%Y-%m-%d}. {machine()}.",
         "",
         "| fault | what is done | runs | calls | leads | talks | verdicts | unheard | waited | back | violations |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",

@@ -37,10 +37,12 @@ AGENTS = 6
 LEADS = 1_500
 CAP = 10  # attempts on a number
 LONGEST_S = 120.0  # until something that must come has come, on a machine that does other things as well
+LONGEST_START_S = 300.0  # of an engine, there
 LOOK_S = 0.1
 AFTER = 3  # customers with a seat: calls are made again
 # People who pick up, talk and lose patience ten times as fast as they do.
-PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--talk", "15", "--patience", "40")
+PEOPLE = ("--answers", "0.7", "--machines", "0", "--ring", "8", "--patience", "40")
+TALK, LONG_TALK = ("--talk", "15"), ("--talk", "150")  # the latter often outlives an engine
 CAMPAIGN = 'mode = "ratio"\nratio = 1.5'
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")  # Debian's package libfaketime
 FAKED = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
@@ -226,7 +228,8 @@ class Installation:
 async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIterator[Installation]:
     """An installation at work: its seats are taken and its campaign runs."""
     log = folder / "calls.jsonl"
-    options = ("--scenario", "statistical", *PEOPLE, "--time-factor", "0.1", "--seed", str(seed))
+    talk = LONG_TALK if site is Site.ENGINES else TALK
+    options = ("--scenario", "statistical", *PEOPLE, *talk, "--time-factor", "0.1", "--seed", str(seed))
     switch = VirtualSwitchProcess(options=(*options, "--log", str(log)))
     async with AsyncExitStack() as stack:
         disk = database_disk = pair = far = None
@@ -256,7 +259,7 @@ async def installed(folder: Path, seed: int, site: Site = Site.PLAIN) -> AsyncIt
         second = None
         if site is Site.ENGINES:
             another = await _engine(stack, folder / "second", url, switch, seed, "engine-2")
-            second = Second(*another, Engines(house, another[0]))
+            second = Second(*another, Engines(house, another[0], limit_s=LONGEST_START_S))
         house.campaign(["00"] * LEADS, CAMPAIGN, f"attempts = {CAP}")
         doors = [house.door] if second is None else [house.door, second.house.door]
         agents = [PageAgent(doors, f"agent{n}", PASSWORD) for n in range(AGENTS)]
@@ -296,6 +299,6 @@ async def _engine(
     folder.mkdir(exist_ok=True)
     proxy = await stack.enter_async_context(AmiProxy(switch.host, switch.port, random.Random(seed)))
     house = House(replace(switch, port=proxy.port), folder, url, name)
-    house.start_limit_s = LONGEST_S
+    house.start_limit_s = LONGEST_START_S
     stack.push_async_callback(house.close)
     return house, proxy

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from tests.faults.handovers import link_to_owner_cut, owner_frozen, owner_killed
+from tests.faults.handovers import Back, link_to_owner_cut, owner_frozen, owner_killed
 from tests.faults.installation import Installation, Site
 from tests.faults.proxy import Mischief
 
-# Until it is over. One that lasts until calls are made again returns when that was, in seconds from its beginning.
-Fault = Callable[[Installation, random.Random], Awaitable[float | None]]
+# Until it is over. One through which calls are made again returns when that was.
+Fault = Callable[[Installation, random.Random], Awaitable[Back | None]]
 
 CLOCK: Final = "clock stepped"  # on an installation of its own, whose records have any times
 

@@ -60,7 +60,7 @@ async def _on_one(order: list[str], seed: int, site: Site) -> list[Run]:
 
 
 def _told(done: Run, folder: Path) -> bool:
-    print(f"seed {done.seed}  {done.kind}: {done.calls} calls, {done.verdicts} verdicts, "
+    print(f"seed {done.seed}  {done.kind}: {done.calls} calls, {done.verdicts} verdicts, {done.kept} talks kept, "
           f"back after {done.back_s:.1f} s, {len(done.violations)} violations", flush=True)  # fmt: skip
     for violation in done.violations:
         print(f"  {violation}", flush=True)

@@ -35,6 +35,7 @@ class Run:
     back_s: float = (
         0.0  # to the next customers with a seat, from the fault's end, or the beginning of one that lasts
     )
+    kept: int = 0  # talks that another engine went on with
     violations: list[str] = field(default_factory=list)
 
 
@@ -48,11 +49,13 @@ async def run(on: Installation, kind: str, seed: int) -> Run:
         await on.work(BEFORE)
         await asyncio.sleep(chance.uniform(0.0, WITHIN_S))  # the moment itself is what is tried
         begun = time.time()
-        back_s = await KINDS[kind][1](on, chance)
+        back = await KINDS[kind][1](on, chance)
         over = time.time()
         await on.work(AFTER)
         on.faults.append((begun, time.time()))
-        done.back_s = time.time() - over if back_s is None else back_s
+        done.back_s = time.time() - over
+        if back is not None:
+            done.back_s, done.kept = back.after_s, back.kept
         await on.settle()
         found = await asyncio.to_thread(partial(on.square, since, at_work=True))
         done.violations += found.differences
