@@ -13,7 +13,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "reliability.md"
 KEPT: Final = ROOT / "build" / "faults.jsonl"  # the runs that the page is of
 BEGIN, END = "<!-- written by `make faults` -->", "<!-- as far as here -->"
+KEYS: Final = tuple(field.name for field in fields(Run))
 WHAT: Final = {kind: what for kind, (what, _) in KINDS.items()} | {
     CLOSED: "after a round the daemon is asked to stop, and all is compared once more"
 }
@@ -84,7 +85,7 @@ def keep(runs: list[Run]) -> None:
     """Add to what was run before."""
     KEPT.parent.mkdir(exist_ok=True)
     with KEPT.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(each)) + "\n" for each in runs)
+        file.writelines(json.dumps({key: getattr(each, key) for key in KEYS}) + "\n" for each in runs)
 
 
 def kept() -> list[Run]:
