@@ -13,7 +13,6 @@ import json
 import sys
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import fields
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,7 +28,6 @@ ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "reliability.md"
 KEPT: Final = ROOT / "build" / "faults.jsonl"  # the runs that the page is of
 BEGIN, END = "<!-- written by `make faults` -->", "<!-- as far as here -->"
-KEYS: Final = tuple(field.name for field in fields(Run))
 WHAT: Final = {kind: what for kind, (what, _) in KINDS.items()} | {
     CLOSED: "after a round the daemon is asked to stop, and all is compared once more"
 }
@@ -81,13 +79,6 @@ def write(runs: list[Run]) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", "utf-8")
 
 
-def keep(runs: list[Run]) -> None:
-    """Add to what was run before."""
-    KEPT.parent.mkdir(exist_ok=True)
-    with KEPT.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps({key: getattr(each, key) for key in KEYS}) + "\n" for each in runs)
-
-
 def kept() -> list[Run]:
     """What was run before, and added."""
     rows = map(json.loads, KEPT.read_text("utf-8").splitlines()) if KEPT.exists() else ()
@@ -97,13 +88,14 @@ def kept() -> list[Run]:
 def all_rounds(kinds: list[str], seeds: range, at_once: int, page: bool) -> list[Run]:
     """The rounds of these seeds, so many at once; the page is written as they end."""
     runs: list[Run] = []
+    file = KEPT if page else None
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
-        for ended in as_completed([processes.submit(one_round, kinds, seed) for seed in seeds]):
-            found = ended.result()
-            runs += found
+        for ended in as_completed([processes.submit(one_round, kinds, seed, file) for seed in seeds]):
+            runs += ended.result()
             if page:
-                keep(found)
                 write(kept())
+    if page:
+        write(kept())
     return runs
 
 
@@ -125,6 +117,7 @@ def main() -> int:
         options.error(f"no such fault: {', '.join(sorted(unknown))}; there are {'; '.join(KINDS)}")
     seeds = range(asked.seed, asked.seed + asked.runs)
     page = asked.add or not asked.faults
+    KEPT.parent.mkdir(exist_ok=True)
     if page and not asked.add:
         KEPT.unlink(missing_ok=True)
     runs = all_rounds(kinds, seeds, asked.at_once, page)
