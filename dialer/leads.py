@@ -175,6 +175,7 @@ class LeadBuffer:
 
     async def run(self) -> None:
         """Keep it filled until cancelled; a lease under way is waited for, so that :meth:`empty` gives all back."""
+        told = ""  # of what kept it from that
         while True:
             try:
                 async with asyncio.timeout(RENEW_S):
@@ -185,9 +186,13 @@ class LeadBuffer:
             try:
                 await self._refill()
             except FAULTS as fault:  # what we hold stays ours, try again
-                log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=why(fault))
+                if (reads := why(fault)) != told:
+                    log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=reads)
+                told = reads
                 await asyncio.sleep(FAULT_RETRY_S)
                 self._low.set()
+            else:
+                told = ""
 
     async def empty(self) -> None:
         """Give everything back. What could not be given back is still held."""

@@ -74,15 +74,17 @@ async def test_a_dry_campaign_is_told_as_such_and_taken_up_again_when_leads_come
 
 async def test_a_database_that_is_away_takes_nothing_from_the_buffer_and_is_tried_again() -> None:
     tables = Tables(100)
-    async with filling(tables, 10) as (buffer, _):
-        await until(lambda: len(buffer) == 10)
-        tables.away = True
-        asked = tables.asked
-        buffer.take(6)
-        await until(lambda: tables.asked >= asked + 3)
-        assert len(buffer) == 4
-        tables.away = False
-        await until(lambda: len(buffer) == 10)
+    with capture_logs() as said:
+        async with filling(tables, 10) as (buffer, _):
+            await until(lambda: len(buffer) == 10)
+            tables.away = True
+            asked = tables.asked
+            buffer.take(6)
+            await until(lambda: tables.asked >= asked + 3)
+            assert len(buffer) == 4
+            tables.away = False
+            await until(lambda: len(buffer) == 10)
+    assert [line["event"] for line in said] == ["leads could not be leased"]  # once, however often
 
 
 async def test_leads_that_waited_too_long_go_back_and_fresh_ones_come(
