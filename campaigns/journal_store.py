@@ -51,10 +51,12 @@ MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
 # `{months}` is the span of the calls at hand. It tells PostgreSQL before it runs the statement which partitions there
 # is work in, so that it neither reads nor locks any other: a join alone would tell it while it runs.
+# Of a call that is over nothing is heard any more: an engine that slept may tell of an answer when whoever took its
+# switch over has recorded the call as one whose end nobody heard.
 ANSWERED = """
 UPDATE attempt a SET answered_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
-    AND a.leased_at BETWEEN {months}
+    AND a.leased_at BETWEEN {months} AND a.outcome IS NULL
 """
 CONNECTED = """
 UPDATE attempt a SET connected_at = v.at, user_id = v.user_id FROM (VALUES %s) AS v (call_id, leased_at, at, user_id)

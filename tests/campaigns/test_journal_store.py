@@ -59,6 +59,15 @@ def test_the_first_outcome_is_the_one(db: Engine) -> None:
     assert campaign.one("SELECT outcome FROM attempt")[0] == "connected"
 
 
+def test_of_a_call_that_is_over_no_answer_is_heard(db: Engine) -> None:
+    """An engine that slept tells of it when another one has recorded the call as one that nobody heard of."""
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="lost"))
+    campaign.record(AttemptAnswered(at=NOON, call_id=lead.call_id))
+    assert campaign.one("SELECT outcome, answered_at FROM attempt") == ("lost", None)
+
+
 def test_a_connected_lead_is_done_unless_the_agent_says_otherwise(db: Engine) -> None:
     campaign = Campaign(db, leads=3)
     done, again, early = (dialed(campaign) for _ in range(3))
