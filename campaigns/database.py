@@ -49,7 +49,7 @@ def start_embedded(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return _server(folder)
-    except Exception as fault:
+    except Exception as fault:  # whatever the package raises: it has no base class of its own
         log.exception("the embedded PostgreSQL did not start", folder=str(folder))
         raise DatabaseError(
             f"the embedded PostgreSQL in {folder} did not start: {fault}; its own log is {folder / 'log'}"

@@ -156,6 +156,8 @@ def demo_pair(
 @common
 def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     """Run the daemon. SIGTERM drains: no new calls, those in progress finish. SIGHUP reads the config again."""
+    import structlog
+
     from campaigns.config import CampaignsError
     from cti.server import CannotListen
     from dialer import garbage, logs
@@ -166,13 +168,14 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     settings = Settings(config_file, data)
     config = settings.config()
     logs.configure(sys.stderr, people)
+    log = structlog.get_logger(__name__)
 
     def ready(at: Addresses) -> None:
         garbage.set_aside()
         notify("READY=1")
         scheme = "https" if config.web.certificate else "http"
         # by the log, which nobody fails of: on a full disk a line more would be the end
-        logs.log.info("the seats' page is open", address=f"{scheme}://{config.web.host}:{at.web}/")
+        log.info("the seats' page is open", address=f"{scheme}://{config.web.host}:{at.web}/")
 
     async def running() -> None:
         daemon = Daemon(config, settings.data)

@@ -114,11 +114,7 @@ def _switch_faults(switches: Sequence[SwitchSection]) -> Iterator[tuple[str, str
     seen: set[str] = set()
     for index, switch in enumerate(switches):
         key = f"switch[{index}]"
-        if not NAME.fullmatch(switch.name):
-            yield f"{key}.name", "must be 1 to 32 letters, digits, - or _"
-        if switch.name in seen:
-            yield f"{key}.name", f"{switch.name!r} is the name of another switch"
-        seen.add(switch.name)
+        yield from _name_faults(f"{key}.name", switch.name, "switch", seen)
         if not 1 <= switch.port <= 65535:
             yield f"{key}.port", f"{switch.port} is no port"
         if switch.ca and not switch.tls:
@@ -263,12 +259,17 @@ def _webhook_faults(webhooks: Sequence[WebhookSection]) -> Iterator[tuple[str, s
     seen: set[str] = set()
     for index, hook in enumerate(webhooks):
         key = f"webhook[{index}]"
-        if not NAME.fullmatch(hook.name):
-            yield f"{key}.name", "must be 1 to 32 letters, digits, - or _"
-        if hook.name in seen:
-            yield f"{key}.name", f"{hook.name!r} is the name of another webhook"
-        seen.add(hook.name)
+        yield from _name_faults(f"{key}.name", hook.name, "webhook", seen)
         yield from _address_faults(key, hook)
+
+
+def _name_faults(key: str, name: str, what: str, seen: set[str]) -> Iterator[tuple[str, str]]:
+    """`seen` are the names of those before it; this one is added."""
+    if not NAME.fullmatch(name):
+        yield key, "must be 1 to 32 letters, digits, - or _"
+    if name in seen:
+        yield key, f"{name!r} is the name of another {what}"
+    seen.add(name)
 
 
 def _address_faults(key: str, hook: WebhookSection | GatewaySection) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from campaigns.callbacks import Coming
 from campaigns.config import CampaignsError
 from campaigns.database import reason
 from campaigns.values import Ask, InFlight, Lead, OutsideCaller, Permit, Refusal
+from dialer.outage import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +176,7 @@ class LeadBuffer:
 
     async def run(self) -> None:
         """Keep it filled until cancelled; a lease under way is waited for, so that :meth:`empty` gives all back."""
-        told = ""  # of what kept it from that
+        away = Outage("leads could not be leased")
         while True:
             try:
                 async with asyncio.timeout(RENEW_S):
@@ -186,13 +187,11 @@ class LeadBuffer:
             try:
                 await self._refill()
             except FAULTS as fault:  # what we hold stays ours, try again
-                if (reads := why(fault)) != told:
-                    log.warning("leads could not be leased", campaign_id=self.campaign_id, reason=reads)
-                told = reads
+                away.met(why(fault), campaign_id=self.campaign_id)
                 await asyncio.sleep(FAULT_RETRY_S)
                 self._low.set()
             else:
-                told = ""
+                away.over()
 
     async def empty(self) -> None:
         """Give everything back. What could not be given back is still held."""

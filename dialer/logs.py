@@ -8,8 +8,6 @@ from typing import TextIO, cast
 
 import structlog
 
-log = structlog.get_logger(__name__)
-
 QUIET = ("panoramisk", "asyncio", "uvicorn", "alembic", "websockets")
 
 

@@ -26,9 +26,16 @@ class Outage:
         try:
             yield
         except SQLAlchemyError as fault:
-            why = reason(fault)
-            if why != self._told:
-                log.warning(self._event, reason=why)
-            self._told = why
+            self.met(reason(fault))
         else:
-            self._told = ""
+            self.over()
+
+    def met(self, why: str, **more: object) -> None:
+        """It was broken off, for this reason; `more` goes into the log beside it."""
+        if why != self._told:
+            log.warning(self._event, reason=why, **more)
+        self._told = why
+
+    def over(self) -> None:
+        """It went well."""
+        self._told = ""

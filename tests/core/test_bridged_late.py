@@ -154,19 +154,25 @@ def test_when_the_link_is_gone_at_the_limit_the_next_one_tells(together: bool, o
     assert on.ended().outcome == outcome
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_who_answers_while_nobody_listens_has_waited_since_then_where_the_switch_knows(known: bool) -> None:
+def answered_unheard(after_s: float, noted: float | None) -> tuple[Joining, float]:
+    """A customer who answers so long after the link was lost, and when it was; the switch notes it `noted` s off."""
     here = World(config(connect_limit_s=LIMIT_S))
     here.seat(1, "nailed")
     (call_id,) = here.dial()
     here.pass_time(5.0)
     heard, uid = here.at, f"zdc-{call_id}"
     here.link_down()
-    here.pass_time(1.5)
-    on = Joining(here, uid, here.at)
-    here.channels[uid].state, here.channels[uid].answered = port.UP, here.at if known else None
-    here.pass_time(0.25)
-    here.link_up(heard=heard)
+    here.pass_time(after_s)
+    here.channels[uid].state = port.UP
+    here.channels[uid].answered = None if noted is None else here.at + noted
+    return Joining(here, uid, here.at), heard
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_answers_while_nobody_listens_has_waited_since_then_where_the_switch_knows(known: bool) -> None:
+    on, heard = answered_unheard(1.5, 0.0 if known else None)
+    on.here.pass_time(0.25)
+    on.here.link_up(heard=heard)
     on.bridged(0.75, 1.0)
     assert on.torn != known
     record = on.ended()
@@ -174,18 +180,14 @@ def test_who_answers_while_nobody_listens_has_waited_since_then_where_the_switch
     assert not known or record.wait_s == pytest.approx(0.75)
 
 
-def test_a_switch_that_says_odd_times_is_believed_within_the_time_in_which_nobody_listened() -> None:
-    for odd in (-3_600.0, 3_600.0):
-        here = World(config(connect_limit_s=LIMIT_S))
-        here.seat(1, "nailed")
-        (call_id,) = here.dial()
-        here.pass_time(5.0)
-        heard, uid = here.at, f"zdc-{call_id}"
-        here.link_down()
-        here.pass_time(1.0)
-        here.channels[uid].state, here.channels[uid].answered = port.UP, here.at + odd
-        here.link_up(heard=heard)
-        assert here.core.calls.by_id[call_id].answered_at == (heard if odd < 0 else here.at)
+@pytest.mark.parametrize("odd", [-3_600.0, 3_600.0])
+def test_a_switch_that_says_odd_times_is_believed_within_the_time_in_which_nobody_listened(
+    odd: float,
+) -> None:
+    on, heard = answered_unheard(1.0, odd)
+    on.here.link_up(heard=heard)
+    call = on.here.core.calls.by_id[on.uid.removeprefix("zdc-")]
+    assert call.answered_at == (heard if odd < 0 else on.here.at)
 
 
 def test_a_customer_who_called_in_is_torn_from_nobody() -> None:
