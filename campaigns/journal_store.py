@@ -51,17 +51,19 @@ MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
 # `{months}` is the span of the calls at hand. It tells PostgreSQL before it runs the statement which partitions there
 # is work in, so that it neither reads nor locks any other: a join alone would tell it while it runs.
-# Of a call that is over nothing is heard any more: an engine that slept may tell of an answer when whoever took its
-# switch over has recorded the call as one whose end nobody heard.
-ANSWERED = """
-UPDATE attempt a SET answered_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+# A call is heard by the engine whose it is, while it is on: one that slept may tell of an answer when whoever took its
+# switch over has judged the call by what was on record, or has recorded it as one whose end nobody heard.
+HEARD = "a.owner = v.owner AND a.outcome IS NULL"
+ANSWERED = f"""
+UPDATE attempt a SET answered_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, owner, at)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
-    AND a.leased_at BETWEEN {months} AND a.outcome IS NULL
+    AND a.leased_at BETWEEN {{months}} AND {HEARD}
 """
-CONNECTED = """
-UPDATE attempt a SET connected_at = v.at, user_id = v.user_id FROM (VALUES %s) AS v (call_id, leased_at, at, user_id)
+CONNECTED = f"""
+UPDATE attempt a SET connected_at = v.at, user_id = v.user_id
+FROM (VALUES %s) AS v (call_id, leased_at, owner, at, user_id)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
-    AND a.leased_at BETWEEN {months}
+    AND a.leased_at BETWEEN {{months}} AND {HEARD}
 """
 # One outcome for each attempt: a second one changes nothing.
 ENDED = """
@@ -86,8 +88,8 @@ ON CONFLICT (campaign_id, switch) DO UPDATE SET {sums}
 COUNT_CONNECTED = COUNT.format(
     what="connected",
     counts="count(*)",
-    columns="call_id, leased_at",
-    first="a.connected_at IS NULL",
+    columns="call_id, leased_at, owner",
+    first=f"a.connected_at IS NULL AND {HEARD}",
     sums="connected = k.connected + excluded.connected",
 )
 COUNT_MACHINES = COUNT.format(
@@ -318,7 +320,7 @@ ID, TIME, INT, REAL, TEXT, BOOL = (
 
 
 class JournalStore:
-    """The tables behind one journal writer. Blocks; raises what the database raises."""
+    """The tables behind one journal writer, an engine by its name. Blocks; raises what the database raises."""
 
     def __init__(self, engine: Engine, writer: str) -> None:
         self._engine = engine
@@ -336,7 +338,7 @@ class JournalStore:
             done = connection.exec_driver_sql(CURSOR, (self._writer,)).scalar_one()
             fresh = [record for serial, record in batch if serial > done]
             if fresh:
-                _write(connection, fresh)
+                _write(connection, fresh, self._writer)
                 connection.exec_driver_sql(MOVE, (batch[-1][0], self._writer))
 
 
@@ -349,7 +351,7 @@ def _driver_faults() -> Iterator[None]:
         raise fault.orig or fault from fault
 
 
-def _write(connection: Connection, records: Sequence[AnyRecord]) -> None:
+def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) -> None:
     cursor = connection.connection.cursor()
     kinds: dict[type, list[Any]] = {}
     for record in records:
@@ -366,10 +368,10 @@ def _write(connection: Connection, records: Sequence[AnyRecord]) -> None:
     for call in kinds.get(CalledIn, ()):
         called_in.record(connection, call)
     answered: list[AttemptAnswered] = kinds.get(AttemptAnswered, [])
-    put(ANSWERED, _last((*_key(r), r.at) for r in answered), ID, TIME, TIME)
+    put(ANSWERED, _last((*_key(r), writer, r.at) for r in answered), ID, TIME, TEXT, TIME)
     connected: list[AttemptConnected] = kinds.get(AttemptConnected, [])
-    put(COUNT_CONNECTED, [*{_key(r) for r in connected if r.split}], ID, TIME)
-    put(CONNECTED, _last((*_key(r), r.at, r.user_id) for r in connected), ID, TIME, TIME, INT)
+    put(COUNT_CONNECTED, [*{(*_key(r), writer) for r in connected if r.split}], ID, TIME, TEXT)
+    put(CONNECTED, _last((*_key(r), writer, r.at, r.user_id) for r in connected), ID, TIME, TEXT, TIME, INT)
 
     disposed: list[Dispositioned] = list({r.call_id: r for r in kinds.get(Dispositioned, [])}.values())
     put(COUNT_MACHINES, [_key(r) for r in disposed if r.machine], ID, TIME)

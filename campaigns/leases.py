@@ -61,10 +61,9 @@ WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND a.owner = ANY(:owners) A
 TAKE_OVER = text("""
 UPDATE lead SET lease_owner = :owner, lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[]))
 """)
-# Callers' own calls may have no lease.
-TAKE_OVER_CALLERS = text("""
-UPDATE attempt SET owner = :owner
-WHERE call_id = ANY(CAST(:ids AS uuid[])) AND leased_at = ANY(:times) AND called_in IS NOT NULL
+# The calls themselves, of which the engine that had them can tell nothing from now on.
+TAKE_OVER_CALLS = text("""
+UPDATE attempt SET owner = :owner WHERE call_id = ANY(CAST(:ids AS uuid[])) AND leased_at = ANY(:times)
 """)
 
 
@@ -117,7 +116,7 @@ class Leases:
         """Make these leases ours."""
         values = {"owner": self._owner, "ids": list(call_ids), "until": now + timedelta(seconds=LEASE_S)}
         with self._engine.begin() as connection:
-            connection.execute(TAKE_OVER_CALLERS, values | {"times": [leased_at(each) for each in call_ids]})
+            connection.execute(TAKE_OVER_CALLS, values | {"times": [leased_at(each) for each in call_ids]})
             return connection.execute(TAKE_OVER, values).rowcount
 
 

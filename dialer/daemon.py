@@ -379,7 +379,10 @@ class Daemon:
         found = [each for each in await engine.hopper.in_flight(others) if of_ours(each)]
         if found:
             log.info("calls of the last run are looked for", calls=len(found))
-            await engine.hopper.take_over([each.call_id for each in found])
+            ours = {each.call_id for each in found}
+            await engine.hopper.take_over(sorted(ours))
+            # Until then an engine that only slept could still tell of them; what it tells now counts for nothing.
+            found = [each for each in await engine.hopper.in_flight() if each.call_id in ours]
         users = await asyncio.to_thread(UserStore(stored).all)
         seats: Mapping[int, LogIn] = {
             u.user_id: LogIn(u.user_id, u.name, u.phone, u.campaigns, ranks=dict(u.ranks)) for u in users

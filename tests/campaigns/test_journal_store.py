@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, text
 
+from campaigns.hopper import Hopper
+from campaigns.journal_store import JournalStore
 from campaigns.records import (
     AttemptAnswered,
     AttemptConnected,
@@ -30,6 +32,14 @@ def dialed(campaign: Campaign) -> Lead:
     [lead] = campaign.lease()
     campaign.dial([lead])
     return lead
+
+
+def talk(lead: Lead) -> tuple[AttemptAnswered, AttemptConnected]:
+    """As far as a seat."""
+    return (
+        AttemptAnswered(at=NOON, call_id=lead.call_id),
+        AttemptConnected(at=NOON, call_id=lead.call_id, user_id=7),
+    )
 
 
 def test_a_batch_applied_twice_counts_once(db: Engine) -> None:
@@ -59,13 +69,25 @@ def test_the_first_outcome_is_the_one(db: Engine) -> None:
     assert campaign.one("SELECT outcome FROM attempt")[0] == "connected"
 
 
-def test_of_a_call_that_is_over_no_answer_is_heard(db: Engine) -> None:
+def test_of_a_call_that_is_over_nothing_is_heard(db: Engine) -> None:
     """An engine that slept tells of it when another one has recorded the call as one that nobody heard of."""
     campaign = Campaign(db)
     lead = dialed(campaign)
     campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="lost"))
-    campaign.record(AttemptAnswered(at=NOON, call_id=lead.call_id))
-    assert campaign.one("SELECT outcome, answered_at FROM attempt") == ("lost", None)
+    campaign.record(*talk(lead))
+    assert campaign.one("SELECT outcome, answered_at, connected_at FROM attempt") == ("lost", None, None)
+
+
+def test_of_a_call_that_was_taken_over_its_former_engine_tells_nothing(db: Engine) -> None:
+    """The other one judges it by what is on record then."""
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    other = Hopper(db, "engine-2")
+    assert other.take_over([lead.call_id], NOON) == 1
+    campaign.record(*talk(lead))
+    assert campaign.one("SELECT answered_at, connected_at FROM attempt") == (None, None)
+    JournalStore(db, "engine-2").apply(list(enumerate(talk(lead), 1)))
+    assert campaign.one("SELECT answered_at, connected_at FROM attempt") == (NOON, NOON)
 
 
 def test_a_connected_lead_is_done_unless_the_agent_says_otherwise(db: Engine) -> None:

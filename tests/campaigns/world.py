@@ -37,8 +37,7 @@ class Campaign:
         rows = [Row(n + 2, (f"+8613800{n:06d}",), f"客户{n}", {"n": n}, (zone,)) for n in range(leads)]
         self.imported = store_rows(db, self.id, "list", "test", NOON, rows)
         self.hopper = Hopper(db, "engine-1")
-        self.journal = JournalStore(db, f"engine-1 {name}")
-        self._serial = 0
+        self.journal = JournalStore(db, "engine-1")
 
     @property
     def id(self) -> int:
@@ -53,9 +52,7 @@ class Campaign:
         return [call_id for call_id, answer in answers.items() if isinstance(answer, Permit)]
 
     def record(self, *records: AnyRecord) -> None:
-        batch = [(self._serial + n, record) for n, record in enumerate(records, 1)]
-        self._serial += len(records)
-        self.journal.apply(batch)
+        self.journal.apply(list(enumerate(records, self.journal.last_serial() + 1)))
 
     def one(self, sql: str, **values: object):  # type: ignore[no-untyped-def]
         with self.db.connect() as connection:

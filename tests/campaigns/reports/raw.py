@@ -189,9 +189,9 @@ class World:
         with self.db.begin() as connection:
             connection.execute(
                 text(
-                    "INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, "
-                    "owner, dialed_at, caller_id) VALUES (:id, :leased, :campaign, :lead, :number, :switch, 'e', :at, "
-                    ":caller_id)"
+                    "INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, "
+                    "dialed_at, caller_id) "
+                    "VALUES (:id, :leased, :campaign, :lead, :number, :switch, 'engine-1', :at, :caller_id)"
                 ),
                 {
                     "id": as_uuid(call_id), "leased": leased_at(call_id), "campaign": self.campaigns[call.campaign],
