@@ -133,11 +133,8 @@ class Installation:
 
     def seen(self, since: float) -> list[Witnessed]:
         """The calls that the switch made since then (Unix seconds); its death was their end."""
-        return [
-            call
-            for call in witnessed(self.log.calls(), self.deaths)
-            if call.made >= since or call.uid.startswith("zds-")
-        ]
+        calls = (call for call in self.log.calls() if call.created >= since or call.uid.startswith("zds-"))
+        return witnessed(calls, self.deaths)
 
     def connected(self, since: float) -> int:
         """Customers whom the switch has brought together with a seat since then."""

@@ -84,3 +84,5 @@ class Pair:
         while not self.primary.say("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"):
             assert time.monotonic() < deadline, "the standby does not follow"
             time.sleep(0.05)
+        self.primary.say("CHECKPOINT")  # by the process that tells the others whether commits wait
+        self.primary.say("SELECT pg_logical_emit_message(true, 'faults', '')")  # waits for all before it
