@@ -20,18 +20,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks import report
 from benchmarks.ami_path import compare
 from benchmarks.report import Result, percentile
+from campaigns.lists.rows import Row
 from dialer import garbage
 
 SEATS = 1_000
@@ -74,10 +77,22 @@ class Load:
         return int(self.calls_per_s * (self.warm_up_s + self.measured_s + 30))
 
 
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A switch at work: `at` has the daemon's settings of it, `pids` its processes by name.
+
+    `endings` are the last two digits of the customers' numbers, one after the other; empty where they say nothing.
+    """
+
+    at: dict[str, Any]
+    pids: dict[str, int]
+    endings: tuple[str, ...] = ()
+
+
 # --- the daemon's process -----------------------------------------------------------------------------------
 
 
-async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Connection) -> None:
+async def run_daemon(load: Load, switch: Switch, folder: Path, pipe: Connection) -> None:
     """Run the daemon; obey `mark` (forget the samples so far) and `stop` (drain nothing, give the samples back)."""
     import structlog
 
@@ -90,10 +105,7 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
     from dialer.daemon import Addresses, Daemon
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    section = SwitchSection(
-        name="virtual", host=switch["host"], port=switch["port"], user=switch["user"], secret=switch["secret"],
-        max_lines=5_000, calls_per_s=float(load.calls_per_s),
-    )  # fmt: skip
+    section = SwitchSection(name="virtual", max_lines=5_000, calls_per_s=float(load.calls_per_s), **switch.at)
     config = Config(
         switch=(section,), web=WebSection(port=0), metrics=MetricsSection(port=0), agi=AgiSection(port=0)
     )
@@ -107,11 +119,11 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
         applied = CampaignStore(database).apply(
             CAMPAIGN + ALL_DAY, "the benchmark's campaign", "benchmark", at
         )
-        rows = customers(load.leads, 1)
+        rows = ending(customers(load.leads, 1), switch.endings)
         store_rows(database, applied.campaign_id, "list", "made up", at, rows)
         people, users = People(database), UserStore(database)
         for n in range(1, load.seats + 1):
-            user = people.add("", f"agent{n}", f"Agent {n}", "agent", "", f"seat{n}", ("spring",))
+            user = people.add("", f"agent{n}", f"Agent {n}", "agent", "", f"seat{n:03}", ("spring",))
             tokens.append(users.open_session(user, "benchmark"))
 
     daemon = Daemon(config, folder)
@@ -165,7 +177,16 @@ async def run_daemon(load: Load, switch: dict[str, Any], folder: Path, pipe: Con
         return
 
 
-def daemon_process(load: Load, switch: dict[str, Any], folder: Path, pipe: Connection) -> None:
+def ending(rows: Iterable[Row], endings: Sequence[str]) -> Iterator[Row]:
+    """The customers with numbers that end so, one after the other."""
+    if not endings:
+        yield from rows
+        return
+    for index, row in enumerate(rows):
+        yield structs.replace(row, numbers=(f"+86138{index:06}{endings[index % len(endings)]}",))
+
+
+def daemon_process(load: Load, switch: Switch, folder: Path, pipe: Connection) -> None:
     report.run_async(lambda: run_daemon(load, switch, folder, pipe))
 
 
@@ -284,8 +305,9 @@ def database_bytes(engine: Any) -> int:
         return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
-def start_switch(log: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """The virtual switch in its own process."""
+@contextlib.contextmanager
+def virtual_switch(log: Path) -> Iterator[Switch]:
+    """The virtual switch in its own process; its log is whole at the end."""
     from simulator.switch.server import SECRET
 
     process = subprocess.Popen(
@@ -293,23 +315,39 @@ def start_switch(log: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
          "--answers", "0.35", "--talk", "18", "--ring", "6"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout is not None
-    return process, json.loads(process.stdout.readline()) | {"secret": SECRET}
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        said = json.loads(process.stdout.readline())
+        at = {key: said[key] for key in ("host", "port", "user")} | {"secret": SECRET}
+        yield Switch(at, {"switch": process.pid})
+        process.stdin.close()
+        process.wait(10)
+    finally:
+        process.kill()
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """What a shift left: the switch's log, what its pages and its daemon say of it, and when it was measured."""
+    """What a shift left: the virtual switch's log, what its pages and its daemon say of it, and when it was measured.
+
+    `switch_cpu` are the shares of a core that the switch's processes had, by name.
+    """
 
     log: Path
     began: float
     ended: float
     pages: dict[str, float]
     daemon: dict[str, Any]
-    switch_cpu: float
+    switch_cpu: dict[str, float]
 
 
-def shift(load: Load, folder: Path, pages_process: Callable[..., None], *given: object) -> Shift:
+def shift(
+    load: Load,
+    folder: Path,
+    pages_process: Callable[..., None],
+    *given: object,
+    on: Callable[[Path], AbstractContextManager[Switch]] = virtual_switch,
+) -> Shift:
     """One shift; everything that was started is ended, whatever happens.
 
     `pages_process` is called in a process of its own with the door's port, the sessions' tokens, `given`, and a pipe:
@@ -318,10 +356,9 @@ def shift(load: Load, folder: Path, pages_process: Callable[..., None], *given: 
     spawn = multiprocessing.get_context("spawn")
     log = folder / "switch.jsonl"
     with contextlib.ExitStack() as stack:
-        switch, at = start_switch(log)
-        stack.callback(switch.kill)
+        switch = stack.enter_context(on(log))
         here, there = multiprocessing.Pipe()
-        daemon = spawn.Process(target=daemon_process, args=(load, at, folder, there))
+        daemon = spawn.Process(target=daemon_process, args=(load, switch, folder, there))
         daemon.start()
         stack.callback(_end, daemon)
         started = _receive(here, daemon)
@@ -333,25 +370,23 @@ def shift(load: Load, folder: Path, pages_process: Callable[..., None], *given: 
         _receive(page_here, pages)
         time.sleep(load.warm_up_s)
         here.send("mark")
-        began, switch_cpu = time.time(), _cpu_s(switch.pid)
+        began, before = time.time(), {name: _cpu_s(pid) for name, pid in switch.pids.items()}
         time.sleep(load.measured_s)
-        ended, switch_cpu = time.time(), (_cpu_s(switch.pid) - switch_cpu) / load.measured_s
+        ended = time.time()
+        shares = {name: (_cpu_s(pid) - before[name]) / load.measured_s for name, pid in switch.pids.items()}
         page_here.send("stop")
         seen: dict[str, float] = _receive(page_here, pages)
         here.send("stop")
         found = _receive(here, daemon)
         daemon.join(30)
-        assert switch.stdin is not None
-        switch.stdin.close()
-        switch.wait(10)
-    return Shift(log, began, ended, seen, found, switch_cpu)
+    return Shift(log, began, ended, seen, found, shares)
 
 
 def run(load: Load, folder: Path) -> dict[str, Any]:
     """One shift, in figures."""
     had = shift(load, folder, pages_process)
     outside = outside_latencies(had.log, had.pages, had.began, had.ended)
-    return had.daemon | outside | {"switch_cpu": had.switch_cpu}
+    return had.daemon | outside | had.switch_cpu
 
 
 def outside_latencies(
@@ -426,7 +461,7 @@ def main() -> int:
         ]
     results += [
         Result("engine process, share of a core", found["cpu"] * 100, "%"),
-        Result("switch process, share of a core", found["switch_cpu"] * 100, "%"),
+        Result("switch process, share of a core", found["switch"] * 100, "%"),
         Result("engine memory, most", found["memory_mb"], "MB", MEMORY_MB),
         Result("invariant breaches", found["breaches"], "", 0),
         *compare(chosen.scale),

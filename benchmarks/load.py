@@ -66,7 +66,7 @@ def results(load: Load, had: Shift) -> list[Result]:
     return [
         *rows,
         Result("engine process, share of a core", daemon["cpu"] * 100, "%"),
-        Result("switch process, share of a core", had.switch_cpu * 100, "%"),
+        Result("switch process, share of a core", had.switch_cpu["switch"] * 100, "%"),
         Result("database, share of a core", daemon["database_cpu"] * 100, "%"),
         Result(
             "database grows, for each call",

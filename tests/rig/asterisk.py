@@ -103,6 +103,11 @@ class AsteriskRig:
         return self._asterisk.pid
 
     @property
+    def far_end_pids(self) -> dict[str, int]:
+        """Of the far ends, by name."""
+        return {process.said.stem: process.pid for process in self._far_ends}
+
+    @property
     def log(self) -> Path:
         """What Asterisk writes: notices, warnings, errors, and each step of the dialplan."""
         return self._folder / "log/full"
