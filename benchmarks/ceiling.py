@@ -45,9 +45,8 @@ def real_switch(installed: Installed, _log: Path) -> Iterator[Switch]:
         yield Switch(at, {"Asterisk": rig.pid} | rig.far_end_pids, mixed)
 
 
-def step(installed: Installed, calls_per_s: int, scale: float) -> Shift:
-    """One shift at this limit."""
-    load = Load(SEATS, calls_per_s, WARM_UP_S, max(5.0, MEASURED_S * min(1.0, scale)))
+def step(installed: Installed, load: Load) -> Shift:
+    """One shift at the limit of this load."""
     folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
     try:
         return shift(load, folder, pages_process, on=partial(real_switch, installed))
@@ -86,8 +85,9 @@ def measure(installed: Installed, scale: float) -> list[Result]:
     """Steps until one falls behind."""
     results: list[Result] = []
     ceiling: Shift | None = None
-    for calls_per_s in (max(1, round(rate * min(1.0, scale))) for rate in RATES):
-        had = step(installed, calls_per_s, scale)
+    part = min(1.0, scale)
+    for calls_per_s in (max(1, round(rate * part)) for rate in RATES):
+        had = step(installed, Load(SEATS, calls_per_s, WARM_UP_S, max(5.0, MEASURED_S * part)))
         results += told(calls_per_s, had)
         if ceiling is None or had.daemon["calls_per_s"] > ceiling.daemon["calls_per_s"]:
             ceiling = had
