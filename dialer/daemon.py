@@ -407,15 +407,19 @@ class Daemon:
         """Renew what is ours, and take what another engine left. Raises :class:`dialer.tenure.Lost`."""
         await begun.wait()
         away = Outage("the switches' leases can't be renewed")
+        taken: dict[
+            str, str
+        ] = {}  # and not served yet: the database may go before all is read that this needs
         while True:
             await asyncio.sleep(TURN_S)
             with away.told():
-                taken = await tenure.turn(handover.unreached())
+                taken |= await tenure.turn(handover.unreached())
                 handover.look()
                 if taken and not self._stop.is_set():
                     await live.take(taken)
                     await drafts.load()  # of those whose pages come here
                     await self._take(engine, stored, taken)
+                    taken = {}
             self.metrics.engines_alive.set(sum(each.alive for each in tenure.engines))
 
     async def _wind_down(self, engine: Engine, tenure: Tenure) -> None:

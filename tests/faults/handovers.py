@@ -43,6 +43,26 @@ async def owner_killed(on: Installation, chance: random.Random) -> Back:
     return Back(after_s, _kept(on, begun))
 
 
+async def owner_and_database_killed(on: Installation, chance: random.Random) -> Back:
+    """The database goes while the other one waits for the lease, or as soon as it has it; it stays away for a while."""
+    both, (owner, standby) = await _both(on)
+    before, begun = _lease(on), time.time()
+    await owner.kill()
+    if chance.random() < 0.5:
+        while (await asyncio.to_thread(_lease, on)).token == before.token:
+            await asyncio.sleep(0.01)
+    else:
+        await asyncio.sleep(chance.uniform(0.0, 4.0))
+    await asyncio.to_thread(on.server.kill)
+    await asyncio.sleep(chance.uniform(0.0, 4.0))
+    await asyncio.to_thread(on.server.start)
+    await both.engines.has(standby)
+    after_s = await _again(on, begun)
+    await owner.spawn()
+    await both.engines.stands_by(owner)
+    return Back(after_s, _kept(on, begun))
+
+
 async def owner_frozen(on: Installation, chance: random.Random) -> Back:
     """For less than a lease, or for so long that it wakes up as one that has nothing any more."""
     both, (owner, standby) = await _both(on)

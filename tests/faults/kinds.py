@@ -10,7 +10,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from tests.faults.handovers import Back, link_to_owner_cut, owner_frozen, owner_killed
+from tests.faults.handovers import (
+    Back,
+    link_to_owner_cut,
+    owner_and_database_killed,
+    owner_frozen,
+    owner_killed,
+)
 from tests.faults.installation import Installation, Site
 from tests.faults.proxy import Mischief
 
@@ -332,6 +338,10 @@ KINDS: Final[dict[str, tuple[str, Fault]]] = {
         "`kill -9` of the engine that has the switch; it stays dead until the one that stood by calls",
         owner_killed,
     ),
+    "owner killed, then the database": (
+        "the database goes while the other engine waits for the switch, or is just taking it; back within 4 s",
+        owner_and_database_killed,
+    ),
     "owner frozen": (
         "it does not run for 0.5 to 12 s (SIGSTOP); where that is too long, the one that stood by has the switch",
         owner_frozen,
@@ -353,6 +363,7 @@ SITES: Final = {
     "standby killed": Site.PAIR,
     "database machine gone": Site.FAR,
     "owner killed": Site.ENGINES,
+    "owner killed, then the database": Site.ENGINES,
     "owner frozen": Site.ENGINES,
     "link to the owner cut": Site.ENGINES,
 }  # of the others: a plain one
