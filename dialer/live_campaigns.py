@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Engine as DatabaseEngine
 
 from campaigns.partitions import ensure_partitions
-from campaigns.store import CampaignStore, Unreadable
+from campaigns.store import Applied, CampaignStore, Unreadable
 from dialer.campaign_folder import CampaignFolder
 from dialer.engine import Engine
 from dialer.leads import Hopper
@@ -49,7 +49,9 @@ class LiveCampaigns:
         self._folder = CampaignFolder(folder, self._store, metrics)
         self._metrics = metrics
         self._change = 0
+        self._turn = asyncio.Lock()
         self._unreadable: set[str] = set()  # campaigns whose newest version can't be read
+        self._begun: set[str] = set()  # campaigns whose pacing has what it had learned
         self._thread = ThreadPoolExecutor(1, "campaigns")
 
     async def run(self, hopper: Hopper) -> None:
@@ -75,29 +77,32 @@ class LiveCampaigns:
 
     async def configure(self) -> None:
         """Take the campaigns' versions that are newer than those we have."""
-        now = datetime.now(UTC)
-        for found in await self._in_store(lambda: self._store.newer_than(self._change)):
-            self._change = max(self._change, found.change)
-            if isinstance(found, Unreadable):
-                self._stop_unreadable(found)
-                continue
-            name = found.config.name
-            fresh = name not in self._engine.core.campaigns
-            self._engine.configure(found.campaign_id, found.config)
-            if name in self._unreadable:
-                self._unreadable.remove(name)
-                self._metrics.config_ok.labels(name).set(1)
-            log.info("a campaign was configured", campaign=name, version=found.version)
-            switches = found.config.switches
-            if self._engine.core.switches.keys().isdisjoint(switches):
-                log.warning(
-                    "the campaign's switch is not configured; it does not dial",
-                    campaign=name,
-                    switch=", ".join(switches),
-                )
-            if fresh:
-                await self._read_learned(name, found.config.switches)
-            await self._read_ledger(name, now)
+        async with self._turn:  # or an old version could come after a new one
+            for found in await self._in_store(lambda: self._store.newer_than(self._change)):
+                if isinstance(found, Unreadable):
+                    self._stop_unreadable(found)
+                else:
+                    await self._configure(found)
+                # Not before: what the database breaks off is begun anew, or the campaign would dial on empty books.
+                self._change = found.change
+
+    async def _configure(self, found: Applied) -> None:
+        name, switches = found.config.name, found.config.switches
+        self._engine.configure(found.campaign_id, found.config)
+        if name in self._unreadable:
+            self._unreadable.remove(name)
+            self._metrics.config_ok.labels(name).set(1)
+        log.info("a campaign was configured", campaign=name, version=found.version)
+        if self._engine.core.switches.keys().isdisjoint(switches):
+            log.warning(
+                "the campaign's switch is not configured; it does not dial",
+                campaign=name,
+                switch=", ".join(switches),
+            )
+        if name not in self._begun:
+            await self._read_learned(name, switches)
+            self._begun.add(name)
+        await self._read_ledger(name, datetime.now(UTC))
 
     async def take(self, switches: Collection[str]) -> None:
         """The campaigns on switches that are ours now: what applies, what was learned, and their books."""

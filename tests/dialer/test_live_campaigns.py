@@ -1,0 +1,73 @@
+"""Campaigns are taken up whole, also when the database goes in the middle of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from campaigns.store import CampaignStore
+from dialer.live_campaigns import LiveCampaigns
+from dialer.metrics import Metrics
+
+CONFIG = 'name = "{}"\nswitch = "main"\n'
+
+
+class Part:
+    def __init__(self, switch: str) -> None:
+        self.switch = switch
+
+    def restore(self, learned: object) -> None:
+        raise AssertionError("nothing was learned")
+
+
+class Floor:
+    """What is asked of the engine here, and what came."""
+
+    def __init__(self) -> None:
+        self.configured: list[str] = []
+        self.seeded: list[str] = []
+        self.core = SimpleNamespace(campaigns={}, switches={"main": None}, hearing=lambda name: Counter())
+        self.journal = SimpleNamespace(depth=0)
+
+    def configure(self, campaign_id: int, config: Any) -> None:
+        self.configured.append(config.name)
+        self.core.campaigns[config.name] = SimpleNamespace(
+            id=campaign_id,
+            config=config,
+            sharing=None,
+            ledger=SimpleNamespace(rule=SimpleNamespace(window_s=None)),
+            part=Part,
+            seed=lambda *figures: self.seeded.append(config.name),
+        )
+
+
+async def test_a_campaign_whose_books_could_not_be_read_is_begun_again(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("autumn", "spring"):
+        CampaignStore(db).apply(CONFIG.format(name), "test", "tester", datetime.now(UTC))
+    floor, faults = Floor(), [OperationalError("", {}, Exception("gone"))]
+    asked: Any = floor
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+    window = live._store.window
+
+    def breaks_once(*what: Any) -> Any:
+        if floor.configured[-1] == "spring" and faults:
+            raise faults.pop()
+        return window(*what)
+
+    monkeypatch.setattr(live._store, "window", breaks_once)
+    with pytest.raises(OperationalError):
+        await live.configure()
+    assert floor.seeded == ["autumn"]
+    await live.configure()
+    assert floor.seeded == ["autumn", "spring"]
+    await live.configure()
+    assert floor.configured == ["autumn", "spring", "spring"]
+    live.close()
