@@ -51,12 +51,12 @@ SELECT l.lease AS call_id, l.lease_owner AS owner, {FLIGHT}
 FROM lead l
 LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
 JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
-WHERE l.lease IS NOT NULL AND (l.lease_owner = ANY(:owners) OR l.lease_until < :now)
+WHERE l.lease IS NOT NULL AND (l.lease_owner = ANY(:owners) OR l.lease_until < :now OR a.switch = ANY(:switches))
 UNION ALL
 SELECT a.call_id, a.owner, {FLIGHT}
 FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
-WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND a.owner = ANY(:owners) AND a.leased_at >= :oldest
-    AND l.lease IS DISTINCT FROM a.call_id
+WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND (a.owner = ANY(:owners) OR a.switch = ANY(:switches))
+    AND a.leased_at >= :oldest AND l.lease IS DISTINCT FROM a.call_id
 """)
 TAKE_OVER = text("""
 UPDATE lead SET lease_owner = :owner, lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[]))
@@ -90,12 +90,18 @@ class Leases:
                 connection.execute(callbacks.PUT_OFF, {"ids": list(call_ids), "not_before": not_before})
             connection.execute(RELEASE, {"ids": list(call_ids), "times": times, "not_before": not_before})
 
-    def in_flight(self, now: datetime, others: Iterable[str] = ()) -> list[InFlight]:
-        """What this engine and `others`, and any whose leases ran out, had in flight."""
+    def in_flight(
+        self, now: datetime, others: Iterable[str] = (), switches: Iterable[str] = ()
+    ) -> list[InFlight]:
+        """What this engine and `others`, and any whose leases ran out, had in flight, and whatever is on `switches`."""
+        values = {
+            "owners": [self._owner, *others],
+            "switches": list(switches),
+            "now": now,
+            "oldest": now - OLDEST_CALL,
+        }
         with self._engine.connect() as connection:
-            rows = connection.execute(
-                IN_FLIGHT, {"owners": [self._owner, *others], "now": now, "oldest": now - OLDEST_CALL}
-            ).all()
+            rows = connection.execute(IN_FLIGHT, values).all()
         return [
             InFlight(
                 call_id=row.call_id.hex,

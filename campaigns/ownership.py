@@ -191,6 +191,9 @@ class Ownership:
         self._standby = frozenset(standby)
         self._others = frozenset[str]()  # that others have had since we began
         self._free_since: dict[str, float] = {}
+        self._before: dict[
+            str, str
+        ] = {}  # who had a switch that was free, also while nobody knows whether we took it
         self._name = name
         self._switches = tuple(switches)
         self._began = True
@@ -270,10 +273,12 @@ class Ownership:
         if wanted:
             for switch, token, before in self._take(wanted):
                 tokens[switch], taken[switch] = token, before
-        self.tokens = tokens
         with self._engine.connect() as connection:
             asked = tuple(connection.execute(ASKED, self._who).scalars())
             seen = engines(connection)
+        self.tokens = (
+            tokens  # not before: what the database breaks off is told to nobody, and taken once more
+        )
         had = {switch for each in seen for switch in each.switches if each.name != self._name}
         self._others |= had
         self._free_since = {switch: at for switch, at in self._free_since.items() if switch not in had}
@@ -302,12 +307,13 @@ class Ownership:
         with self._engine.connect() as connection:
             values = {"switches": list(wanted), "name": self._name, "patient": patient}
             rows = [row for row in connection.execute(FREE, values) if not self._stands_back(row)]
-        free = {row.switch: row.engine or self._name for row in rows}
+        self._before |= {row.switch: row.engine for row in rows if row.engine not in (None, self._name)}
+        free = {row.switch: self._before.get(row.switch, self._name) for row in rows}
         if not free:
             return []
         with self._engine.begin() as connection:
             for row in rows:
-                if free[row.switch] != self._name:
+                if row.engine not in (None, self._name):
                     connection.execute(CUT_OFF, {"session": session_name(row.engine), "left_at": row.left_at})
         taken = []
         with self._engine.begin() as connection:

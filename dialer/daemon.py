@@ -376,7 +376,8 @@ class Daemon:
                 return True  # else what is left of our last run, on a switch that nobody has any more, or not dialed
             return at_start and each.owner == name and each.switch not in core.switches
 
-        found = [each for each in await engine.hopper.in_flight(others) if of_ours(each)]
+        # Also of engines before those: one may have died that was just taking a switch over.
+        found = [each for each in await engine.hopper.in_flight(others, taken) if of_ours(each)]
         if found:
             log.info("calls of the last run are looked for", calls=len(found))
             ours = {each.call_id for each in found}

@@ -66,7 +66,9 @@ class LeadSource(Protocol):
 
     def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Permit | Refusal]: ...
 
-    def in_flight(self, now: datetime, others: Iterable[str] = ()) -> list[InFlight]: ...
+    def in_flight(
+        self, now: datetime, others: Iterable[str] = (), switches: Iterable[str] = ()
+    ) -> list[InFlight]: ...
 
     def take_over(self, call_ids: Sequence[str], now: datetime) -> int: ...
 
@@ -120,8 +122,8 @@ class Hopper:
     async def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
         await self._in(self._leases, partial(self.source.release, call_ids, not_before))
 
-    async def in_flight(self, others: Iterable[str] = ()) -> list[InFlight]:
-        return await self._in(self._leases, partial(self.source.in_flight, _now(), others))
+    async def in_flight(self, others: Iterable[str] = (), switches: Iterable[str] = ()) -> list[InFlight]:
+        return await self._in(self._leases, partial(self.source.in_flight, _now(), others, switches))
 
     async def take_over(self, call_ids: Sequence[str]) -> int:
         return await self._in(self._leases, partial(self.source.take_over, call_ids, _now()))

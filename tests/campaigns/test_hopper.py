@@ -98,6 +98,16 @@ def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) ->
     assert [each.owner for each in other.in_flight(later(minutes=1))] == ["engine-2"]
 
 
+def test_what_is_on_a_switch_is_found_whosever_it_was(db: Engine) -> None:
+    """Who took it over may have died before it looked."""
+    campaign, third = Campaign(db, leads=2), Hopper(db, "engine-3")
+    _, dialed = campaign.lease(2)
+    campaign.dial([dialed])
+    [found] = third.in_flight(NOON, switches=["main"])
+    assert (found.call_id, found.owner, found.switch) == (dialed.call_id, "engine-1", "main")
+    assert third.in_flight(NOON, switches=["another"]) == []
+
+
 def test_nothing_is_leased_outside_the_window(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     assert campaign.lease(at=later(hours=9)) == []  # 21 o'clock

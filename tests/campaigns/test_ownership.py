@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
-from campaigns import database
+from campaigns import database, ownership
 from campaigns.hopper import Hopper
 from campaigns.ownership import (
     CALM_S,
@@ -70,6 +71,23 @@ def test_an_engine_that_starts_again_has_its_own_at_once_with_a_new_token(db: En
     owner(db).turn()
     again = owner(db)
     assert again.turn().taken == {"main": "a"} and again.tokens == {"main": 2}
+
+
+def test_a_taking_that_the_database_breaks_off_permits_nothing_and_is_done_once_more(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(connection: object) -> None:
+        raise OperationalError("", {}, Exception("gone"))
+
+    a, b = owner(db), patient(owner(db, "b"))
+    a.turn()
+    runs_out(db)
+    with monkeypatch.context() as broken:
+        broken.setattr(ownership, "engines", gone)
+        with pytest.raises(OperationalError):
+            b.turn()
+    assert b.tokens == {}
+    assert b.turn().taken == {"main": "a"} and b.tokens == {"main": 3}
 
 
 def test_a_name_is_one_engines(db: Engine) -> None:

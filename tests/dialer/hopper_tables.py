@@ -105,7 +105,9 @@ class Tables:
         refused = {c: Refusal(c, RefusalReason.DNC, "on the list") for c in self.barred}
         return {call_id: Permit(call_id, now) for call_id in permitted} | refused
 
-    def in_flight(self, now: datetime, others: Iterable[str] = ()) -> list[InFlight]:
+    def in_flight(
+        self, now: datetime, others: Iterable[str] = (), switches: Iterable[str] = ()
+    ) -> list[InFlight]:
         return []
 
     def take_over(self, call_ids: Sequence[str], now: datetime) -> int:
