@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from campaigns.values import InFlight, Lead
 LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
 )
+STRAY_S = 60.0  # longer than a lease takes to be given out, and than three turns of renewing
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
 RENEW = text(
@@ -33,6 +34,13 @@ UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL,
     next_at = GREATEST(l.next_at, COALESCE(CAST(:not_before AS timestamptz), l.next_at), {ANYONE_AT})
 WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
+""")
+
+# Ours that were not renewed with the others, undialed.
+STRAY = text("""
+SELECT l.lease FROM lead l
+WHERE l.lease IS NOT NULL AND l.lease_owner = :owner AND l.lease_until < :until
+    AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at >= :oldest)
 """)
 
 # What :func:`lead_of_row` wants of a lead `l` and its number `n`.
@@ -80,6 +88,21 @@ class Leases:
         with self._engine.begin() as connection:
             values = {"ids": list(call_ids), "owner": self._owner, "until": until}
             return connection.execute(RENEW, values).rowcount
+
+    def stray(self, held: Collection[str], now: datetime) -> list[str]:
+        """Leases of ours that nobody here holds: the database's reply was lost, and they are leased all the same.
+
+        Found once those that are held have been renewed for :data:`STRAY_S` without them.
+        """
+        values = {
+            "owner": self._owner,
+            "until": now + timedelta(seconds=LEASE_S - STRAY_S),
+            "oldest": now - OLDEST_CALL,
+        }
+        with self._engine.connect() as connection:
+            return [
+                lease.hex for lease in connection.execute(STRAY, values).scalars() if lease.hex not in held
+            ]
 
     def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
         """Give leases back that were never dialed."""

@@ -496,14 +496,17 @@ class Engine:
     async def _keep_leases(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            held = [call.id for call in self.core.calls.by_id.values()]
-            held += [lead.call_id for lead in self.core.previews.values()]
-            held += [lead.call_id for _, lead in self.core.callbacks.waiting.values()]
+            held = {call.id for call in self.core.calls.by_id.values()}
+            held |= {lead.call_id for lead in self.core.previews.values()}
+            held |= {lead.call_id for _, lead in self.core.callbacks.waiting.values()}
             for buffer in self._buffers.values():
-                held += buffer.call_ids
+                held.update(buffer.call_ids)
             try:
                 if held:
-                    await self.hopper.renew(held)
+                    await self.hopper.renew(sorted(held))
+                if stray := await self.hopper.stray(held | self._to_free):
+                    log.warning("leases that nobody here holds are given back", leases=len(stray))
+                    await self.hopper.release(stray)
                 if self._to_free:
                     free = sorted(self._to_free)
                     await self.hopper.release(free)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -61,6 +61,8 @@ class LeadSource(Protocol):
     ) -> list[Coming]: ...
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int: ...
+
+    def stray(self, held: Collection[str], now: datetime) -> list[str]: ...
 
     def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None: ...
 
@@ -118,6 +120,9 @@ class Hopper:
 
     async def renew(self, call_ids: Sequence[str]) -> int:
         return await self._in(self._leases, partial(self.source.renew, call_ids, _now()))
+
+    async def stray(self, held: Collection[str]) -> list[str]:
+        return await self._in(self._leases, partial(self.source.stray, held, _now()))
 
     async def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
         await self._in(self._leases, partial(self.source.release, call_ids, not_before))

@@ -98,6 +98,18 @@ def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) ->
     assert [each.owner for each in other.in_flight(later(minutes=1))] == ["engine-2"]
 
 
+def test_a_lease_that_nobody_holds_is_found_when_the_others_were_renewed_without_it(db: Engine) -> None:
+    campaign = Campaign(db, leads=4)
+    held, stray, dialed, anothers = campaign.lease(4)
+    campaign.dial([dialed])
+    Hopper(db, "engine-2").take_over([anothers.call_id], NOON)
+    known, hopper = {held.call_id}, campaign.hopper
+    assert hopper.stray(known, later(seconds=55)) == []  # one that is just given out
+    assert hopper.stray(known, later(seconds=65)) == [stray.call_id]
+    hopper.renew([stray.call_id], later(seconds=65))
+    assert hopper.stray(known, later(seconds=70)) == []
+
+
 def test_what_is_on_a_switch_is_found_whosever_it_was(db: Engine) -> None:
     """Who took it over may have died before it looked."""
     campaign, third = Campaign(db, leads=2), Hopper(db, "engine-3")

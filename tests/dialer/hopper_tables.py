@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -24,6 +24,7 @@ class Tables:
     def __init__(self, leads: int) -> None:
         self.open = leads
         self.leased: set[str] = set()
+        self.unheard: set[str] = set()  # leased, and the reply was lost
         self.released: list[str] = []
         self.on_record: set[str] = set()
         self.barred: set[str] = set()
@@ -51,6 +52,9 @@ class Tables:
         given = [f"{next(self._ids):032x}" for _ in range(min(limit, self.open))]
         self.open -= len(given)
         self.leased.update(given)
+        if self.cut_after_commit:
+            self.unheard.update(given)
+            raise OperationalError("", None, Exception("server closed the connection unexpectedly"))
         return [Lead(one, CAMPAIGN, 1, 1, "+8613800138000", "王小明", ("Asia/Shanghai",), 0) for one in given]
 
     def lease_callbacks(self, campaign_id: int, users: Sequence[int], now: datetime) -> list[Lead]:
@@ -90,9 +94,14 @@ class Tables:
         self._reach()
         return len(self.leased & set(call_ids))
 
+    def stray(self, held: Collection[str], now: datetime) -> list[str]:
+        self._reach()
+        return sorted(self.unheard - set(held))
+
     def release(self, call_ids: Sequence[str], not_before: datetime | None = None) -> None:
         self._reach()
         self.leased.difference_update(call_ids)
+        self.unheard.difference_update(call_ids)
         self.released.extend(call_ids)
 
     def authorize(self, calls: Sequence[Ask], now: datetime) -> Mapping[str, Answer]:

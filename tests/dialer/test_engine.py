@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from campaigns.config import parse
 from campaigns.records import AnyRecord, AttemptEnded
@@ -336,6 +337,18 @@ async def test_leases_that_could_not_be_given_back_are_given_back_later(
         await here.until(lambda: here.tables.asked >= asked + 3)
         here.tables.away = False
         await here.until(lambda: here.tables.released == [lead.call_id])
+
+
+async def test_leads_of_whose_lease_nobody_heard_are_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "RENEW_EVERY_S", 0.02)
+    async with floor(tmp_path) as here:
+        here.tables.cut_after_commit = True
+        with pytest.raises(OperationalError):
+            here.tables.lease(CAMPAIGN, 1, here.core.wall(0.0))
+        unheard = sorted(here.tables.unheard)
+        await here.until(lambda: here.tables.released == unheard)
 
 
 async def test_it_is_ready_while_calls_can_be_placed(tmp_path: Path) -> None:
