@@ -55,7 +55,8 @@ TEXT = """# What so many seats need
   ([history](howto/keep-history.md)).
 - **Asterisk 22**: {originate_ms:.0f} ms of a core for each originate and {bridged:.4f} of a core for each call
   with voice (`python -m benchmarks.joining`); hosts of {host_cores} cores, {full:.0%} full. Recording, other
-  codecs and WebRTC cost more: measure yours.
+  codecs and WebRTC cost more: measure yours. On one host it is full before the engine is
+  (`python -m benchmarks.ceiling`).
 - **Voice**: {voice:.0f} kbit/s for each leg, each way; a talking customer has two legs.
 
 ## What is measured, and what is arithmetic
