@@ -252,7 +252,8 @@ UPDATE lead l SET open = NOT d.final, next_at = COALESCE(d.retry_at, l.ready_at,
     lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at)
 JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
-WHERE l.last_call = v.call_id AND l.lease IS NULL AND (d.final OR d.retry_at IS NOT NULL)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
+WHERE l.id = a.lead_id AND l.last_call = v.call_id AND l.lease IS NULL AND (d.final OR d.retry_at IS NOT NULL)
 """
 # The number that was called is not the customer's.
 NOT_THEIRS = """

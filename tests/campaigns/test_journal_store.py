@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
+from campaigns import journal_store
 from campaigns.hopper import Hopper
 from campaigns.journal_store import JournalStore
 from campaigns.records import (
@@ -16,6 +20,7 @@ from campaigns.records import (
     Dispositioned,
     NotesSaved,
     OptedOut,
+    OutsideEnded,
     SeatChanged,
 )
 from campaigns.values import Lead
@@ -40,6 +45,39 @@ def talk(lead: Lead) -> tuple[AttemptAnswered, AttemptConnected]:
         AttemptAnswered(at=NOON, call_id=lead.call_id),
         AttemptConnected(at=NOON, call_id=lead.call_id, user_id=7),
     )
+
+
+def test_no_record_reads_a_table_whole(db: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ways by the keys are all that is weighed: where there is none, a list with millions of leads is gone through."""
+    campaign, plans = Campaign(db, leads=3), {}
+    real = journal_store.execute_values
+
+    def explained(cursor: Any, sql: str, rows: Any, **more: Any) -> None:
+        if not sql.lstrip().startswith("INSERT INTO") or "SELECT" in sql:
+            real(cursor, f"EXPLAIN {sql}", rows, **more)
+            plans[sql] = "\n".join(line for (line,) in cursor.fetchall())
+        real(cursor, sql, rows, **more)
+
+    monkeypatch.setattr(journal_store, "execute_values", explained)
+    first, second, third = (dialed(campaign) for _ in range(3))
+    at = later(minutes=1)
+    campaign.record(*talk(first), *talk(second))
+    campaign.record(
+        AttemptEnded(at=at, call_id=first.call_id, outcome="connected", most=3, number_done=True, split=True),
+        AttemptEnded(at=at, call_id=second.call_id, outcome="abandoned", locked_until=later(days=3)),
+        AttemptEnded(at=at, call_id=third.call_id, outcome="cancelled", dialed=False),
+        NotesSaved(at=at, call_id=first.call_id, user_id=7, notes="of that"),
+        OptedOut(at=at, call_id=second.call_id, number="", source="key", campaign_id=campaign.id),
+        Dispositioned(
+            at=at, call_id=first.call_id, user_id=7, code="interested", retry_at=later(days=1), do_not_call=True,
+            other_number=True, locked_until=later(days=9), other_at=later(hours=1), most=2, machine=True,
+            callback_at=later(hours=2),
+        ),
+        Dispositioned(at=at, call_id=second.call_id, user_id=7, code="no", final=True),
+        OutsideEnded(at=at, uid="zdo-1"),
+    )  # fmt: skip
+    whole = {sql: plan for sql, plan in plans.items() if re.search(r"Seq Scan on (?!campaign |list )", plan)}
+    assert len(plans) > 20 and not whole
 
 
 def test_a_batch_applied_twice_counts_once(db: Engine) -> None:
