@@ -22,9 +22,13 @@ LEASE_S = (
 STRAY_S = 60.0  # longer than a lease takes to be given out, and than three turns of renewing
 OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
-RENEW = text(
-    "UPDATE lead SET lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner"
-)
+# A lead that the journal, say, is just writing is left for the next turn: in what order that locks leads nobody knows,
+# and who waits for one while holding others would be half of a deadlock.
+RENEW = text("""
+UPDATE lead l SET lease_until = :until FROM (
+    SELECT id FROM lead WHERE lease = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner FOR UPDATE SKIP LOCKED
+) ours WHERE l.id = ours.id
+""")
 
 # A lead whose attempt is on record is not released: only its outcome takes the lease away. The leads are locked by a
 # statement of its own, so that an attempt which was being recorded is seen by the next one's snapshot.
@@ -83,7 +87,7 @@ class Leases:
         self._owner = owner
 
     def renew(self, call_ids: Sequence[str], now: datetime) -> int:
-        """Keep these leases; returns how many are still ours."""
+        """Keep these leases, but for those that somebody is just writing; returns how many are ours still."""
         until = now + timedelta(seconds=LEASE_S)
         with self._engine.begin() as connection:
             values = {"ids": list(call_ids), "owner": self._owner, "until": until}

@@ -98,6 +98,16 @@ def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) ->
     assert [each.owner for each in other.in_flight(later(minutes=1))] == ["engine-2"]
 
 
+def test_renewing_waits_for_nobody(db: Engine) -> None:
+    """Who writes leads locks them in an order of its own: two that wait for each other would end one of them."""
+    campaign = Campaign(db, leads=3)
+    leads = campaign.lease(3)
+    with db.begin() as writing:
+        writing.execute(text("UPDATE lead SET rank = rank WHERE id = :id"), {"id": leads[1].lead_id})
+        assert campaign.hopper.renew([lead.call_id for lead in leads], later(seconds=20)) == 2
+    assert campaign.hopper.renew([lead.call_id for lead in leads], later(seconds=40)) == 3
+
+
 def test_a_lease_that_nobody_holds_is_found_when_the_others_were_renewed_without_it(db: Engine) -> None:
     campaign = Campaign(db, leads=4)
     held, stray, dialed, anothers = campaign.lease(4)
