@@ -9,7 +9,6 @@ processor's time of each for a call, and how much of a core the engine takes at 
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sys
 import tempfile
@@ -107,8 +106,7 @@ def main() -> int:
     chosen = report.options(
         (__doc__ or "").splitlines()[0], f"1.0 is {SEATS} seats and up to {RATES[-1]} calls/s"
     )
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16_384), hard))
+    report.many_files()
     installed = find()
     if installed is None:
         print(f"nothing was measured: there is no Asterisk 22 with SIPp on this machine; get it by {HOW}")

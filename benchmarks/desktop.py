@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import shutil
 import sys
 import tempfile
@@ -330,8 +329,7 @@ def measure(chosen: Options) -> list[Result]:
 
 def main() -> int:
     chosen = report.options("The agent's page in a real browser: pop to picture, weight, first load, memory.")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
+    report.many_files()
     return report.report("desktop", chosen, measure(chosen))
 
 

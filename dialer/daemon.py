@@ -408,9 +408,8 @@ class Daemon:
         """Renew what is ours, and take what another engine left. Raises :class:`dialer.tenure.Lost`."""
         await begun.wait()
         away = Outage("the switches' leases can't be renewed")
-        taken: dict[
-            str, str
-        ] = {}  # and not served yet: the database may go before all is read that this needs
+        # And not served yet: the database may go before all is read that this needs.
+        taken: dict[str, str] = {}
         while True:
             await asyncio.sleep(TURN_S)
             with away.told():

@@ -503,7 +503,7 @@ class Engine:
                 held.update(buffer.call_ids)
             try:
                 if held:
-                    await self.hopper.renew(sorted(held))
+                    await self.hopper.renew(held)
                 if stray := await self.hopper.stray(held | self._to_free):
                     log.warning("leases that nobody here holds are given back", leases=len(stray))
                     await self.hopper.release(stray)

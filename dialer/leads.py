@@ -60,7 +60,7 @@ class LeadSource(Protocol):
         self, campaign_id: int, users: Sequence[int], now: datetime, until: datetime
     ) -> list[Coming]: ...
 
-    def renew(self, call_ids: Sequence[str], now: datetime) -> int: ...
+    def renew(self, call_ids: Collection[str], now: datetime) -> int: ...
 
     def stray(self, held: Collection[str], now: datetime) -> list[str]: ...
 
@@ -118,7 +118,7 @@ class Hopper:
             self._leases, partial(self.source.coming_callbacks, campaign_id, users, now, now + within)
         )
 
-    async def renew(self, call_ids: Sequence[str]) -> int:
+    async def renew(self, call_ids: Collection[str]) -> int:
         return await self._in(self._leases, partial(self.source.renew, call_ids, _now()))
 
     async def stray(self, held: Collection[str]) -> list[str]:

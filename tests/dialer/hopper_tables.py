@@ -90,7 +90,7 @@ class Tables:
     ) -> list[Coming]:
         return []
 
-    def renew(self, call_ids: Sequence[str], now: datetime) -> int:
+    def renew(self, call_ids: Collection[str], now: datetime) -> int:
         self._reach()
         return len(self.leased & set(call_ids))
 

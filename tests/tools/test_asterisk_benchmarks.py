@@ -1,4 +1,4 @@
-"""The benchmarks that need a real Asterisk say so on a machine without one, and measure nothing."""
+"""The benchmarks that need a real Asterisk: without one they say so and measure nothing; with one, a small step."""
 
 from __future__ import annotations
 
