@@ -29,7 +29,8 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 WATCH_S = 1.0  # how often applied versions are looked for; live within 2 s
-COUNT_EVERY = 10  # watches between two counts of the leads left
+COUNT_EVERY_S = 10.0  # from one count of the leads left to the next
+COUNT_SHARE = 0.01  # of the time that counting may take: of ten million leads a count takes a second
 LEARNED_EVERY = 60  # watches between two savings of what pacing has learned
 WHOLE_LIFE = timedelta(days=36_500)  # of a campaign
 LEDGER_EVERY = 600  # watches between two readings of the abandon window
@@ -50,6 +51,7 @@ class LiveCampaigns:
         self._metrics = metrics
         self._change = 0
         self._turn = asyncio.Lock()
+        self._count_at: dict[str, float] = {}  # campaigns, and when their leads are counted next
         self._unreadable: set[str] = set()  # campaigns whose newest version can't be read
         self._begun: set[str] = set()  # campaigns whose pacing has what it had learned
         self._thread = ThreadPoolExecutor(1, "campaigns")
@@ -64,9 +66,8 @@ class LiveCampaigns:
                 if self._engine.core.owner:
                     await self._in_store(self._folder.apply_changes)
                 await self.configure()
-                if turn % COUNT_EVERY == 1:
-                    for campaign in self._engine.core.ours():
-                        self._engine.leads_left[campaign.name] = await hopper.left(campaign.id)
+                for campaign in self._engine.core.ours():
+                    await self._count(hopper, campaign.name, campaign.id)
                 if turn % LEDGER_EVERY == 0:
                     for name in list(self._engine.core.campaigns):
                         await self._read_ledger(name, datetime.now(UTC))
@@ -74,6 +75,13 @@ class LiveCampaigns:
                     await self.keep_learned()
                 if turn % PARTITIONS_EVERY == 0:
                     await asyncio.to_thread(ensure_partitions, self._database, datetime.now(UTC).date())
+
+    async def _count(self, hopper: Hopper, name: str, campaign_id: int) -> None:
+        """The campaign's leads, when it is time: a long list is counted less often than a short one."""
+        began = monotonic()
+        if began >= self._count_at.get(name, 0.0):
+            self._engine.leads_left[name] = await hopper.left(campaign_id)
+            self._count_at[name] = began + max(COUNT_EVERY_S, (monotonic() - began) / COUNT_SHARE)
 
     async def configure(self) -> None:
         """Take the campaigns' versions that are newer than those we have."""

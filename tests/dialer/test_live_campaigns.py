@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from campaigns.store import CampaignStore
+from dialer import live_campaigns
 from dialer.live_campaigns import LiveCampaigns
 from dialer.metrics import Metrics
 
@@ -32,6 +33,7 @@ class Floor:
     def __init__(self) -> None:
         self.configured: list[str] = []
         self.seeded: list[str] = []
+        self.leads_left: dict[str, int] = {}
         self.core = SimpleNamespace(campaigns={}, switches={"main": None}, hearing=lambda name: Counter())
         self.journal = SimpleNamespace(depth=0)
 
@@ -70,4 +72,30 @@ async def test_a_campaign_whose_books_could_not_be_read_is_begun_again(
     assert floor.seeded == ["autumn", "spring"]
     await live.configure()
     assert floor.configured == ["autumn", "spring", "spring"]
+    live.close()
+
+
+async def test_a_long_list_is_counted_less_often(db: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes_s, time, counted = 0.0, 1_000.0, []
+    monkeypatch.setattr(live_campaigns, "monotonic", lambda: time)
+
+    class Counting:
+        async def left(self, campaign_id: int) -> int:
+            nonlocal time
+            time += takes_s
+            counted.append(time)
+            return 7
+
+    floor = Floor()
+    asked: Any = floor
+    hopper: Any = Counting()
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+    for takes_s, waits_s in ((0.01, 10.0), (2.0, 200.0), (0.01, 10.0)):
+        await live._count(hopper, "spring", 1)
+        had, began = len(counted), time - takes_s
+        time = began + waits_s - 0.1
+        await live._count(hopper, "spring", 1)
+        assert len(counted) == had
+        time = began + waits_s + 0.1
+    assert floor.leads_left == {"spring": 7}
     live.close()
