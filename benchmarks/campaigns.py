@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -344,28 +342,27 @@ def measure(scale: float) -> list[Result]:
     times = max(2, min(LEASES, int(10 * LEASES * scale)))
     ready = (1 + LEASERS) * (times * LEASED + 1) + int(CALLS_PER_S * LONGEST_S * small) + 2_000
     leads = max(int(LEADS * scale), 2 * ready)
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-campaigns-"))
-    server = Server(folder, max(2_000, int(BARRED * small)))
-    try:
-        url = server.create("past")
-        engine = database.connect(url)
+    with report.scratch("campaigns") as folder:
+        server = Server(folder, max(2_000, int(BARRED * small)))
         try:
-            past = make_past(engine, leads, ready, int(ATTEMPTS * scale), datetime.now(UTC), say)
-            lists = Lists(folder, past.people)
-            results = lists_come_in(server, url, lists, rows)
-            results += leases(engine, url, times)
-            say(f"leased {(1 + LEASERS) * times * LEASED:,} leads")
-            results += calls_beside(engine, url, lists, max(rows, int(ROWS_PER_S * turn_s)), turn_s)
+            url = server.create("past")
+            engine = database.connect(url)
+            try:
+                past = make_past(engine, leads, ready, int(ATTEMPTS * scale), datetime.now(UTC), say)
+                lists = Lists(folder, past.people)
+                results = lists_come_in(server, url, lists, rows)
+                results += leases(engine, url, times)
+                say(f"leased {(1 + LEASERS) * times * LEASED:,} leads")
+                results += calls_beside(engine, url, lists, max(rows, int(ROWS_PER_S * turn_s)), turn_s)
+            finally:
+                engine.dispose()
+            return [
+                Result("leads and attempts there", past.leads, f"leads, {past.attempts:,} attempts"),
+                *results,
+                *memory(server, lists, max(10 * FEWEST_ROWS, int(LONG * scale))),
+            ]
         finally:
-            engine.dispose()
-        return [
-            Result("leads and attempts there", past.leads, f"leads, {past.attempts:,} attempts"),
-            *results,
-            *memory(server, lists, max(10 * FEWEST_ROWS, int(LONG * scale))),
-        ]
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+            server.stop()
 
 
 def say(what: str) -> None:

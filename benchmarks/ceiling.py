@@ -9,9 +9,7 @@ processor's time of each for a call, and how much of a core the engine takes at 
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -46,11 +44,8 @@ def real_switch(installed: Installed, _log: Path) -> Iterator[Switch]:
 
 def step(installed: Installed, load: Load) -> Shift:
     """One shift at the limit of this load."""
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
-    try:
+    with report.scratch("ceiling") as folder:
         return shift(load, folder, pages_process, on=partial(real_switch, installed))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def told(calls_per_s: int, had: Shift) -> list[Result]:

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import sys
-import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -311,11 +309,8 @@ def measure(chosen: Options) -> list[Result]:
         measured_s=MEASURED_S if scale >= 1 else max(20.0, MEASURED_S * scale),
     )
     browsers = max(1, round(BROWSERS * min(1.0, scale)))
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
-    try:
+    with report.scratch("desktop") as folder:
         painted = painted_after(load, browsers, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return [
         Result("seats connected", load.seats, ""),
         Result("of them pages in Chromium", browsers, ""),

@@ -15,10 +15,8 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -435,11 +433,8 @@ def main() -> int:
         warm_up_s=WARM_UP_S if chosen.scale >= 1 else WARM_UP_S / 2,
         measured_s=MEASURED_S if chosen.scale >= 1 else MEASURED_S / 4,
     )
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
-    try:
+    with report.scratch("engine") as folder:
         found = run(load, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     results = [
         Result("seats", load.seats, ""),
         Result("calls placed", found["calls_per_s"], "calls/s", 0.9 * load.calls_per_s, "at_least"),

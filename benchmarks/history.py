@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -214,8 +212,7 @@ def ask(
 def measure(scale: float) -> list[Result]:
     calls = max(2_000, int(CALLS_A_MONTH * scale))
     quiet_s = max(1.0, QUIET_S * min(1.0, scale))
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-history-"))
-    try:
+    with report.scratch("history") as folder:
         url = database.start_embedded(folder / "pg")
         engine = database.connect(url)
         try:
@@ -223,8 +220,6 @@ def measure(scale: float) -> list[Result]:
             return moved(engine, url, folder / "archive", calls, quiet_s)
         finally:
             engine.dispose()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def moved(engine: Engine, url: str, folder: Path, calls: int, quiet_s: float) -> list[Result]:

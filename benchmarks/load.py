@@ -8,10 +8,7 @@ beginning.
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -88,11 +85,8 @@ def measure(chosen: Options) -> list[Result]:
         warm_up_s=WARM_UP_S * min(1.0, max(scale, 0.1)),
         measured_s=max(10.0, MEASURED_S * scale),
     )
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-bench-"))
-    try:
+    with report.scratch("load") as folder:
         return results(load, shift(load, folder, pages_process))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:

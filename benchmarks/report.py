@@ -8,7 +8,9 @@ import json
 import os
 import platform
 import resource
-from collections.abc import Callable, Coroutine
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -60,6 +62,13 @@ def percentile(sorted_values: list[float], share: float) -> float:
         return float("nan")
     rank = ceil(share * len(sorted_values))
     return sorted_values[min(max(rank, 1), len(sorted_values)) - 1]
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder of the benchmark's own, gone with what is in it when it has ended."""
+    with tempfile.TemporaryDirectory(prefix=f"zhudong-{name}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def many_files() -> None:

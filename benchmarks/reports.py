@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -217,8 +214,8 @@ def _compared(what: str, quiet: list[float], busy: list[float]) -> list[Result]:
 
 def measure(scale: float) -> list[Result]:
     attempts, leads = max(360, int(ATTEMPTS * scale)), max(2_000, int(LEADS * min(1.0, scale)))
-    folder, now = Path(tempfile.mkdtemp(prefix="zhudong-reports-")), datetime.now(UTC)
-    try:
+    now = datetime.now(UTC)
+    with report.scratch("reports") as folder:
         url = database.start_embedded(folder / "pg")
         engine, reading = database.connect(url), database.connect_reading(url)
         try:
@@ -231,8 +228,6 @@ def measure(scale: float) -> list[Result]:
         finally:
             engine.dispose()
             reading.dispose()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:

@@ -8,13 +8,10 @@ number and of the whole campaign.
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import Engine, text
 
@@ -102,33 +99,32 @@ def calls(hopper: Hopper, campaign: int) -> tuple[list[float], list[float], int]
 
 def measure(scale: float) -> list[Result]:
     """Fill, measure, fill more, measure again."""
-    folder = Path(tempfile.mkdtemp(prefix="zhudong-rules-"))
-    engine = database.connect(database.start_embedded(folder))
-    try:
-        database.migrate(engine)
-        campaign = CampaignStore(engine).apply(CAMPAIGN, "made up", "benchmark", NOW).campaign_id
-        leads = int(LEADS * scale) + SPARE
-        statements(engine, NUMBERS, campaign=campaign, leads=leads, now=NOW)
-        hopper = Hopper(engine, "engine-1")
-        empty_lease, empty_ask, _ = calls(hopper, campaign)
-        statements(
-            engine,
-            LISTS,
-            leads=leads,
-            barred=int(BARRED * scale),
-            prefixes=int(PREFIXES * scale),
-            called=max(int(CALLED * scale), leads),
-            now=NOW,
-        )
-        full_lease, full_ask, permitted = calls(hopper, campaign)
-        explainer = Explainer(engine)
-        number = f"+86138{leads:08d}"
-        of_number = sorted(timed(lambda: explainer.number(number, NOW)) for _ in range(ROUNDS))
-        of_campaign = timed(lambda: explainer.campaign("spring", NOW))
-        why = explainer.campaign("spring", NOW)
-    finally:
-        engine.dispose()
-        shutil.rmtree(folder, ignore_errors=True)
+    with report.scratch("rules") as folder:
+        engine = database.connect(database.start_embedded(folder))
+        try:
+            database.migrate(engine)
+            campaign = CampaignStore(engine).apply(CAMPAIGN, "made up", "benchmark", NOW).campaign_id
+            leads = int(LEADS * scale) + SPARE
+            statements(engine, NUMBERS, campaign=campaign, leads=leads, now=NOW)
+            hopper = Hopper(engine, "engine-1")
+            empty_lease, empty_ask, _ = calls(hopper, campaign)
+            statements(
+                engine,
+                LISTS,
+                leads=leads,
+                barred=int(BARRED * scale),
+                prefixes=int(PREFIXES * scale),
+                called=max(int(CALLED * scale), leads),
+                now=NOW,
+            )
+            full_lease, full_ask, permitted = calls(hopper, campaign)
+            explainer = Explainer(engine)
+            number = f"+86138{leads:08d}"
+            of_number = sorted(timed(lambda: explainer.number(number, NOW)) for _ in range(ROUNDS))
+            of_campaign = timed(lambda: explainer.campaign("spring", NOW))
+            why = explainer.campaign("spring", NOW)
+        finally:
+            engine.dispose()
     p99 = 0.99
     return [
         Result("lease 1,000, lists full, p50", percentile(full_lease, 0.5), "ms"),

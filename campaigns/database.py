@@ -48,6 +48,7 @@ def start_embedded(folder: Path) -> str:
     Raises :class:`DatabaseError`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _not_anothers(folder)
     try:
         return _server(folder)
     except Exception as fault:  # whatever the package raises: it has no base class of its own
@@ -75,6 +76,18 @@ def _server(folder: Path) -> str:
         PostgresServer._instances.pop(folder.resolve(), None)  # the one that was not made to its end
         server = get_server(folder)
     return server.get_uri(database="postgres")
+
+
+def _not_anothers(folder: Path) -> None:
+    """To root the package makes the folder its own user's, and so takes it from a server that runs as somebody else."""
+    made = folder / "PG_VERSION"
+    if os.geteuid() == 0 and made.exists():
+        owner = made.owner()
+        if owner not in (FOR_ROOT, "root"):
+            raise DatabaseError(
+                f"the PostgreSQL in {folder} is {owner}'s, and as root it would be taken away; "
+                f"run this as {owner}: sudo -u {owner} …"
+            )
 
 
 def _user() -> str | None:

@@ -84,7 +84,7 @@ def _make(path: Path) -> None:
 
 
 def _write(path: Path, keys: tuple[bytes, ...], first: bool = False) -> None:
-    """The whole file or the old one, on the disk before anything is sealed with it."""
+    """The whole file or the old one, on the disk before anything is sealed with it; whose it was it stays."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -94,6 +94,8 @@ def _write(path: Path, keys: tuple[bytes, ...], first: bool = False) -> None:
         if first:
             os.link(beside, path)  # never over another's
         else:
+            had = path.stat()
+            os.chown(beside, had.st_uid, had.st_gid)
             os.replace(beside, path)
         sync(path.parent)
     except FileExistsError:

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KINDS = frozenset({"screen_pop", "call_status", "disposed"})
+RESULTS = ("delivered", "retried", "dead", "lost")
 MOST_QUEUED = (
     20_000  # events while the database is away: minutes of a large floor; then new ones are lost, and counted
 )
@@ -73,7 +74,7 @@ def signed(secret: str, what: bytes) -> str:
 
 
 class Webhooks:
-    """All hooks of one engine. `counters` by (hook, result): delivered, retried, dead, lost. `waiting` by hook."""
+    """All hooks of one engine. `counters` by hook and one of :data:`RESULTS`, `waiting` by hook."""
 
     def __init__(self, hooks: Sequence[Hook], store: WebhookStore) -> None:
         self._hooks = hooks
@@ -82,7 +83,8 @@ class Webhooks:
         self._new = asyncio.Event()
         self._writing: asyncio.Future[bool] | None = None
         self._due = {hook.name: asyncio.Event() for hook in hooks}
-        self.counters: Counter[tuple[str, str]] = Counter()
+        # They stand at 0 from the start, so that the first one is a rise.
+        self.counters = Counter({(hook.name, result): 0 for hook in hooks for result in RESULTS})
         self.waiting: dict[str, int] = {}
 
     def hear(self, happened: Happened, event_id: str) -> None:

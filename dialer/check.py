@@ -23,7 +23,9 @@ CONTEXTS = (
     "zhudong-amd",
     "zhudong-safe-harbour",
     "zhudong-hold",
+    "zhudong-confer",
     "zhudong-play",
+    "zhudong-busy",
     "zhudong-test",
 )
 CALL_LIMIT_S = 20.0

@@ -15,12 +15,10 @@ from pathlib import Path
 from time import monotonic, time
 from uuid import uuid4
 
-import psycopg2
-import psycopg2.errors
+import msgspec
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import backup, database
 from campaigns.hopper import Hopper as StoredHopper
@@ -58,7 +56,7 @@ from dialer.live_campaigns import LiveCampaigns
 from dialer.made import channels, hook_of, lines_of, link_of, rates, switch_of, web_settings
 from dialer.messages import Messages
 from dialer.metrics import Metrics
-from dialer.outage import Outage
+from dialer.outage import AWAY, Outage
 from dialer.preview import order_of, preview
 from dialer.rolling import Rolling
 from dialer.sealing import Sealing, recordings_of
@@ -67,16 +65,6 @@ from dialer.sharing import Exchange
 from dialer.switch.asterisk import AsteriskSwitch
 from dialer.tenure import TURN_S, Lost, Tenure
 from dialer.tracing import Exporter, Traces
-
-# The server is gone, busy to the last connection, or (25006) a standby that takes no writes after a failover.
-AWAY = (
-    OperationalError,
-    InterfaceError,
-    NoConnectionFree,
-    psycopg2.OperationalError,
-    psycopg2.InterfaceError,
-    psycopg2.errors.lookup("25006"),
-)
 
 log = structlog.get_logger(__name__)
 
@@ -149,25 +137,11 @@ class Daemon:
                 lines.softphone_endpoint = section.softphone_endpoint
         self._drain_limit_s = config.engine.drain_limit_s
         self._certificates.renew()
+        sections = (field.name for field in msgspec.structs.fields(Config))
         fixed = [
             name
-            for name in (
-                "cluster",
-                "database",
-                "web",
-                "oidc",
-                "metrics",
-                "tracing",
-                "agi",
-                "campaigns",
-                "webhook",
-                "backup",
-                "reports",
-                "mail",
-                "messages",
-                "report",
-            )
-            if getattr(config, name) != getattr(self.config, name)
+            for name in sections
+            if name not in ("engine", "switch") and getattr(config, name) != getattr(self.config, name)
         ]
         if config.engine.name != self.config.engine.name:
             fixed.insert(0, "engine.name")

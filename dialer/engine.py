@@ -90,6 +90,7 @@ class Engine:
         self.journal = journal
         self.bus = bus
         self.metrics = metrics
+        self.database_answers = True  # in the last look at the campaigns, once a second
         self.leads_left: dict[str, int] = {}
         self.flagged: dict[str, tuple[FlaggedCallerId, ...]] = {}  # caller-IDs by campaign
         self._snapshots = Snapshots(core)
@@ -128,10 +129,15 @@ class Engine:
         """What it needs to call anybody, and whether it has it now."""
         return {
             "owner": self.core.owner,
-            "database": self.journal.available,
+            "database": self._database_up,
             "switch": any(lines.up for lines in self.core.switches.values()),
             "dialing": not self.core.draining,
         }
+
+    @property
+    def _database_up(self) -> bool:
+        """It took the last records, and answers: of a floor where nothing happens there are none."""
+        return self.journal.available and self.database_answers
 
     async def answer(self, command: Command) -> Reply:
         """Carry out a seat's command; what it saves is durable, and what it opens is open, before the reply."""
@@ -491,7 +497,7 @@ class Engine:
                 self.metrics.leads_left.labels(told.campaign).set(told.leads_left)
         self.metrics.refresh(self.core)
         journal = self.journal
-        self.metrics.journal(journal.depth, journal.applied, journal.rejected, journal.available)
+        self.metrics.journal(journal.depth, journal.applied, journal.rejected, self._database_up)
 
     async def _keep_leases(self) -> None:
         while True:
@@ -517,29 +523,24 @@ class Engine:
                 log.warning("leases could not be renewed", leases=len(held), reason=reason(fault))
 
     async def _settle_uncertain(self) -> None:
-        """Calls whose permit was lost with the database's reply: recorded or not, they were never dialed."""
+        """Calls whose permit was lost with the database's reply: those on record are told that they were not dialed.
+
+        The others are leases that nobody holds, and are given back as such.
+        """
         uncertain = set(self._authorizer.uncertain)
-        undialed = []
+        campaigns = {campaign.id: campaign for campaign in self.core.campaigns.values()}
         for flight in await self.hopper.in_flight():
-            if flight.call_id not in uncertain:
-                continue
-            names = [c for c in self.core.campaigns.values() if c.id == flight.campaign_id]
-            if flight.dialed and names:
+            if flight.dialed and flight.call_id in uncertain and flight.campaign_id in campaigns:
                 at = datetime.now(UTC)
-                after = after_no_call(names[0].config, at)
                 self.journal.put(
                     AttemptEnded(
                         at=at,
                         call_id=flight.call_id,
                         outcome=Outcome.CANCELLED.value,
-                        retry_at=after.retry_at,
+                        retry_at=after_no_call(campaigns[flight.campaign_id].config, at).retry_at,
                         dialed=False,
                     )
                 )
-            else:
-                undialed.append(flight.call_id)
-        if undialed:
-            await self.hopper.release(undialed)
         self._authorizer.uncertain -= uncertain
 
 

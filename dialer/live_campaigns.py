@@ -62,6 +62,7 @@ class LiveCampaigns:
         while True:
             await asyncio.sleep(WATCH_S)
             turn += 1
+            self._engine.database_answers = not away.away
             with away.told():
                 if self._engine.core.owner:
                     await self._in_store(self._folder.apply_changes)
@@ -80,6 +81,7 @@ class LiveCampaigns:
         """The campaign's leads, when it is time: a long list is counted less often than a short one."""
         began = monotonic()
         if began >= self._count_at.get(name, 0.0):
+            self._count_at[name] = began + COUNT_EVERY_S  # also where the count is broken off
             self._engine.leads_left[name] = await hopper.left(campaign_id)
             self._count_at[name] = began + max(COUNT_EVERY_S, (monotonic() - began) / COUNT_SHARE)
 

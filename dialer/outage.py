@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2.errors
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from campaigns.database import reason
+
+# The server is gone, busy to the last connection, or (25006) a standby that takes no writes after a failover.
+AWAY = (
+    OperationalError,
+    InterfaceError,
+    NoConnectionFree,
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+    psycopg2.errors.lookup("25006"),
+)
 
 log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """What is said is `event`; anew when it went well in between."""
+    """What is said is `event`; anew when it went well in between. `away`: the last turn found no database."""
 
     def __init__(self, event: str) -> None:
+        self.away = False
         self._event = event
         self._told = ""
 
@@ -26,8 +39,10 @@ class Outage:
         try:
             yield
         except SQLAlchemyError as fault:
+            self.away = isinstance(fault, AWAY)
             self.met(reason(fault))
         else:
+            self.away = False
             self.over()
 
     def met(self, why: str, **more: object) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,6 @@ import click
 from dialer.console import Settings, common, fail, opened_database
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from campaigns.reports.asking import Table
     from cti.report_words import Words
 
@@ -79,7 +75,7 @@ def report(
         today = datetime.now(zone_of(zone or section.zone)).date()
         first, last = _day(since, today - timedelta(days=6)), _day(until, today)
         question = Question(name, first, last, zone or section.zone, by, campaigns)
-        with _opened(settings) as engine:
+        with opened_database(settings) as engine:  # a replica's log-in shows each person their own campaigns
             table = (by_day if name == COMPLIANCE else answer)(engine, question, None)
     except BadQuestion as fault:
         fail(str(fault))
@@ -91,22 +87,6 @@ def report(
         output.write_bytes(told)
     else:
         sys.stdout.buffer.write(told)
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Engine]:
-    """The replica, where there is one, or else the daemon's own database."""
-    from campaigns import database
-
-    if url := settings.reports().database_url:
-        engine = database.connect_reading(url, pool_size=1)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-    else:
-        with opened_database(settings) as engine:
-            yield engine
 
 
 def _day(given: datetime | None, otherwise: date) -> date:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import subprocess
 import tempfile
@@ -53,3 +54,15 @@ def test_a_server_that_does_not_start_is_said_with_its_reason(folder: Path) -> N
     (folder / "pg" / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(database.DatabaseError, match="did not start"):
         database.start_embedded(folder / "pg")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could take it away")
+def test_root_does_not_take_away_the_server_of_somebody_else(folder: Path) -> None:
+    (folder / "pg").mkdir()
+    made = folder / "pg" / "PG_VERSION"
+    made.write_text("18\n")
+    for path in (folder / "pg", made):
+        shutil.chown(path, "nobody")
+    with pytest.raises(database.DatabaseError, match="sudo -u nobody"):
+        database.start_embedded(folder / "pg")
+    assert (folder / "pg").owner() == "nobody"

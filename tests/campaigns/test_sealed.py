@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,13 @@ def test_a_new_key_takes_over_and_the_old_one_opens_nothing(
     assert heard(path, keys) == SOUND and path.read_bytes()[HEAD:] == sound and path.stat().st_mtime == 1_000
     with pytest.raises(VaultError):
         heard(path, old)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes another's file")
+def test_a_new_key_leaves_the_file_whose_it_is(keys: KeyFile) -> None:
+    shutil.chown(keys.path, "nobody")
+    keys.add()
+    assert (keys.path.owner(), keys.path.stat().st_mode & 0o777) == ("nobody", 0o600)
 
 
 @pytest.mark.parametrize("torn", [0, 1, 40, PLACE])

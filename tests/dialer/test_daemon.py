@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from campaigns.journal_store import JournalStore
 from campaigns.records import AttemptAnswered
 from campaigns.values import Ask
-from dialer.config import Config
+from dialer.config import Config, RecordingsSection
 from dialer.daemon import AlreadyRunning, Daemon
 from dialer.journal import SPOOL, Spool
 from dialer.service import notify, serve_signals, watched
@@ -101,13 +101,17 @@ async def test_sighup_takes_new_limits_at_once_and_says_what_needs_a_restart(
             )
             engine = msgspec.structs.replace(given.engine, drain_limit_s=5.0, name="engine-2")
             web = msgspec.structs.replace(given.web, default_language="en")
-            write(file, msgspec.structs.replace(given, switch=(section,), engine=engine, web=web))
+            sounds = RecordingsSection(folder=str(tmp_path))
+            wanted = msgspec.structs.replace(
+                given, switch=(section,), engine=engine, web=web, recordings=sounds
+            )
+            write(file, wanted)
             signal.raise_signal(signal.SIGHUP)
             lines = here.engine.core.switches["main"]
             await here.until(lambda: lines.max_lines == 7)
             assert (lines.calls_per_s, lines.trunk) == (3.0, "PJSIP/{number}@other")
             [told] = [line for line in said if line["event"] == "the config was read again"]
-            assert told["needs_restart"] == ["engine.name", "web"]
+            assert told["needs_restart"] == ["engine.name", "web", "recordings"]
 
 
 async def test_sighup_with_a_wrong_file_leaves_the_last_good_one(

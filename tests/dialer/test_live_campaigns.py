@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ class Floor:
         self.configured: list[str] = []
         self.seeded: list[str] = []
         self.leads_left: dict[str, int] = {}
+        self.database_answers = True
         self.core = SimpleNamespace(campaigns={}, switches={"main": None}, hearing=lambda name: Counter())
         self.journal = SimpleNamespace(depth=0)
 
@@ -98,4 +100,29 @@ async def test_a_long_list_is_counted_less_often(db: Engine, monkeypatch: pytest
         assert len(counted) == had
         time = began + waits_s + 0.1
     assert floor.leads_left == {"spring": 7}
+    live.close()
+
+
+async def test_a_database_that_is_away_is_known_where_nothing_is_recorded(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor, gone = Floor(), True
+    floor.core.owner, floor.core.ours = False, list
+    asked: Any = floor
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+    newer = live._store.newer_than
+
+    def looked_for(change: int) -> Any:
+        if gone:
+            raise OperationalError("", {}, Exception("gone"))
+        return newer(change)
+
+    monkeypatch.setattr(live_campaigns, "WATCH_S", 0.01)
+    monkeypatch.setattr(live._store, "newer_than", looked_for)
+    running = asyncio.create_task(live.run(asked))
+    for gone in (True, False):
+        async with asyncio.timeout(10.0):
+            while floor.database_answers is gone:
+                await asyncio.sleep(0.01)
+    running.cancel()
     live.close()
