@@ -239,7 +239,7 @@ class Hopper(Leases):
             place = {call_id: at for at, call_id in enumerate(ids)}
             rows = sorted(facts.of_leases(connection, ids), key=lambda row: place[row.call_id])
             known = self._known.of(connection, [row.change for row in rows])
-            attempts, on_them = facts.attempts_of(rows), on_record(connection, rows)
+            attempts, on_them = facts.attempts_of(connection, rows, known), on_record(connection, rows)
             parties_of = {
                 row.call_id: Party(self._known.pools(row.change), row.region, row.e164, row.customer_id)
                 for row in rows

@@ -57,7 +57,8 @@ def judged(
 
     `rows` are all numbers of their leads.
     """
-    rules, attempts = Alike(known.terms(change), now), facts.attempts_of(rows)
+    terms = known.terms(change)
+    rules, attempts = Alike(terms, now), facts.attempts_of(connection, rows, {change: terms})
     record = on_record(connection, rows)
     in_call = record.in_call(rows)
     permitted: dict[int, facts.LeadRow] = {}

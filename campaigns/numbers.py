@@ -24,20 +24,27 @@ class NotANumber(CampaignsError):
 
 
 def number_of(text: str, region: str = "CN") -> str:
-    """A number in E.164. `region` (ISO 3166) reads national ones. Raises :class:`NotANumber`."""
+    """A number in E.164. `region` (ISO 3166) reads national ones. Raises :class:`NotANumber`.
+
+    One number has one form: +44 020… is written as +44 20…, or it would be another one to every list and cap.
+    """
     text = text.strip()
     plain = PLAIN.get(region)
-    if plain is not None and plain[0].fullmatch(text):
-        return plain[1] + text
-    if E164.fullmatch(text):
-        return text
+    if plain is not None:
+        digits = text.removeprefix(plain[1])
+        if plain[0].fullmatch(digits):
+            return plain[1] + digits
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as fault:
+        if E164.fullmatch(text):  # of no country that is known
+            return text
         raise NotANumber(f"{text!r} is no telephone number: {fault}") from fault
-    if not phonenumbers.is_possible_number(number):
-        raise NotANumber(f"{text!r} is no telephone number of {region} and no E.164")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if phonenumbers.is_possible_number(number):
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if E164.fullmatch(text):
+        return text
+    raise NotANumber(f"{text!r} is no telephone number of {region} and no E.164")
 
 
 def patterns_of(text: str, region: str = "CN") -> tuple[tuple[str, ...], bool]:
@@ -54,7 +61,8 @@ def patterns_of(text: str, region: str = "CN") -> tuple[tuple[str, ...], bool]:
         return (prefix,), True
     low, dash, high = text.partition("-+")
     if dash:
-        return _prefixes_between(number_of(low, region), number_of("+" + high, region), text), True
+        ends = [end if E164.fullmatch(end) else number_of(end, region) for end in (low, "+" + high)]
+        return _prefixes_between(ends[0], ends[1], text), True
     return (number_of(text, region),), False
 
 

@@ -279,7 +279,7 @@ class Explainer:
         """
         rows = facts.of_leads(connection, leads)
         known = self._known.of(connection, [row.change for row in rows])
-        attempts, record = facts.attempts_of(rows), on_record(connection, rows)
+        attempts, record = facts.attempts_of(connection, rows, known), on_record(connection, rows)
         in_call = record.in_call(rows)
         for change in {row.change for row in rows} - numbers.keys():
             numbers[change] = free(connection, self._known.pools(change))

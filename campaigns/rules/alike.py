@@ -70,7 +70,7 @@ class Alike:
             row.customer_id is None,
             row.attempts,
             lead_attempts,
-            tuple([r.code for r in regions]),
+            tuple(map(id, regions)),
         )
         found = self._known.get(key)
         if found is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from campaigns.prepared import PLANNED, Prepared, array
 from campaigns.rules.decision import Called, Facts
 from campaigns.rules.known import Known, party_of
+from campaigns.rules.terms import Terms
 
 CALLBACKS = 0  # the lane of leads that wait for a callback
 ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
@@ -57,6 +58,12 @@ ON CONFLICT (party) DO UPDATE SET life = called.life
 """,
     PLANNED,
 )
+
+
+MADE = text("""
+SELECT l.campaign_id, l.customer_id, sum(n.attempts)::int AS made FROM lead l JOIN number n ON n.lead_id = l.id
+WHERE l.customer_id = ANY(:customers) AND l.campaign_id = ANY(:campaigns) GROUP BY 1, 2
+""")
 
 
 class LeadRow(NamedTuple):
@@ -127,11 +134,25 @@ def facts_of(
     )
 
 
-def attempts_of(rows: Iterable[LeadRow]) -> Mapping[int, int]:
-    """The attempts on all numbers of each lead, by lead; a lead's numbers are all among the rows."""
+def attempts_of(
+    connection: Connection, rows: Sequence[LeadRow], terms: Mapping[int, Terms]
+) -> Mapping[int, int]:
+    """The attempts of the campaign on all numbers of each lead, by lead; a lead's numbers are all among the rows.
+
+    Where a cap counts a customer's calls for good, those on all of the customer's leads. `terms` by version.
+    """
     found: dict[int, int] = {}
     for row in rows:
         found[row.lead_id] = found.get(row.lead_id, 0) + row.attempts
+    capped = [row for row in rows if row.customer_id and terms[row.change].customer_here.life is not None]
+    if capped:
+        asked = {
+            "customers": list({row.customer_id for row in capped}),
+            "campaigns": list({row.campaign_id for row in capped}),
+        }
+        made = {(each.campaign_id, each.customer_id): each.made for each in connection.execute(MADE, asked)}
+        for row in capped:
+            found[row.lead_id] = made[row.campaign_id, row.customer_id]
     return found
 
 

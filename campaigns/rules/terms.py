@@ -78,7 +78,10 @@ class Terms:
 
     def opening(self, regions: tuple[RegionTerms, ...], zones: tuple[str, ...], now: Any) -> Opening:
         """Whether the hours allow a call at `now`, and until when. Remembered: most leads ask the same."""
-        key = (tuple(r.code for r in regions), zones)
+        key = (
+            tuple(map(id, regions)),
+            zones,
+        )  # not by their codes: a code may have two, for prefixes of its own
         known = self._openings.get(key)
         if known is not None and known[0] <= now and (known[1].until is None or now < known[1].until):
             return known[1]

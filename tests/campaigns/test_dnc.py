@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from campaigns.dnc import DncError, DncStore, Layer
+from campaigns.lists.normalising import NumberReader
 from campaigns.numbers import NotANumber, number_of, patterns_of
 from campaigns.prepared import PLANNED
 from campaigns.records import OptedOut
@@ -58,6 +60,28 @@ def test_what_is_no_pattern_is_told(wrong: str) -> None:
 
 def test_a_us_number_is_read_in_its_region() -> None:
     assert number_of("2125550100", "US") == number_of("(212) 555-0100", "US") == "+12125550100"
+
+
+@pytest.mark.parametrize(
+    ("country", "national", "trunk"),
+    [("GB", "2079460958", "0"), ("CN", "13800138000", "0"), ("FR", "612345678", "0"), ("US", "2125550100", "1"),
+     ("IT", "0612345678", ""), ("RU", "9161234567", "8")],
+)  # fmt: skip
+def test_a_number_has_one_form_also_with_its_trunk_prefix_after_the_country(
+    country: str, national: str, trunk: str
+) -> None:
+    code = phonenumbers.country_code_for_region(country)
+    number = f"+{code}{national}"
+    for region in ("CN", "US", country):
+        assert number_of(number, region) == number_of(f"+{code}{trunk}{national}", region) == number
+        assert NumberReader(region).read(f"+{code}{trunk}{national}") == ((number,), "")
+    assert number_of(national, country) == number
+
+
+def test_a_ban_on_a_number_that_is_written_with_its_trunk_prefix_bars_it(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    DncStore(db).add("+86013800000000", NATIONAL, NOON)
+    assert campaign.lease() == []
 
 
 def test_every_layer_holds_a_lead_back_and_lets_it_go_when_it_ends(db: Engine) -> None:

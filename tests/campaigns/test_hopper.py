@@ -222,6 +222,23 @@ def test_a_refusal_bars_every_number_of_the_customer(db: Engine) -> None:
     assert {lead.number for lead in other.lease(10)} == {"+8613800000001"}
 
 
+def test_what_a_campaign_may_call_a_customer_for_good_is_counted_over_all_of_their_leads(db: Engine) -> None:
+    campaign = Campaign(db, leads=2, more="[rules]\nattempts = 9\n[rules.customer_here]\nlife = 3\n")
+    with db.begin() as connection:
+        connection.execute(text("UPDATE lead SET customer_id = 'K7'"))
+    called = []
+    for day in range(9):
+        leads = campaign.lease(2, later(days=day))
+        dialed = campaign.dial(leads, later(days=day))
+        called += [lead.number for lead in leads if lead.call_id in dialed]
+        campaign.record(*(
+            AttemptEnded(at=later(days=day, minutes=1), call_id=each, outcome="busy", retry_at=later(days=day + 1))
+            for each in dialed
+        ))  # fmt: skip
+    assert len(called) == 3 and len(set(called)) == 2
+    assert campaign.hopper.left(campaign.id) == 0
+
+
 def test_calls_to_a_number_are_counted_over_campaigns(db: Engine) -> None:
     caps = "[rules.number]\nday = 2\ngap_s = 1800.0\n"
     first, other = Campaign(db, leads=1, more=caps), Campaign(db, leads=1, more=caps, name="summer")

@@ -8,6 +8,7 @@ from typing import Any
 
 import chinese_calendar
 import holidays
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -536,3 +537,16 @@ def test_a_campaign_that_does_not_run_calls_nobody() -> None:
     config = CampaignConfig(name="x", switch="m")
     answer = may_call(SHANGHAI, terms_of(config.rules, config.running), NOON)
     assert isinstance(answer, Refusal) and answer.reason is RefusalReason.CAMPAIGN_STOPPED
+
+
+def test_two_regions_of_one_code_have_hours_of_their_own() -> None:
+    late = {"daily": Window(start=time(14, 0), end=time(18, 0))}
+    regions = (
+        Region(code="US-TX", prefixes=("+1621",)),
+        Region(code="US-TX", prefixes=("+1214",), windows=late),
+    )
+    terms = terms_of(Rules(regions=regions))
+    for _ in range(2):  # whichever is asked about first
+        for number, open_ in (("+16215550100", True), ("+12145550100", False)):
+            asked = msgspec.structs.replace(SHANGHAI, number=number)
+            assert isinstance(may_call(asked, terms, NOON), Permit) is open_
