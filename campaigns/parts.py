@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.abandon_window import window
 from campaigns.ownership import held as still_held
-from campaigns.store import window
 
 LOCK_LIMIT_S = 2  # a turn that waits for longer is left out; the next one is a second later
 # A part whose engine is gone: this long after its lease ran out none of its calls is in the air any more. The longest

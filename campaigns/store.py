@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
+from campaigns.abandon_window import window
 from campaigns.audit import write
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
 from campaigns.messages.steps import keep_steps
@@ -40,27 +41,8 @@ VERSIONS = text("""
 SELECT v.version, v.text, v.applied_by, v.applied_at, v.made_in, v.why FROM campaign_version v
 JOIN campaign c ON c.id = v.campaign_id WHERE c.name = :name ORDER BY v.version DESC LIMIT :most
 """)
-# Months that are archived count as they were counted then; their partition may be there for a moment more.
-WINDOW = text("""
-SELECT sum(connected)::bigint AS connected, sum(hung_up)::bigint AS hung_up, sum(abandoned)::bigint AS abandoned,
-    sum(machines)::bigint AS machines FROM (
-SELECT count(*) FILTER (WHERE a.connected_at IS NOT NULL) AS connected,
-    count(*) FILTER (WHERE a.outcome = 'hung_up' AND a.amd IS DISTINCT FROM 'MACHINE') AS hung_up,
-    count(*) FILTER (WHERE a.outcome = 'abandoned') AS abandoned,
-    count(*) FILTER (WHERE a.connected_at IS NOT NULL AND d.code = ANY(:machine_codes)) AS machines
-FROM attempt a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :since
-WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.leased_at >= :since AND a.called_in IS NULL
-    AND (a.leased_at >= :live_since OR date_trunc('month', a.leased_at AT TIME ZONE 'UTC')::date <> ALL(ARRAY(
-        SELECT month FROM archived_month WHERE kind = 'attempt' AND state <> 'restored')))
-UNION ALL
-SELECT sum(connected), sum(attempts - machines) FILTER (WHERE outcome = 'hung_up'),
-    sum(attempts) FILTER (WHERE outcome = 'abandoned'), sum(connected) FILTER (WHERE code = ANY(:machine_codes))
-FROM archived_outcome WHERE campaign_id = :campaign AND month >= CAST(:since AS date)
-) x
-""")
 NAMES = text("SELECT name FROM campaign ORDER BY name")
 ID = text("SELECT id FROM campaign WHERE name = :name")
-SURELY_LIVE = timedelta(days=31)  # the last two months never leave: campaigns/history/retention.py
 LEARNED = text("SELECT learned FROM campaign WHERE id = :campaign")
 KEEP_LEARNED = text("UPDATE campaign SET learned = :learned WHERE id = :campaign")
 
@@ -288,20 +270,6 @@ class CampaignStore:
         """Keep what pacing has learned with the campaign."""
         with self._engine.begin() as connection:
             connection.execute(KEEP_LEARNED, {"campaign": campaign_id, "learned": learned})
-
-
-def window(
-    connection: Connection, campaign_id: int, length: timedelta, now: datetime, machine_codes: Sequence[str]
-) -> tuple[int, int, int, int]:
-    """What :meth:`CampaignStore.window` says, within a transaction."""
-    values = {
-        "campaign": campaign_id,
-        "since": now - length,
-        "live_since": now - SURELY_LIVE,
-        "machine_codes": list(machine_codes),
-    }
-    row = connection.execute(WINDOW, values).one()
-    return row.connected, row.hung_up, row.abandoned, row.machines
 
 
 def _outdated(live: Any, name: str, source: str, where: str) -> Outdated:

@@ -84,6 +84,25 @@ class Addresses:
     agi: int
 
 
+class _Taken:
+    """Switches that were taken and are not served yet, each with who had it; `more` is set while there are any."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, str] = {}
+        self.more = asyncio.Event()
+
+    def add(self, taken: Mapping[str, str]) -> None:
+        self.waiting |= taken
+        if self.waiting:
+            self.more.set()
+
+    def served(self, switches: Mapping[str, str]) -> None:
+        for switch in switches:
+            del self.waiting[switch]
+        if not self.waiting:
+            self.more.clear()
+
+
 class Daemon:
     """One daemon. :meth:`run` returns after :meth:`stop`; `ready` is called once, with the ports.
 
@@ -243,7 +262,7 @@ class Daemon:
             channels(config, stored),
             Announcer(stored),
         )
-        begun = asyncio.Event()
+        begun, later = asyncio.Event(), _Taken()
         handover = Handover(tenure, switches)
         running = asyncio.create_task(
             engine.run(before=lambda: self._begin(engine, taken, stored, live, begun)), name="engine"
@@ -251,9 +270,10 @@ class Daemon:
         web_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         parts = [
             running,
+            asyncio.create_task(self._keep(tenure, handover, begun, later), name="ownership"),
             asyncio.create_task(
-                self._keep(engine, tenure, handover, stored, live, begun, app.state.gateway.drafts),
-                name="ownership",
+                self._serve(engine, stored, live, begun, app.state.gateway.drafts, later),
+                name="taken switches",
             ),
             asyncio.create_task(handover.run(self._stop), name="switches of others"),
             asyncio.create_task(
@@ -369,32 +389,43 @@ class Daemon:
                 self.metrics.takeovers.labels(switch).inc()
         engine.flush()
 
-    async def _keep(
+    async def _keep(self, tenure: Tenure, handover: Handover, begun: asyncio.Event, taken: _Taken) -> None:
+        """Renew what is ours, and take what another engine left: nothing that takes long may make this late.
+
+        Raises :class:`dialer.tenure.Lost`.
+        """
+        away = Outage("the switches' leases can't be renewed")
+        while True:
+            await asyncio.sleep(TURN_S)
+            with away.told():
+                # What is not served yet has no link.
+                unreached = handover.unreached(taken.waiting) if begun.is_set() else {}
+                taken.add(await tenure.turn(unreached))
+                handover.look()
+            self.metrics.engines_alive.set(sum(each.alive for each in tenure.engines))
+
+    async def _serve(
         self,
         engine: Engine,
-        tenure: Tenure,
-        handover: Handover,
         stored: DatabaseEngine,
         live: LiveCampaigns,
         begun: asyncio.Event,
         drafts: Drafts,
+        taken: _Taken,
     ) -> None:
-        """Renew what is ours, and take what another engine left. Raises :class:`dialer.tenure.Lost`."""
+        """Serve the switches that were taken; where the database breaks that off, begin anew when it is back."""
         await begun.wait()
-        away = Outage("the switches' leases can't be renewed")
-        # And not served yet: the database may go before all is read that this needs.
-        taken: dict[str, str] = {}
+        away = Outage("switches that were taken can't be served yet")
         while True:
-            await asyncio.sleep(TURN_S)
+            await taken.more.wait()
+            switches = dict(taken.waiting)
             with away.told():
-                taken |= await tenure.turn(handover.unreached())
-                handover.look()
-                if taken and not self._stop.is_set():
-                    await live.take(taken)
-                    await drafts.load()  # of those whose pages come here
-                    await self._take(engine, stored, taken)
-                    taken = {}
-            self.metrics.engines_alive.set(sum(each.alive for each in tenure.engines))
+                await live.take(switches)
+                await drafts.load()  # of those whose pages come here
+                await self._take(engine, stored, switches)
+                taken.served(switches)
+            if taken.waiting:
+                await asyncio.sleep(TURN_S)
 
     async def _wind_down(self, engine: Engine, tenure: Tenure) -> None:
         """Let an engine that stands by go on with the calls, or else let them finish."""

@@ -10,7 +10,7 @@ anew; what it knew of calls there is on record before the other one takes them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import Protocol
 
@@ -57,10 +57,11 @@ class Handover:
         self._barred: dict[str, float] = {}  # that refuse our log-in: until when nothing is tried
         self._told: frozenset[str] = frozenset()  # others' that we do not reach either
 
-    def unreached(self) -> dict[str, float]:
-        """For how long those of ours have had no link that have none."""
+    def unreached(self, apart: Collection[str] = ()) -> dict[str, float]:
+        """For how long those of ours have had no link that have none; those apart are not to have one yet."""
         now = self._clock()
-        down = {name for name in self._tenure.tokens if not self._switches[name].connected}
+        ours = self._tenure.tokens.keys() - apart
+        down = {name for name in ours if not self._switches[name].connected}
         self._down = {name: self._down.get(name, now) for name in down}
         return {name: now - since for name, since in self._down.items()}
 

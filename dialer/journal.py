@@ -132,6 +132,11 @@ class Journal:
         """Records not yet in the database."""
         return len(self._queue) + self._spool.count
 
+    @property
+    def spooled(self) -> int:
+        """Those of them that wait on the disk, for a database that was away."""
+        return self._spool.count
+
     def put(self, record: AnyRecord) -> int:
         """Take a record; returns its serial number. Never waits."""
         self._serial += 1

@@ -6,8 +6,10 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from time import monotonic
 from typing import TypeVar
 
@@ -22,7 +24,7 @@ from dialer.engine import Engine
 from dialer.leads import Hopper
 from dialer.metrics import Metrics
 from dialer.outage import Outage
-from dialer.sharing import Exchange
+from dialer.sharing import RECORD_LIMIT_S, Exchange
 
 T = TypeVar("T")
 
@@ -57,25 +59,39 @@ class LiveCampaigns:
         self._thread = ThreadPoolExecutor(1, "campaigns")
 
     async def run(self, hopper: Hopper) -> None:
-        """Every second what was applied meanwhile, and now and then the rest. Runs until cancelled."""
-        turn, away = 0, Outage("the campaigns could not be looked at")
-        while True:
+        """Every second what was applied meanwhile, and now and then the rest. Runs until cancelled.
+
+        What the database breaks off of one of these is not the end of the others.
+        """
+        look = Outage("the campaigns could not be looked at")
+        others = (
+            (1, Outage("leads could not be counted"), partial(self._count_leads, hopper)),
+            (LEDGER_EVERY, Outage("the abandon windows could not be read"), self._read_ledgers),
+            (LEARNED_EVERY, Outage("what pacing learned could not be kept"), self.keep_learned),
+            (PARTITIONS_EVERY, Outage("partitions could not be made"), self._make_partitions),
+        )
+        for turn in count(1):
             await asyncio.sleep(WATCH_S)
-            turn += 1
-            self._engine.database_answers = not away.away
-            with away.told():
+            with look.told():
                 if self._engine.core.owner:
                     await self._in_store(self._folder.apply_changes)
                 await self.configure()
-                for campaign in self._engine.core.ours():
-                    await self._count(hopper, campaign.name, campaign.id)
-                if turn % LEDGER_EVERY == 0:
-                    for name in list(self._engine.core.campaigns):
-                        await self._read_ledger(name, datetime.now(UTC))
-                if turn % LEARNED_EVERY == 0:
-                    await self.keep_learned()
-                if turn % PARTITIONS_EVERY == 0:
-                    await asyncio.to_thread(ensure_partitions, self._database, datetime.now(UTC).date())
+            self._engine.database_answers = not look.away
+            for every, away, work in others:
+                if turn % every == 0:
+                    with away.told():
+                        await work()
+
+    async def _count_leads(self, hopper: Hopper) -> None:
+        for campaign in self._engine.core.ours():
+            await self._count(hopper, campaign.name, campaign.id)
+
+    async def _read_ledgers(self) -> None:
+        for name in list(self._engine.core.campaigns):
+            await self._read_ledger(name)
+
+    async def _make_partitions(self) -> None:
+        await asyncio.to_thread(ensure_partitions, self._database, datetime.now(UTC).date())
 
     async def _count(self, hopper: Hopper, name: str, campaign_id: int) -> None:
         """The campaign's leads, when it is time: a long list is counted less often than a short one."""
@@ -109,10 +125,11 @@ class LiveCampaigns:
                 campaign=name,
                 switch=", ".join(switches),
             )
-        if name not in self._begun:
+        new = name not in self._begun
+        if new:
             await self._read_learned(name, switches)
             self._begun.add(name)
-        await self._read_ledger(name, datetime.now(UTC))
+        await self._read_ledger(name, anothers=new)
 
     async def take(self, switches: Collection[str]) -> None:
         """The campaigns on switches that are ours now: what applies, what was learned, and their books."""
@@ -121,7 +138,7 @@ class LiveCampaigns:
             taken = [switch for switch in campaign.config.switches if switch in switches]
             if taken:
                 await self._read_learned(campaign.name, taken)
-                await self._read_ledger(campaign.name, datetime.now(UTC))
+                await self._read_ledger(campaign.name, anothers=True)
 
     async def keep_learned(self) -> None:
         """What pacing has learned of the campaigns that are ours."""
@@ -149,18 +166,28 @@ class LiveCampaigns:
         if campaign is not None:
             self._engine.configure(campaign.id, msgspec.structs.replace(campaign.config, running=False))
 
-    async def _read_ledger(self, name: str, now: datetime) -> None:
-        campaign = self._engine.core.campaigns[name]
+    async def _read_ledger(self, name: str, anothers: bool = False) -> None:
+        """Begin the ledger anew from the books; what was counted since what they surely have is added.
+
+        While older records wait for a database that was away, the books lag, and our own ledger goes on.
+        `anothers`: the calls on record were another engine's, and we counted none of them.
+        """
+        campaign, journal, now = self._engine.core.campaigns[name], self._engine.journal, datetime.now(UTC)
         window_s = campaign.ledger.rule.window_s
         length = timedelta(seconds=window_s) if window_s is not None else WHOLE_LIFE
         if campaign.sharing is not None:
             await self._exchange.read(campaign, campaign.sharing, length, now)
             return
+        before = campaign.ledger.counted
+        if not anothers:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECORD_LIMIT_S):
+                    await journal.up_to_now()
         machines = [d.code for d in campaign.config.dispositions if d.machine]
-        connected, hung_up, abandoned, found = await self._in_store(
-            lambda: self._store.window(campaign.id, length, now, machines)
-        )
-        if self._engine.journal.depth == 0:  # else the tables lag behind what we counted ourselves
+        window = await self._in_store(lambda: self._store.window(campaign.id, length, now, machines))
+        if anothers or not journal.spooled:
+            since = [n - had for n, had in zip(campaign.ledger.counted, before, strict=True)]
+            connected, hung_up, abandoned, found = map(sum, zip(window, since, strict=True))
             hearing = self._engine.core.hearing(name).total()
             campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
 

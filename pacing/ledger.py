@@ -56,27 +56,32 @@ class AbandonLedger:
         self.rule = rule
         self._buckets: deque[list[float]] = deque()  # [begins, connected, hung up, abandoned, machines]
         self._connected = self._hung_up = self._abandoned = self._machines = 0.0
+        self._ever = [0, 0, 0, 0]
 
     # --- in -------------------------------------------------------------------------------------------------------
 
     def connected(self, at: float) -> None:
         """A person got a seat in time."""
         self._connected += 1
+        self._ever[0] += 1
         self._bucket(at)[1] += 1
 
     def hung_up(self, at: float) -> None:
         """A person left while waiting, within the limit."""
         self._hung_up += 1
+        self._ever[1] += 1
         self._bucket(at)[2] += 1
 
     def abandoned(self, at: float) -> None:
         """A person got no seat in time."""
         self._abandoned += 1
+        self._ever[2] += 1
         self._bucket(at)[3] += 1
 
     def machine(self, at: float) -> None:
         """An agent found a machine in a call that counted as answered by a person."""
         self._machines += 1
+        self._ever[3] += 1
         self._bucket(at)[4] += 1
 
     def seed(self, at: float, connected: int, hung_up: int, abandoned: int, machines: int = 0) -> None:
@@ -91,6 +96,12 @@ class AbandonLedger:
         self.rule = rule
 
     # --- out ------------------------------------------------------------------------------------------------------
+
+    @property
+    def counted(self) -> tuple[int, int, int, int]:
+        """All that came in ever: connected, hung up, abandoned, machines; what was seeded is not among it."""
+        connected, hung_up, abandoned, machines = self._ever
+        return connected, hung_up, abandoned, machines
 
     @property
     def answered(self) -> float:

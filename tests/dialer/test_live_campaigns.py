@@ -16,6 +16,7 @@ from campaigns.store import CampaignStore
 from dialer import live_campaigns
 from dialer.live_campaigns import LiveCampaigns
 from dialer.metrics import Metrics
+from pacing.ledger import AbandonLedger, AbandonRule
 
 CONFIG = 'name = "{}"\nswitch = "main"\n'
 
@@ -37,18 +38,28 @@ class Floor:
         self.leads_left: dict[str, int] = {}
         self.database_answers = True
         self.core = SimpleNamespace(campaigns={}, switches={"main": None}, hearing=lambda name: Counter())
-        self.journal = SimpleNamespace(depth=0)
+        self.journal = SimpleNamespace(spooled=0, up_to_now=self._on_record)
 
     def configure(self, campaign_id: int, config: Any) -> None:
         self.configured.append(config.name)
         self.core.campaigns[config.name] = SimpleNamespace(
+            name=config.name,
             id=campaign_id,
             config=config,
             sharing=None,
-            ledger=SimpleNamespace(rule=SimpleNamespace(window_s=None)),
+            ledger=AbandonLedger(AbandonRule(window_s=None)),
             part=Part,
-            seed=lambda *figures: self.seeded.append(config.name),
+            seed=lambda at, *figures: self._seed(config.name, figures),
         )
+
+    def _seed(self, name: str, figures: Any) -> None:
+        self.seeded.append(name)
+        self.books = figures
+
+    async def _on_record(self) -> None:
+        """As much is counted meanwhile as on a busy floor."""
+        for campaign in self.core.campaigns.values():
+            campaign.ledger.connected(1.0)
 
 
 async def test_a_campaign_whose_books_could_not_be_read_is_begun_again(
@@ -74,6 +85,52 @@ async def test_a_campaign_whose_books_could_not_be_read_is_begun_again(
     assert floor.seeded == ["autumn", "spring"]
     await live.configure()
     assert floor.configured == ["autumn", "spring", "spring"]
+    live.close()
+
+
+async def test_the_books_of_a_busy_floor_are_read_with_what_was_counted_since(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CampaignStore(db).apply(CONFIG.format("spring"), "test", "tester", datetime.now(UTC))
+    floor = Floor()
+    asked: Any = floor
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+    await live.configure()
+    monkeypatch.setattr(live._store, "window", lambda *what: (100, 10, 3, 2))
+    floor.core.hearing = lambda name: Counter({"main": 1})
+    await live._read_ledgers()
+    assert floor.books == (101, 10, 4, 2)
+    floor.journal.spooled, had = 5, len(floor.seeded)
+    await live._read_ledgers()
+    assert len(floor.seeded) == had  # the books lag behind what is known
+    await live.take({"main"})
+    assert floor.books == (100, 10, 4, 2) and len(floor.seeded) == had + 1
+    live.close()
+
+
+async def test_what_the_database_breaks_off_is_not_the_end_of_the_rest(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor, made = Floor(), asyncio.Event()
+    floor.core.owner, floor.core.ours = False, list
+    asked: Any = floor
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+
+    async def breaks() -> None:
+        raise OperationalError("", {}, Exception("it takes too long"))
+
+    async def partitions() -> None:
+        made.set()
+
+    for name in ("WATCH_S", "LEDGER_EVERY", "PARTITIONS_EVERY"):
+        monkeypatch.setattr(live_campaigns, name, 0.01 if name == "WATCH_S" else 1)
+    monkeypatch.setattr(live, "_read_ledgers", breaks)
+    monkeypatch.setattr(live, "_make_partitions", partitions)
+    running = asyncio.create_task(live.run(asked))
+    async with asyncio.timeout(10.0):
+        await made.wait()
+    assert floor.database_answers
+    running.cancel()
     live.close()
 
 

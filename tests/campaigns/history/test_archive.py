@@ -19,6 +19,7 @@ from campaigns.history.files import ArchiveError
 from campaigns.history.kinds import KINDS, SEAT_LOG
 from campaigns.history.query import History, Person
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.reports.rolling import roll
 from campaigns.store import CampaignStore
 from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number, wait_for
 from tests.campaigns.world import NOON, Campaign
@@ -250,7 +251,10 @@ def test_the_daemon_does_not_load_duckdb() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_abandon_ledger_of_a_campaigns_life_counts_archived_calls(db: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rolled", [False, True])
+def test_the_abandon_ledger_of_a_campaigns_life_counts_archived_calls(
+    db: Engine, tmp_path: Path, rolled: bool
+) -> None:
     past = Past(db, tmp_path)
     with db.begin() as connection:
         connection.execute(text("UPDATE attempt SET outcome = 'abandoned' WHERE number_id % 10 = 1"))
@@ -258,6 +262,9 @@ def test_the_abandon_ledger_of_a_campaigns_life_counts_archived_calls(db: Engine
     life = timedelta(days=36_500)
     store = CampaignStore(db)
     before = store.window(past.campaign, life, TODAY, ["sold"])
+    while rolled and (turn := roll(db, TODAY)) and turn.more:
+        pass
+    assert store.window(past.campaign, life, TODAY, ["sold"]) == before
     past.run()
     assert store.window(past.campaign, life, TODAY, ["sold"]) == before
     assert all(before)

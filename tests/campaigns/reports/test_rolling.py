@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from campaigns.abandon_window import window
 from campaigns.reports import rolling
 from campaigns.reports.rolling import roll
 from tests.campaigns.reports.raw import (
@@ -35,6 +36,22 @@ def world_of(db: Engine) -> World:
     return WORLDS[id(db)]
 
 
+def told_as_counted(world: World) -> None:
+    """A campaign's window is what a count of its calls gives, whatever of it was counted before."""
+    for campaign in world.campaigns:
+        for length in (timedelta(minutes=47), timedelta(hours=2), timedelta(days=36_500)):
+            [by_hand] = world.rows(
+                "SELECT count(a.connected_at), "
+                "count(*) FILTER (WHERE outcome = 'hung_up' AND amd IS DISTINCT FROM 'MACHINE'), "
+                "count(*) FILTER (WHERE outcome = 'abandoned'), "
+                "count(a.connected_at) FILTER (WHERE d.code = 'sold') "
+                "FROM attempt a LEFT JOIN disposition d USING (call_id, leased_at) "
+                f"WHERE campaign_id = {campaign} AND called_in IS NULL AND dialed_at >= '{AFTER - length}'"
+            )
+            with world.db.connect() as connection:
+                assert window(connection, campaign, length, AFTER, ["sold"]) == tuple(by_hand)
+
+
 @settings(
     max_examples=8,
     deadline=None,
@@ -51,7 +68,9 @@ def test_any_history_counted_at_any_time_is_what_its_rows_say(
         world.write(calls, lines, turn, ids)
         if turn in rolled_after:
             world.roll(NOON + timedelta(minutes=40 * turn))
+        told_as_counted(world)
     world.roll(AFTER)
+    told_as_counted(world)
     tables = world.tables()
 
     by_call: Counter[tuple[object, ...]] = Counter()
