@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import psycopg2.errors
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
+from campaigns.config import CampaignsError
 from campaigns.lists.normalising import NumberReader
 from campaigns.prepared import UNHURRIED, Prepared
 from campaigns.rules import facts
@@ -33,6 +36,9 @@ INSERT INTO number (lead_id, campaign_id, e164) VALUES (:lead, :campaign, :numbe
 ON CONFLICT (campaign_id, e164) DO NOTHING RETURNING lead_id
 """)
 GONE = text("DELETE FROM lead WHERE id = :lead")
+# An import of millions is one transaction, and whoever adds a number of its waits for its end: minutes.
+IMPATIENT, PATIENT = text("SET LOCAL lock_timeout = '200ms'"), text("SET LOCAL lock_timeout TO DEFAULT")
+LOCK_NOT_AVAILABLE = "55P03"
 ZONES = text("""
 INSERT INTO campaign_zone (campaign_id, zone) SELECT :campaign, unnest(CAST(:zones AS text[])) ON CONFLICT DO NOTHING
 """)
@@ -49,8 +55,15 @@ SELECT {facts.columns("$2", "0")} FROM (SELECT * FROM lead WHERE id = $1 AND lea
 )
 
 
+class Importing(CampaignsError):
+    """An import that is not finished has the number."""
+
+
 def lead_of(connection: Connection, campaign_id: int, number: str, now: datetime) -> int | None:
-    """The lead with this number (E.164), made if there is none; None when nobody knows in which zone it would be."""
+    """The lead with this number (E.164), made if there is none; None when nobody knows in which zone it would be.
+
+    Raises :class:`Importing`.
+    """
     found = _found(connection, campaign_id, number)
     zones = () if found is not None else NumberReader().zones(number)
     return _made(connection, campaign_id, number, zones, BY_HAND, now) if zones else found
@@ -59,7 +72,7 @@ def lead_of(connection: Connection, campaign_id: int, number: str, now: datetime
 def caller(connection: Connection, campaign_id: int, number: str, now: datetime) -> int:
     """The lead of a customer who called in, made if there is none: one that is not called of itself.
 
-    Those who withhold their number are one lead.
+    Those who withhold their number are one lead. Raises :class:`Importing`.
     """
     found = _found(connection, campaign_id, number)
     if found is not None:
@@ -81,12 +94,19 @@ def _made(
     made = {
         **asked, "list": lists.id, "lane": lists.lane, "zones": list(zones), "open": name == BY_HAND
     }  # fmt: skip
-    lead = connection.execute(NEW_LEAD, made).scalar_one()
-    if (
-        connection.execute(NEW_NUMBER, {**asked, "lead": lead}).scalar_one_or_none() is None
-    ):  # an import came first
-        connection.execute(GONE, {"lead": lead})
-        return connection.execute(FOUND, asked).scalar_one()
-    connection.execute(ZONES, made)
-    connection.execute(COUNTED, made)
-    return lead
+    try:
+        with connection.begin_nested():
+            connection.execute(IMPATIENT)
+            lead = connection.execute(NEW_LEAD, made).scalar_one()
+            new = connection.execute(NEW_NUMBER, {**asked, "lead": lead}).scalar_one_or_none()
+            if new is not None:
+                connection.execute(ZONES, made)
+                connection.execute(COUNTED, made)
+            else:  # an import came first
+                connection.execute(GONE, {"lead": lead})
+    except OperationalError as fault:
+        if isinstance(fault.orig, psycopg2.errors.lookup(LOCK_NOT_AVAILABLE)):
+            raise Importing("an import that is not finished has this number") from fault
+        raise
+    connection.execute(PATIENT)
+    return lead if new is not None else connection.execute(FOUND, asked).scalar_one()

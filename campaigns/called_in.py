@@ -48,12 +48,19 @@ def who(connection: Connection, campaign_id: int, number: str, call_id: str) -> 
 
 def record(connection: Connection, call: CalledIn) -> None:
     """Put the call among the attempts; a caller whom nobody knows becomes a lead that is not called of itself."""
+    number = call.number
+    try:
+        lead = by_hand.caller(connection, call.campaign_id, number, call.at)
+    except (
+        by_hand.Importing
+    ):  # other records wait behind this one; it is on record as of one who withholds it
+        number, lead = "", by_hand.caller(connection, call.campaign_id, "", call.at)
     asked = {
         "call": call.call_id,
         "leased_at": leased_at(call.call_id),
         "campaign": call.campaign_id,
-        "lead": by_hand.caller(connection, call.campaign_id, call.number, call.at),
-        "number": call.number,
+        "lead": lead,
+        "number": number,
         "switch": call.switch,
         "owner": call.owner,
         "at": call.at,

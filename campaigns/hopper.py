@@ -173,7 +173,10 @@ class Hopper(Leases):
                 return Refusal("", RefusalReason.LEASE_LOST, ANOTHERS)
             if (too_much := outside.refusal(connection, by, now)) is not None:
                 return too_much
-            lead = by_hand.lead_of(connection, campaign_id, number, now)
+            try:
+                lead = by_hand.lead_of(connection, campaign_id, number, now)
+            except by_hand.Importing as fault:
+                return Refusal("", RefusalReason.LEASE_LOST, str(fault))
             if lead is None:
                 return Refusal("", RefusalReason.NO_ZONE, "the time zone of the called party is not known")
             rows = [facts.LeadRow._make(row) for row in by_hand.LOCKED.run(connection, lead, change)]

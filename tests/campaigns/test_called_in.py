@@ -7,8 +7,11 @@ from datetime import timedelta
 from sqlalchemy import Engine, text
 
 from campaigns.ids import new_call_id
+from campaigns.lists.copying import copy_lines
+from campaigns.lists.loading import Loading
+from campaigns.lists.rows import Row
 from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
-from campaigns.values import RefusalReason
+from campaigns.values import OutsideCaller, Refusal, RefusalReason
 from campaigns.why import Explainer
 from tests.campaigns.world import NOON, Campaign, later
 
@@ -95,3 +98,22 @@ def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:
     assert campaign.hopper.in_flight(later(minutes=1)) == []
     with db.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM lead WHERE lease IS NOT NULL")).scalar_one() == 0
+
+
+def test_nobody_waits_for_an_import_that_has_the_number(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    loading = Loading(db, campaign.id, "millions", "crm", NOON)
+    rows = [Row(2, (UNKNOWN,), "王", {}, ("Asia/Shanghai",))]
+    loading.load(rows, copy_lines(rows))
+    call = called(campaign, UNKNOWN)
+    by_hand = campaign.hopper.lease_number(campaign.id, UNKNOWN, OutsideCaller(7, 100, 100.0), NOON)
+    assert isinstance(by_hand, Refusal) and "import" in by_hand.detail
+    loading.finish(0, NOON)
+    campaign.record(ended(call))
+    # It is in the books as one who withholds their number; the next call is the customer's of the list.
+    assert campaign.one("SELECT count(*), max(outcome) FROM attempt") == (1, "connected")
+    assert campaign.one("SELECT count(*) FROM lead") == (2,)
+    campaign.record(ended(called(campaign, UNKNOWN)))
+    assert campaign.one(
+        "SELECT count(*) FROM attempt a JOIN lead l ON l.id = a.lead_id WHERE l.name = '王'"
+    ) == (1,)
