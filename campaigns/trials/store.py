@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns.config import CampaignConfig
 from campaigns.evaluation.arms import Counted
@@ -25,7 +26,8 @@ SELECT arm, chance, count(*) AS customers, count(*) FILTER (WHERE converted) AS 
             AND p.at >= a.connected_at AND p.at < a.connected_at + CAST(:days AS interval))) AS converted
     FROM attempt a JOIN lead l ON l.id = a.lead_id
     JOIN trial_member t ON t.campaign_id = a.campaign_id AND t.party = {PARTY} AND t.arm = a.arm
-    LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
+    LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :leased
+        AND d.leased_at < :until
     WHERE a.campaign_id = :campaign AND a.connected_at IS NOT NULL AND a.called_in IS NULL
         AND a.dialed_at >= :since AND a.dialed_at < :until AND a.leased_at >= :leased AND a.leased_at < :until
     GROUP BY t.party, t.arm, t.chance
@@ -53,15 +55,25 @@ class Bandits:
         self._looked: dict[int, datetime] = {}
 
     def look(self, now: datetime) -> Sequence[str]:
-        """Work the chances of running campaigns' arms out anew, where it is time; the campaigns' names."""
-        learned = []
+        """Work the chances of running campaigns' arms out anew, where it is time; the campaigns' names.
+
+        Raises what the database raised for one of them, once the others are through.
+        """
+        learned: list[str] = []
+        faults: list[SQLAlchemyError] = []
         for each in self._store.readable():
             if not each.config.trial.bandit or not each.config.running:
                 continue
             if now - self._looked.get(each.campaign_id, now - TURN) >= TURN:
-                self._learn(each.campaign_id, each.config, now)
-                self._looked[each.campaign_id] = now
-                learned.append(each.config.name)
+                self._looked[each.campaign_id] = now  # what takes too long is not begun anew at once
+                try:
+                    self._learn(each.campaign_id, each.config, now)
+                except SQLAlchemyError as fault:
+                    faults.append(fault)
+                else:
+                    learned.append(each.config.name)
+        if faults:
+            raise faults[0]
         return learned
 
     def _learn(self, campaign_id: int, config: CampaignConfig, now: datetime) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from campaigns.users import User
 from tests.campaigns.world import Campaign
@@ -53,6 +53,21 @@ async def test_an_admin_is_told_about_all(door: Door) -> None:
     whole = (await ask(door, ADMIN, campaign="summer", at=NIGHT)).json()
     assert (whole["leads"], whole["callable"]) == (3, 0)
     assert whole["held"] == {"window": {"leads": 3, "alone": 3, "label": "不在可拨打时段"}}
+
+
+async def test_a_customers_other_number_counts_for_who_sees_a_branch_too(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=2, name="demo", more="[rules.customer]\nday = 1\n")
+    with db.begin() as connection:
+        connection.execute(text("UPDATE lead SET customer_id = 'K7'"))
+    campaign.dial(campaign.lease())
+    async with open_door(stored=stored_in(db, tmp_path)) as door:
+        told = {}
+        for user in (SUPERVISOR, ADMIN):
+            found = [(await ask(door, user, number=f"1380000000{n}", at=NOON)).json()[0] for n in (0, 1)]
+            told[user.login] = [(each["permitted"], [r["reason"] for r in each["reasons"]]) for each in found]
+    assert told[SUPERVISOR.login] == told[ADMIN.login]
+    assert not any(permitted for permitted, _ in told[ADMIN.login])
+    assert all("cap_day" in reasons for _, reasons in told[ADMIN.login])
 
 
 @pytest.mark.parametrize(

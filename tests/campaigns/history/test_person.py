@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,16 @@ def test_whoever_adds_a_table_that_may_name_a_person_says_what_becomes_of_it(
     assert {row.relname for row in rows} - erased - stay == set(), (
         "see LIVE and TOLD in campaigns/history/person.py"
     )
+
+
+def test_no_question_about_a_person_goes_through_a_table(db: Engine) -> None:
+    """Ways by the keys are all that is weighed: where there is none, the years of everybody are gone through."""
+    values = {"leads": [1], "e164s": ["+8613800000000"], "customers": ["K7"], "parties": ["customer K7"]}
+    few = "campaign|list|legal_hold|lock_out"
+    with db.connect() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        plans = {
+            key: "\n".join(connection.execute(text(f"EXPLAIN {sql}"), values).scalars())
+            for key, sql in persons.TOLD.items()
+        }
+    assert {key: plan for key, plan in plans.items() if re.search(rf"Seq Scan on (?!({few}) )", plan)} == {}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
-from campaigns.config import ConfigError, parse
+from campaigns.config import CampaignConfig, ConfigError, parse
 from campaigns.evaluation.arms import Counted, compare
 from campaigns.evaluation.evaluating import evaluate
 from campaigns.lists.loading import store_rows
@@ -120,6 +122,26 @@ def test_a_bandit_learns_whom_to_give_what_and_the_evaluation_says_what_was_gain
     assert plain.customers + gift.customers == 200 and gift.chance == pytest.approx(1 - LEAST, abs=0.01)
     assert gift.gained is not None and gift.gained.low > 0
     assert gift.rate is not None and gift.gained.low < 0.5 < gift.gained.high
+
+
+def test_a_campaign_that_takes_too_long_keeps_no_other_from_learning(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("autumn", "spring"):
+        Campaign(db, leads=0, name=name, more=ARMS.replace("[trial]", "[trial]\nbandit = true"))
+    bandits, asked = Bandits(db), list[str]()
+
+    def learn(campaign_id: int, config: CampaignConfig, now: datetime) -> None:
+        asked.append(config.name)
+        if config.name == "autumn":
+            raise OperationalError("", {}, Exception("canceled"))
+
+    monkeypatch.setattr(bandits, "_learn", learn)
+    with pytest.raises(OperationalError):
+        bandits.look(NOON)
+    assert bandits.look(later(seconds=10)) == [] and sorted(asked) == ["autumn", "spring"]
+    with pytest.raises(OperationalError):
+        bandits.look(NOON + TURN)
 
 
 def test_the_chances_are_those_of_being_the_best() -> None:
