@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from campaigns.best_time.learning import Arm, Cell, Chances, Segment, Uplift, by_segment, pick, uplift
 from campaigns.config import CampaignConfig
 from campaigns.rules import calendar
+from campaigns.rules.terms import terms_of
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
 
 BEST_TIME_LOCK = 0x7A646274  # an advisory lock: "zdbt"
@@ -47,9 +48,10 @@ JOIN best_time_arm r ON r.campaign_id = c.id AND r.at_random ORDER BY c.name
 """)
 
 LANES = text("SELECT DISTINCT lane FROM list WHERE campaign_id = :campaign")
+ZONES = text("SELECT zone FROM campaign_zone WHERE campaign_id = :campaign")
 LEFT = text("""
 SELECT count(*) FROM lead WHERE campaign_id = :campaign AND lane = :lane AND rank = :front AND open AND lease IS NULL
-    AND next_at <= :now
+    AND next_at <= :now AND zones <@ CAST(:open_now AS text[])
 """)
 BACK = text("""
 UPDATE lead SET rank = 0 WHERE id IN (
@@ -62,7 +64,7 @@ SELECT l.id, l.zones[1] AS zone, COALESCE(NULLIF(l.region, ''), l.zones[1]) AS r
     mod(('x' || substr(md5(l.id::text), 1, 8))::bit(32)::bigint, 100) AS bucket
 FROM (
     SELECT * FROM lead WHERE campaign_id = :campaign AND lane = :lane AND rank = 0 AND open AND lease IS NULL
-        AND next_at <= :now ORDER BY rank, next_at, id LIMIT :window
+        AND next_at <= :now AND zones <@ CAST(:open_now AS text[]) ORDER BY rank, next_at, id LIMIT :window
 ) l JOIN list i ON i.id = l.list_id CROSS JOIN LATERAL (
     SELECT kind FROM number WHERE lead_id = l.id ORDER BY attempts, ordinal, id LIMIT 1
 ) n
@@ -217,12 +219,26 @@ class BestTimeStore:
             )
 
     def _order(self, connection: Connection, campaign_id: int, config: CampaignConfig, now: datetime) -> None:
-        """Choose the front of each list anew when half of it is called, and when the hour changes."""
+        """Choose the front of each list anew when half of it is called, and when the hour changes.
+
+        Of leads that may be called at this hour: the others would be left standing there.
+        """
+        terms = terms_of(config.rules)
+        zones = connection.execute(ZONES, {"campaign": campaign_id}).scalars()
+        open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
+        if not open_now:
+            return
         hour = int(now.timestamp()) // 3600
         same_hour = self._hours.get(campaign_id) == hour
         chances: Chances | None = None
         for lane in connection.execute(LANES, {"campaign": campaign_id}).scalars().all():
-            values = {"campaign": campaign_id, "lane": lane, "front": FRONT_RANK, "now": now}
+            values = {
+                "campaign": campaign_id,
+                "lane": lane,
+                "front": FRONT_RANK,
+                "now": now,
+                "open_now": open_now,
+            }
             if same_hour and connection.execute(LEFT, values).scalar_one() >= FRONT // 2:
                 continue
             connection.execute(BACK, values)

@@ -12,6 +12,8 @@ from sqlalchemy import Engine, text
 from campaigns.best_time.learning import Arm, Cell, Chances, Segment, pick, uplift
 from campaigns.best_time.store import FRONT_RANK, BestTimeStore, local_hour
 from campaigns.config import ConfigError, parse
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.records import AttemptEnded
 from campaigns.store import NoSuchCampaign
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
@@ -196,6 +198,18 @@ def test_the_front_is_chosen_anew_for_the_hour_and_when_it_is_called(db: Engine)
     front = campaign.one(f"{count} AND lease IS NULL")
     assert front.all == 500 and front.mobiles > 450
     assert FRONT_RANK == -1
+
+
+def test_the_front_is_of_leads_that_may_be_called_at_this_hour(db: Engine) -> None:
+    campaign, store = Campaign(db, leads=0, more=ORDER), BestTimeStore(db, 5)
+    zones = ["Europe/London"] * 1_500 + [
+        "Asia/Shanghai"
+    ] * 1_500  # at noon in Shanghai it is 4 o'clock in London
+    rows = [Row(n + 2, (f"+86139{n:08d}",), "", {}, (zone,)) for n, zone in enumerate(zones)]
+    store_rows(db, campaign.id, "list", "test", NOON, rows)
+    store.look(NOON)
+    front = "SELECT count(*), min(zones[1]), max(zones[1]) FROM lead WHERE rank = -1"
+    assert campaign.one(front) == (500, "Asia/Shanghai", "Asia/Shanghai")
 
 
 def test_without_order_nothing_is_touched_and_yet_it_learns(db: Engine) -> None:
