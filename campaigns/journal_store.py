@@ -270,16 +270,17 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at, user_id = excluded.user_id, done_at = NULL,
     personal = excluded.personal, team_at = excluded.team_at, anyone_at = excluded.anyone_at,
-    expires_at = excluded.expires_at
+    expires_at = excluded.expires_at, called_at = NULL, called_by = NULL
 """
 # A later verdict on the same call that asks for none takes it back.
 NO_CALLBACK = """
 UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, at)
 WHERE c.call_id = v.call_id AND c.done_at IS NULL
 """
-# It was tried: the lead goes on by what came of it.
+# It was tried: the lead goes on by what came of it. What reports want of the call stands with it: calls go into files.
 CALLED_BACK = """
-UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+UPDATE callback c SET done_at = v.at, called_at = a.dialed_at, called_by = COALESCE(v.user_id, a.user_id)
+FROM (VALUES %s) AS v (call_id, leased_at, at, user_id)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 WHERE c.lead_id = a.lead_id AND a.called_in IS NULL AND c.call_id <> v.call_id AND c.done_at IS NULL
@@ -461,7 +462,7 @@ def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
     rang = [(*_key(r), r.outcome) for r in ended if r.dialed]
     put(TALLIED, rang, ID, TIME, TEXT)
     put(TIMED, rang, ID, TIME, TEXT)
-    put(CALLED_BACK, [(*_key(r), r.at) for r in ended if r.dialed], ID, TIME, TIME)
+    put(CALLED_BACK, [(*_key(r), r.at, r.user_id) for r in ended if r.dialed], ID, TIME, TIME, INT)
     put(
         ENDED,
         [

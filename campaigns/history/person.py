@@ -96,7 +96,7 @@ LIVE = {
     "attempts": f"UPDATE attempt SET notes = NULL, answers = NULL, e164 = NULL, customer_id = NULL WHERE {CALLS}",
     "changes_by_lists": "DELETE FROM list_change WHERE lead_id = ANY(:leads)",
     "changes_by_agents": "DELETE FROM lead_edit WHERE lead_id = ANY(:leads)",
-    "callbacks": "UPDATE callback SET done_at = COALESCE(done_at, :at) WHERE lead_id = ANY(:leads)",
+    "callbacks": "UPDATE callback SET done_at = :at WHERE lead_id = ANY(:leads) AND done_at IS NULL",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",

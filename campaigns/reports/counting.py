@@ -92,15 +92,11 @@ ID_FROM = """
 """
 CALLBACKS = f"""
 INSERT INTO rollup_callback
-SELECT :begin, c.campaign_id, c.user_id, count(*), count(*) FILTER (WHERE c.personal), count(k.dialed_at),
-    count(k.dialed_at) FILTER (WHERE k.user_id = c.user_id),
-    COALESCE(sum(GREATEST(0, round(1000 * extract(epoch FROM k.dialed_at - c.due_at)))), 0)::bigint,
-    count(*) FILTER (WHERE k.dialed_at IS NULL AND c.done_at = c.expires_at), count(*) FILTER (WHERE c.done_at IS NULL)
-FROM callback c LEFT JOIN LATERAL (
-    SELECT a.dialed_at, a.user_id FROM attempt a
-    WHERE a.lead_id = c.lead_id AND a.ended_at = c.done_at AND a.call_id <> c.call_id LIMIT 1
-) k ON true
-WHERE c.campaign_id IS NOT NULL AND c.call_id >= {ID_FROM.format(":begin")} AND c.call_id < {ID_FROM.format(":end")}
+SELECT :begin, c.campaign_id, c.user_id, count(*), count(*) FILTER (WHERE c.personal), count(c.called_at),
+    count(c.called_at) FILTER (WHERE c.called_by = c.user_id),
+    COALESCE(sum(GREATEST(0, round(1000 * extract(epoch FROM c.called_at - c.due_at)))), 0)::bigint,
+    count(*) FILTER (WHERE c.called_at IS NULL AND c.done_at = c.expires_at), count(*) FILTER (WHERE c.done_at IS NULL)
+FROM callback c WHERE c.campaign_id IS NOT NULL AND c.call_id >= {ID_FROM.format(":begin")} AND c.call_id < {ID_FROM.format(":end")}
 GROUP BY c.campaign_id, c.user_id
 """
 

@@ -1,4 +1,4 @@
-"""Indexes where tables were read whole, and a customer's calls for those who reach the customer."""
+"""Indexes where tables were read whole, a customer's calls for those who reach them, and with a callback its call."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ DROP INDEX message_by_address, message_by_customer;
 CREATE INDEX message_by_address ON message (address, channel);
 CREATE INDEX message_by_customer ON message (customer_id, channel) WHERE customer_id IS NOT NULL;
 """
+# Reports count it of the call's half hour anew whenever a callback of that half hour changes, also when its calls have
+# long been in files. What is counted stays as it is.
+CALLED_BACK = """
+ALTER TABLE callback ADD called_at timestamptz, ADD called_by bigint;
+ALTER TABLE callback DISABLE TRIGGER callback_changed;
+UPDATE callback c SET called_at = a.dialed_at, called_by = a.user_id FROM attempt a
+WHERE c.done_at IS NOT NULL AND a.lead_id = c.lead_id AND a.ended_at = c.done_at AND a.call_id <> c.call_id
+    AND a.called_in IS NULL;
+ALTER TABLE callback ENABLE TRIGGER callback_changed;
+"""
 # The party of a customer is 'customer ' and the customer's id.
 CAMPAIGNS = "(SELECT zhudong_campaigns())::bigint[]"
 REACH = f"""
@@ -33,4 +43,5 @@ def upgrade() -> None:
     """Add them, and have the policy know of customers."""
     run = op.get_bind().exec_driver_sql
     run(INDEXES)
+    run(CALLED_BACK)
     run(REACH)

@@ -12,6 +12,17 @@ from campaigns.history.archive import holding
 from campaigns.reports.rolling import roll
 from tests.campaigns.history.past import TODAY, Past, number
 
+PROMISED = """
+INSERT INTO callback (call_id, lead_id, campaign_id, user_id, due_at, anyone_at, expires_at, done_at, called_at,
+    called_by)
+SELECT a.call_id, a.lead_id, a.campaign_id, 7, k.due_at, k.due_at, k.due_at + interval '7 d', k.done_at, k.done_at,
+    CASE WHEN k.done_at IS NOT NULL THEN 7 END
+FROM (SELECT *, row_number() OVER (ORDER BY call_id) AS n FROM attempt ORDER BY call_id LIMIT 2) a
+CROSS JOIN LATERAL (
+    SELECT a.dialed_at + CASE n WHEN 1 THEN interval '1 d' ELSE interval '1 year' END AS due_at,
+        CASE n WHEN 1 THEN a.dialed_at + interval '1 d 1 min' END AS done_at
+) k
+"""
 TABLES = ("rollup_call", "rollup_line", "rollup_agent", "rollup_caller", "rollup_seat", "rollup_callback")
 
 
@@ -35,20 +46,35 @@ def test_figures_are_the_same_from_files_after_an_erasure_and_after_what_comes_l
             )
         )
         connection.execute(text("UPDATE rollup_seen SET seats_until = :now"), {"now": TODAY})
+        # Two promises whose calls go into files: one was kept, the other is due in a year.
+        connection.execute(text(PROMISED), {"now": TODAY})
     while (turn := roll(db, TODAY)) is None or turn.more:
         pass
     assert turn.left == 0
     counted = figures(past)
     assert sum(row[6] for row in counted["rollup_call"]) == len(past.calls) and counted["rollup_seat"]
+    assert [sum(row[n] for row in counted["rollup_callback"]) for n in range(3, 10)] == [
+        2,
+        0,
+        1,
+        1,
+        60_000,
+        0,
+        1,
+    ]
 
     past.run()  # two months go into files
     assert figures(past) == counted
     with db.begin() as connection:  # as after an upgrade, all of it is due
-        for table, kind in (("rollup_call", "calls"), ("rollup_seat", "stays")):
+        for table, kind in (
+            ("rollup_call", "calls"),
+            ("rollup_seat", "stays"),
+            ("rollup_callback", "callbacks"),
+        ):
             connection.execute(
                 text(f"INSERT INTO rollup_due SELECT DISTINCT '{kind}', half_hour FROM {table}")
             )
-        for table in TABLES[:5]:
+        for table in TABLES:
             connection.execute(text(f"DELETE FROM {table}"))
     while (turn := roll(db, TODAY)) is None or turn.more:
         pass
