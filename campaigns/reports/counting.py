@@ -96,7 +96,8 @@ SELECT :begin, c.campaign_id, c.user_id, count(*), count(*) FILTER (WHERE c.pers
     count(c.called_at) FILTER (WHERE c.called_by = c.user_id),
     COALESCE(sum(GREATEST(0, round(1000 * extract(epoch FROM c.called_at - c.due_at)))), 0)::bigint,
     count(*) FILTER (WHERE c.called_at IS NULL AND c.done_at = c.expires_at), count(*) FILTER (WHERE c.done_at IS NULL)
-FROM callback c WHERE c.campaign_id IS NOT NULL AND c.call_id >= {ID_FROM.format(":begin")} AND c.call_id < {ID_FROM.format(":end")}
+FROM callback c
+WHERE c.campaign_id IS NOT NULL AND c.call_id >= {ID_FROM.format(":begin")} AND c.call_id < {ID_FROM.format(":end")}
 GROUP BY c.campaign_id, c.user_id
 """
 
