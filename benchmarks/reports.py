@@ -34,6 +34,7 @@ from campaigns.priority import step_back
 from campaigns.reports.asking import Question, answer
 from campaigns.reports.catalogue import REPORTS
 from campaigns.reports.rolling import roll
+from campaigns.store import CampaignStore
 
 ATTEMPTS = 50_000_000
 LEADS = 2_000_000
@@ -131,6 +132,16 @@ def asked(reading: Engine, now: datetime) -> list[Result]:
     return results
 
 
+def abandoned(engine: Engine, now: datetime) -> Result:
+    """What an engine asks of the books as it starts, takes a campaign over, and every ten minutes."""
+    end = bounds(month_of(now.date(), MONTHS[-1]))[1]
+    store = CampaignStore(engine)
+    took = max(
+        timed(partial(store.window, each.campaign_id, timedelta(days=30), end)) for each in store.readable()
+    )
+    return Result("the abandon window of a campaign, 30 days, slowest", took, "s", DAY_S)
+
+
 def read(url: str, stop: Any, asked: Any, late: Any) -> None:
     """A reader in a process of its own, as the desk has them, who asks for the heaviest report all the time.
 
@@ -223,7 +234,7 @@ def measure(scale: float) -> list[Result]:
             fill(engine, attempts, leads, now)
             spent = count(engine, now)
             results = [Result(f"{attempts:,} attempts counted", attempts / spent, "attempts/s")]
-            results += asked(reading, now)
+            results += [*asked(reading, now), abandoned(engine, now)]
             return results + beside(engine, url, max(1.0, QUIET_S * min(1.0, scale * 10)))
         finally:
             engine.dispose()

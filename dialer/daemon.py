@@ -413,11 +413,16 @@ class Daemon:
         drafts: Drafts,
         taken: _Taken,
     ) -> None:
-        """Serve the switches that were taken; where the database breaks that off, begin anew when it is back."""
+        """Serve the switches that were taken; where the database breaks that off, begin anew when it is back.
+
+        An engine that is to end serves no more of them.
+        """
         await begun.wait()
         away = Outage("switches that were taken can't be served yet")
         while True:
             await taken.more.wait()
+            if self._stop.is_set():
+                return
             switches = dict(taken.waiting)
             with away.told():
                 await live.take(switches)

@@ -20,6 +20,7 @@ def test_what_reports_cost_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in REPORTS:
         assert f"{name}, a day" in results and f"{name}, a year" in results
     assert results["campaigns, a day: of the attempts over of the roll-ups"].value > 0
+    assert "the abandon window of a campaign, 30 days, slowest" in results
     assert len([what for what in results if "beside over without" in what]) == 4
 
 
