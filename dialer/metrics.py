@@ -334,7 +334,7 @@ class Metrics:
             "zhudong_journal_depth", "Records not yet in the database.", registry=registry
         )
         self.database_up = Gauge(
-            "zhudong_database_up", "1 while the database takes the journal.", registry=registry
+            "zhudong_database_up", "1 while the database answers and takes records.", registry=registry
         )
         self.pop_samples: deque[float] = deque(maxlen=KEPT)
         self.connect_samples: deque[float] = deque(maxlen=KEPT)
