@@ -3,7 +3,9 @@
 Theory of operation. One thread takes what has gathered and commits it as one transaction. Every record has a serial
 number of this writer; the database keeps the last one it has applied, in the same transaction, so that a repeat is
 recognised. While the database is away, records go to a spool file, synced to disk, and are replayed from it before
-anything newer. A record that the database refuses by itself is set aside with its reason and holds up nobody.
+anything newer. A record that the database refuses by itself is set aside with its reason and holds up nobody. A
+database that takes a batch and says nothing more is away, too: a second thread waits for its word, and the batch is
+repeated when that has come.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import structlog
@@ -28,6 +32,7 @@ Batch = Sequence[tuple[int, AnyRecord]]
 
 MAX_BATCH = 2_000
 RETRY_S = 1.0  # how often a database that is away is tried again
+APPLY_LIMIT_S = 5.0  # a full batch takes a second at most; half of what the end of the journal has
 CATCH_UP_S, LOOK_S = 30.0, 0.01
 SPOOL, REJECTED = "journal.spool", "journal.rejected"  # of each writer, in a folder of its own
 GATHER_S = 0.004  # a commit costs milliseconds; what comes within this time shares one
@@ -99,11 +104,49 @@ class Spool:
             return file.read(1) == b"\n"
 
 
+class _Applying:
+    """Batches on their way into the database, one at a time, in a thread that may hang there: nobody waits for it."""
+
+    def __init__(self, apply: Callable[[Batch], None]) -> None:
+        self._apply = apply
+        self._batches: SimpleQueue[tuple[Future[None], Batch] | None] = SimpleQueue()
+        self._last: Future[None] = Future()
+        self._last.set_result(None)
+        threading.Thread(target=self._run, name="journal's commits", daemon=True).start()
+
+    def __call__(self, batch: Batch) -> None:
+        """As `apply` does; raises Unavailable also when it takes too long, and until it has come to its end."""
+        if not self._last.done():
+            raise Unavailable("the database has not said yet what came of the batch before")
+        self._last = Future()
+        self._batches.put((self._last, batch))
+        try:
+            fault = self._last.exception(APPLY_LIMIT_S)
+        except TimeoutError:
+            raise Unavailable(f"the database has said nothing for {APPLY_LIMIT_S:g} s") from None
+        if fault is not None:
+            raise fault
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._batches.put(None)
+
+    def _run(self) -> None:
+        while (taken := self._batches.get()) is not None:
+            said, batch = taken
+            try:
+                self._apply(batch)
+            except Exception as fault:  # noqa: BLE001 - whatever it is: it is for who waits, and nobody may any more
+                said.set_exception(fault)
+            else:
+                said.set_result(None)
+
+
 class Journal:
     """One writer. `apply` commits a batch, or raises :class:`Unavailable`, or anything else for a faulty record."""
 
     def __init__(self, apply: Callable[[Batch], None], folder: Path, last_applied: int) -> None:
-        self._apply = apply
+        self._apply = _Applying(apply)
         folder.mkdir(parents=True, exist_ok=True)
         self._spool = Spool(folder / SPOOL)
         self._aside = folder / REJECTED
@@ -170,6 +213,9 @@ class Journal:
         self._closing = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join, limit_s)
+        self._apply.close()
+        if self._thread.is_alive():
+            log.error("the journal's writer did not end: what it has left is lost", records=len(self._queue))
 
     # --- in the thread --------------------------------------------------------------------------------------------
 

@@ -256,6 +256,48 @@ async def test_a_spool_that_is_binary_garbage_is_no_reason_not_to_start(tmp_path
     assert tables.rows == ["1"]
 
 
+# --- the database hangs: it takes a batch, and says nothing more --------------------------------------------------
+
+
+@pytest.mark.parametrize("commits", [True, False], ids=["it was committed", "it was not"])
+async def test_a_database_that_hangs_is_away_and_gets_each_record_once_when_it_speaks_again(
+    commits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "APPLY_LIMIT_S", 0.05, raising=False)
+    tables = Tables()
+    async with writing(tables, tmp_path) as journal:
+        tables.open.clear()
+        async with asyncio.timeout(LIMIT_S / 4):
+            await journal.durable(journal.put(note(1)))
+            await journal.durable(journal.put(note(2)))  # nor does it hold up what comes after
+        assert not journal.available and journal.depth == 2 and tables.tried == 0
+        tables.away = not commits
+        tables.open.set()
+        await until(lambda: tables.tried)
+        tables.away = False
+        await until(lambda: journal.depth == 0)
+        assert journal.available
+    assert tables.rows == ["1", "2"]
+
+
+async def test_what_a_database_that_hangs_has_not_confirmed_is_left_to_the_next_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM, with the server frozen: what was put on record since then is in nobody's memory but this one's."""
+    monkeypatch.setattr(journal_module, "APPLY_LIMIT_S", 0.05, raising=False)
+    hanging = Tables()
+    hanging.open.clear()
+    journal = Journal(hanging.apply, tmp_path, 0)
+    for n in range(1, 6):
+        journal.put(note(n))
+    await journal.close(1.0)
+    tables = Tables()
+    async with writing(tables, tmp_path) as journal:
+        await until(lambda: tables.rows)
+    assert tables.rows == numbers(1, 5)
+    hanging.open.set()
+
+
 # --- the disk ----------------------------------------------------------------------------------------------------
 
 
