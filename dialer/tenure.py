@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NoAnswer
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,8 @@ from campaigns.database import reason
 from campaigns.ownership import LEASE_S, Known, Ownership, Turn
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 TURN_S = 0.5
 MARGIN_S = (
@@ -118,8 +121,8 @@ class Tenure:
         if not self.tokens:
             return None
         try:
-            self.engines = await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.seen)
-        except SQLAlchemyError:  # by this database nobody can take anything
+            self.engines = await self._in_time(self._stored.seen)
+        except (SQLAlchemyError, TimeoutError):  # by this database nobody can take anything
             return None
         ours = set(self.tokens)
         return next(
@@ -142,24 +145,29 @@ class Tenure:
         if self._lost:
             return
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.hand, heirs)
-        except SQLAlchemyError as fault:  # they run out by themselves
-            log.warning("the switches could not be handed over", reason=reason(fault))
+            await self._in_time(partial(self._stored.hand, heirs))
+        except (SQLAlchemyError, TimeoutError) as fault:  # they run out by themselves
+            log.warning("the switches could not be handed over", reason=_why(fault))
 
     async def release(self) -> None:
         """Give everything up; whoever stands by has it within a moment."""
         if self._lost:
             return
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.release)
-        except SQLAlchemyError as fault:  # it runs out by itself
-            log.warning("the switches could not be given up", reason=reason(fault))
+            await self._in_time(self._stored.release)
+        except (SQLAlchemyError, TimeoutError) as fault:  # it runs out by itself
+            log.warning("the switches could not be given up", reason=_why(fault))
 
     def close(self) -> None:
         """Let the thread end."""
         self._thread.shutdown(wait=False)
 
     # --- within -----------------------------------------------------------------------------------------------
+
+    async def _in_time(self, work: Callable[[], T]) -> T:
+        """The end of an engine waits no longer for a database that hangs. Raises TimeoutError."""
+        async with asyncio.timeout(ANSWER_LIMIT_S):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _asked(self, gap: float) -> bool:
         """Ask on the loop, which waits: nothing may be done meanwhile."""
@@ -192,3 +200,7 @@ class Tenure:
         for switch, who in turn.taken.items():
             log.info("this engine has the switch", switch=switch, before=who, token=self.tokens[switch])
         self.engines, self.offers, self.asked = turn.engines, turn.offers, turn.asked
+
+
+def _why(fault: SQLAlchemyError | TimeoutError) -> str:
+    return reason(fault) if isinstance(fault, SQLAlchemyError) else "the database does not answer"

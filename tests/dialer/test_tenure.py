@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from sqlalchemy import Engine, text
 
 from campaigns import database
 from campaigns.ownership import LEASE_S, Ownership
+from dialer import tenure as tenure_module
 from dialer.tenure import Lost, Tenure
 from tests.database import fresh_url
 
@@ -111,3 +115,30 @@ async def test_an_heir_that_has_just_ended_is_none(db: Engine) -> None:
     other.release()
     assert await here.tenure.heir() is None
     here.tenure.close()
+
+
+async def test_a_database_that_hangs_keeps_no_engine_from_its_end(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn waits for a commit that nobody confirms; whom SIGTERM stops must drain all the same."""
+    monkeypatch.setattr(tenure_module, "ANSWER_LIMIT_S", 0.05)
+    here, answers, hangs = Ticking(db), threading.Event(), threading.Event()
+    await here.tenure.turn()
+
+    def hang(unreached: object) -> None:
+        hangs.set()
+        answers.wait(20.0)
+
+    monkeypatch.setattr(here.tenure._stored, "turn", hang)
+    turn = asyncio.create_task(here.tenure.turn())
+    await asyncio.to_thread(hangs.wait)
+    try:
+        async with asyncio.timeout(2.0):
+            assert await here.tenure.heir() is None
+            await here.tenure.hand({"main": "b"})
+            await here.tenure.release()
+        assert here.tenure.tokens  # nothing of it was done, nor will be
+    finally:
+        answers.set()
+        await asyncio.gather(turn, return_exceptions=True)
+        here.tenure.close()
