@@ -69,6 +69,7 @@ from dialer.tracing import Exporter, Traces
 log = structlog.get_logger(__name__)
 
 REFRESH_S = 1.0  # between two looks at what the parts have counted
+KEEP_LIMIT_S = 5.0  # what pacing has learned of a hundred campaigns is kept in less than one
 
 
 class AlreadyRunning(Exception):
@@ -304,8 +305,10 @@ class Daemon:
                     await engine.hand_over(lambda: 0.0 if self._stop.is_set() else self._drain_limit_s)
                 if self._stop.is_set():
                     await self._wind_down(engine, tenure)
-                with contextlib.suppress(SQLAlchemyError):  # the database is away: what was kept last holds
-                    await live.keep_learned()
+                # Where the database is away, or hangs, what was kept last holds.
+                with contextlib.suppress(SQLAlchemyError, TimeoutError):
+                    async with asyncio.timeout(KEEP_LIMIT_S):
+                        await live.keep_learned()
         finally:
             faults = await _take_down([*parts, stopping, leaving])
             await agi.stop()

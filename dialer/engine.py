@@ -277,8 +277,8 @@ class Engine:
             filler.cancel()
         if self._fillers:
             await asyncio.wait(self._fillers.values(), timeout=SAVE_LIMIT_S)
-        for buffer in self._buffers.values():
-            await self._try("leads given back", buffer.empty())
+        back = (self._try("leads given back", buffer.empty()) for buffer in self._buffers.values())
+        await asyncio.gather(*back)
 
     async def _give_back(self) -> None:
         if self._to_free:
@@ -295,9 +295,12 @@ class Engine:
 
     async def _try(self, what: str, work: Awaitable[object]) -> None:
         try:
-            await work
+            async with asyncio.timeout(SAVE_LIMIT_S):
+                await work
         except SQLAlchemyError as fault:  # the database is away; the leases run out by themselves
             log.warning("not done", what=what, reason=reason(fault))
+        except TimeoutError:  # it hangs
+            log.warning("not done", what=what, reason="the database does not answer")
 
     # --- effects --------------------------------------------------------------------------------------------------
 

@@ -391,3 +391,18 @@ async def test_one_that_may_have_been_cut_off_rings_no_phone(tmp_path: Path) -> 
         here.configure("spring")
         await here.until(lambda: here.turns > turns + 3)
         assert here.line.dialed == []
+
+
+async def test_a_database_that_hangs_does_not_keep_calls_from_ending_with_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "SAVE_LIMIT_S", 0.05)
+    monkeypatch.setattr(engine_module, "CLOSING_S", 0.05)
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        await here.seat()
+        await here.until(lambda: here.line.customers and here.engine._buffers["spring"].call_ids)
+        here.tables.go.clear()
+        async with asyncio.timeout(5.0):
+            await here.engine.drain(lambda: 0.0)
+        assert here.line.hung_up and not here.core.seats.by_user
