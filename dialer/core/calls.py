@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
@@ -73,6 +74,7 @@ class Calls:
         self.by_id: dict[str, Call] = {}
         self.callers: dict[str, Call] = {}  # those of customers who called in, by channel
         self.lines: dict[str, int] = {}  # calls by switch, from the moment they are decided on
+        self.reserved: Counter[str] = Counter()  # of these those that the rules have not spoken on
         self.parties = Parties(core, self)
         ours = {action: getattr(self, f"_{action.value}", None) for action in CallAction}
         self._actions = {a: do or getattr(self.parties, a.value) for a, do in ours.items()}
@@ -89,6 +91,7 @@ class Calls:
         call = Call(lead=lead, campaign=campaign, switch=switch, reserved_at=now, wanted_seat=seat)
         self.by_id[call.id] = call
         self.lines[switch] = self.lines.get(switch, 0) + 1
+        self.reserved[switch] += 1
         self._enter_air(call)
         self._pace(call, CallStage.DIALED, now)
         return call
@@ -124,6 +127,8 @@ class Calls:
             return False
         following, actions = found
         was_in_air = call.state in IN_AIR
+        if call.state is CallState.RESERVED:
+            self.reserved[call.switch] -= 1
         call.state = following
         if was_in_air and following not in IN_AIR:
             self._leave_air(call)

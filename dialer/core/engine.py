@@ -41,6 +41,9 @@ from pacing.floor import Floor
 
 log = structlog.get_logger(__name__)
 
+# A permit is judged after its call was reserved: what allowed it, such as a calling window, may be over by then.
+PERMIT_S = 3.0
+
 CALL_UID = re.compile(port.CALL_PREFIX + "[0-9a-f]{32}")
 
 
@@ -179,7 +182,7 @@ class EngineCore:
         in_use = self.calls.lines.get(lines.name, 0)
         room = Room(
             free_lines=max(0, min(lines.max_lines - in_use, campaign.config.max_lines - part.in_air)),
-            rate_allowance=lines.allowance(now),
+            rate_allowance=lines.allowance(now, self.calls.reserved[lines.name]),
         )
         stopped = self.draining or part.switch not in campaign.config.switches
         return campaign.decide(part, now, room, stopped)
@@ -202,7 +205,8 @@ class EngineCore:
             return
         seat = self.seats.by_user.get(call.wanted_seat) if call.wanted_seat is not None else None
         unwanted = call.wanted_seat is not None and (seat is None or seat.call != call.id)
-        if unwanted or self.draining or not self.is_up(call.switch):
+        late = now > call.reserved_at + PERMIT_S
+        if unwanted or late or self.draining or not self.is_up(call.switch):
             self.calls.step(call, CallEvent.CANCEL, now)
             return
         call.caller_id = caller_id

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BURST_S = 0.2  # carriers count calls per second strictly; pacing is asked at least twice in this time
+ASKED_S = (
+    0.5  # so much of the rate may wait for the rules, which answer within tens of ms: it leaves all at once
+)
 
 
 @dataclass(slots=True)
@@ -30,13 +33,14 @@ class SwitchLines:
         before, _, after = self.softphone_endpoint.partition("{phone}")
         return bool(self.softphone) and phone.startswith(before) and phone.endswith(after)
 
-    def allowance(self, now: float) -> int:
-        """Whole calls that may be placed now."""
+    def allowance(self, now: float, waiting: int = 0) -> int:
+        """Whole calls that may be placed now, while so many wait for the rules."""
         if now > self._filled_at:
             burst = max(1.0, self.calls_per_s * BURST_S)
             self._tokens = min(burst, self._tokens + (now - self._filled_at) * self.calls_per_s)
             self._filled_at = now
-        return max(0, int(self._tokens))
+        most = int(max(1.0, self.calls_per_s * ASKED_S)) - waiting
+        return max(0, min(int(self._tokens), most))
 
     def spend(self, calls: int, now: float) -> None:
         """So many calls will be placed."""

@@ -7,6 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.records import AttemptEnded
 from dialer.core.lines import BURST_S, SwitchLines
 from tests.core.world import CAMPAIGN, SWITCH, World, config, lead
 
@@ -35,6 +36,48 @@ def test_a_refused_call_gives_its_line_and_its_turn_back() -> None:
     for call_id in list(world.core.calls.by_id):
         world.core.refused(call_id, "dnc", world.at)
     assert world.core.decide(CAMPAIGN, world.at).dial == 3
+
+
+def test_while_the_rules_do_not_answer_no_more_calls_gather_than_the_switch_takes_at_once() -> None:
+    """They all leave when the answer comes; a carrier that counts calls per second refuses the rest of a burst."""
+    rate = 20.0
+    world = World(config(mode="ratio", ratio=15.0, target=1.0), max_lines=1_000)
+    for user in range(1, 40):
+        world.seat(user)
+    world.core.switches[SWITCH].calls_per_s = rate
+    gathered = 0
+    for _ in range(25):  # two and a half seconds
+        world.at += 0.1
+        wanted = world.core.decide(CAMPAIGN, world.at).dial
+        world.core.reserve([lead(gathered + n) for n in range(wanted)], CAMPAIGN, world.at)
+        gathered += wanted
+    world.run()
+    assert 0 < gathered <= rate * 0.5
+    for call_id in world.asked:
+        world.core.permitted(call_id, "", world.at)
+    world.run()
+    assert sum(world.originated[f"zdc-{call_id}"] for call_id in world.asked) == gathered
+    world.at += 1.0
+    assert world.core.decide(CAMPAIGN, world.at).dial > 0  # they answer again
+    world.check()
+
+
+def test_a_permit_that_comes_seconds_late_dials_nobody() -> None:
+    """The database stood still since it judged: the calling window may have closed."""
+    world = World()
+    world.seat(1)
+    calls = []
+    for n in (1, 2):
+        world.core.reserve([lead(n)], CAMPAIGN, world.at)
+        calls.append(lead(n).call_id)
+        world.at += 2.0
+    for call_id in calls:
+        world.core.permitted(call_id, "", world.at)
+    world.run()
+    assert [f"zdc-{calls[0]}" in world.originated, f"zdc-{calls[1]}" in world.originated] == [False, True]
+    assert world.outcomes() == {calls[0]: "cancelled"}
+    assert not next(r for r in world.records if isinstance(r, AttemptEnded)).dialed
+    world.check()
 
 
 @given(
