@@ -41,6 +41,7 @@ from dialer.core.effects import (
     Authorize,
     Free,
     LookUp,
+    Refused,
     Tell,
     Write,
 )
@@ -108,6 +109,7 @@ class Engine:
             Authorize: self._ask,
             LookUp: lambda e: self._spawn(self._look_up(e)),
             Free: self._free,
+            Refused: lambda _: None,
         }
         for kind, order in self.orders.by_kind.items():
             self._carry_out[kind] = lambda effect, order=order: self._spawn(order(effect))

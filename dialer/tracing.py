@@ -29,7 +29,7 @@ from campaigns.records import (
 from cti.messages import ScreenPop
 from dialer.config import ConfigError, TracingSection
 from dialer.core.call import Call
-from dialer.core.effects import Authorize, Effect, Free, Join, Originate, Tell, Write
+from dialer.core.effects import Authorize, Effect, Join, Originate, Refused, Tell, Write
 from dialer.core.seat import SeatState
 from dialer.switch.port import CALL_PREFIX
 
@@ -111,9 +111,8 @@ class Traces:
             case Tell(message=ScreenPop(call_id=call_id)):
                 if (seen := self._seen.get(call_id)) is not None:
                     seen.events.append(("screen-pop", self._clock()))
-            case Free(call_ids=call_ids):
-                for call_id in call_ids:
-                    self._finish(call_id, self._clock())
+            case Refused(call_id=call_id):
+                self._finish(call_id, self._clock())
             case Write(record=record):
                 self._recorded(record)
 

@@ -10,7 +10,7 @@ from campaigns.recycle import After, after_no_call, after_outcome
 from campaigns.values import Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import BEFORE_ANSWER, CALL, Call, CallAction, CallEvent, CallState
-from dialer.core.effects import Drop, Join, Originate, Send, StartRecording
+from dialer.core.effects import Drop, Join, Originate, Refused, Send, StartRecording
 from dialer.core.parties import SENT_LIMIT_S, SETTLE_S, Parties
 from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
@@ -313,6 +313,7 @@ class Calls:
         if call.wanted_seat is not None:
             self.core.seats.missed(call.wanted_seat, call, now, f"rule_{call.refusal}")
         self._remove(call)
+        self.core.effects.append(Refused(call.id))
 
     def _note_ringing(self, call: Call, now: float) -> None:
         call.ringing_at = now

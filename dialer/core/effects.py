@@ -159,6 +159,13 @@ class Free:
     skipped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The rules do not permit this call: it is over before it was dialed. For who follows calls; nothing is to do."""
+
+    call_id: str
+
+
 Effect = (
     Originate
     | Join
@@ -176,4 +183,5 @@ Effect = (
     | Authorize
     | LookUp
     | Free
+    | Refused
 )

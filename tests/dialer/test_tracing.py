@@ -25,11 +25,13 @@ from campaigns.records import (
 )
 from cti.messages import Dispose
 from dialer.config import ConfigError, TracingSection, parse
-from dialer.core.effects import Authorize, Drop, Free, Join, Originate, Write
+from dialer.core.effects import Authorize, Drop, Join, Originate, Refused, Write
 from dialer.switch.port import Origination
 from dialer.tracing import Span, Traces
 from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.server import VirtualSwitch
+from tests.core.world import CAMPAIGN as SPRING
+from tests.core.world import World, lead
 from tests.dialer.running import CAMPAIGN, SEAT, config, running
 
 LEASED = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -136,10 +138,26 @@ def test_one_that_was_refused_was_not_dialed() -> None:
     watched = Watched()
     watched.traces.watch(Authorize("main", (watched.call,)))
     watched.now = 0.2
-    watched.traces.watch(Free((watched.call,)))
+    watched.traces.watch(Refused(watched.call))
     (whole, *_), _ = watched.told[watched.call]
     assert whole.attributes["zhudong.outcome"] == "not_dialed"
     assert watched.spans() == {"call": (0.0, 0.2), "buffer": (0.0, 0.0), "authorize": (0.0, 0.2)}
+
+
+@pytest.mark.parametrize("reason", ["dnc", "database"])
+def test_nothing_is_kept_of_calls_that_the_core_was_refused(reason: str) -> None:
+    """Twenty thousand of them, of a list that is mostly barred, would leave no room for any other call."""
+    world, watched = World(), Watched()
+    world.seat(1)
+    world.core.reserve([lead(1), lead(2)], SPRING, world.at)
+    world.core.refused(lead(1).call_id, reason, world.at)
+    world.core.permitted(lead(2).call_id, "", world.at)
+    for effect in world.core.take():
+        watched.traces.watch(effect)
+    assert {
+        call_id: spans[0].attributes["zhudong.outcome"] for call_id, (spans, _) in watched.told.items()
+    } == {lead(1).call_id: "not_dialed"}
+    assert list(watched.traces._seen) == [lead(2).call_id]
 
 
 def test_a_share_of_the_calls_is_chosen_by_their_ids() -> None:
