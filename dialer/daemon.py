@@ -365,6 +365,10 @@ class Daemon:
         others = {before for before in taken.values() if before != name}
 
         def of_ours(each: InFlight) -> bool:
+            if not at_start and each.owner == name and not each.dialed:
+                return (
+                    False  # a buffer here has it, a seat or the rules; and if nobody, it is found as a stray
+                )
             if (
                 each.switch in taken
                 if each.switch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
 from campaigns.config import parse
 from campaigns.records import AnyRecord, AttemptEnded
+from campaigns.values import InFlight
 from cti.bus import Bus
 from cti.messages import DialPreviewed, LogIn, LogOut, Ready, Reply, ScreenPop
 from dialer import engine as engine_module
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
+from dialer.daemon import Daemon
 from dialer.engine import Engine
 from dialer.journal import Journal
 from dialer.leads import Hopper
@@ -35,7 +39,9 @@ from dialer.switch.port import (
     SwitchError,
     TakesNoCalls,
 )
+from tests.core.world import lead
 from tests.dialer.hopper_tables import CAMPAIGN, LIMIT_S, Tables
+from tests.dialer.running import config
 
 Kind = TypeVar("Kind", bound=AnyRecord)
 SEAT = LogIn(user_id=1, name="李娜", phone="seat001", campaigns=("spring",))
@@ -44,17 +50,17 @@ SEAT = LogIn(user_id=1, name="李娜", phone="seat001", campaigns=("spring",))
 class Line:
     """A switch that takes every originate and says nothing of it; a phone is picked up at once."""
 
-    name = "main"
     connected = True
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "main") -> None:
+        self.name = name
         self.dialed: list[Origination] = []
         self.hung_up: list[str] = []
         self.fault: SwitchError | None = None  # what a customer's originate is answered with
 
     async def run(self, listener: Callable[[Any], None]) -> None:
         self._listener = listener
-        listener(LinkUp(monotonic(), "main", "22", Snapshot({}, {})))
+        listener(LinkUp(monotonic(), self.name, "22", Snapshot({}, {})))
         await asyncio.Event().wait()
 
     async def originate(self, call: Origination) -> None:
@@ -105,14 +111,17 @@ class Floor:
         self.records: list[AnyRecord] = []
         self.journal = Journal(lambda batch: self.records.extend(record for _, record in batch), folder, 0)
         self.hopper = Hopper(self.tables)
-        switches: dict[str, Any] = {"main": self.line}
+        self.switches: dict[str, Any] = {"main": self.line}
         self.metrics = Metrics()
         self.engine = Engine(
-            self.core, switches, self.hopper, self.journal, self.bus, self.metrics, self.hold
+            self.core, self.switches, self.hopper, self.journal, self.bus, self.metrics, self.hold
         )
 
-    def configure(self, name: str, priority: int = 0, switch: str = "main", more: str = "") -> None:
-        text = f'name = "{name}"\nswitch = "{switch}"\nrunning = true\ntarget = 1.0\npriority = {priority}\n'
+    def configure(
+        self, name: str, priority: int = 0, more: str = "", switch: tuple[str, ...] = ("main",)
+    ) -> None:
+        on = json.dumps(switch)
+        text = f'name = "{name}"\nswitch = {on}\nrunning = true\ntarget = 1.0\npriority = {priority}\n'
         self.engine.configure(CAMPAIGN, parse(text + more, name))
 
     async def seat(self, campaigns: tuple[str, ...] = ("spring",)) -> None:
@@ -251,7 +260,7 @@ async def test_a_campaign_on_a_switch_that_is_not_configured_takes_no_lead_and_n
     tmp_path: Path, mode: str
 ) -> None:
     async with floor(tmp_path) as here:
-        here.configure("north", priority=9, switch="north", more=f'mode = "{mode}"')
+        here.configure("north", priority=9, more=f'mode = "{mode}"', switch=("north",))
         shown: list[Any] = []
         here.bus.on_seat(lambda message: shown.append(message) if isinstance(message, ScreenPop) else None)
         await here.seat(campaigns=("north", "spring"))
@@ -272,7 +281,7 @@ async def test_a_preview_campaign_that_loses_its_switch_is_told_so(tmp_path: Pat
         here.bus.on_seat(lambda message: shown.append(message) if isinstance(message, ScreenPop) else None)
         await here.seat()
         await here.until(lambda: shown)
-        here.configure("spring", switch="north", more='mode = "preview"')
+        here.configure("spring", more='mode = "preview"', switch=("north",))
         dial = DialPreviewed(user_id=1, call_id=shown[0].call_id)
         assert await here.bus.command(dial) == Reply(ok=False, code="switch_down", detail="north")
         assert (await here.bus.command(msgspec.structs.replace(dial, skip=True))).ok
@@ -406,3 +415,25 @@ async def test_a_database_that_hangs_does_not_keep_calls_from_ending_with_the_en
         async with asyncio.timeout(5.0):
             await here.engine.drain(lambda: 0.0)
         assert here.line.hung_up and not here.core.seats.by_user
+
+
+async def test_who_takes_a_switch_over_while_it_works_keeps_the_leads_it_has(
+    tmp_path: Path, db: sqlalchemy.Engine
+) -> None:
+    """A campaign is on both: what waits in the buffer, at the rules or before a seat is no dead engine's leftover."""
+    async with floor(tmp_path) as here:
+        here.switches["west"] = Line("west")
+        here.core.switches["west"] = SwitchLines("west", 50, 100.0, "{number}", "{endpoint}", ours=False)
+        here.configure("spring", switch=("main", "west"))
+        await here.seat()
+        await here.until(lambda: here.line.customers and here.engine._buffers["spring"].call_ids)
+        daemon = Daemon(config("127.0.0.1", 1, "user", "secret"), tmp_path)
+        dead = InFlight("f" * 32, CAMPAIGN, lead(1), "dead", dialed=False)
+        found = [
+            InFlight(each, CAMPAIGN, lead(1), daemon.config.engine.name, dialed=False)
+            for each in here.engine._buffers["spring"].call_ids
+        ]
+        here.tables.in_flight = lambda *_: [*found, dead]  # type: ignore[method-assign]
+        await daemon._take(here.engine, db, {"west": "dead"})
+        await here.until(lambda: here.tables.released and here.core.is_up("west"))
+        assert here.tables.released == [dead.call_id]
