@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic, time
 
@@ -151,7 +150,7 @@ class Engine:
         if sends is not None and (refused := await self._may_send_outside(*sends)) is not None:
             return refused
         reply = Reply(ok=False, code="failed")
-        with self._faults_counted(type(command).__name__):
+        with self.core.faults_counted(type(command).__name__):
             reply = self.core.command(command, monotonic())
         held = self.flush()
         if sends is not None:
@@ -182,7 +181,7 @@ class Engine:
         if isinstance(found, Refusal):
             return _refused(found)
         reply = Reply(ok=False, code="failed")
-        with self._faults_counted("DialNumber"):
+        with self.core.faults_counted("DialNumber"):
             reply = self.core.commands.dial_by_hand(command, found, monotonic())
         if not reply.ok:
             self.core.free((found.call_id,))
@@ -204,7 +203,7 @@ class Engine:
 
     def harbour_done(self, uid: str, played: bool, opted_out: bool) -> None:
         """The FastAGI service finished a safe-harbour dialogue."""
-        with self._faults_counted("harbour_done"):
+        with self.core.faults_counted("harbour_done"):
             self.core.harbour_done(uid, played, opted_out, monotonic())
         self.flush()
 
@@ -324,15 +323,6 @@ class Engine:
             asyncio.get_running_loop().call_soon(self._pace)
         return True
 
-    @contextmanager
-    def _faults_counted(self, where: str) -> Iterator[None]:
-        """A fault of ours costs what it happened to, and must end neither a task nor the engine."""
-        try:
-            yield
-        except Exception:
-            log.exception("the core failed", where=where)
-            self.core.breach("core_fault", where)
-
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.create_task(self._guarded(work))
 
@@ -383,7 +373,7 @@ class Engine:
         names, self.core.touched = self.core.touched, set()
         parts = {part.key: (name, part) for name in names for part in self.core.campaigns[name].parts}
         for key in self.core.floor.order(parts):
-            with self._faults_counted(f"pacing of {key}"):
+            with self.core.faults_counted(f"pacing of {key}"):
                 self._pace_part(*parts[key])
         self.flush()
         for _, part in parts.values():  # once the calls are on their way
@@ -428,7 +418,7 @@ class Engine:
         campaign = self.core.campaigns[name]
         if campaign.dry != dry:
             campaign.dry = dry
-            with self._faults_counted("repace"):
+            with self.core.faults_counted("repace"):
                 self.core.repace(monotonic())
         self.core.touched.add(name)
         self.flush()
@@ -437,7 +427,7 @@ class Engine:
         """The rules have spoken."""
         now = monotonic()
         taken = False
-        with self._faults_counted("rules"):
+        with self.core.faults_counted("rules"):
             if isinstance(answer, Permit):
                 self.core.permitted(call_id, answer.caller_id, now)
             elif isinstance(answer, Refusal):
@@ -446,7 +436,7 @@ class Engine:
                 self.core.refused(call_id, "database", now)
             taken = True
         if not taken:
-            with self._faults_counted("a permit that was not taken"):
+            with self.core.faults_counted("a permit that was not taken"):
                 self.core.not_dialed(call_id, now)
         self.flush()
 
@@ -488,7 +478,7 @@ class Engine:
             self.core.wall_offset = time() - monotonic()  # somebody, or NTP, may have set the clock
             for kept in self.orders.no_longer_kept_back():
                 self._spawn(self.orders.drop(kept))
-            with self._faults_counted("figures"):
+            with self.core.faults_counted("figures"):
                 self._tell_figures(monotonic())
 
     def _tell_figures(self, now: float) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +35,7 @@ from dialer.core.part import Part
 from dialer.core.recovery import Recovery
 from dialer.core.seat import Seat, SeatEvent, SeatState
 from dialer.core.seats import Seats, paced
-from dialer.core.timers import Timers
+from dialer.core.timers import Owner, Timers
 from dialer.switch import port
 from pacing.contract import Decision, Mode, Room
 from pacing.floor import Floor
@@ -124,21 +125,34 @@ class EngineCore:
         self.breaches[invariant] += 1
         log.error("invariant breached", invariant=invariant, subject=subject)
 
+    @contextmanager
+    def faults_counted(self, where: str) -> Iterator[None]:
+        """A fault of ours costs what it happened to, and must end neither a task, nor the engine, nor other calls."""
+        try:
+            yield
+        except Exception:
+            log.exception("the core failed", where=where)
+            self.breach("core_fault", where)
+
     def tick(self, now: float) -> None:
         """Fire the timers that are due."""
         for owner, name, generation in self.timers.due(now):
-            if owner == "call":
-                self.calls.fire(str(name), generation, now)
-            elif owner == "seat":
-                self.seats.wrap_over(int(name), generation, now)
-            elif owner == "join":
-                self.calls.join_again(str(name))
-            elif owner == "return":
-                self.calls.not_returned(str(name), now)
-            elif owner == "party":
-                self.calls.parties.settled(str(name), now)
-            else:
-                self.recovery.let_go(int(name))
+            with self.faults_counted(f"timer of {owner} {name}"):
+                self._fire(owner, name, generation, now)
+
+    def _fire(self, owner: Owner, name: str | int, generation: int, now: float) -> None:
+        if owner == "call":
+            self.calls.fire(str(name), generation, now)
+        elif owner == "seat":
+            self.seats.wrap_over(int(name), generation, now)
+        elif owner == "join":
+            self.calls.join_again(str(name))
+        elif owner == "return":
+            self.calls.not_returned(str(name), now)
+        elif owner == "party":
+            self.calls.parties.settled(str(name), now)
+        else:
+            self.recovery.let_go(int(name))
 
     # --- campaigns ------------------------------------------------------------------------------------------------
 

@@ -52,27 +52,34 @@ class Recovery:
         """Settle what was dialed over switches that are no longer configured."""
         for switch in [name for name in self._expected if name not in self.core.switches]:
             for flight in self._expected.pop(switch).values():
-                self._lost(flight, next(iter(self.core.switches)), now)
+                with self.core.faults_counted(f"settling of {flight.call_id}"):
+                    self._lost(flight, next(iter(self.core.switches)), now)
 
     def resynchronise(self, event: port.LinkUp) -> None:
-        """Bring everything on this switch into line with its snapshot."""
-        channels = event.snapshot.channels
+        """Bring everything on this switch into line with its snapshot. A fault on one call or seat costs no other."""
+        channels, guarded = event.snapshot.channels, self.core.faults_counted
         legs = {s.leg: s for s in self.core.seats.by_user.values() if s.leg and s.switch == event.switch}
         for call in [c for c in self.core.calls.by_id.values() if c.switch == event.switch]:
-            self._check_call(call, channels.get(call.uid), event.at, event.heard)
+            with guarded(f"check of call {call.id}"):
+                self._check_call(call, channels.get(call.uid), event.at, event.heard)
         parties = self.core.calls.parties
         for uid in [u for u, c in parties.by_uid.items() if c.switch == event.switch and u not in channels]:
-            self.core.no_such_channel(uid, event.at)
+            with guarded(f"check of party {uid}"):
+                self.core.no_such_channel(uid, event.at)
         for leg, seat in legs.items():
             if seat.leg == leg:  # else it has rung anew meanwhile, which the snapshot can't know
-                self._check_seat(seat, channels.get(leg), event.at)
+                with guarded(f"check of seat {seat.user_id}"):
+                    self._check_seat(seat, channels.get(leg), event.at)
         for seat in self.core.seats.by_user.values():
             if seat.switch == event.switch and seat.reason == "switch_down":
-                self.core.seats.step(seat, SeatEvent.REDIAL, event.at)
+                with guarded(f"call of seat {seat.user_id}"):
+                    self.core.seats.step(seat, SeatEvent.REDIAL, event.at)
         for flight in self._expected.pop(event.switch, {}).values():
-            self._find(flight, event)
+            with guarded(f"recovery of {flight.call_id}"):
+                self._find(flight, event)
         for uid, channel in channels.items():
-            self._check_channel(uid, channel, event)
+            with guarded(f"check of channel {uid}"):
+                self._check_channel(uid, channel, event)
         self.core.serve_waiting(event.at)
 
     def claim(self, user_id: int, switch: str, phone: str) -> str:
