@@ -42,9 +42,9 @@ class CallbackWatch:
         callbacks = self._core.callbacks
         callbacks.let_go()
         for campaign in list(self._core.campaigns.values()):
-            persons = callbacks.persons(campaign.name)
             able = self._core.may_dial(campaign) and any(map(self._core.is_up, campaign.config.switches))
-            if not persons or not able or self._core.draining:
+            persons = callbacks.persons(campaign.name) if able and not self._core.draining else ()
+            if not persons:
                 continue
             for lead in await self._hopper.lease_callbacks(campaign.id, persons):
                 callbacks.due(campaign.name, lead, monotonic())

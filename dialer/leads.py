@@ -171,15 +171,13 @@ class LeadBuffer:
     def take(self, limit: int) -> list[Lead]:
         """Up to `limit` leads, oldest first."""
         taken = [self._leads.popleft()[1] for _ in range(min(limit, len(self._leads)))]
-        if len(self._leads) <= self.wanted // 2:
-            self._low.set()
+        self._wake()
         return taken
 
     def want(self, size: int) -> None:
         """Set how many leads to hold: they are asked for when half of them are gone, many at a time."""
         self.wanted = size
-        if not size or len(self._leads) <= size // 2:
-            self._low.set()
+        self._wake()
 
     async def run(self) -> None:
         """Keep it filled until cancelled; a lease under way is waited for, so that :meth:`empty` gives all back."""
@@ -203,6 +201,11 @@ class LeadBuffer:
     async def empty(self) -> None:
         """Give everything back. What could not be given back is still held."""
         await self._give_back(len(self._leads))
+
+    def _wake(self) -> None:
+        """Have it filled or emptied where that is due: it is asked ten times a second, of stopped campaigns too."""
+        if len(self._leads) <= self.wanted // 2 if self.wanted else self._leads:
+            self._low.set()
 
     async def _refill(self) -> None:
         if not self.wanted:

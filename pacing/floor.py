@@ -73,6 +73,8 @@ class Floor:
         They ask in the :meth:`order` of the campaigns, and place each one's calls before they ask for the next.
         """
         mine = self._members[campaign]
+        if not mine.seats:
+            return NOBODY_ELSE
         expected, waiting, claims, limit = None, 0.0, 0, 1.0
         for name, rival in self._members.items():
             common = self._common.get(_pair(campaign, name), 0) if name != campaign else 0

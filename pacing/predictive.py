@@ -137,6 +137,9 @@ class Predictive:
     ) -> Outlook:
         """How many of at most `most` calls to place. `free` idle seats less people who wait, of `seats` that work."""
         model, limit = self.answers, min(self.limit.value, others.limit)
+        if not seats and not len(air):  # as all night, in every campaign that runs
+            self._planned, self._staked = [], 0.0
+            return self._resting(free, limit, ledger.surplus(target), others)
         ages, factors = air.ages(now), air.factors()
         model.advance(ages)
         level, deviation = model.level()
@@ -193,6 +196,22 @@ class Predictive:
         )
 
     # --- within ---------------------------------------------------------------------------------------------------
+
+    def _resting(self, free: int, limit: float, earned: float, others: Others) -> Outlook:
+        """Nobody is at work and no call in the air: what :meth:`decide` would say, without a word of the models."""
+        return Outlook(
+            dial=0,
+            bound="",
+            risk=1.0,
+            limit=limit,
+            expected_free=0.0,
+            expected_answers=float(max(0, -free)),
+            expected_others=0.0
+            if others.expected is None
+            else float(others.expected[len(others.expected) // 2]),
+            answer_share=self.answers.share * self.answers.level()[0],
+            earned=earned,
+        )
 
     def _at_stake(self, to_come: float) -> float:
         """Abandons to be expected of the calls in the air, from the risks they were placed with."""

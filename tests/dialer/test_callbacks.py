@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+import pytest
 
 from campaigns.callbacks import Coming
 from campaigns.values import Lead
 from cti.messages import CallbackSoon, ScreenPop
 from dialer.callbacks import CallbackWatch
+from dialer.core.callbacks import Callbacks
 from dialer.leads import Hopper
 from tests.campaigns.world import NOON
-from tests.core.world import World, lead
+from tests.core.world import CAMPAIGN, World, config, lead
 from tests.dialer.hopper_tables import Tables
 
 LI, WU = 1, 2
@@ -55,3 +57,27 @@ async def test_what_is_due_reaches_its_person_and_what_comes_soon_is_told_once()
     assert source.persons == [[LI, WU], [WU], [WU]]
     assert [(pop.user_id, pop.preview) for pop in world.told if isinstance(pop, ScreenPop)] == [(LI, True)]
     assert [soon.user_id for soon in world.told if isinstance(soon, CallbackSoon)] == [WU]
+
+
+async def test_for_a_campaign_that_may_not_dial_no_seat_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of campaigns that are over, beside hundreds of seats."""
+    world, source = World(config(running=False)), Promised()
+    world.seat(LI)
+    asked: list[str] = []
+    persons = Callbacks.persons
+
+    def noted(callbacks: Callbacks, campaign: str) -> Sequence[int]:
+        asked.append(campaign)
+        return persons(callbacks, campaign)
+
+    monkeypatch.setattr(Callbacks, "persons", noted)
+    hopper = Hopper(source)
+    watch = CallbackWatch(world.core, hopper, world.run)
+    try:
+        await watch.look()
+        assert asked == [] and source.persons == []
+        world.core.configure(1, config(), world.at)
+        await watch.look()
+        assert asked == [CAMPAIGN] and source.persons == [[LI]]
+    finally:
+        hopper.close()

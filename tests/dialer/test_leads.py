@@ -111,6 +111,28 @@ async def test_a_stopped_campaign_lets_go_of_all_its_leads() -> None:
         assert len(buffer) == 0 and len(tables.released) == 10
 
 
+async def test_a_stopped_campaign_without_leads_costs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for nothing ten times a second, for as long as the engine lives."""
+    turns: list[LeadBuffer] = []
+    refill = LeadBuffer._refill
+
+    async def counted(buffer: LeadBuffer) -> None:
+        turns.append(buffer)
+        await refill(buffer)
+
+    monkeypatch.setattr(LeadBuffer, "_refill", counted)
+    tables = Tables(100)
+    async with filling(tables, 0) as (buffer, _):
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            buffer.want(0)
+            assert buffer.take(1) == []
+        await asyncio.sleep(0.01)
+        assert turns == []
+        buffer.want(10)
+        await until(lambda: len(buffer) == 10)
+
+
 async def test_a_version_that_can_not_be_read_dials_nothing_and_ends_nothing() -> None:
     """An older program may meet a version that a newer one applied."""
     tables = Tables(100)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pacing import crowd, predictive
 from pacing.contract import (
     CallEvent,
     CallStage,
@@ -120,6 +121,24 @@ def test_calls_that_have_rung_long_leave_room_for_new_ones() -> None:
 def test_nobody_at_work_is_a_reason() -> None:
     decision = pacer(0).decide(0.0, PLENTY)
     assert (dials(decision), decision.bound) == (0, "no_seats")
+
+
+def test_with_nobody_at_work_and_no_call_in_the_air_nothing_is_reckoned_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All night, ten times a second, in every campaign that runs."""
+    made = pacer(0)
+    now = teach(made, 0.3)
+    reckoned: list[object] = []
+    monkeypatch.setattr(predictive, "Surplus", lambda *args: reckoned.append(args) or crowd.Surplus(*args))
+    quiet = made.decide(now, PLENTY)
+    assert reckoned == [] and (dials(quiet), quiet.bound) == (0, "no_seats")
+    made.observe(CallEvent(now, "rings", CallStage.DIALED))
+    with_one = made.decide(now, PLENTY)
+    assert len(reckoned) == 1 and dials(with_one) == 0
+    assert quiet.why.keys() == with_one.why.keys()
+    for name in ("risk", "risk_limit", "earned", "abandon_rate", "answer_share", "expected_free"):
+        assert quiet.why[name] == pytest.approx(with_one.why[name]), name
 
 
 @pytest.mark.parametrize(
