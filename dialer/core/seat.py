@@ -163,6 +163,7 @@ class Seat:
     zones: tuple[str, ...] = ()  # of its last customer
     arm: str = ""  # of that campaign's trial, for its last customer
     last_call: str = ""  # the last one, which may still be disposed of
+    machine: str = ""  # the last one that it found a machine in
     reason: str = ""
     was: SeatState | None = None  # when its leg was lost
     resumes: bool = False  # it goes back there once the leg is up again

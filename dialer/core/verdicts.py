@@ -93,7 +93,8 @@ class Verdicts:
             colleague = self.core.seats.by_user.get(owner)
             if colleague is None or campaign.name not in colleague.campaigns:
                 return refuse("colleague_away")
-        if choice.machine:
+        if choice.machine and seat.machine != command.call_id:  # a verdict may be put right, or come twice
+            seat.machine = command.call_id
             campaign.part(seat.switch).pacer.ledger.machine(now)
         self.core.write(self._record(command, choice, callback, campaign.config, seat, now))
         return OK

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from campaigns.config import parse
 from campaigns.records import Dispositioned, NotesSaved
 from campaigns.trials.keys import Arm, Trial
-from cti.messages import Dispose, ReadScript, SaveNotes, ScreenPop, Script
+from cti.messages import Dispose, ReadScript, Ready, SaveNotes, ScreenPop, Script
 from tests.campaigns.test_script import SCRIPT, TREE
 from tests.core.test_in_call import talking
-from tests.core.world import World, config
+from tests.core.world import CAMPAIGN, World, config
 
 FULL = parse(
     'name = "x"\nswitch = "main"\n[crm]\nurl = "https://crm.example/{number}"\n' + SCRIPT + TREE, "x"
@@ -81,3 +83,22 @@ def test_each_arm_has_its_script_and_its_answers() -> None:
     assert (
         world.command(asked).code == "bad_answer"
     )  # the campaign's own script asks for it, this one does not
+
+
+def test_a_call_counts_as_a_machine_once_however_often_its_verdict_is_given() -> None:
+    """Each one more would let more people be abandoned than the law allows."""
+    law = parse('name = "x"\nswitch = "main"\n[abandon]\nprofile = "uk"\n', "x").abandon
+    world = World(config(abandon=law))
+    ledger = world.core.campaigns[CAMPAIGN].ledger
+    ledger.seed(world.at, connected=9, hung_up=0, abandoned=0)
+    first = talking(world)
+    for code in ("machine", "sold", "machine"):
+        assert world.command(Dispose(user_id=7, call_id=first, code=code)).ok
+    assert ledger.answered == pytest.approx(9.0)  # ten were connected
+    world.hang_up(f"zdc-{first}")
+    world.command(Ready(user_id=7))
+    [second] = world.dial()
+    world.answer(f"zdc-{second}")
+    world.join_all()
+    assert world.command(Dispose(user_id=7, call_id=second, code="machine")).ok
+    assert ledger.answered == pytest.approx(9.0)  # eleven
