@@ -162,7 +162,7 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     from cti.server import CannotListen
     from dialer import garbage, logs
     from dialer.daemon import Addresses, AlreadyRunning, Daemon
-    from dialer.service import notify, serve_signals, watched
+    from dialer.service import END_LIMIT_S, end_within, notify, serve_signals, watched
     from dialer.tenure import Lost
 
     settings = Settings(config_file, data)
@@ -180,11 +180,14 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     async def running() -> None:
         daemon = Daemon(config, settings.data)
         watch = asyncio.create_task(watched())
+        code = 1
         try:
             with serve_signals(daemon, settings.config_file):
                 await daemon.run(ready=ready)
+            code = 0
         finally:
             watch.cancel()
+            end_within(END_LIMIT_S, code)
 
     try:
         new_loop(running())

@@ -1,4 +1,4 @@
-"""The daemon as a service: signals, and the notes to systemd."""
+"""The daemon as a service: signals, the notes to systemd, and its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from dialer.config import ConfigError, load
 from dialer.daemon import Daemon
 
 log = structlog.get_logger(__name__)
+
+END_LIMIT_S = 20.0  # an embedded database with much to write is stopped in less
 
 
 def notify(state: str) -> None:
@@ -40,6 +43,18 @@ async def watched() -> None:
     while True:
         notify("WATCHDOG=1")
         await asyncio.sleep(int(every) / 2e6)  # twice in the time it allows
+
+
+def end_within(limit_s: float, code: int) -> None:
+    """End the process by then, whatever its threads wait for: Python itself waits for them, and for a hung database."""
+
+    def end() -> None:
+        log.warning("the database does not answer; the process ends without what it was asked last")
+        os._exit(code)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,6 +177,21 @@ async def test_a_second_sigterm_cuts_the_call_short_and_it_is_on_record(
             await here.ended()
         assert here.rows("SELECT outcome, ended_at IS NOT NULL FROM attempt") == [("connected", True)]
         assert not switch.exchange.by_uid
+
+
+def test_a_thread_that_waits_for_a_database_that_hangs_keeps_no_process_from_its_end() -> None:
+    """All is on record by then; systemd would wait for as long as calls may take to end, and so would a restart."""
+    program = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from dialer.service import end_within
+ThreadPoolExecutor(1).submit(Event().wait)
+end_within(0.2, 3)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, timeout=LIMIT_S, capture_output=True, text=True
+    )
+    assert ended.returncode == 3 and "the database does not answer" in ended.stdout + ended.stderr
 
 
 def test_systemd_is_told_where_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
