@@ -20,6 +20,7 @@ from cti.messages import Answers, Command, Dispose, Message, Reply, ScreenPop, S
 
 KEPT = 20_000  # events: ten minutes of a thousand seats
 BATCH = 200  # events that are written before the loop has its turn
+CALLS = 8  # of a seat, whose campaign is known: a verdict comes when the next customers are there already
 
 
 class Disposed(Message, frozen=True, tag="disposed"):
@@ -64,7 +65,7 @@ class Feed:
         self.seq = 0
         self.on_event: Listener | None = None
         self._ring: list[Happened | None] = [None] * kept
-        self._calls: dict[int, tuple[str, str]] = {}  # by user: their call and its campaign
+        self._campaigns: dict[int, dict[str, str]] = {}  # by user, of their last calls
         self._more = asyncio.Event()
         bus.on_seat(self._hear)
         bus.on_done(self._done)
@@ -74,7 +75,10 @@ class Feed:
     def _hear(self, message: SeatMessage) -> None:
         """Hot path."""
         if isinstance(message, ScreenPop):
-            self._calls[message.user_id] = (message.call_id, message.campaign)
+            calls = self._campaigns.setdefault(message.user_id, {})
+            calls[message.call_id] = message.campaign
+            if len(calls) > CALLS:
+                del calls[next(iter(calls))]
         self._put(message, getattr(message, "call_id", ""))
 
     def _done(self, command: Command, reply: Reply) -> None:
@@ -92,9 +96,9 @@ class Feed:
             self._put(verdict, command.call_id)
 
     def _put(self, message: SeatMessage | Disposed, call_id: str) -> None:
-        last, campaign = self._calls.get(message.user_id, ("", ""))
+        campaign = self._campaigns.get(message.user_id, {}).get(call_id, "")
         self.seq += 1
-        happened = Happened(self.seq, time.time(), campaign if call_id and call_id == last else "", message)
+        happened = Happened(self.seq, time.time(), campaign, message)
         self._ring[self.seq % len(self._ring)] = happened
         self._more.set()
         if self.on_event is not None:

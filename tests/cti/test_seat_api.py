@@ -16,7 +16,7 @@ from campaigns.rights import Right
 from cti.app import create_app
 from cti.bus import Bus
 from cti.entry import Entry
-from cti.feed import Feed
+from cti.feed import CALLS, Feed
 from cti.front import Front
 from cti.messages import LogIn, Mute
 from cti.openapi import NotDescribed, described
@@ -181,6 +181,23 @@ async def test_who_follows_sees_their_own_campaigns_or_their_own_seat_only(door:
             door.engine.seat(OTHER.user_id, "ready")
             assert (await theirs.next())[2]["event"]["user_id"] == OTHER.user_id
         assert (await agent.get("/api/events")).status_code == 403
+
+
+async def test_who_follows_a_campaign_hears_a_result_that_comes_when_the_next_customer_is_there(
+    door: Door,
+) -> None:
+    async with desktop(door, SUPERVISOR) as crm, desktop(door) as agent:
+        await agent.post("/api/seat/commands", json={"type": "log_in"})
+        call = door.engine.pop(AGENT.user_id)
+        door.engine.end(AGENT.user_id)
+        for _ in range(CALLS - 1):
+            door.engine.pop(AGENT.user_id, campaign="other", preview=True)
+        async with following(crm) as events:
+            assert (await events.next())[0] == "state"
+            sold = {"type": "dispose", "call_id": call, "code": "sold", "and_ready": False}
+            await agent.post("/api/seat/commands", json=sold)
+            kind, _, told = await events.next()
+            assert (kind, told["campaign"], told["event"]["call_id"]) == ("disposed", "demo", call)
 
 
 async def test_the_same_comes_over_a_socket(door: Door) -> None:

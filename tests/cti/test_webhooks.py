@@ -125,6 +125,18 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- what comes ---------------------------------------------------------------------------------------------
 
 
+async def test_a_result_is_told_when_the_next_customer_is_there_already(db: Engine) -> None:
+    async with receiver() as there, running(db, hook(there, campaigns=("demo",))) as (engine, _):
+        call = engine.pop(AGENT.user_id)
+        engine.connect(AGENT.user_id)
+        engine.end(AGENT.user_id)
+        engine.pop(AGENT.user_id, campaign="other")  # before the result is on record
+        await engine.bus.command(Dispose(user_id=AGENT.user_id, call_id=call, code="sold", and_ready=False))
+        await until(lambda: len(there.got) == 4)
+    told = there.got[-1][1]
+    assert (told["campaign"], told["event"]["type"], told["event"]["call_id"]) == ("demo", "disposed", call)
+
+
 async def test_a_calls_events_come_signed_and_in_order(db: Engine) -> None:
     async with receiver() as there, running(db, hook(there)) as (engine, sender):
         call = await whole_call(engine)
