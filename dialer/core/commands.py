@@ -375,7 +375,7 @@ class Commands:
             found |= {each.user_id: Colleague(each.user_id, each.name) for each in ready}
             queues.append(Queue(name, len(ready)))
         numbers = call is not None and bool(self.core.campaigns[call.campaign].config.transfer_numbers)
-        serving = call.campaign if call is not None else seat.serving
+        serving = call.campaign if call is not None else seat.last.campaign
         team = [each for each in seats.by_user.values() if serving in each.campaigns and each is not seat]
         self.core.tell(
             Targets(

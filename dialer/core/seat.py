@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from campaigns.values import Lead
 from dialer.core.machine import Table
@@ -143,6 +143,17 @@ BACK = {
 SEAT = Table("seat", _entries, _ignored)
 
 
+class Served(NamedTuple):
+    """A customer of a seat's: of which campaign, in which zones, and in which arm of its trial."""
+
+    campaign: str = ""
+    zones: tuple[str, ...] = ()
+    arm: str = ""
+
+
+NOBODY = Served()
+
+
 @dataclass(slots=True)
 class Seat:
     """A seat and what is known of it. Instants are monotonic seconds."""
@@ -164,6 +175,7 @@ class Seat:
     arm: str = ""  # of that campaign's trial, for its last customer
     last_call: str = ""  # the last one, which may still be disposed of
     machine: str = ""  # the last one that it found a machine in
+    last: Served = NOBODY  # whose that was
     reason: str = ""
     was: SeatState | None = None  # when its leg was lost
     resumes: bool = False  # it goes back there once the leg is up again
@@ -192,6 +204,17 @@ class Seat:
         """Have this customer of a campaign."""
         self.call, self.serving, self.zones = lead.call_id, campaign.name, lead.zones
         self.arm = campaign.arm_of(lead)
+
+    def leave(self) -> None:
+        """Have the customer no more; of whom something may be said still, when the next one is there already."""
+        self.last_call, self.last = self.call, Served(self.serving, self.zones, self.arm)
+        self.call = ""
+
+    def served(self, call_id: str) -> Served | None:
+        """The customer of this call, if it is this seat's present one or its last."""
+        if call_id and call_id == self.call:
+            return Served(self.serving, self.zones, self.arm)
+        return self.last if call_id and call_id == self.last_call else None
 
     @property
     def works_for(self) -> str:

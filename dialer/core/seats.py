@@ -113,7 +113,7 @@ class Seats:
             return False
         following, actions = found
         if event is SeatEvent.RELEASE:
-            seat.last_call, seat.call = seat.call, ""
+            seat.leave()
             self.mute(seat, False)
         if event is SeatEvent.RELEASE and seat.mode == "ring":
             self._drop_leg(seat, now)
@@ -362,7 +362,7 @@ class Seats:
     def _lose_call(self, seat: Seat, now: float) -> None:
         call = self.core.calls.by_id.get(seat.call)
         self._forget_preview(seat)
-        seat.last_call, seat.call = seat.call, ""
+        seat.leave()
         if call is None:
             return
         if call.seat == seat.user_id:

@@ -15,7 +15,7 @@ from campaigns.rules.terms import refusal_lock_s
 from campaigns.script import as_text, fault_of_answers
 from cti.messages import Dispose, ReadScript, Reply, SaveNotes, Script
 from dialer.core.campaign import Campaign
-from dialer.core.seat import Seat, SeatState
+from dialer.core.seat import Seat, SeatState, Served
 
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
@@ -48,18 +48,20 @@ class Verdicts:
 
     def read_script(self, command: ReadScript, seat: Seat, now: float) -> Reply:
         """Tell the page the script of this call's campaign."""
-        campaign = self._campaign_of(command.call_id, seat)
-        if campaign is None:
+        found = self._of(command.call_id, seat)
+        if found is None:
             return refuse("not_your_call")
-        said = campaign.said(seat.arm)
+        campaign, served = found
+        said = campaign.said(served.arm)
         self.core.tell(Script(user_id=seat.user_id, script=said.script_id, steps=said.steps))
         return OK
 
     def save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
-        campaign = self._campaign_of(command.call_id, seat)
-        if campaign is None:
+        found = self._of(command.call_id, seat)
+        if found is None:
             return refuse("not_your_call")
-        if fault := fault_of_answers(campaign.said(seat.arm).steps, command.answers):
+        campaign, served = found
+        if fault := fault_of_answers(campaign.said(served.arm).steps, command.answers):
             return refuse("bad_answer", fault)
         self.core.write(
             NotesSaved(
@@ -74,18 +76,19 @@ class Verdicts:
 
     def dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:
         """Put the verdict on record. What is to happen to call and seat is the caller's."""
-        campaign = self._campaign_of(command.call_id, seat)
-        if campaign is None or seat.state is SeatState.ASKED:  # about a colleague's customer
+        found = self._of(command.call_id, seat)
+        if found is None or seat.state is SeatState.ASKED:  # about a colleague's customer
             return refuse("not_your_call")
+        campaign, served = found
         choice = given(campaign.config.dispositions).get(command.code)
         if choice is None:
             return refuse("unknown_disposition", command.code)
-        if fault := fault_of_answers(campaign.said(seat.arm).steps, command.answers):
+        if fault := fault_of_answers(campaign.said(served.arm).steps, command.answers):
             return refuse("bad_answer", fault)
         if missing := _missing(choice, command):
             return refuse(f"needs_{missing}" if missing in (NOTES, CALLBACK) else "needs_answer", missing)
         try:
-            callback = _callback_of(command, seat.zones)
+            callback = _callback_of(command, served.zones)
         except ValueError:
             return refuse("bad_callback", command.callback_local)
         owner = command.callback_for
@@ -96,14 +99,14 @@ class Verdicts:
         if choice.machine and seat.machine != command.call_id:  # a verdict may be put right, or come twice
             seat.machine = command.call_id
             campaign.part(seat.switch).pacer.ledger.machine(now)
-        self.core.write(self._record(command, choice, callback, campaign.config, seat, now))
+        self.core.write(self._record(command, choice, callback, campaign.config, served.zones, now))
         return OK
 
-    def _campaign_of(self, call_id: str, seat: Seat) -> Campaign | None:
-        """The campaign of this seat's call, if it is this one's."""
-        if not call_id or call_id not in (seat.call, seat.last_call):
-            return None
-        return self.core.campaigns.get(seat.serving)
+    def _of(self, call_id: str, seat: Seat) -> tuple[Campaign, Served] | None:
+        """The campaign and the customer of this call, if it is this seat's, or was its last."""
+        served = seat.served(call_id)
+        campaign = self.core.campaigns.get(served.campaign) if served is not None else None
+        return (campaign, served) if campaign is not None and served is not None else None
 
     def _record(
         self,
@@ -111,7 +114,7 @@ class Verdicts:
         choice: Disposition,
         callback: datetime | None,
         config: CampaignConfig,
-        seat: Seat,
+        zones: Sequence[str],
         now: float,
     ) -> Dispositioned:
         at = self.core.wall(now)
@@ -123,12 +126,12 @@ class Verdicts:
             anyone_at = team_at + timedelta(seconds=told.team_wait_s)
         retry_at = other_at = at if choice.other_number and callback is None else None
         if callback is None and choice.retry_after_s is not None:
-            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, seat.zones)
+            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, zones)
         lock_s = refusal_lock_s(config.rules) if choice.refusal else 0.0
         return Dispositioned(
             at=at,
             call_id=command.call_id,
-            user_id=seat.user_id,
+            user_id=command.user_id,
             code=command.code,
             notes=command.notes,
             answers=as_text(command.answers),

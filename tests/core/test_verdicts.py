@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import msgspec
 import pytest
 
 from campaigns.config import parse
 from campaigns.records import Dispositioned, NotesSaved
 from campaigns.trials.keys import Arm, Trial
-from cti.messages import Dispose, ReadScript, Ready, SaveNotes, ScreenPop, Script
+from cti.messages import Dispose, LogIn, ReadScript, Ready, SaveNotes, ScreenPop, Script
 from tests.campaigns.test_script import SCRIPT, TREE
 from tests.core.test_in_call import talking
-from tests.core.world import CAMPAIGN, World, config
+from tests.core.world import CAMPAIGN, World, config, lead, replace_config
 
 FULL = parse(
     'name = "x"\nswitch = "main"\n[crm]\nurl = "https://crm.example/{number}"\n' + SCRIPT + TREE, "x"
@@ -102,3 +105,29 @@ def test_a_call_counts_as_a_machine_once_however_often_its_verdict_is_given() ->
     world.join_all()
     assert world.command(Dispose(user_id=7, call_id=second, code="machine")).ok
     assert ledger.answered == pytest.approx(9.0)  # eleven
+
+
+def test_a_verdict_that_comes_late_is_judged_by_its_own_customer() -> None:
+    """The next one is there already: of another campaign, with other results, in another zone."""
+    world = World(config(script=FULL.script, dispositions=FULL.dispositions))
+    world.core.configure(2, replace_config(config(), name="summer"), world.at)
+    world.command(LogIn(user_id=7, name="u7", phone="seat7", campaigns=("spring", "summer")))
+    world.answer(world.core.seats.by_user[7].leg)
+    world.command(Ready(user_id=7))
+    [first] = world.dial()
+    world.answer(f"zdc-{first}")
+    world.join_all()
+    world.hang_up(f"zdc-{first}")
+    world.command(Ready(user_id=7))
+    far = msgspec.structs.replace(lead(2), campaign_id=2, zones=("America/New_York",))
+    world.core.reserve([far], "summer", world.at)
+    world.run()
+    world.core.permitted(far.call_id, "", world.at)
+    world.run()
+    world.answer(f"zdc-{far.call_id}")
+    assert world.core.seats.by_user[7].call == far.call_id
+    late = Dispose(user_id=7, call_id=first, code="dear", notes="99", answers={"broadband": "ours"})
+    late = msgspec.structs.replace(late, callback_local="2026-11-25T15:30")
+    assert world.command(late).code == "ok"
+    [said] = [r for r in world.records if isinstance(r, Dispositioned)]
+    assert said.callback_at == datetime(2026, 11, 25, 7, 30, tzinfo=UTC)  # in Shanghai
