@@ -6,17 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import structlog
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from campaigns.rights import Right
 from campaigns.users import User
 from cti import wire
 from cti.desk import Refusal
-from cti.feed import Feed, Happened, Seen, listed
+from cti.feed import Feed, Happened, listed
 from cti.front import Front
 from cti.gateway import Gateway
 from cti.settings import WebSettings
+
+log = structlog.get_logger(__name__)
 
 MOST = 200  # followers at once
 ALIVE_S = 15.0  # a comment, where nothing happens, so that both sides see a dead line
@@ -36,11 +40,11 @@ class EventDesk:
 
     async def all(self, request: Request, asker: User) -> Response:
         """GET /api/events: server-sent events of all calls of the campaigns that the asker sees."""
-        return self._stream(request, asker, lambda happened: _sees(asker, happened), own=False)
+        return self._stream(request, asker, own=False)
 
     async def own(self, request: Request, asker: User) -> Response:
         """GET /api/seat/events: those of the asker's own seat."""
-        return self._stream(request, asker, lambda happened: happened.user_id == asker.user_id, own=True)
+        return self._stream(request, asker, own=True)
 
     async def socket(self, ws: WebSocket, asker: User) -> None:
         """/ws/events: as GET /api/events, one JSON object a message; `?last=ID` says where to go on."""
@@ -68,26 +72,29 @@ class EventDesk:
     # --- within ---------------------------------------------------------------------------------------------
 
     async def _write(self, ws: WebSocket, asker: User, last: str) -> None:
-        async for _, _, text in self._told(ws, asker, last, lambda h: _sees(asker, h), own=False):
+        async for _, _, text in self._told(ws, asker, last, own=False):
             if text:
                 async with asyncio.timeout(WRITE_S):
                     await ws.send_text(text)
 
-    def _stream(self, request: Request, asker: User, seen: Seen, own: bool) -> Response:
+    def _stream(self, request: Request, asker: User, own: bool) -> Response:
         if self.followers >= MOST:
             raise Refusal(503, "busy")
         last = request.headers.get("last-event-id") or request.query_params.get("last", "")
 
         async def lines() -> AsyncIterator[str]:
-            async for kind, event_id, text in self._told(request, asker, last, seen, own):
+            async for kind, event_id, text in self._told(request, asker, last, own):
                 yield f"id: {event_id}\nevent: {kind}\ndata: {text}\n\n" if text else ": alive\n\n"
 
         return StreamingResponse(lines(), media_type="text/event-stream", headers=HEADERS)
 
     async def _told(
-        self, connection: HTTPConnection, asker: User, last: str, seen: Seen, own: bool
+        self, connection: HTTPConnection, asker: User, last: str, own: bool
     ) -> AsyncIterator[tuple[str, str | None, str]]:
-        """What is to be written, kind, id and text; an empty text where nothing happens for a while."""
+        """What is to be written, kind, id and text; an empty text where nothing happens for a while.
+
+        What may be seen is judged by who the asker is then, not by who they were when it began.
+        """
         self.followers += 1
         try:
             seq = self._feed.place(last)
@@ -95,7 +102,7 @@ class EventDesk:
                 if seq is None:
                     seq = self._feed.seq
                     yield "state", self._feed.id(seq), self._state(asker, own, seq)
-                bundles = self._feed.after(seq, seen)
+                bundles = self._feed.after(seq)
                 following = asyncio.ensure_future(anext(bundles))
                 try:
                     checked = asyncio.get_running_loop().time()
@@ -104,8 +111,10 @@ class EventDesk:
                         now = asyncio.get_running_loop().time()
                         if now - checked > self._settings.session_check_s:
                             checked = now
-                            if await self._still(connection) is None:
+                            still = await self._still(connection, asker, own)
+                            if still is None:
                                 return
+                            asker = still
                         if not following.done():
                             yield "", None, ""
                             continue
@@ -114,6 +123,8 @@ class EventDesk:
                             break
                         for happened in bundle:
                             seq = happened.seq
+                            if not _sees(asker, happened, own):
+                                continue
                             yield happened.kind, self._feed.id(seq), self._feed.text(happened)
                         following = asyncio.ensure_future(anext(bundles))
                 finally:
@@ -124,11 +135,15 @@ class EventDesk:
         finally:
             self.followers -= 1
 
-    async def _still(self, connection: HTTPConnection) -> User | None:
-        """Whoever follows, if their token or session is still good."""
-        if isinstance(connection, Request):
-            return await self._front.program(connection)
-        return await self._front.user(connection)
+    async def _still(self, connection: HTTPConnection, asker: User, own: bool) -> User | None:
+        """Whoever follows, as they are now; None: their token or session is over, or they may no longer."""
+        try:
+            program = isinstance(connection, Request)
+            user = await (self._front.program(connection) if program else self._front.user(connection))
+        except Exception:  # the database may be away: following goes on meanwhile
+            log.warning("a session could not be checked", user_id=asker.user_id, exc_info=True)
+            return asker
+        return user if user is not None and user.may(Right.SEAT if own else Right.EVENTS) else None
 
     def _state(self, asker: User, own: bool, seq: int) -> str:
         states = self._gateway.states()
@@ -141,6 +156,8 @@ class EventDesk:
         )
 
 
-def _sees(asker: User, happened: Happened) -> bool:
+def _sees(asker: User, happened: Happened, own: bool) -> bool:
     """Events without a campaign, as of a seat that pauses, are for who sees all."""
+    if own:
+        return happened.user_id == asker.user_id
     return asker.sees_all or (bool(happened.campaign) and asker.sees(happened.campaign))

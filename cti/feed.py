@@ -53,7 +53,6 @@ class Happened(msgspec.Struct, frozen=True):
         return str(type(self.event).__struct_config__.tag)
 
 
-Seen = Callable[[Happened], bool]
 Listener = Callable[[Happened, str], None]  # with its id
 
 
@@ -117,8 +116,8 @@ class Feed:
     def id(self, seq: int) -> str:
         return f"{self.epoch}-{seq}"
 
-    async def after(self, seq: int, seen: Seen) -> AsyncGenerator[list[Happened] | None, None]:
-        """The events after this one that may be seen, in bundles, for ever. None: the ring has left us behind."""
+    async def after(self, seq: int) -> AsyncGenerator[list[Happened] | None, None]:
+        """The events after this one, in bundles, for ever. None: the ring has left us behind."""
         while True:
             if seq < self.seq - len(self._ring):
                 yield None
@@ -130,7 +129,7 @@ class Feed:
             upto = min(self.seq, seq + BATCH)
             bundle = [self._ring[n % len(self._ring)] for n in range(seq + 1, upto + 1)]
             seq = upto
-            yield [each for each in bundle if each is not None and seen(each)]
+            yield [each for each in bundle if each is not None]
 
     def text(self, happened: Happened) -> str:
         """As it goes to a follower."""

@@ -22,7 +22,7 @@ from cti.messages import LogIn, Mute
 from cti.openapi import NotDescribed, described
 from cti.settings import WebSettings
 from tests.cti.client import cookie
-from tests.cti.fakes import MemoryAccounts, ScriptedEngine
+from tests.cti.fakes import MemoryAccounts, ScriptedEngine, identity
 from tests.cti.running import ADMIN, AGENT, DEADLINE_S, OTHER, SUPERVISOR, Door, open_door
 from tests.loopback import http_client
 
@@ -229,11 +229,36 @@ async def test_a_stream_ends_with_its_session() -> None:
                 await events.next()
 
 
+async def test_a_stream_follows_what_its_reader_may_see_by_now() -> None:
+    async with (
+        open_door(WebSettings(session_check_s=0.0)) as door,
+        desktop(door, SUPERVISOR) as crm,
+        crm.stream("GET", "/api/events") as response,
+    ):
+        events = Followed(response)
+        await events.next()
+
+        def become(**changes: object) -> None:
+            for token, user in door.accounts.sessions.items():
+                if user.user_id == SUPERVISOR.user_id:
+                    door.accounts.sessions[token] = identity(9, "chen", **({"role": "supervisor"} | changes))  # type: ignore[arg-type]
+
+        become(campaigns=("other",))
+        door.engine.pop(AGENT.user_id)
+        theirs = door.engine.pop(AGENT.user_id, campaign="other")
+        kind, _, told = await events.next()
+        assert (kind, told["campaign"], told["event"]["call_id"]) == ("screen_pop", "other", theirs)
+        become(role="agent", campaigns=("other",))
+        door.engine.connect(AGENT.user_id)
+        with pytest.raises(AssertionError, match="has ended"):
+            await events.next()
+
+
 async def test_who_falls_behind_gets_the_state_and_nobody_waits_for_them() -> None:
     bus = Bus()
     feed = Feed(bus, kept=8)
     engine = ScriptedEngine(bus)
-    bundles = feed.after(0, lambda happened: True)
+    bundles = feed.after(0)
     for _ in range(9):
         engine.seat(AGENT.user_id, "ready")
     assert await anext(bundles) is None
