@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import structlog
@@ -22,7 +23,9 @@ from cti.settings import WebSettings
 
 log = structlog.get_logger(__name__)
 
-MOST = 200  # followers at once
+MOST = 200  # who follow all calls at once: each event is judged for each of them
+MOST_OWN = 3_000  # who follow their own seat: they cost little more than their line
+MOST_EACH = 8  # streams of one user
 ALIVE_S = 15.0  # a comment, where nothing happens, so that both sides see a dead line
 WRITE_S = 20.0  # a follower that takes nothing for this long is let go
 HEADERS = {"X-Accel-Buffering": "no"}  # a proxy must hand each event on at once
@@ -36,7 +39,8 @@ class EventDesk:
         self._feed = feed
         self._gateway = gateway
         self._settings = settings
-        self.followers = 0
+        self._following: Counter[bool] = Counter()  # by whether it is the own seat
+        self._streams: Counter[int] = Counter()  # by user
 
     async def all(self, request: Request, asker: User) -> Response:
         """GET /api/events: server-sent events of all calls of the campaigns that the asker sees."""
@@ -48,7 +52,7 @@ class EventDesk:
 
     async def socket(self, ws: WebSocket, asker: User) -> None:
         """/ws/events: as GET /api/events, one JSON object a message; `?last=ID` says where to go on."""
-        if self.followers >= MOST:
+        if self._full(asker, own=False):
             await ws.accept()
             await ws.close(wire.LAGGING)
             return
@@ -71,6 +75,10 @@ class EventDesk:
 
     # --- within ---------------------------------------------------------------------------------------------
 
+    def _full(self, asker: User, own: bool) -> bool:
+        most = MOST_OWN if own else MOST
+        return self._following[own] >= most or self._streams[asker.user_id] >= MOST_EACH
+
     async def _write(self, ws: WebSocket, asker: User, last: str) -> None:
         async for _, _, text in self._told(ws, asker, last, own=False):
             if text:
@@ -78,7 +86,7 @@ class EventDesk:
                     await ws.send_text(text)
 
     def _stream(self, request: Request, asker: User, own: bool) -> Response:
-        if self.followers >= MOST:
+        if self._full(asker, own):
             raise Refusal(503, "busy")
         last = request.headers.get("last-event-id") or request.query_params.get("last", "")
 
@@ -95,14 +103,16 @@ class EventDesk:
 
         What may be seen is judged by who the asker is then, not by who they were when it began.
         """
-        self.followers += 1
+        user_id = asker.user_id
+        self._following[own] += 1
+        self._streams[user_id] += 1
         try:
             seq = self._feed.place(last)
             while True:
                 if seq is None:
                     seq = self._feed.seq
                     yield "state", self._feed.id(seq), self._state(asker, own, seq)
-                bundles = self._feed.after(seq)
+                bundles = self._feed.after(seq, user_id if own else None)
                 following = asyncio.ensure_future(anext(bundles))
                 try:
                     checked = asyncio.get_running_loop().time()
@@ -133,7 +143,10 @@ class EventDesk:
                     await bundles.aclose()
                 seq = None
         finally:
-            self.followers -= 1
+            self._following[own] -= 1
+            self._streams[user_id] -= 1
+            if not self._streams[user_id]:
+                del self._streams[user_id]
 
     async def _still(self, connection: HTTPConnection, asker: User, own: bool) -> User | None:
         """Whoever follows, as they are now; None: their token or session is over, or they may no longer."""

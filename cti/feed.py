@@ -66,6 +66,9 @@ class Feed:
         self._ring: list[Happened | None] = [None] * kept
         self._campaigns: dict[int, dict[str, str]] = {}  # by user, of their last calls
         self._more = asyncio.Event()
+        self._next: dict[
+            int, asyncio.Future[int]
+        ] = {}  # by user: the number of their next event, when it comes
         bus.on_seat(self._hear)
         bus.on_done(self._done)
 
@@ -100,6 +103,9 @@ class Feed:
         happened = Happened(self.seq, time.time(), campaign, message)
         self._ring[self.seq % len(self._ring)] = happened
         self._more.set()
+        waited_for = self._next.pop(message.user_id, None)
+        if waited_for is not None:
+            waited_for.set_result(self.seq)
         if self.on_event is not None:
             self.on_event(happened, self.id(self.seq))
 
@@ -116,12 +122,21 @@ class Feed:
     def id(self, seq: int) -> str:
         return f"{self.epoch}-{seq}"
 
-    async def after(self, seq: int) -> AsyncGenerator[list[Happened] | None, None]:
-        """The events after this one, in bundles, for ever. None: the ring has left us behind."""
+    async def after(
+        self, seq: int, user_id: int | None = None
+    ) -> AsyncGenerator[list[Happened] | None, None]:
+        """The events after this one, of all seats or of one, in bundles, for ever. None: the ring has left us behind.
+
+        Who follows one seat sleeps through what happens at the others.
+        """
         while True:
             if seq < self.seq - len(self._ring):
                 yield None
                 return
+            if seq == self.seq and user_id is not None:
+                following = self._next.setdefault(user_id, asyncio.get_running_loop().create_future())
+                seq = await asyncio.shield(following) - 1  # others may wait for it, too
+                continue
             if seq == self.seq:
                 self._more.clear()
                 await self._more.wait()
@@ -129,7 +144,7 @@ class Feed:
             upto = min(self.seq, seq + BATCH)
             bundle = [self._ring[n % len(self._ring)] for n in range(seq + 1, upto + 1)]
             seq = upto
-            yield [each for each in bundle if each is not None]
+            yield [each for each in bundle if each is not None and user_id in (None, each.user_id)]
 
     def text(self, happened: Happened) -> str:
         """As it goes to a follower."""

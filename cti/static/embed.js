@@ -64,12 +64,21 @@ export class Seat {
       this.pop(event);
     });
     stream.onerror = async () => {
-      const signedOut = stream.readyState === EventSource.CLOSED; // else the browser comes back by itself
-      this.on.lost?.(signedOut);
-      if (!signedOut) return;
+      const refused = stream.readyState === EventSource.CLOSED; // else the browser comes back by itself
+      this.on.lost?.(refused && (await this.signedOut()));
+      if (!refused) return;
       await pause(AGAIN_MS);
       if (!this.closed && this.stream === stream) this.follow();
     };
+  }
+
+  // A stream does not say why it was refused: a server that is busy, or gone for a moment, is no log-out.
+  async signedOut() {
+    try {
+      return [401, 403].includes((await fetch(new URL("api/seat", this.base))).status);
+    } catch {
+      return false;
+    }
   }
 
   // Each customer once, though the state tells of them again after a lost line.

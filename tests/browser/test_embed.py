@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import BrowserContext, Page, Route
 
+from cti import events
 from cti.messages import Mute, Ready
 from tests.browser.desk import log_in, ready
 from tests.browser.line import line_to
@@ -87,4 +88,22 @@ async def test_a_page_without_a_session_hears_so_and_waits_for_the_next(
     assert (await page.evaluate("seat.do({ type: 'ready' })"))["code"] == "no_session"
     await log_in(await context.new_page(), door)
     await until(lambda: door.engine.commands)
+    await page.wait_for_function("window.states > 0", timeout=15_000)
+
+
+async def test_a_server_that_is_busy_is_no_log_out_and_is_asked_again(
+    context: BrowserContext, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_OWN", 0)
+    await ready(await context.new_page(), door)
+    page = await context.new_page()
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(content_type="text/html", body=CRM)
+
+    await page.route("**/crm", answer)
+    await page.goto(f"{door.url}/crm")
+    await page.wait_for_function("window.lost.length > 0")
+    assert await page.evaluate("lost[0]") is False
+    monkeypatch.setattr(events, "MOST_OWN", 1)
     await page.wait_for_function("window.states > 0", timeout=15_000)

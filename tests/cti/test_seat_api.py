@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from campaigns.rights import Right
+from cti import events
 from cti.app import create_app
 from cti.bus import Bus
 from cti.entry import Entry
@@ -265,6 +266,44 @@ async def test_who_falls_behind_gets_the_state_and_nobody_waits_for_them() -> No
     assert feed.place(feed.id(0)) is None
     assert feed.place(feed.id(1)) == 1
     assert feed.place(feed.id(10)) is None
+
+
+async def test_who_follows_one_seat_sleeps_through_what_happens_at_the_others() -> None:
+    bus = Bus()
+    feed = Feed(bus, kept=8)
+    engine = ScriptedEngine(bus)
+    first, second = feed.after(0, AGENT.user_id), feed.after(0, AGENT.user_id)
+    waiting = [asyncio.ensure_future(anext(each)) for each in (first, second)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()  # who leaves takes nobody along
+    for _ in range(20):  # more than are kept
+        engine.seat(OTHER.user_id, "ready")
+    await asyncio.sleep(0)
+    assert not waiting[0].done()
+    engine.seat(AGENT.user_id, "ready")
+    told = await waiting[0]
+    assert told is not None and [each.user_id for each in told] == [AGENT.user_id]
+
+
+async def test_agents_who_follow_their_own_seats_leave_room_for_who_follows_all(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST", 1)
+    monkeypatch.setattr(events, "MOST_OWN", 3)
+    monkeypatch.setattr(events, "MOST_EACH", 2)
+    async with desktop(door, ADMIN) as crm, desktop(door) as agent, desktop(door, OTHER) as colleague:
+        own = "/api/seat/events"
+
+        async def refused(client: httpx2.AsyncClient, path: str) -> bool:
+            answer = await client.get(path)
+            return (answer.status_code, answer.json()["error"]) == (503, "busy")
+
+        async with following(agent, own), following(agent, own), following(crm) as all_calls:
+            assert await refused(agent, own)  # a third one of the same user
+            assert await refused(crm, "/api/events")
+            async with following(colleague, own):
+                assert await refused(crm, own)
+            assert (await all_calls.next())[0] == "state"
 
 
 # --- the description ----------------------------------------------------------------------------------------
