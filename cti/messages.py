@@ -255,6 +255,7 @@ class Listen(Message, frozen=True, tag="listen"):
     """
 
     user_id: int
+    call_id: str  # the one that they may hear: not the next
     phone: str  # the supervisor's SIP endpoint
     how: Literal["listen", "whisper", "barge"] = "listen"
 

@@ -100,21 +100,22 @@ class OversightDesk(Desk):
         """Listen to a `seat`'s call, `whisper`, `barge` in, or `take` it to the asker's own seat."""
         wanted = await self.fields(request, ListenWanted)
         row = self._seat(asker, wanted.seat)
-        lasting = wanted.how == "whisper"
-        if not all(asker.sees(name) for name in row.serves) if lasting else not asker.sees(row.campaign):
+        pop = self._gateway.pop_of(row.user_id)  # the row is up to a second old
+        campaign, call_id = (pop.campaign, pop.call_id) if pop is not None else (row.campaign, "")
+        heard = (campaign, *row.serves) if wanted.how == "whisper" else (campaign,)
+        if not all(asker.sees(name) for name in heard):
             raise Refusal(404, "not_found", f"there is no seat {wanted.seat} with a call of yours")
         phone = wanted.phone or asker.phone
         command: Command
         if wanted.how == "take":
-            pop = self._gateway.pop_of(row.user_id)
-            call_id = pop.call_id if pop is not None else ""
             command = Transfer(user_id=row.user_id, call_id=call_id, to_user=asker.user_id, ask_first=False)
         elif not PHONE.fullmatch(phone):
             raise Refusal(409, "bad_phone", phone)
         else:
-            command = Listen(user_id=row.user_id, phone=phone, how=wanted.how)
+            command = Listen(user_id=row.user_id, call_id=call_id, phone=phone, how=wanted.how)
+        about = _about(row) | {"campaign": campaign, "call": call_id}
         told = phone if wanted.how != "take" else ""
-        await self._record(request, asker, f"call: {wanted.how}", row.name, _about(row), told)
+        await self._record(request, asker, f"call: {wanted.how}", row.name, about, told)
         return await self._asked(command)
 
     async def state(self, request: Request, asker: User) -> Response:

@@ -342,7 +342,7 @@ class Commands:
 
     def _listen(self, command: Listen, seat: Seat, now: float) -> Reply:
         """The customer's channel is heard, so that it ends with the call; a whisper goes to the seat's own leg."""
-        call = self._joined(seat.call, seat)
+        call = self._joined(command.call_id, seat)
         if isinstance(call, Reply):
             return call
         if not ENDPOINT.fullmatch(command.phone):

@@ -40,14 +40,27 @@ async def ask(door: Door, path: str, user: User = SUPERVISOR, **body: Any) -> tu
 
 
 async def test_a_call_is_listened_to_at_ones_own_phone_or_another(door: Door, db: Engine) -> None:
+    call = door.engine.pop(AGENT.user_id)
     assert (await ask(door, "/api/seats/listen", seat=AGENT.user_id, how="listen"))[0] == 200
     assert (await ask(door, "/api/seats/listen", seat=AGENT.user_id, how="whisper", phone="desk7"))[0] == 200
     assert door.engine.of(Listen) == [
-        Listen(user_id=AGENT.user_id, phone=SUPERVISOR.phone, how="listen"),
-        Listen(user_id=AGENT.user_id, phone="desk7", how="whisper"),
+        Listen(user_id=AGENT.user_id, call_id=call, phone=SUPERVISOR.phone, how="listen"),
+        Listen(user_id=AGENT.user_id, call_id=call, phone="desk7", how="whisper"),
     ]
     told = [(line.action, line.subject, line.detail) for line in lines(db, who=SUPERVISOR.login)]
     assert told == [("call: whisper", AGENT.name, "desk7"), ("call: listen", AGENT.name, SUPERVISOR.phone)]
+
+
+@pytest.mark.parametrize("how", ["listen", "whisper", "barge", "take"])
+async def test_a_seat_is_not_heard_in_a_call_of_a_campaign_that_one_does_not_see(
+    door: Door, how: str
+) -> None:
+    """What the console shows of the seat is up to a second old: its call is another branch's by now."""
+    door.engine.pop(8, campaign="north")
+    assert (await ask(door, "/api/seats/listen", seat=8, how=how))[0] == 404
+    door.engine.pop(AGENT.user_id, campaign="north")
+    assert (await ask(door, "/api/seats/listen", seat=AGENT.user_id, how=how))[0] == 404
+    assert not door.engine.commands
 
 
 async def test_whisper_outlasts_the_call_and_is_for_who_sees_all_its_campaigns(door: Door) -> None:
