@@ -305,6 +305,7 @@ function changed() {
     shownCall = callId;
     armed = { key: "", until: 0 };
     clearTimeout(notesTimer);
+    edits.end();
     if (callId) {
       loadDraft(callId);
       drawCustomer();
@@ -351,7 +352,6 @@ function drawCustomer() {
   show("inbound", inbound);
   setText($("number"), called ? number(called) : t("agent.number_withheld"));
   drawData();
-  edits.end();
   edits.show();
   $("crm").hidden = !crm;
   $("crm-frame").hidden = !crm || !crm.frame || !FRAMES.has(new URL(crm.url).origin);
@@ -567,6 +567,7 @@ const own = ownTools({
 });
 const edits = editing({
   model,
+  say,
   changed: ({ name, attributes }) => {
     model.pop = { ...model.pop, customer: name, attributes };
     drawData();

@@ -13,9 +13,16 @@ const label = (id, text) => {
 
 const option = (value, text) => new Option(text, value);
 
-// `changed` is told the customer as they are then.
-export function editing({ model, changed }) {
+// `changed` is told the customer as they are then, if that one is still there; `say` what else there is to say.
+export function editing({ model, changed, say }) {
+  let callId = ""; // whose data the form has
   let before = {};
+  let saving = ""; // of whose call the data are on their way
+
+  const inputs = () => [...$("edit-fields").querySelectorAll("[data-key]")];
+  const others = () => inputs().filter((each) => each.value !== before[each.dataset.key]);
+  const isThere = (id) => model.pop?.call_id === id;
+  const sayGone = () => say(t("edit.customer_gone"), true);
 
   function field(key, kind, choices, value) {
     const made = choices.length || kind === "boolean" ? document.createElement("select") : document.createElement("input");
@@ -28,7 +35,9 @@ export function editing({ model, changed }) {
   }
 
   function open() {
-    const { customer, attributes, fields } = model.pop;
+    const { call_id, customer, attributes, fields } = model.pop;
+    callId = call_id;
+    $("edit-save").disabled = saving === callId;
     const named = new Map((fields ?? []).map((each) => [each.name, each]));
     const keys = [...named.keys(), ...Object.keys(attributes ?? {}).filter((key) => !named.has(key))];
     const rows = [[t("edit.name"), field("", "text", [], customer ?? "")]];
@@ -53,19 +62,23 @@ export function editing({ model, changed }) {
 
   async function save(event) {
     event.preventDefault();
-    const inputs = [...$("edit-fields").querySelectorAll("[data-key]")];
-    const other = inputs.filter((each) => each.value !== before[each.dataset.key]);
-    const body = { call_id: model.pop.call_id, number: $("edit-number").value, attributes: {} };
-    for (const each of other) {
+    const call_id = callId;
+    const body = { call_id, number: $("edit-number").value, attributes: {} };
+    for (const each of others()) {
       if (each.dataset.key) body.attributes[each.dataset.key] = each.value;
       else body.name = each.value;
     }
+    saving = call_id;
     $("edit-save").disabled = true;
     try {
       const response = await fetch("/api/customer", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
       const said = await response.json();
+      if (!isThere(call_id)) {
+        if (!response.ok) sayGone();
+        return;
+      }
       if (!response.ok) {
-        const input = inputs.find((each) => each.dataset.key === said.detail) ?? (said.detail === "number" ? $("edit-number") : null);
+        const input = inputs().find((each) => each.dataset.key === said.detail) ?? (said.detail === "number" ? $("edit-number") : null);
         const named = input ? document.querySelector(`label[for="${input.id}"]`).textContent : "";
         $("edit-fault").textContent = words(said.error, named);
         input?.focus();
@@ -74,9 +87,11 @@ export function editing({ model, changed }) {
       $("edit-form").close();
       changed(said);
     } catch {
+      if (!isThere(call_id)) return sayGone();
       $("edit-fault").textContent = t("edit.no_line"); // what was typed stays
     } finally {
-      $("edit-save").disabled = false;
+      if (saving === call_id) saving = "";
+      if (callId === call_id) $("edit-save").disabled = false;
     }
   }
 
@@ -86,7 +101,11 @@ export function editing({ model, changed }) {
   return {
     show: () => ($("edit").hidden = !model.pop?.lead_id),
     // A customer who is gone takes the form along.
-    end: () => $("edit-form").open && $("edit-form").close(),
+    end() {
+      if (!$("edit-form").open || isThere(callId)) return;
+      $("edit-form").close();
+      if (saving !== callId && (others().length || $("edit-number").value)) sayGone();
+    },
     words: (edit) => {
       const key = edit.field.startsWith("attribute:") ? edit.field.slice("attribute:".length) : "";
       const known = (model.pop?.fields ?? []).find((each) => each.name === key);

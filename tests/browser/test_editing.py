@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 from sqlalchemy import Engine
 
 from cti.messages import FieldLabel
@@ -13,7 +14,7 @@ from tests.browser.desk import state, talking
 from tests.browser.test_accessibility import clean
 from tests.campaigns.test_editing import FIELDS
 from tests.campaigns.world import Campaign
-from tests.cti.running import AGENT, open_door, stored_in
+from tests.cti.running import AGENT, Door, open_door, stored_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -57,3 +58,67 @@ async def test_data_are_changed_and_what_they_were_is_shown(
         await expect(page.locator("#customer-name")).to_have_text("王小明")
         assert door.gateway.pop_of(AGENT.user_id) is not None
         await context.close()
+
+
+async def half_changed(context: BrowserContext, door: Door) -> Page:
+    """In wrap-up, with another name typed and not saved."""
+    page = await context.new_page()
+    await talking(page, door, customer="first", attributes={"n": 0}, lead_id=1)
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.press("i")
+    await page.fill("#edit-0", "typed")
+    return page
+
+
+async def test_the_form_goes_with_its_customer_and_says_what_is_lost(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await half_changed(context, door)
+    door.engine.seat(AGENT.user_id, "ready")  # wrap-up has run out
+    await state(page, "ready")
+    await expect(page.locator("#edit-form")).to_be_hidden()
+    await expect(page.locator("#message")).to_contain_text("not saved")
+
+
+@pytest.mark.parametrize("next_one", [True, False])
+@pytest.mark.parametrize("ok", [True, False])
+async def test_what_is_saved_late_is_not_shown_on_another_customers_card(
+    context: BrowserContext, door: Door, ok: bool, next_one: bool
+) -> None:
+    page = await half_changed(context, door)
+    faults: list[Exception] = []
+
+    def keep(fault: Exception) -> None:
+        faults.append(fault)
+
+    page.on("pageerror", keep)
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def answer(route: Route) -> None:
+        asked.set()
+        await answered.wait()
+        customer = {"name": "typed", "attributes": {"n": 1}}
+        await route.fulfill(status=200 if ok else 422, json=customer if ok else {"error": "wrong_type"})
+
+    await page.route("**/api/customer", answer)
+    await page.keyboard.press("Enter")
+    await asked.wait()
+    door.engine.seat(AGENT.user_id, "ready")
+    if next_one:
+        door.engine.pop(AGENT.user_id, "second", attributes={"n": 2})
+        await expect(page.locator("#customer-name")).to_have_text("second")
+    else:
+        await state(page, "ready")
+    answered.set()
+    await expect(page.locator("#edit-save")).to_be_enabled()
+    await expect(page.locator("#edit-form")).to_be_hidden()
+    if next_one:
+        await expect(page.locator("#customer-name")).to_have_text("second")
+        await expect(page.locator("#attributes")).to_contain_text("2")
+    else:
+        await expect(page.locator("#nobody")).to_be_visible()
+        await expect(page.locator("#customer")).to_be_hidden()
+    if not ok:
+        await expect(page.locator("#message")).to_contain_text("not saved")
+    assert not faults
