@@ -65,6 +65,7 @@ const link = new Link("/ws", {
     hide($("banner"));
     draw();
     kept.send();
+    settle(); // a result that was marked while there was no line
     if (unsaved()) saveNotesSoon();
   },
   down() {

@@ -142,6 +142,22 @@ async def test_a_reload_keeps_all_that_was_chosen_and_typed(context: BrowserCont
     assert door.gateway.counters["pages_elsewhere"] == 0  # the same window: nobody is asked
 
 
+async def test_a_marked_result_is_saved_when_the_call_ended_while_the_page_was_away(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    await page.keyboard.press("1")
+    await expect(page.locator("#results [aria-pressed=true]")).to_contain_text("Sold")
+    await page.goto("about:blank")
+    door.engine.end(AGENT.user_id)
+    await page.goto(door.url)
+    await state(page, "ready")
+    [said] = door.engine.of(Dispose)
+    assert isinstance(said, Dispose)
+    assert (said.call_id, said.code) == (call, "sold")
+
+
 async def test_a_closed_window_leaves_its_last_word_to_the_next_one(browser: Browser, door: Door) -> None:
     """Typed and closed at once: not even the moment after which a draft is sent has passed."""
     first = await browser.new_context(locale="en-GB")
