@@ -31,6 +31,7 @@ from cti.identity import Accounts
 from cti.messages import (
     Command,
     Dispose,
+    LogIn,
     LogOut,
     PageBack,
     PageLost,
@@ -178,7 +179,7 @@ class Gateway:
             page.pinged_at = monotonic()
             self._answer(page, wire.Pong(frame.at, time.time()))
         elif isinstance(frame, wire.Request):
-            self._answer(page, await self._request(page.user, frame))
+            self._answer(page, await self._request(page, frame))
         elif isinstance(frame, wire.Draft):
             self.drafts.keep(page.user.user_id, frame)
         elif isinstance(frame, wire.Read):
@@ -191,10 +192,15 @@ class Gateway:
         else:
             raise wire.BadFrame("hello is said once")
 
-    async def _request(self, user: User, request: wire.Request) -> wire.ReplyFrame:
+    async def _request(self, page: Page, request: wire.Request) -> wire.ReplyFrame:
         self.counters["requests"] += 1
         try:
-            command = wire.read_command(request.command, user)
+            command = wire.read_command(request.command, page.user)
+            if isinstance(command, LogIn):  # which campaigns they serve may be others than when the page came
+                await self._look_again(page)
+                if page.ending:
+                    return wire.ReplyFrame(request.id, False, "failed", "")
+                command = wire.read_command(request.command, page.user)
         except wire.BadFrame as fault:
             self.counters["malformed"] += 1
             return wire.ReplyFrame(request.id, False, fault.code, str(fault))
@@ -348,11 +354,19 @@ class Gateway:
         while True:
             await asyncio.sleep(self._settings.session_check_s)
             for page in list(self._pages.values()):
-                try:
-                    user = await self._accounts.session(page.token)
-                    if user is None or not user.may(Right.SEAT):
-                        page.end(wire.NO_SESSION, "session_ended")
-                except Exception:  # the database may be away: an open page keeps working meanwhile
-                    self.counters["faults"] += 1
-                    log.warning("a session could not be checked", user_id=page.user.user_id, exc_info=True)
+                if not await self._look_again(page):
                     break
+
+    async def _look_again(self, page: Page) -> bool:
+        """Have a page's user as they are by now; end it when its session is over. False: nobody can say."""
+        try:
+            user = await self._accounts.session(page.token)
+        except Exception:  # the database may be away: an open page keeps working meanwhile
+            self.counters["faults"] += 1
+            log.warning("a session could not be checked", user_id=page.user.user_id, exc_info=True)
+            return False
+        if user is None or not user.may(Right.SEAT):
+            page.end(wire.NO_SESSION, "session_ended")
+        else:
+            page.user = user
+        return True

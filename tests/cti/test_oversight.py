@@ -12,9 +12,11 @@ from sqlalchemy import Engine, text
 from campaigns.audit import lines
 from campaigns.users import User
 from cti.figures import FloorChange, SeatRow
-from cti.messages import Assign, Listen, LogOut, Pause, Transfer
+from cti.messages import Assign, Listen, LogIn, LogOut, Pause, Transfer
+from cti.wire import NO_SESSION
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
+from tests.cti.fakes import identity
 from tests.cti.running import AGENT, SUPERVISOR, Door, open_door, stored_in, until
 from tests.loopback import http_client
 
@@ -138,6 +140,27 @@ async def test_a_seat_is_given_other_campaigns_and_keeps_those_the_asker_does_no
         assert kept == ["north", "demo"]
     assert lines(db, action="seat assigned")[0].who == SUPERVISOR.login
     assert (await ask(door, "/api/seats/assign", seat=AGENT.user_id, campaigns=[]))[0] == 409
+
+
+async def test_who_was_assigned_to_other_campaigns_serves_them_from_their_next_log_in_on(door: Door) -> None:
+    """At the same page, which stays open from one shift to the next."""
+    async with page(door, AGENT) as client:
+        await client.hello()
+        await client.command(type="log_in")
+        await client.command(type="log_out")
+        for token, user in door.accounts.sessions.items():
+            if user.user_id == AGENT.user_id:
+                door.accounts.sessions[token] = identity(campaigns=("north", "south"), ranks={"south": 2})
+        await client.command(type="log_in")
+        first, second = door.engine.of(LogIn)
+        assert isinstance(first, LogIn) and isinstance(second, LogIn)
+        assert (first.campaigns, first.ranks) == (("demo",), {})
+        assert (second.campaigns, second.ranks) == (("north", "south"), {"south": 2})
+        await client.command(type="log_out")
+        door.accounts.sessions.clear()
+        assert not (await client.command(type="log_in"))["ok"]
+        assert await client.closed() == NO_SESSION
+    assert len(door.engine.of(LogIn)) == 2
 
 
 async def test_what_rings_of_a_campaign_is_hung_up_and_on_record(door: Door, db: Engine) -> None:
