@@ -8,9 +8,11 @@ import socket
 import ssl
 from collections.abc import Callable, Generator
 
+import h11
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cti.settings import WebSettings
 
@@ -19,6 +21,7 @@ log = structlog.get_logger(__name__)
 DRAIN_S = 2  # how long open requests may take at shutdown
 # How long the kernel keeps what a peer does not take. A closed socket whose reader has stopped is held no longer.
 UNREAD_LIMIT_MS = 30_000
+HEAD_S = 10.0  # how long a connection may take for the whole head of its first or next request
 
 
 class CannotListen(Exception):
@@ -31,6 +34,40 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+
+class _Prompt(H11Protocol):
+    """uvicorn's HTTP; a connection that brings no request in time is closed, as idle ones would leave no room."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def on_response_complete(self) -> None:
+        self._wait_for_head()
+        super().on_response_complete()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._wait_no_more()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._wait_no_more()
+        self._late = self.loop.call_later(HEAD_S, self._close_if_idle)
+
+    def _wait_no_more(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+
+    def _close_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:  # else a request is being answered
+            self.transport.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -76,7 +113,7 @@ async def serve(
         log_config=None,
         log_level="warning",
         access_log=False,
-        http="h11",
+        http=_Prompt,
         ws="websockets-sansio",
         ws_max_size=settings.max_message_bytes,
         ws_per_message_deflate=False,  # 60 kB a socket against 20, for messages of a few hundred bytes

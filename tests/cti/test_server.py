@@ -8,9 +8,11 @@ import socket
 
 import pytest
 
+from cti import server
 from cti.server import CannotListen, serve
-from tests.cti.client import page
-from tests.cti.running import AGENT, open_door
+from tests.cti.client import cookie, page
+from tests.cti.running import AGENT, DEADLINE_S, open_door
+from tests.loopback import http_client
 
 
 async def test_it_installs_no_signal_handlers() -> None:
@@ -45,3 +47,55 @@ async def test_what_a_dead_peer_does_not_take_is_dropped_by_the_kernel() -> None
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNREAD_LIMIT_MS
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+async def test_a_connection_that_brings_no_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    async with open_door() as door, asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(begun)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_kept_connection_brings_its_next_request_in_time_or_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 0.4)
+    whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with open_door() as door, asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        for _ in range(4):  # each in its own time, and all of them in more than one has
+            writer.write(whole)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            assert head.startswith("http/1.1 200")
+            await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r")[0]))
+            await asyncio.sleep(0.15)
+        writer.write(b"GET")
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_pages_and_answers_may_take_longer_than_a_requests_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    async with open_door() as door:
+        stream = {"Cookie": (await cookie(door, AGENT))["Cookie"]}
+        async with (
+            page(door, AGENT) as client,
+            http_client(base_url=door.url, headers=stream) as program,
+            program.stream("GET", "/api/seat/events") as events,
+        ):
+            lines = events.aiter_lines()
+            assert (await anext(lines)).startswith("id:")
+            await client.hello()
+            await asyncio.sleep(0.5)
+            assert (await client.command(type="log_in"))["ok"]
+            async with asyncio.timeout(DEADLINE_S):
+                async for line in lines:
+                    if line == "event: seat_status":
+                        break
