@@ -148,7 +148,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await drafts.load()
-        background = [asyncio.create_task(run()) for run in work]
+        # Who serves the app ends when one of these fails: a door whose rounds nobody makes looks well and is not.
+        app.state.background = background = [
+            asyncio.create_task(run(), name=run.__qualname__) for run in work
+        ]
         try:
             yield
         finally:

@@ -45,6 +45,7 @@ SILENCE_S = 10.0  # between two parts of a body
 SLOWEST = 10_000  # bytes a second of a body, after the first half minute: a line of 80 kbit/s
 PATIENCE_S = 30.0
 BLOCK = 1 << 20
+JOB_LIMIT_S = 3600.0  # of a job: the largest list takes minutes
 
 
 class Refusal(Exception):
@@ -150,7 +151,11 @@ class Desk:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            said, fault = await child.communicate(msgspec.json.encode(order))
+            async with asyncio.timeout(JOB_LIMIT_S):
+                said, fault = await child.communicate(msgspec.json.encode(order))
+        except TimeoutError:
+            log.error("a job took too long", job=type(order.job).__name__)
+            raise Refusal(503, "too_slow", f"it took longer than {JOB_LIMIT_S:.0f} s") from None
         finally:
             if child.returncode is None:
                 child.kill()

@@ -104,7 +104,8 @@ async def serve(
     """Serve until cancelled, over `tls` where it is given. `ready` is called once with the port, which port 0 leaves
     to the system.
 
-    Raises :class:`CannotListen` when the address is taken or not ours.
+    Raises :class:`CannotListen` when the address is taken or not ours, and what a part of the app in the background
+    fails with.
     """
     settings: WebSettings = app.state.settings
     sock = listen(host, port)
@@ -134,7 +135,11 @@ async def serve(
             await asyncio.sleep(0.005)  # uvicorn offers nothing to wait for
         if ready is not None and server.started:
             ready(sock.getsockname()[1])
-        await asyncio.shield(running)
+        parts = {running, *getattr(app.state, "background", ())}
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
+        for part in done:
+            if not part.cancelled():
+                part.result()
     finally:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):

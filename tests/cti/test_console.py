@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.audit import lines
+from campaigns.audit import ITSELF, lines
+from campaigns.jobs import HeldJob
 from campaigns.users import User
+from cti import console, desk
 from cti.figures import FloorChange, SeatRow
 from cti.settings import WebSettings
 from tests.campaigns.world import Campaign
@@ -64,3 +67,34 @@ async def test_what_holds_a_list_back_is_looked_for_while_somebody_watches(door:
                 break
     assert frame["campaign"] == "demo"
     assert frame["found"]["leads"] == 3
+
+
+async def test_a_look_that_can_not_be_begun_is_not_the_last_one(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "HELD_EVERY_S", 0.0)
+    monkeypatch.setattr(console, "FIRST_LOOK_S", 0.01)
+    looks = 0
+
+    async def job(self: object, *what: object) -> dict[str, Any]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise OSError("no room for one more process")
+        return {"leads": 3}
+
+    monkeypatch.setattr(console.ConsoleDesk, "job", job)
+    door.bus.snapshot(snapshot("demo"))
+    async with page(door, SUPERVISOR, path="/ws/status") as client:
+        assert (await client.next_of("held"))["found"] == {"leads": 3}
+
+
+async def test_a_job_that_takes_too_long_is_ended(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "JOB_LIMIT_S", 0.01)
+    asked = desk.Desk(stored_in(db, tmp_path), "asked")
+    with pytest.raises(desk.Refusal, match="longer") as refused:
+        await asked.job(ITSELF, HeldJob("demo"), tmp_path)
+    assert refused.value.status == 503
+    asked.close()

@@ -9,8 +9,12 @@ import socket
 import pytest
 
 from cti import server
+from cti.app import create_app
+from cti.bus import Bus
+from cti.gateway import Gateway
 from cti.server import CannotListen, serve
 from tests.cti.client import cookie, page
+from tests.cti.fakes import MemoryAccounts
 from tests.cti.running import AGENT, DEADLINE_S, open_door
 from tests.loopback import http_client
 
@@ -25,6 +29,19 @@ async def test_a_port_that_is_taken_is_named() -> None:
     async with open_door() as door:
         with pytest.raises(CannotListen, match=f"127.0.0.1:{door.port}"):
             await serve(door.app, "127.0.0.1", door.port)
+
+
+async def test_a_part_in_the_background_that_fails_ends_the_pages_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fails(self: Gateway) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Gateway, "_sweep", fails)
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(ExceptionGroup) as found:
+            await serve(create_app(Bus(), MemoryAccounts()), "127.0.0.1", 0)
+    assert found.group_contains(OSError, match="no room")
 
 
 async def test_stopping_closes_open_pages_in_bounded_time() -> None:
