@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 
+from campaigns.passwords import LONGEST
 from campaigns.rights import Right
 from campaigns.users import User
 from cti.guard import bearer_of
@@ -80,7 +81,11 @@ class Front:
         user = values.get("user")
         texts = self.texts(request, user if isinstance(user, User) else None)
         html = templates.get_template(template).render(
-            {"user": None} | values, t=texts, path=request.url.path, languages=LANGUAGES
+            {"user": None} | values,
+            t=texts,
+            path=request.url.path,
+            languages=LANGUAGES,
+            longest_password=LONGEST,
         )
         return HTMLResponse(
             html, status, headers={"Content-Language": texts.tag, "Vary": "Accept-Language, Cookie"}

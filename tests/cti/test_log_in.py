@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from http.cookies import Morsel, SimpleCookie
 
 import httpx2
 import pytest
 
+from campaigns.passwords import LONGEST
+from cti.app import STATIC
+from cti.front import templates
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR
 from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door
@@ -198,3 +202,15 @@ async def test_ready_says_what_is_missing(browser: httpx2.AsyncClient, door: Doo
     assert response.status_code == 503
     told = {"ok": False, "engine": True, "database": True, "switch": False, "dialing": True}
     assert response.json() == told
+
+
+def test_each_field_takes_as_long_a_password_as_there_may_be() -> None:
+    """A browser cuts off what is longer, and says nothing of it."""
+    found = {}
+    for path in (STATIC.parent / "templates").glob("*.html"):
+        source = path.read_text("utf-8")
+        for field in re.findall(r'<input[^>]*type="password"[^>]*>', source):
+            made = templates.from_string(re.sub(r"{%.*?%}", "", field)).render(longest_password=LONGEST)
+            found[path.name, made] = re.findall(r'maxlength="(\d+)"', made)
+    assert {name for name, _ in found} >= {"login.html", "people.html", "account.html"}
+    assert all(longest == [str(LONGEST)] for longest in found.values()), found
