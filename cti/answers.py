@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -63,9 +64,10 @@ class AnswerDesk(Desk):
             raise Refusal(404, "not_found", "no such gateway")
         body = await self.bytes(request, MOST_BODY)
         _check(request, secret, body)
-        told = decoded(body, Told)
+        # The database holds no NUL; one in a customer's reply is no reason to refuse it, and all that came with it.
+        events = [replace(each, text=each.text.replace("\0", "")) for each in decoded(body, Told).events]
         engine = acting(self._stored.engine, By(f"gateway {channel}", source_of(request)))
-        taken = await self.run(lambda: take(engine, channel, told.events, datetime.now(UTC)))
+        taken = await self.run(lambda: take(engine, channel, events, datetime.now(UTC)))
         return JSONResponse(asdict(taken))
 
     # --- within -----------------------------------------------------------------------------------------------

@@ -95,6 +95,19 @@ async def test_stop_puts_the_number_on_the_list_for_calls_as_well(db: Engine, do
     assert first.address not in leads and len(leads) == 1
 
 
+async def test_a_reply_with_a_nul_holds_nothing_up(db: Engine, door: AsyncClient) -> None:
+    world = Writing(db, steps=MISSED, customers=2)
+    world.calls()
+    first, second = world.claim(TWO_DAYS_LATER)
+    assert world.outbox.sent(first, TWO_DAYS_LATER)
+    odd = {"kind": "reply", "from": first.address, "text": "ST\0OP"}
+    failed = {"kind": "failed", "message": second.key, "text": "un\0known"}
+    answer = await tell(door, odd, failed)
+    assert answer.json() == {"messages": 1, "replies": 1, "no_more": 1, "unknown": 0}
+    rows = {row.id: row for row in world.rows()}
+    assert rows[first.message_id].reply == "STOP" and rows[second.message_id].detail == "unknown"
+
+
 async def test_a_receipt_is_on_record_and_settles_what_a_dead_engine_sent(
     db: Engine, door: AsyncClient
 ) -> None:
