@@ -47,7 +47,10 @@ export class Health {
     if (document.hidden) return; // nothing is painted
     requestAnimationFrame(() => {
       const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => this.add(this.painted, (performance.now() - came) / 1000);
+      port1.onmessage = () => {
+        this.add(this.painted, (performance.now() - came) / 1000);
+        port1.close(); // both ends, which would else stay for as long as the page
+      };
       port2.postMessage(0);
     });
   }

@@ -224,6 +224,13 @@ async def test_how_the_page_fares_reaches_the_server(context: BrowserContext, do
     heard: list[Health] = []
     door.gateway.on_health = heard.append
     page = await context.new_page()
+    await page.add_init_script(
+        """
+        window.portsClosed = 0;
+        const close = MessagePort.prototype.close;
+        MessagePort.prototype.close = function () { window.portsClosed++; close.call(this); };
+        """
+    )
     await talking(page, door)
     await page.evaluate(
         "setTimeout(() => { const end = performance.now() + 200; while (performance.now() < end); })"
@@ -234,6 +241,7 @@ async def test_how_the_page_fares_reaches_the_server(context: BrowserContext, do
     assert all(trip < 1 for trip in told.trips)
     assert any(0.19 < stall < 2 for stall in told.stalls)
     assert len(told.painted) == 1
+    assert await page.evaluate("portsClosed") == 1  # nothing is left of it for the rest of the shift
     assert not told.drops
 
 
