@@ -209,7 +209,7 @@ class Recovery:
             if here.call:
                 return None
             self.core.seats.step(here, SeatEvent.LOG_OUT, event.at)
-        return Seat(
+        seat = Seat(
             user_id=user.user_id,
             name=user.name,
             phone=user.phone if here is None else here.phone,
@@ -220,11 +220,11 @@ class Recovery:
             switch=event.switch,
             since=event.at,
             state=SeatState.TALKING,
-            call=call.id,
-            serving=call.campaign,
             reason="page_lost" if here is None else "",
             absent=here is None,
         )
+        seat.meet(call.lead, self.core.campaigns[call.campaign])
+        return seat
 
     def _lost(self, flight: InFlight, switch: str, at: float) -> None:
         """Dialed, and its channel is no more: what came of it is what the records say, or nobody knows."""

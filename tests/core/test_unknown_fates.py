@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
-from campaigns.records import AttemptAnswered, AttemptEnded
+from campaigns.records import AttemptAnswered, AttemptEnded, Dispositioned
+from campaigns.trials.keys import Arm, Trial
 from campaigns.values import InFlight
+from cti.messages import Dispose, LogIn, ReadScript, Script
+from dialer.core.seats import leg_uid
 from dialer.switch import port
-from tests.core.world import SWITCH, UP, Channel, World, lead
+from tests.core.test_verdicts import FULL
+from tests.core.world import SWITCH, UP, Channel, World, config, lead
 
 
 def ended(here: World) -> AttemptEnded:
@@ -101,6 +106,26 @@ def test_after_a_restart_an_answer_that_nobody_had_recorded_is_on_record() -> No
     here.channels[uid] = Channel(uid, UP)
     assert after_a_restart(here, flight).outcome == "abandoned"
     assert [r.call_id for r in here.records if isinstance(r, AttemptAnswered)] == [flight.call_id]
+
+
+def test_after_a_restart_a_callback_is_due_in_the_customers_own_time_still() -> None:
+    """And what is said is by the arm of the trial that the customer is in."""
+    arm = Arm("gift", script=FULL.script[:1])
+    here = World(config(script=FULL.script, trial=Trial((Arm("plain"), arm))))
+    call = msgspec.structs.replace(lead(5), arm="gift")
+    flight = InFlight(call.call_id, 1, call, "x", True, SWITCH, 1, here.core.wall(here.at), None)
+    uid, leg = f"zdc-{call.call_id}", leg_uid(1)
+    here.channels |= {each: Channel(each, UP, "b") for each in (uid, leg)}
+    who = LogIn(user_id=1, name="u1", phone="seat1", campaigns=("spring",))
+    here.core.recover([flight], {1: who}, here.at)
+    here.link_up()
+    assert here.command(ReadScript(user_id=1, call_id=call.call_id)).ok
+    [script] = [m for m in here.told if isinstance(m, Script)]
+    assert [step.code for step in script.steps] == ["greeting"]
+    said = Dispose(user_id=1, call_id=call.call_id, code="sold", callback_local="2026-11-25T15:30")
+    assert here.command(said).ok
+    [record] = [r for r in here.records if isinstance(r, Dispositioned)]
+    assert record.callback_at == datetime(2026, 11, 25, 7, 30, tzinfo=UTC)  # in Shanghai
 
 
 # --- heard too late ----------------------------------------------------------------------------------------------
