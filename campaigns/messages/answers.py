@@ -89,6 +89,11 @@ def refuses(reply: str) -> bool:
     return re.sub(r"[\W_]+", "", reply).casefold() in NO_MORE
 
 
+def kept(said: str) -> str:
+    """What is kept of another's words: the database holds no NUL, and one is no reason to refuse what came with it."""
+    return said.replace("\0", "")[:MOST_REPLY]
+
+
 def take(engine: Engine, channel: str, events: Sequence[Event], at: datetime) -> Taken:
     """Put on record what a gateway tells, all or nothing; the same told again changes nothing more."""
     messages = replies = refused = unknown = 0
@@ -99,7 +104,7 @@ def take(engine: Engine, channel: str, events: Sequence[Event], at: datetime) ->
                 if not address:
                     unknown += 1
                     continue
-                values = {"channel": channel, "address": address, "at": at, "reply": each.text[:MOST_REPLY]}
+                values = {"channel": channel, "address": address, "at": at, "reply": kept(each.text)}
                 replies += connection.execute(REPLIED, values).rowcount
                 if refuses(each.text):
                     # From whoever it comes: who asks not to be written to is heard, known or not.
@@ -112,7 +117,7 @@ def take(engine: Engine, channel: str, events: Sequence[Event], at: datetime) ->
                         "key": each.message,
                         "channel": channel,
                         "at": at,
-                        "detail": each.text[:MOST_REPLY],
+                        "detail": kept(each.text),
                     }
                     known = connection.execute(
                         DELIVERED if each.kind == "delivered" else BOUNCED, values

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
-from campaigns.messages.answers import MOST_REPLY, Event, take
+from campaigns.messages.answers import Event, kept, take
 
 PART = text("""
 UPDATE message_part SET delivered = delivered OR :delivered WHERE remote_id = :id RETURNING message_id
@@ -33,7 +33,7 @@ class Receipts:
             values = {"id": remote_id, "delivered": delivered}
             message = connection.execute(PART, values).scalar_one_or_none()
             if message is not None:
-                values = {"message": message, "at": at, "detail": why[:MOST_REPLY]}
+                values = {"message": message, "at": at, "detail": kept(why)}
                 connection.execute(ARRIVED if delivered else LOST, values)
         return message is not None
 
