@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,13 @@ def test_every_metric_is_described_and_no_other() -> None:
 
 def test_the_drawings_are_those_of_the_tables() -> None:
     assert PAGE.read_text(encoding="utf-8") == draw(), "run `make docs`"
+
+
+def test_both_readmes_have_the_same_rows_of_figures() -> None:
+    def measured_by(readme: str) -> list[str]:
+        lines = (ROOT / readme).read_text("utf-8").splitlines()
+        first = next(n for n, line in enumerate(lines) if "`.venv/bin/python -m …`" in line) + 2
+        rows = itertools.takewhile(lambda line: line.startswith("|"), lines[first:])
+        return [" ".join(re.findall(r"`(benchmarks\.\w+)`", row)) for row in rows]
+
+    assert measured_by("README.md") == measured_by("README.zh-CN.md")
