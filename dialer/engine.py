@@ -64,6 +64,7 @@ SECOND_S = 1.0
 RENEW_EVERY_S = 20.0
 SAVE_LIMIT_S = 3.0
 SKIPPED_S = 4 * 3600.0  # a skipped lead comes again after half a working day
+LEAVE_S = 0.2  # in which what was said to a switch is on its way
 CLOSING_S = 8.0  # past the limit after which a hang-up is given up
 JOURNAL_LIMIT = 50_000  # records waiting; past this nothing new is dialed
 
@@ -267,7 +268,10 @@ class Engine:
         await self._until_idle(lambda: CLOSING_S)
         self.core.seats.dismiss(monotonic())
         self.flush()
-        await asyncio.sleep(0.2)  # the hang-ups leave; nothing answers for them
+        await asyncio.sleep(LEAVE_S)  # the hang-ups leave; nothing answers for them
+        if self.orders.keeps_back:  # until the lease is renewed, or nobody can say whether the legs are ours
+            await self._until(lambda: not self.orders.keeps_back, lambda: SAVE_LIMIT_S)
+            await asyncio.sleep(LEAVE_S)
         await self._give_back()
 
     async def _dial_no_more(self) -> None:

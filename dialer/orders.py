@@ -122,6 +122,11 @@ class Orders:
         except port.SwitchError as fault:
             log.info("a hang-up was not sent", uid=effect.uid, reason=str(fault))
 
+    @property
+    def keeps_back(self) -> bool:
+        """Whether there is a hang-up that waits for certainty."""
+        return bool(self._kept_back)
+
     def no_longer_kept_back(self) -> list[Drop]:
         """Nobody has taken over: what is still waited for by nobody is hung up after all."""
         if not self._kept_back or not self._hold.sure():

@@ -392,6 +392,19 @@ async def test_one_that_may_have_been_cut_off_leaves_alone_what_may_be_anothers(
         await here.until(lambda: sorted(here.line.hung_up) == ["zdc-anothers", leg])
 
 
+async def test_one_that_ends_on_a_busy_machine_lets_its_seats_go_once_it_is_sure(tmp_path: Path) -> None:
+    """Its lease was just not renewed in time when it was asked to end: the hang-ups are kept back for a moment."""
+    async with floor(tmp_path) as here:
+        await here.seat()
+        leg = here.core.seats.by_user[1].leg
+        here.hold.is_sure = False
+        ending = asyncio.create_task(here.engine.drain(lambda: 0.0))
+        await here.until(lambda: here.engine.orders.keeps_back)
+        here.hold.is_sure = True
+        await ending
+        assert here.line.hung_up == [leg]
+
+
 async def test_one_that_may_have_been_cut_off_rings_no_phone(tmp_path: Path) -> None:
     async with floor(tmp_path) as here:
         here.hold.is_sure = False

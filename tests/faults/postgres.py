@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -56,7 +57,8 @@ class Postgres:
     def freeze(self, on: bool) -> None:
         """None of its processes runs any more; False: they go on."""
         for process in self._processes():
-            process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
+            with contextlib.suppress(psutil.NoSuchProcess):  # one of a connection may just have ended
+                process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
 
     def cut(self) -> int:
         """End all connections but our own; how many there were."""
