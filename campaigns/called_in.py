@@ -51,9 +51,8 @@ def record(connection: Connection, call: CalledIn) -> None:
     number = call.number
     try:
         lead = by_hand.caller(connection, call.campaign_id, number, call.at)
-    except (
-        by_hand.Importing
-    ):  # other records wait behind this one; it is on record as of one who withholds it
+    except by_hand.Importing:
+        # Other records wait behind this one; it is on record as of one who withholds the number.
         number, lead = "", by_hand.caller(connection, call.campaign_id, "", call.at)
     asked = {
         "call": call.call_id,

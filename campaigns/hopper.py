@@ -124,7 +124,7 @@ class Hopper(Leases):
         with self._engine.begin() as connection:
             [(change, zones, lists, expired, callbacks_ready)] = STANDING.run(connection, campaign_id, now)
             terms = self._known.of(connection, [change])[change]
-            open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
+            open_now = terms.open_among(zones, now)
             if not open_now or not terms.running or not self._ours(connection, change):
                 return []
             numbers = free(connection, self._known.pools(change))

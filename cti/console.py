@@ -72,9 +72,8 @@ class ConsoleDesk(Desk):
                     found = await self.job(ITSELF, HeldJob(name), Path(tempfile.gettempdir()))
                 except Refusal as refusal:
                     log.info("what holds a list back is not known", campaign=name, reason=refusal.detail)
-                except (
-                    Exception
-                ):  # as when the system has no room for one more process: the next look will do
+                # As when the system has no room for one more process: the next look will do.
+                except Exception:
                     log.warning("what holds a list back is not known", campaign=name, exc_info=True)
                 else:
                     self._board.held(name, found)

@@ -133,7 +133,7 @@ class EventDesk:
                             break
                         for happened in bundle:
                             seq = happened.seq
-                            if not _sees(asker, happened, own):
+                            if not own and not _sees(asker, happened):
                                 continue
                             yield happened.kind, self._feed.id(seq), self._feed.text(happened)
                         following = asyncio.ensure_future(anext(bundles))
@@ -169,8 +169,6 @@ class EventDesk:
         )
 
 
-def _sees(asker: User, happened: Happened, own: bool) -> bool:
+def _sees(asker: User, happened: Happened) -> bool:
     """Events without a campaign, as of a seat that pauses, are for who sees all."""
-    if own:
-        return happened.user_id == asker.user_id
     return asker.sees_all or (bool(happened.campaign) and asker.sees(happened.campaign))

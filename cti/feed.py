@@ -66,9 +66,8 @@ class Feed:
         self._ring: list[Happened | None] = [None] * kept
         self._campaigns: dict[int, dict[str, str]] = {}  # by user, of their last calls
         self._more = asyncio.Event()
-        self._next: dict[
-            int, asyncio.Future[int]
-        ] = {}  # by user: the number of their next event, when it comes
+        # By user: the number of their next event, when it comes.
+        self._next: dict[int, asyncio.Future[int]] = {}
         bus.on_seat(self._hear)
         bus.on_done(self._done)
 

@@ -196,9 +196,11 @@ class Journal:
                 future.set_result(None)
             await future
 
-    async def up_to_now(self) -> None:
-        """Wait until what was taken so far survives a crash."""
-        await self.durable(self._serial)
+    async def up_to_now(self, limit_s: float) -> None:
+        """Wait until what was taken so far survives a crash, but for no longer than this."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self.durable(self._serial)
 
     async def caught_up(self, limit_s: float = CATCH_UP_S) -> bool:
         """Wait until what a life before left in the spool is in the database; False when it was not by then."""

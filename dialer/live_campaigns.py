@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -180,9 +179,7 @@ class LiveCampaigns:
             return
         before = campaign.ledger.counted
         if not anothers:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RECORD_LIMIT_S):
-                    await journal.up_to_now()
+            await journal.up_to_now(RECORD_LIMIT_S)
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         window = await self._in_store(lambda: self._store.window(campaign.id, length, now, machines))
         if anothers or not journal.spooled:

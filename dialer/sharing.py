@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -79,10 +78,8 @@ class Exchange:
     async def read(self, campaign: Campaign, sharing: Sharing, length: timedelta, now: datetime) -> None:
         """Begin the ledger anew from the books."""
         core, journal = self._engine.core, self._engine.journal
-        with suppress(TimeoutError):
-            async with asyncio.timeout(RECORD_LIMIT_S):
-                # What was counted before the campaign had parts is in the books alone.
-                await journal.up_to_now()
+        # What was counted before the campaign had parts is in the books alone.
+        await journal.up_to_now(RECORD_LIMIT_S)
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         window, recorded = await self._in_thread(
             partial(self._stored.window, campaign.id, length, now, machines)

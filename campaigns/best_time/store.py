@@ -223,9 +223,8 @@ class BestTimeStore:
 
         Of leads that may be called at this hour: the others would be left standing there.
         """
-        terms = terms_of(config.rules)
         zones = connection.execute(ZONES, {"campaign": campaign_id}).scalars()
-        open_now = [zone for zone in zones if terms.opening((), (zone,), now).open]
+        open_now = terms_of(config.rules).open_among(zones, now)
         if not open_now:
             return
         hour = int(now.timestamp()) // 3600

@@ -130,11 +130,7 @@ class Announcer:
                 connection.execute(LET_GO, values | {"lanes": list(lanes), "limit": CHUNK})
                 return 0
             step = announced.step
-            zones = [
-                z
-                for z in campaign.zones
-                if all(t.opening((), (z,), now).open for t in (terms, announced.terms))
-            ]
+            zones = announced.terms.open_among(terms.open_among(campaign.zones, now), now)
             room = min(step.ahead - connection.execute(AHEAD, values).scalar_one(), MOST)
             if room <= 0 or not zones or not terms.running:
                 return 0

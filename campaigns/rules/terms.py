@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Any
@@ -78,10 +78,8 @@ class Terms:
 
     def opening(self, regions: tuple[RegionTerms, ...], zones: tuple[str, ...], now: Any) -> Opening:
         """Whether the hours allow a call at `now`, and until when. Remembered: most leads ask the same."""
-        key = (
-            tuple(map(id, regions)),
-            zones,
-        )  # not by their codes: a code may have two, for prefixes of its own
+        # Not by their codes: a code may have two regions, for prefixes of their own.
+        key = (tuple(map(id, regions)), zones)
         known = self._openings.get(key)
         if known is not None and known[0] <= now and (known[1].until is None or now < known[1].until):
             return known[1]
@@ -91,6 +89,10 @@ class Terms:
         if found.until is not None:
             self._openings[key] = (now, found)
         return found
+
+    def open_among(self, zones: Iterable[str], now: Any) -> list[str]:
+        """Those of these zones in which the hours allow calls at `now`, whatever a region may add."""
+        return [zone for zone in zones if self.opening((), (zone,), now).open]
 
 
 def terms_of(rules: Rules, running: bool = True) -> Terms:

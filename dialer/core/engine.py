@@ -130,7 +130,7 @@ class EngineCore:
         """A fault of ours costs what it happened to, and must end neither a task, nor the engine, nor other calls."""
         try:
             yield
-        except Exception:
+        except Exception:  # whatever it is: it is logged, and counted as a broken promise
             log.exception("the core failed", where=where)
             self.breach("core_fault", where)
 

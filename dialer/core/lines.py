@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BURST_S = 0.2  # carriers count calls per second strictly; pacing is asked at least twice in this time
-ASKED_S = (
-    0.5  # so much of the rate may wait for the rules, which answer within tens of ms: it leaves all at once
-)
+# So much of the rate may wait for the rules, which answer within tens of ms: it leaves all at once.
+ASKED_S = 0.5
 
 
 @dataclass(slots=True)

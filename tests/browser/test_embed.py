@@ -26,6 +26,14 @@ window.seat = new Seat({
 
 
 async def crm(context: BrowserContext, url: str) -> Page:
+    """A CRM's page that follows its agent's seat."""
+    page = await shown(context, url)
+    await page.wait_for_function("window.states > 0")
+    return page
+
+
+async def shown(context: BrowserContext, url: str) -> Page:
+    """The same, whether it may follow the seat or not."""
     page = await context.new_page()
 
     async def answer(route: Route) -> None:
@@ -33,7 +41,6 @@ async def crm(context: BrowserContext, url: str) -> Page:
 
     await page.route("**/crm", answer)
     await page.goto(f"{url}/crm")
-    await page.wait_for_function("window.states > 0")
     return page
 
 
@@ -76,13 +83,7 @@ async def test_nothing_is_missed_or_popped_twice_over_a_lost_line(
 async def test_a_page_without_a_session_hears_so_and_waits_for_the_next(
     context: BrowserContext, door: Door
 ) -> None:
-    page = await context.new_page()
-
-    async def answer(route: Route) -> None:
-        await route.fulfill(content_type="text/html", body=CRM)
-
-    await page.route("**/crm", answer)
-    await page.goto(f"{door.url}/crm")
+    page = await shown(context, door.url)
     await page.wait_for_function("window.lost.length > 0")
     assert await page.evaluate("lost[0]") is True
     assert (await page.evaluate("seat.do({ type: 'ready' })"))["code"] == "no_session"
@@ -96,13 +97,7 @@ async def test_a_server_that_is_busy_is_no_log_out_and_is_asked_again(
 ) -> None:
     monkeypatch.setattr(events, "MOST_OWN", 0)
     await ready(await context.new_page(), door)
-    page = await context.new_page()
-
-    async def answer(route: Route) -> None:
-        await route.fulfill(content_type="text/html", body=CRM)
-
-    await page.route("**/crm", answer)
-    await page.goto(f"{door.url}/crm")
+    page = await shown(context, door.url)
     await page.wait_for_function("window.lost.length > 0")
     assert await page.evaluate("lost[0]") is False
     monkeypatch.setattr(events, "MOST_OWN", 1)

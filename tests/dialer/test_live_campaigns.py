@@ -56,7 +56,7 @@ class Floor:
         self.seeded.append(name)
         self.books = figures
 
-    async def _on_record(self) -> None:
+    async def _on_record(self, limit_s: float) -> None:
         """As much is counted meanwhile as on a busy floor."""
         for campaign in self.core.campaigns.values():
             campaign.ledger.connected(1.0)
