@@ -58,6 +58,7 @@ SETUP_S, RING_LIMIT_S = 0.2, 15.0  # the engine's limit counts from the dial, th
 TEAMS = {"progressive": (6, 12), "ratio": (6, 12), "predictive": (6, 30)}  # how many teams, of how many seats
 START_LIMIT_S = 60.0
 SETTLE_S = 1.0  # after the shift, until what happened in it is on record
+SEEN_LATE = timedelta(seconds=1.0)  # at most so long after a team's first dial it is seen to have begun
 
 # By how much of itself a figure may differ. Beyond one call a seat an event that comes some milliseconds later changes
 # who is called next, and the two shifts part: in the ratio mode by a few people in two teams of six, in predictive
@@ -107,6 +108,11 @@ ALL_DAY = "".join(
 )
 
 
+def seed(place: int) -> int:
+    """Of the list with that number."""
+    return 1_000 + place
+
+
 @dataclass(frozen=True, slots=True)
 class Team:
     """Seats with a campaign of their own; `place` is the number of its list."""
@@ -118,10 +124,6 @@ class Team:
     @property
     def name(self) -> str:
         return f"{self.mode}-{self.place}"
-
-    @property
-    def seed(self) -> int:
-        return 1_000 + self.place
 
     def config(self, running: bool) -> str:
         target = 1.0 if self.mode == "ratio" else PEOPLE.target
@@ -180,7 +182,7 @@ def on_floor(team: Team, people: Campaign = PEOPLE) -> Shift:
     """The team's shift in virtual time, under the pacing that its campaign's file asks for."""
     scenario = Scenario(team.name, "", SHIFT_S / 3600, (Seats(team.seats),), (people,), warm_up_min=0.0)
     config = pacing_config(parse(team.config(running=True), team.name))
-    day = simulate(scenario, lambda _: Asked(config), team.seed)
+    day = simulate(scenario, lambda _: Asked(config), seed(team.place))
     return Shift(day.dials, day.connected, day.abandoned, day.idle_s, day.talk_s + day.wrap_s)
 
 
@@ -203,7 +205,8 @@ class Installation:
 
     def __init__(self, squad: Sequence[Team]) -> None:
         self._squad = squad
-        self._people = ListedCustomers([(PEOPLE, team.seed) for team in squad])
+        lists = 1 + max(team.place for team in squad)
+        self._people = ListedCustomers([(PEOPLE, seed(place)) for place in range(lists)])
         self._campaigns: dict[str, int] = {}
         self._logins: list[LogIn] = []
 
@@ -260,7 +263,7 @@ class Installation:
         async with asyncio.timeout(START_LIMIT_S):
             while len(began) < len(self._squad):
                 for team in self._squad:
-                    if core.campaigns[team.name].config.running:
+                    if core.campaigns[team.name].in_air:
                         began.setdefault(team, time())
                 await asyncio.sleep(0.005)
         await asyncio.sleep(max(began.values()) + SHIFT_S + PEOPLE.connect_limit_s + SETTLE_S - time())
@@ -269,13 +272,15 @@ class Installation:
         return {team: self._recorded(stored, team, began[team]) for team in self._squad}
 
     def _recorded(self, stored: Engine, team: Team, began: float) -> Shift:
-        """A shift as the tables have it."""
-        since = datetime.fromtimestamp(began, UTC)
-        until = since + timedelta(seconds=SHIFT_S)
+        """A shift as the tables have it: from its first dial, with which the floor begins too."""
         campaign = self._campaigns[team.name]
         limit = timedelta(seconds=PEOPLE.connect_limit_s)
         history = History(stored, Files(Path("archive")))  # nothing is that old
-        calls = dialed_calls(history, campaign, since, until)
+        seen = datetime.fromtimestamp(began, UTC)
+        calls = dialed_calls(history, campaign, seen - SEEN_LATE, seen + timedelta(seconds=SHIFT_S))
+        since = min(call.dialed_at for call in calls)
+        until = since + timedelta(seconds=SHIFT_S)
+        calls = [call for call in calls if call.dialed_at < until]
         spent = {"idle": 0.0, "talk": 0.0, "wrap": 0.0, "away": 0.0}
         for each in seat_intervals(history, campaign, since, until):
             spent[each.does] += (each.stop - each.start).total_seconds()
