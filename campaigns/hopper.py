@@ -7,7 +7,7 @@ the leases tell what was. Every method blocks; the engine calls them in executor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
 from campaigns.ids import new_call_ids
-from campaigns.judging import hold_back, judged
+from campaigns.judging import RELOOK, hold_back, judged
 from campaigns.leases import LEASE_S, Leases, lead_of_row
 from campaigns.order import Mixer, mixed, tiers
 from campaigns.ownership import held as still_held
@@ -28,6 +28,7 @@ from campaigns.rules import facts
 from campaigns.rules.basis import Basis, bases_on_record
 from campaigns.rules.decision import may_call
 from campaigns.rules.known import on_record, parties
+from campaigns.rules.terms import Terms
 from campaigns.trials.assigning import assign, party_of
 from campaigns.values import Ask, Lead, OutsideCaller, Permit, Refusal, RefusalReason
 from campaigns.versions import KnownTerms
@@ -63,6 +64,29 @@ UPDATE lead l SET lease = g.lease, lease_number = g.number, lease_owner = $4, le
 FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
 """,
 )
+# Of the foremost leads of these lanes those in a zone that is closed, put off until it opens: else each lease of the
+# evening would walk past all that the day has left there. A new version of the rules lets them go again.
+PUT_OFF = Prepared(
+    "put_off",
+    "bigint, timestamptz, smallint[], int, text[], timestamptz[]",
+    """
+UPDATE lead l SET ready_at = COALESCE(l.ready_at, l.next_at),
+    next_at = (SELECT max(z.opens_at) FROM unnest($5, $6) AS z (zone, opens_at) WHERE z.zone = ANY(l.zones))
+WHERE l.id = ANY(ARRAY(
+    SELECT c.id FROM lead c
+    WHERE c.open AND c.lease IS NULL AND c.next_at <= $2 AND c.id = ANY(ARRAY(
+        SELECT f.id FROM unnest($3) AS q (lane) CROSS JOIN LATERAL (
+            SELECT r.id, r.zones FROM lead r
+            WHERE r.campaign_id = $1 AND r.lane = q.lane AND r.open AND r.lease IS NULL AND r.next_at <= $2
+            ORDER BY r.rank, r.next_at, r.id
+            LIMIT $4
+        ) f
+        WHERE f.zones && $5
+    ))
+    FOR UPDATE SKIP LOCKED
+))
+""",
+)
 # What a lease goes by: the campaign's version now, the zones of its leads, its lanes with their lists' names, whether
 # callbacks are over that nobody made, and whether leads that wait for one are ready: mostly there are none.
 STANDING = Prepared(
@@ -95,6 +119,7 @@ ROUNDS = 4  # of picking leads at one time, while the rules refuse what is picke
 # As many more are picked as are missing, by the share that the rules permitted, and a few to spare.
 MOST_PICKED, SPARE, LEAST_SHARE = 2_000, 20, 0.05
 MOST_BASES = 10_000  # kept in memory
+FOREMOST = 2_000  # of all lanes: so many are looked at for closed zones with each lease, more than it takes
 
 
 class Hopper(Leases):
@@ -134,6 +159,7 @@ class Hopper(Leases):
                 connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
             first = (CALLBACKS_FIRST,) if callbacks_ready else ()
             lanes = {int(lane): name for lane, name in lists}
+            self._put_off(connection, campaign_id, terms, zones, open_now, lanes, now)
             for weights in (*first, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
@@ -300,6 +326,24 @@ class Hopper(Leases):
         """Whether a switch of this version, whose terms were asked for, stays ours until the transaction ends."""
         switches = self._known.switches(change)
         return self._tokens is None or bool(still_held(connection, self._tokens(), switches))
+
+    def _put_off(
+        self,
+        connection: Connection,
+        campaign_id: int,
+        terms: Terms,
+        zones: Sequence[str],
+        open_now: Sequence[str],
+        lanes: Collection[int],
+        now: datetime,
+    ) -> None:
+        """Have the foremost leads of these lanes out of the way whose zones are closed."""
+        closed = [zone for zone in zones if zone not in open_now]
+        if closed and lanes:
+            later = now + RELOOK[RefusalReason.WINDOW]
+            opens_at = [terms.opening((), (zone,), now).until or later for zone in closed]
+            most = FOREMOST // len(lanes) + 1
+            PUT_OFF.run(connection, campaign_id, now, array(lanes), most, closed, opens_at)
 
     def _lease_of(
         self,

@@ -10,6 +10,8 @@ from sqlalchemy import Engine, event, text
 from campaigns.dnc import DncStore, Layer
 from campaigns.hopper import PICK, Hopper
 from campaigns.ids import leased_at
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.prepared import PLANNED, text_array
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, OptedOut
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
@@ -274,6 +276,45 @@ def test_new_rules_let_go_what_the_old_ones_held_back_and_the_retry_delay_stays(
     assert campaign.hopper.left(campaign.id) == 2
     assert campaign.lease(2, later(minutes=14)) == []
     assert len(campaign.lease(2, later(minutes=16))) == 2
+
+
+def test_a_version_that_refuses_what_the_last_one_did_lets_nothing_go(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    DncStore(db).add("+8613800000000", Layer("company", "x"), NOON, expires_at=later(hours=9))
+    assert campaign.lease() == []
+    held = "SELECT ready_at IS NOT NULL FROM lead"
+    campaign.store.apply(CONFIG + "max_lines = 7\n", "test", "tester", NOON)
+    assert campaign.one(held) == (True,)
+    campaign.store.apply(CONFIG + 'caller_ids = ["02112345678"]\n', "test", "tester", NOON)
+    assert campaign.one(held) == (False,)
+
+
+def two_zones(db: Engine, in_new_york: int) -> Campaign:
+    """A campaign whose first leads are in New York, where it is night, and the last ten in Shanghai."""
+    campaign = Campaign(db, leads=0)
+    places = [("+1212555", "America/New_York")] * in_new_york + [("+86138000", "Asia/Shanghai")] * 10
+    rows = [Row(n + 2, (f"{head}{n:04d}",), f"c{n}", {}, (zone,)) for n, (head, zone) in enumerate(places)]
+    store_rows(db, campaign.id, "list", "test", NOON, rows)
+    return campaign
+
+
+def test_leads_of_a_zone_that_is_closed_are_passed_once_and_come_when_it_opens(db: Engine) -> None:
+    campaign = two_zones(db, 5_000)
+    leased = [lead for _ in range(4) for lead in campaign.lease(2)]
+    assert len(leased) == 8 and {lead.number[:3] for lead in leased} == {"+86"}
+    opens = later(hours=10)  # 9 o'clock in New York, 22 in Shanghai
+    held = "SELECT count(*), min(next_at), max(next_at) FROM lead WHERE ready_at IS NOT NULL"
+    assert campaign.one(held) == (5_000, opens, opens)
+    with db.connect() as connection:
+        connection.exec_driver_sql(PLANNED)
+        values = f"({campaign.id}, '{NOON}', '{{Asia/Shanghai}}', '{{1}}', '{{100}}', 100, 1)"
+        PICK.run(connection, campaign.id, NOON, ["Asia/Shanghai"], "{1}", "{100}", 100, 1)
+        explained = connection.exec_driver_sql(f"EXPLAIN ANALYZE EXECUTE {PICK.name} {values}")
+        assert "Rows Removed by Filter" not in "\n".join(row[0] for row in explained)
+    assert [lead.number[:3] for lead in campaign.lease(3, opens)] == ["+12"] * 3
+    all_day = "[rules.windows]\ntue = { from = 00:00:00, to = 23:59:00 }\n"
+    campaign.store.apply(CONFIG + all_day, "test", "tester", opens)
+    assert campaign.one(held)[0] == 0
 
 
 def test_a_lead_that_waits_for_a_rule_is_told_that_rule_and_no_delay_of_its_own(db: Engine) -> None:
