@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.abandon_window import window
 from campaigns.audit import write
+from campaigns.caller_ids.choosing import pools_of
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
 from campaigns.messages.steps import keep_steps
 from campaigns.rules.held import let_campaign_go
@@ -119,7 +120,8 @@ class CampaignStore:
                 raise _outdated(live, config.name, source, where)
             made = _Made(who, at, FILE, "")
             applied = self._add(connection, config, source, where, made, live is not None)
-        self._let_go(applied)
+        if live is not None:
+            self._let_go(applied, live.text)
         return applied
 
     def differs(self, source: str, where: str) -> str:
@@ -158,7 +160,7 @@ class CampaignStore:
             applied = self._add(
                 connection, config, source, "console", _Made(who, at, CONSOLE, why), True, live.text
             )
-        self._let_go(applied)
+        self._let_go(applied, live.text)
         return applied
 
     def create(self, source: str, who: str, at: datetime, why: str) -> Applied:
@@ -224,8 +226,13 @@ class CampaignStore:
         )
         return Applied(row.id, row.version, change, config)
 
-    def _let_go(self, applied: Applied) -> None:
-        if applied.version > 1:  # what the last version's rules held back may be let go by these
+    def _let_go(self, applied: Applied, was: str) -> None:
+        """Have asked anew about what the last version held back, if this one might answer otherwise."""
+        try:
+            same = _what_refuses(parse(was, "")) == _what_refuses(applied.config)
+        except ConfigError:  # of an older program
+            same = False
+        if not same:
             let_campaign_go(self._engine, applied.campaign_id)
 
     def newer_than(self, change: int) -> Sequence[Applied | Unreadable]:
@@ -270,6 +277,11 @@ class CampaignStore:
         """Keep what pacing has learned with the campaign."""
         with self._engine.begin() as connection:
             connection.execute(KEEP_LEARNED, {"campaign": campaign_id, "learned": learned})
+
+
+def _what_refuses(config: CampaignConfig) -> object:
+    """All of a version that a lead can be held back by."""
+    return config.rules, pools_of(config)
 
 
 def _outdated(live: Any, name: str, source: str, where: str) -> Outdated:
