@@ -16,8 +16,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -48,7 +49,10 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._decode = msgspec.json.Decoder(tuple[int, AnyRecord]).decode
-        self.count = sum(1 for _ in self._lines()) if path.exists() else 0
+        self.count = self.last = 0  # how many records, and the last serial of those that were there before
+        if path.exists():
+            for self.last, _ in self._lines():
+                self.count += 1
 
     def append(self, batch: Batch) -> None:
         """Write and sync, all of it or nothing."""
@@ -66,9 +70,11 @@ class Spool:
             raise
         self.count += len(batch)
 
-    def read(self) -> list[tuple[int, AnyRecord]]:
-        """Everything in it, oldest first."""
-        return list(self._lines())
+    def read(self) -> Iterator[Batch]:
+        """Everything in it, oldest first. An outage of hours may be more than fits in memory: a batch at a time."""
+        lines = self._lines()
+        while batch := list(islice(lines, MAX_BATCH)):
+            yield batch
 
     def clear(self) -> None:
         """Everything in it has been applied."""
@@ -151,8 +157,7 @@ class Journal:
         self._spool = Spool(folder / SPOOL)
         self._aside = folder / REJECTED
         self._last_aside = 0
-        spooled = self._spool.read() if self._spool.count else []
-        self._serial = max([last_applied, *(serial for serial, _ in spooled)])
+        self._serial = max(last_applied, self._spool.last)
         self._durable = self._serial
         self._queue: deque[tuple[int, AnyRecord]] = deque()
         self._wake = threading.Event()
@@ -306,15 +311,14 @@ class Journal:
     def _replay(self) -> bool:
         """Bring the spool into the database. False: not now."""
         try:
-            records = self._spool.read()
-            for start in range(0, len(records), MAX_BATCH):
-                if not self._commit(records[start : start + MAX_BATCH]):
-                    return False
+            records = self._spool.count
+            if not all(map(self._commit, self._spool.read())):
+                return False
             self._spool.clear()
         except OSError as fault:
             log.error("the spool can't be read or removed", file=str(self._spool.path), reason=str(fault))
             return False
-        log.info("the spool was replayed", records=len(records))
+        log.info("the spool was replayed", records=records)
         return True
 
     def _promise(self, serial: int) -> None:

@@ -178,7 +178,7 @@ async def test_a_database_that_is_away_loses_nothing_and_gets_all_in_order_when_
             journal.put(note(n))
         await journal.durable(99)  # on disk is durable
         assert not journal.available and journal.depth == 98
-        spooled = Spool(tmp_path / "journal.spool").read()
+        [spooled] = Spool(tmp_path / "journal.spool").read()
         assert [record.subject for _, record in spooled] == numbers(2, 99)  # type: ignore[union-attr]
         tables.away = False
         for n in range(100, 150):
