@@ -51,8 +51,8 @@ class Spool:
         self._decode = msgspec.json.Decoder(tuple[int, AnyRecord]).decode
         self.count = self.last = 0  # how many records, and the last serial of those that were there before
         if path.exists():
-            for self.last, _ in self._lines():
-                self.count += 1
+            for serial, _ in self._lines():
+                self.count, self.last = self.count + 1, serial
 
     def append(self, batch: Batch) -> None:
         """Write and sync, all of it or nothing."""
