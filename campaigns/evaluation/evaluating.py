@@ -60,8 +60,8 @@ SPLITS = {
     ),
     "caller_id": ("COALESCE(a.caller_id, '')", ""),
     "agent": ("COALESCE(u.name, '')", "LEFT JOIN app_user u ON u.id = a.user_id"),
-    # The called party's hour is worked out with our own zones.
-    "hour": ("l.zones[1] || ' ' || date_bin('15 minutes', a.dialed_at, '2000-01-01Z')", ""),
+    # The called party's hour is worked out with our own zones. Who was erased has none.
+    "hour": ("COALESCE(l.zones[1], '') || ' ' || date_bin('15 minutes', a.dialed_at, '2000-01-01Z')", ""),
 }
 CALLS = """
 SELECT {key} AS key, count(*) AS calls, count(a.connected_at) AS contacts, COALESCE(sum(a.talk_s), 0) AS talk_s,

@@ -111,6 +111,13 @@ def test_however_it_is_split_the_parts_make_the_whole(
             assert sum(getattr(row, name) for row in found.rows) == getattr(found.whole, name)
 
 
+def test_who_was_erased_was_called_in_an_hour_of_utc(db: Engine, spring: Campaign) -> None:
+    with db.begin() as connection:
+        connection.execute(text("UPDATE lead SET zones = '{}', customer_id = NULL WHERE customer_id = 'C2'"))
+    found = evaluate(db, "spring", SINCE, UNTIL, "hour")
+    assert [(row.key, row.calls, row.contacts) for row in found.rows] == [("04", 1, 1), ("12", 3, 2)]
+
+
 def test_orders_of_other_units_customers_are_not_ours(db: Engine) -> None:
     Units(db).add("east")
     Units(db).add("west")
