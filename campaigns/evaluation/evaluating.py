@@ -1,9 +1,10 @@
 """What a campaign's calls were worth: conversions, revenue and cost by what they have in common, and what was gained.
 
 A talk is a conversion when its disposition says so, or when its customer buys within the campaign's days after it and
-before the next talk: each purchase belongs to one talk. What was *gained* is told by those held out alone, and by what
-was bought alone, since nobody asks them anything: buyers among all customers whom a segment's take would have called,
-whether they were reached or not, beside buyers among those held out.
+before the next talk: each purchase belongs to one talk. A return, whose amount is negative, lowers the revenue and is
+no purchase. What was *gained* is told by those held out alone, and by what was bought alone, since nobody asks them
+anything: buyers among all customers whom a segment's take would have called, whether they were reached or not, beside
+buyers among those held out.
 """
 
 from __future__ import annotations
@@ -70,14 +71,14 @@ SELECT {key} AS key, count(*) AS calls, count(a.connected_at) AS contacts, COALE
 FROM attempt a JOIN lead l ON l.id = a.lead_id {joined}
 LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
 LEFT JOIN LATERAL (
-    SELECT count(*) AS orders, sum(amount) AS amount FROM purchase p
+    SELECT count(*) FILTER (WHERE amount >= 0) AS orders, sum(amount) AS amount FROM purchase p
     WHERE a.connected_at IS NOT NULL AND p.customer_id = l.customer_id AND p.unit_id = ANY(:units)
         AND p.at >= a.connected_at AND p.at < LEAST(a.connected_at + CAST(:days AS interval), COALESCE(
             (SELECT min(n.connected_at) FROM attempt n WHERE n.lead_id = a.lead_id AND n.connected_at > a.connected_at),
             'infinity'))
 ) p ON true
-CROSS JOIN LATERAL (SELECT CASE WHEN a.connected_at IS NULL THEN 0 WHEN p.orders > 0 THEN p.amount
-    WHEN d.code = ANY(:codes) THEN CAST(:conversion AS numeric) ELSE 0 END AS worth) w
+CROSS JOIN LATERAL (SELECT COALESCE(p.amount, 0) + CASE WHEN a.connected_at IS NOT NULL AND p.orders = 0
+    AND d.code = ANY(:codes) THEN CAST(:conversion AS numeric) ELSE 0 END AS worth) w
 WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.dialed_at < :until AND a.leased_at >= :leased
     AND a.leased_at < :until AND a.called_in IS NULL
 GROUP BY key
@@ -93,7 +94,7 @@ SELECT s.name, m.held_out, count(*) AS customers, count(*) FILTER (WHERE b.order
     COALESCE(sum(b.amount), 0) AS revenue, COALESCE(sum(b.amount * b.amount), 0) AS squares
 FROM segment_take t JOIN segment s ON s.id = t.segment_id JOIN segment_member m ON m.take_id = t.id
 CROSS JOIN LATERAL (
-    SELECT count(*) AS orders, COALESCE(sum(amount), 0) AS amount FROM purchase p
+    SELECT count(*) FILTER (WHERE amount >= 0) AS orders, COALESCE(sum(amount), 0) AS amount FROM purchase p
     WHERE starts_with(m.party, 'customer ') AND p.customer_id = substr(m.party, 10) AND p.unit_id = ANY(:units)
         AND p.at >= t.taken_at AND p.at < t.taken_at + CAST(:days AS interval)
 ) b

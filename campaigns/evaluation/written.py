@@ -27,7 +27,7 @@ FROM (
         AND (m.state IN ('sending', 'sent', 'failed') OR m.state = 'not_sent' AND m.reason = 'held_out')
     ORDER BY m.step, l.customer_id, m.due_at
 ) m CROSS JOIN LATERAL (
-    SELECT count(*) AS orders, COALESCE(sum(amount), 0) AS amount FROM purchase p
+    SELECT count(*) FILTER (WHERE amount >= 0) AS orders, COALESCE(sum(amount), 0) AS amount FROM purchase p
     WHERE p.customer_id = m.customer_id AND p.unit_id = ANY(:units)
         AND p.at >= m.due_at AND p.at < m.due_at + CAST(:days AS interval)
 ) b GROUP BY m.step, m.held_out ORDER BY m.step

@@ -38,7 +38,7 @@ SELECT count(*) AS customers, count(*) FILTER (WHERE talked) AS talked, count(*)
 FROM (
     SELECT {PARTY} AS party, count(*) AS calls, bool_or(a.connected_at IS NOT NULL) AS talked,
         bool_or(a.connected_at IS NOT NULL AND (COALESCE(d.code = ANY(:codes), false) OR EXISTS (
-            SELECT FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units)
+            SELECT FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units) AND p.amount >= 0
                 AND p.at >= a.connected_at AND p.at < a.connected_at + CAST(:days AS interval)))) AS converted
     FROM attempt a JOIN lead l ON l.id = a.lead_id
     LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at

@@ -35,7 +35,7 @@ ORDERS = "FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = AN
 COUNTS = {
     "calls": f"SELECT count(*) FROM {ATTEMPTS}",
     "connects": f"SELECT count(a.connected_at) FROM {ATTEMPTS}",
-    "orders": f"SELECT count(*) {ORDERS}",
+    "orders": f"SELECT count(*) {ORDERS} AND p.amount >= 0",  # a return is none
     "revenue": f"SELECT COALESCE(sum(p.amount), 0) {ORDERS}",
 }
 GIVEN = """

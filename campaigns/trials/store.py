@@ -22,7 +22,7 @@ LIMIT_MS = 20_000
 COUNTED = text(f"""
 SELECT arm, chance, count(*) AS customers, count(*) FILTER (WHERE converted) AS converts FROM (
     SELECT t.party, t.arm, t.chance, bool_or(d.code = ANY(:codes) OR EXISTS (
-        SELECT FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units)
+        SELECT FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units) AND p.amount >= 0
             AND p.at >= a.connected_at AND p.at < a.connected_at + CAST(:days AS interval))) AS converted
     FROM attempt a JOIN lead l ON l.id = a.lead_id
     JOIN trial_member t ON t.campaign_id = a.campaign_id AND t.party = {PARTY} AND t.arm = a.arm

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.evaluation.arms import Counted
+from campaigns.evaluation.calls import asked_of
 from campaigns.evaluation.evaluating import CanNotEvaluate, evaluate
 from campaigns.evaluation.purchases import NoResults, Purchase, bring_in, from_csv
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.people import People
+from campaigns.plans.store import SEEN
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.segments.store import SegmentStore
 from campaigns.segments.taking import Wish, take
 from campaigns.store import NoSuchCampaign
+from campaigns.trials.store import counted
 from campaigns.units import Units
 from tests.campaigns.world import NOON, Campaign, later
 
@@ -89,6 +93,32 @@ def test_a_talk_converts_by_its_disposition_or_by_an_order_in_time(db: Engine, s
     assert sum(row.cost for row in found.rows) == pytest.approx(whole.cost)
 
 
+def test_a_return_lowers_the_revenue_and_is_no_order(db: Engine, spring: Campaign) -> None:
+    bought(
+        db,
+        ("C1", later(days=1), -4.0),  # said that they bought
+        ("C2", later(days=1), 100.0),
+        ("C2", later(days=2), -100.0),  # all of it
+        ("C3", later(days=1), -70.0),  # what they had bought before
+    )
+    whole = evaluate(db, "spring", SINCE, UNTIL, "list").whole
+    assert (whole.conversions, whole.revenue) == (2, 10.0 - 4.0 - 70.0)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE attempt SET arm = 'plain'"))
+        connection.execute(
+            text(
+                "INSERT INTO trial_member (campaign_id, party, arm, chance, at) "
+                "SELECT campaign_id, 'customer ' || customer_id, 'plain', 1, :at FROM lead"
+            ),
+            {"at": NOON},
+        )
+        asked = spring.id, spring.applied.config, SINCE, UNTIL
+        assert counted(connection, *asked) == [Counted("plain", 1.0, 3, 2)]
+        assert connection.execute(SEEN, asked_of(connection, *asked)).one().converted == 2
+    for words, customers in (("orders >= 1", 1), ("orders = 0 and revenue < 0", 2)):
+        assert SegmentStore(db).count(words, root(db), later(days=3)).customers == customers, words
+
+
 @pytest.mark.parametrize(
     ("by", "keys"),
     [
@@ -149,14 +179,19 @@ def test_what_was_gained_is_told_by_those_held_out(db: Engine) -> None:
     called = [m.customer for m in members if not m.held_out]
     held = [m.customer for m in members if m.held_out]
     orders = [(c, later(days=2), 50.0) for c in [*called[:60], *held[:20]]]
-    bought(db, *orders, (called[70], later(days=11), 50.0), (called[0], later(days=3), 10.0))
+    more = (
+        (called[70], later(days=11), 50.0),
+        (called[0], later(days=3), 10.0),
+        (called[71], later(days=3), -30.0),
+    )
+    bought(db, *orders, *more)
     [gain] = evaluate(db, "spring", SINCE, UNTIL, "list").gains
     assert (gain.segment, gain.called, gain.held_out) == ("all", taken.called, taken.held_out)
     assert (gain.called_buyers, gain.held_out_buyers) == (60, 20)
     assert gain.buyers_gained is not None and gain.looked is not None and gain.revenue_gained is not None
     assert gain.buyers_gained.estimate == pytest.approx(60 / len(called) - 20 / len(held))
     assert gain.buyers_gained.low > 0 and gain.looked.low < gain.buyers_gained.low
-    assert gain.revenue_gained.estimate == pytest.approx(3010 / len(called) - 1000 / len(held))
+    assert gain.revenue_gained.estimate == pytest.approx(2980 / len(called) - 1000 / len(held))
     assert spring.lease(1)
 
 

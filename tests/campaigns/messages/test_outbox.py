@@ -325,11 +325,14 @@ def test_messages_are_a_treatment_of_their_own(db: Engine) -> None:
     world.calls()
     letters = world.claim(TWO_DAYS_LATER)
     assert all(world.outbox.sent(each, TWO_DAYS_LATER) for each in letters)
-    bought = [row.customer_id for row in world.rows() if row.state == "sent"][:5]
+    sent = [row.customer_id for row in world.rows() if row.state == "sent"]
+    held_out = [row.customer_id for row in world.rows() if row.state == "not_sent"]
     at = (TWO_DAYS_LATER + timedelta(hours=1)).isoformat()
     with db.connect() as connection:
         unit = connection.execute(text("SELECT id FROM unit WHERE parent_id IS NULL")).scalar_one()
-    bring_in(db, unit, [Purchase(customer, at, 100.0) for customer in bought], "Asia/Shanghai", "test")
+    orders = [Purchase(customer, at, 100.0) for customer in sent[:5]]
+    returns = [Purchase(customer, at, -100.0) for customer in (sent[5], held_out[0])]
+    bring_in(db, unit, [*orders, *returns], "Asia/Shanghai", "test")
     world.calls("connected", later(days=3))
     found = evaluate(db, "spring", later(days=-1), later(days=9), "message")
     assert {row.key: row.contacts for row in found.rows} == {"": 40 - len(letters), "missed": len(letters)}
