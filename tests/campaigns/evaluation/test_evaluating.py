@@ -119,6 +119,27 @@ def test_a_return_lowers_the_revenue_and_is_no_order(db: Engine, spring: Campaig
         assert SegmentStore(db).count(words, root(db), later(days=3)).customers == customers, words
 
 
+def test_an_order_belongs_to_one_talk_of_a_customer_with_two_leads(db: Engine) -> None:
+    campaign = Campaign(db, leads=0, more=WORTH)
+    for name, n in (("mobile", 1), ("home", 2)):
+        rows = [Row(1, (f"+861390000000{n}",), "客户", {}, ("Asia/Shanghai",), customer_id="C1")]
+        store_rows(db, campaign.id, name, "test", NOON, rows)
+    for day in (0, 1):
+        [lead] = campaign.lease(1, later(days=day))
+        assert campaign.dial([lead], later(days=day))
+        campaign.record(
+            AttemptConnected(at=later(days=day), call_id=lead.call_id, user_id=7),
+            AttemptEnded(at=later(days=day), call_id=lead.call_id, outcome="connected", final=True),
+        )
+    bought(db, ("C1", later(days=2), 100.0))
+    found = evaluate(db, "spring", SINCE, UNTIL, "list")
+    assert (found.whole.contacts, found.whole.conversions, found.whole.revenue) == (2, 1, 100.0)
+    assert sorted(row.revenue for row in found.rows) == [0.0, 100.0]
+    bought(db, ("C1", later(hours=2), 5.0))
+    found = evaluate(db, "spring", SINCE, UNTIL, "list")
+    assert (found.whole.conversions, sorted(row.revenue for row in found.rows)) == (2, [5.0, 100.0])
+
+
 @pytest.mark.parametrize(
     ("by", "keys"),
     [
