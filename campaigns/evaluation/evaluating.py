@@ -88,10 +88,13 @@ WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.dialed_at < :unt
     AND a.leased_at < :until AND a.called_in IS NULL
 GROUP BY key
 """
+# Half hours stay when the calls of their month go into files.
 SEATS = text("""
 SELECT COALESCE(u.name, '') AS name, sum(s.spent_ms) / 3600000.0 AS hours FROM rollup_seat s
 LEFT JOIN app_user u ON u.id = s.user_id
 WHERE s.campaign_id = :campaign AND s.half_hour >= :since AND s.half_hour < :until AND s.state <> 'offline'
+    AND NOT EXISTS (SELECT FROM archived_month m WHERE m.kind = 'attempt' AND m.state <> 'restored'
+        AND m.month = date_trunc('month', s.half_hour AT TIME ZONE 'UTC')::date)
 GROUP BY 1
 """)
 HELD_OUT = text("""

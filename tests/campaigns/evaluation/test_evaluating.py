@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from campaigns.segments.taking import Wish, take
 from campaigns.store import NoSuchCampaign
 from campaigns.trials.store import counted
 from campaigns.units import Units
+from tests.campaigns.history.past import MONTHS, Past
 from tests.campaigns.world import NOON, Campaign, later
 
 WORTH = "[worth]\nconversion = 10.0\nseat_hour = 60.0\ncall = 0.1\ndays = 10\n"
@@ -167,6 +168,23 @@ def test_who_was_erased_was_called_in_an_hour_of_utc(db: Engine, spring: Campaig
         connection.execute(text("UPDATE lead SET zones = '{}', customer_id = NULL WHERE customer_id = 'C2'"))
     found = evaluate(db, "spring", SINCE, UNTIL, "hour")
     assert [(row.key, row.calls, row.contacts) for row in found.rows] == [("04", 1, 1), ("12", 3, 2)]
+
+
+def test_the_seats_time_is_that_of_the_months_whose_calls_are_there(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path)
+    with db.begin() as connection:
+        for month in MONTHS:
+            at = datetime(month.year, month.month, 9, tzinfo=UTC)
+            connection.execute(
+                text("INSERT INTO rollup_seat VALUES (:at, :campaign, 7, 'talking', '', 1, 3600000)"),
+                {"at": at, "campaign": past.campaign},
+            )
+    asked = "spring", datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC), "list"
+    before = evaluate(db, *asked).whole
+    assert (before.calls, before.seat_hours) == (180, 3.0)
+    past.run()
+    after = evaluate(db, *asked).whole
+    assert (after.calls, after.seat_hours) == (60, 1.0)
 
 
 def test_orders_of_other_units_customers_are_not_ours(db: Engine) -> None:
