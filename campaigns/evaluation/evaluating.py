@@ -70,7 +70,8 @@ SELECT {key} AS key, count(*) AS calls, count(a.connected_at) AS contacts, COALE
     count(*) FILTER (WHERE a.connected_at IS NOT NULL AND (p.orders > 0 OR d.code = ANY(:codes))) AS conversions,
     COALESCE(sum(w.worth), 0) AS revenue, COALESCE(sum(w.worth * w.worth), 0) AS squares
 FROM attempt a JOIN lead l ON l.id = a.lead_id {joined}
-LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
+LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :leased
+    AND d.leased_at < :until
 LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE amount >= 0) AS orders, sum(amount) AS amount FROM purchase p
     WHERE a.connected_at IS NOT NULL AND p.customer_id = l.customer_id AND p.unit_id = ANY(:units)
@@ -79,7 +80,8 @@ LEFT JOIN LATERAL (
                 SELECT l.id UNION ALL SELECT k.id FROM lead k
                 WHERE k.customer_id = l.customer_id AND k.campaign_id = l.campaign_id AND k.id <> l.id OFFSET 0
             ) o CROSS JOIN LATERAL (
-                SELECT connected_at FROM attempt WHERE lead_id = o.id AND connected_at > a.connected_at OFFSET 0
+                SELECT connected_at FROM attempt
+                WHERE lead_id = o.id AND connected_at > a.connected_at AND leased_at >= :leased OFFSET 0
             ) n), 'infinity'))
 ) p ON true
 CROSS JOIN LATERAL (SELECT COALESCE(p.amount, 0) + CASE WHEN a.connected_at IS NOT NULL AND p.orders = 0

@@ -41,7 +41,8 @@ FROM (
             SELECT FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units) AND p.amount >= 0
                 AND p.at >= a.connected_at AND p.at < a.connected_at + CAST(:days AS interval)))) AS converted
     FROM attempt a JOIN lead l ON l.id = a.lead_id
-    LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
+    LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at AND d.leased_at >= :leased
+        AND d.leased_at < :until
     WHERE a.campaign_id = :campaign AND a.called_in IS NULL AND a.dialed_at >= :since AND a.dialed_at < :until
         AND a.leased_at >= :leased AND a.leased_at < :until
     GROUP BY 1

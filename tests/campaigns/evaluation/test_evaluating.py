@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,17 +13,18 @@ from sqlalchemy import Engine, text
 
 from campaigns.evaluation.arms import Counted
 from campaigns.evaluation.calls import asked_of
-from campaigns.evaluation.evaluating import CanNotEvaluate, evaluate
+from campaigns.evaluation.evaluating import CALLS, CanNotEvaluate, evaluate
 from campaigns.evaluation.purchases import NoResults, Purchase, bring_in, from_csv
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
+from campaigns.partitions import make_partition
 from campaigns.people import People
 from campaigns.plans.store import SEEN
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.segments.store import SegmentStore
 from campaigns.segments.taking import Wish, take
 from campaigns.store import NoSuchCampaign
-from campaigns.trials.store import counted
+from campaigns.trials.store import COUNTED, counted
 from campaigns.units import Units
 from tests.campaigns.history.past import MONTHS, Past
 from tests.campaigns.world import NOON, Campaign, later
@@ -275,6 +277,24 @@ def test_each_order_comes_in_once_and_a_bad_row_says_why(db: Engine, tmp_path: P
 def test_a_hostile_row_is_rejected(db: Engine, row: Purchase) -> None:
     found = bring_in(db, root(db), [row], "UTC", "x")
     assert (found.accepted, found.rejected) == (0, 1)
+
+
+def test_a_question_of_a_week_looks_at_no_earlier_month(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    since, until = datetime(2026, 8, 10, tzinfo=UTC), datetime(2026, 8, 17, tzinfo=UTC)
+    calls = text(CALLS.format(key="''", joined=""))
+    with db.begin() as connection:
+        for month in MONTHS:
+            for table in ("attempt", "disposition"):
+                make_partition(connection, table, month)
+        values = asked_of(connection, campaign.id, campaign.applied.config, since, until) | {
+            "conversion": 1.0
+        }
+        for asked in (calls, SEEN, COUNTED):
+            plan = "\n".join(connection.execute(text(f"EXPLAIN {asked.text}"), values).scalars())
+            found = set(re.findall(r" on (attempt|disposition)_(\d{4}_\d\d)", plan))
+            assert min(month for _, month in found) == "2026_08", plan
+            assert {month for table, month in found if table == "disposition"} == {"2026_08"}, plan
 
 
 def test_what_makes_no_sense_is_refused(db: Engine) -> None:
