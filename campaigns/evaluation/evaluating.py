@@ -36,6 +36,7 @@ from campaigns.trials.store import counted
 LIMIT_MS = 25_000
 LONGEST = timedelta(days=400)
 HUNDRED = 100
+AGENT = "COALESCE(u.name || ' (' || u.login || ')', '')"  # names are not unique
 
 # What calls are split by: the key of an attempt `a` of a lead `l`, and what it takes to know it.
 SPLITS = {
@@ -60,7 +61,7 @@ SPLITS = {
         "",
     ),
     "caller_id": ("COALESCE(a.caller_id, '')", ""),
-    "agent": ("COALESCE(u.name, '')", "LEFT JOIN app_user u ON u.id = a.user_id"),
+    "agent": (AGENT, "LEFT JOIN app_user u ON u.id = a.user_id"),
     # The called party's hour is worked out with our own zones. Who was erased has none.
     "hour": ("COALESCE(l.zones[1], '') || ' ' || date_bin('15 minutes', a.dialed_at, '2000-01-01Z')", ""),
 }
@@ -91,8 +92,8 @@ WHERE a.campaign_id = :campaign AND a.dialed_at >= :since AND a.dialed_at < :unt
 GROUP BY key
 """
 # Half hours stay when the calls of their month go into files.
-SEATS = text("""
-SELECT COALESCE(u.name, '') AS name, sum(s.spent_ms) / 3600000.0 AS hours FROM rollup_seat s
+SEATS = text(f"""
+SELECT {AGENT} AS name, sum(s.spent_ms) / 3600000.0 AS hours FROM rollup_seat s
 LEFT JOIN app_user u ON u.id = s.user_id
 WHERE s.campaign_id = :campaign AND s.half_hour >= :since AND s.half_hour < :until AND s.state <> 'offline'
     AND NOT EXISTS (SELECT FROM archived_month m WHERE m.kind = 'attempt' AND m.state <> 'restored'

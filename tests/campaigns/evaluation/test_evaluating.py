@@ -150,7 +150,7 @@ def test_an_order_belongs_to_one_talk_of_a_customer_with_two_leads(db: Engine) -
         ("segment", {""}),
         ("script", {"1"}),
         ("caller_id", {""}),
-        ("agent", {"李", ""}),
+        ("agent", {"李 (li)", ""}),
         ("hour", {"12"}),
     ],
 )
@@ -163,6 +163,24 @@ def test_however_it_is_split_the_parts_make_the_whole(
     if keys:
         for name in ("calls", "contacts", "conversions", "revenue"):
             assert sum(getattr(row, name) for row in found.rows) == getattr(found.whole, name)
+
+
+def test_agents_of_the_same_name_are_two(db: Engine, spring: Campaign) -> None:
+    other = People(db).add("", "li2", "李", "agent", "")
+    with db.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE attempt SET user_id = :user WHERE lead_id IN (SELECT id FROM lead WHERE customer_id = 'C3')"
+            ),
+            {"user": other},
+        )
+        connection.execute(
+            text("INSERT INTO rollup_seat VALUES (:at, :campaign, :user, 'talking', '', 3, 3600000)"),
+            {"at": NOON, "campaign": spring.id, "user": other},
+        )
+    found = evaluate(db, "spring", SINCE, UNTIL, "agent")
+    rows = {row.key: (row.contacts, row.seat_hours) for row in found.rows}
+    assert rows == {"李 (li)": (2, 2.0), "李 (li2)": (1, 1.0), "": (0, 0.0)}
 
 
 def test_who_was_erased_was_called_in_an_hour_of_utc(db: Engine, spring: Campaign) -> None:
