@@ -253,6 +253,44 @@ def test_a_segment_a_purchase_and_a_plan_are_ones_own_units(company: Company) ->
             connection.execute(text("UPDATE plan SET seats = 0"))
 
 
+def test_orders_of_the_units_above_are_seen_for_ones_own_customers_alone(company: Company) -> None:
+    """They count for the campaigns below; K is who is on a campaign's list, H who was held out of one."""
+    orders = "SELECT customer_id FROM purchase WHERE reference LIKE 'above %' ORDER BY 1"
+    with company.owner.connect() as connection:
+        connection.execute(text("UPDATE lead SET customer_id = 'K' || campaign_id"))
+        connection.execute(
+            text(
+                "INSERT INTO segment_member (campaign_id, party, take_id, held_out) "
+                "SELECT campaign_id, 'customer H' || campaign_id, id, true FROM segment_take"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO purchase (unit_id, customer_id, at, amount, reference) "
+                "SELECT u.id, c, now(), 1, 'above ' || c FROM unit u, unnest(ARRAY['K1', 'K2', 'H1', 'H2', 'X']) c "
+                "WHERE u.parent_id IS NULL"
+            )
+        )
+        for user, seen in (
+            ("mine", ["H1", "K1"]),
+            ("theirs", ["H2", "K2"]),
+            ("served", ["H1", "K1"]),
+            ("root", ["H1", "H2", "K1", "K2", "X"]),
+            ("nobody", []),
+        ):
+            connection.execute(text(f"SET LOCAL zhudong.asker = '{company.users.get(user, 0)}'"))
+            connection.execute(text(f"SET LOCAL ROLE {WEB}"))
+            assert connection.execute(text(orders)).scalars().all() == seen, user
+            changed = connection.execute(
+                text("UPDATE purchase SET amount = 2 WHERE reference LIKE 'above %'")
+            )
+            assert changed.rowcount == (5 if user == "root" else 0)
+            connection.execute(text(f"SET LOCAL ROLE {REPORTS}"))
+            assert len(connection.execute(text(orders)).all()) == (5 if user == "root" else 0)
+            connection.execute(text("RESET ROLE"))
+        connection.rollback()
+
+
 def test_a_campaign_is_put_into_ones_own_unit_alone(company: Company) -> None:
     into = "INSERT INTO campaign (name, version, unit_id) SELECT 'new', 1, unit_id FROM app_user WHERE login = '{}'"
     with company.as_(WEB, "mine").connect() as connection:

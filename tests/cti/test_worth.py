@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.evaluation.evaluating import evaluate
+from campaigns.evaluation.purchases import Purchase, bring_in
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.people import People
 from campaigns.units import Units
+from campaigns.users import UserStore
 from tests.campaigns.world import Campaign
 from tests.cti.running import open_stored
 from tests.loopback import http_client
 
 BRANCH, TEAM, OTHER = "兰州", "兰州/一组", "天水"
 ORDER = {"customer": "C1", "at": "2026-11-24T10:00:00+08:00", "amount": 9.5, "reference": "A1"}
+TALKED = text("""
+INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, connected_at,
+    outcome, talk_s)
+SELECT gen_random_uuid(), :at, l.campaign_id, l.id, n.id, 'main', 'x', :at, :at, 'connected', 60
+FROM lead l JOIN number n ON n.lead_id = l.id WHERE l.customer_id = 'C1'
+""")
 
 
 @pytest.fixture
@@ -97,3 +109,29 @@ async def test_an_evaluation_is_asked_for(meng: httpx2.AsyncClient, query: str, 
     assert answer.status_code == status
     if status == 200:
         assert (answer.json()["whole"]["calls"], answer.json()["rows"]) == (0, [])
+
+
+async def test_orders_count_for_who_asks_as_they_do_for_the_company(
+    meng: httpx2.AsyncClient, db: Engine
+) -> None:
+    """Those of the campaign's unit, of those below and of those above; also for who serves it, and reaches no unit."""
+    now = datetime.now(UTC)
+    with db.begin() as connection:
+        campaign = connection.execute(text("SELECT id FROM campaign WHERE name = 'mine'")).scalar_one()
+    row = Row(9, ("+8613900000009",), "客户", {}, ("Asia/Shanghai",), customer_id="C1")
+    store_rows(db, campaign, "vip", "test", now, [row])
+    with db.begin() as connection:
+        connection.execute(TALKED, {"at": now - timedelta(days=2)})
+        units = connection.execute(text("SELECT name, id FROM unit")).all()
+    worth = {"": 1, BRANCH: 10, "一组": 100, OTHER: 1000}
+    for unit in units:
+        rows = (Purchase(c, (now - timedelta(days=1)).isoformat(), worth[unit.name]) for c in ("C1", "C2"))
+        bring_in(db, unit.id, rows, "UTC", "test")
+    whole = evaluate(db, "mine", now - timedelta(days=9), now, "list").whole
+    assert (whole.conversions, whole.revenue) == (1, 111.0)
+    chen = People(db).add("", "chen", "陈静", "supervisor", "", campaigns=["mine"])
+    cookies = {"zd_session": UserStore(db).open_session(chen, "test")}
+    async with http_client(base_url=meng.base_url, cookies=cookies, timeout=30) as other:
+        for browser in (meng, other):
+            seen = (await browser.get("/api/evaluation?campaign=mine")).json()["whole"]
+            assert (seen["conversions"], seen["revenue"]) == (1, 111.0)
