@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0055"
+revision = "0052"
 down_revision = "0051"
 
 # As campaigns/segments/store.py counts orders, over all campaigns and units that the asker reaches.
