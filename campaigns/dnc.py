@@ -25,19 +25,30 @@ MAX_LINE = 4_096  # characters
 WRONG_SHARE = 0.01  # of a new version's lines
 
 _ENTRY = """
-INSERT INTO {table} ({column}, layer, campaign_id, source, reason, at, expires_at, load_id) {rows}
+INSERT INTO {table} AS t ({column}, layer, campaign_id, source, reason, at, expires_at, load_id) {rows}
 ON CONFLICT ({column}, layer, campaign_id, source) DO UPDATE SET reason = excluded.reason, load_id = excluded.load_id,
-    expires_at = excluded.expires_at
+    expires_at = {expires}
 """
 _ONE = "VALUES (:pattern, :layer, :campaign, :source, :reason, :at, :expires, NULL)"
+# Not everybody who may add an entry may take it off: one that is added again lasts at least as long as it did.
+_LONGER = """
+CASE WHEN t.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+    ELSE GREATEST(t.expires_at, excluded.expires_at) END
+"""
 _STAGED = """
 SELECT DISTINCT ON (pattern) pattern, :layer, CAST(:campaign AS bigint), :source, reason, CAST(:at AS timestamptz),
     COALESCE(expires, CAST(:expires AS timestamptz)), CAST(:load AS bigint)
 FROM stage WHERE prefix = :prefix ORDER BY pattern
 """
 TABLES = {False: ("dnc", "e164"), True: ("dnc_prefix", "prefix")}
-ADD = {p: text(_ENTRY.format(table=t, column=c, rows=_ONE)) for p, (t, c) in TABLES.items()}
-TAKE_STAGED = {p: text(_ENTRY.format(table=t, column=c, rows=_STAGED)) for p, (t, c) in TABLES.items()}
+ADD = {
+    p: text(_ENTRY.format(table=t, column=c, rows=_ONE, expires=_LONGER) + "RETURNING expires_at")
+    for p, (t, c) in TABLES.items()
+}
+TAKE_STAGED = {
+    p: text(_ENTRY.format(table=t, column=c, rows=_STAGED, expires="excluded.expires_at"))
+    for p, (t, c) in TABLES.items()
+}
 REMOVE = {
     p: text(
         f"DELETE FROM {t} WHERE {c} = ANY(:patterns) AND (:layer = '' OR layer = :layer) AND campaign_id = :campaign"
@@ -119,7 +130,10 @@ class DncStore:
         self, pattern: str, layer: Layer, at: datetime, reason: str = "", expires_at: datetime | None = None,
         region: str = "CN",
     ) -> Sequence[str]:  # fmt: skip
-        """Add a number, a prefix or a range; returns what it stands for. Raises NotANumber."""
+        """Add a number, a prefix or a range; returns what it stands for. Raises NotANumber.
+
+        An entry of the same source that lasts longer goes on as long: to end it sooner takes :meth:`remove`.
+        """
         found, prefix = patterns_of(pattern, region)
         with self._engine.begin() as connection:
             for each in found:
@@ -127,8 +141,8 @@ class DncStore:
                     "pattern": each, "layer": layer.name, "campaign": layer.campaign_id, "source": layer.source,
                     "reason": reason, "at": at, "expires": expires_at,
                 }  # fmt: skip
-                connection.execute(ADD[prefix], values)
-                told = {"source": layer.source, "reason": reason, "expires": expires_at}
+                lasts = connection.execute(ADD[prefix], values).scalar_one()
+                told = {"source": layer.source, "reason": reason, "expires": lasts}
                 write(connection, "dnc added", _told(layer.name, layer.campaign_id, each, prefix), after=told)
         return [each + "*" * prefix for each in found]
 

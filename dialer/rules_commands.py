@@ -211,7 +211,10 @@ def add(
     config_file: Path | None,
     data: Path | None,
 ) -> None:
-    """Add a number, all numbers that begin so (+86138*), or a range (+8613800130000-+8613800139999)."""
+    """Add a number, all numbers that begin so (+86138*), or a range (+8613800130000-+8613800139999).
+
+    Added again, an entry lasts at least as long as it did; to make it shorter, remove it first.
+    """
     from campaigns.dnc import DncStore, Layer
 
     with opened_database(Settings(config_file, data)) as engine, told_apart():

@@ -128,6 +128,28 @@ def test_an_opt_out_outlives_an_entry_that_ends_and_what_is_taken_off_may_be_cal
     assert campaign.dial(campaign.lease())
 
 
+def test_an_entry_that_is_added_again_lasts_at_least_as_long(db: Engine) -> None:
+    campaign, dnc = Campaign(db, leads=2), DncStore(db)
+    number, opt_out = "+8613800000000", Layer("company", "key")
+    dnc.add(number, opt_out, NOON)
+    dnc.add(number, opt_out, NOON, "by mistake", later(days=-1))
+    dnc.add("+8613800000001*", opt_out, NOON, expires_at=later(days=9))
+    dnc.add("+8613800000001*", opt_out, NOON, expires_at=later(days=2))
+    assert campaign.lease(9) == []
+    assert [entry.expires_at for entry in dnc.check(number)] == [None]
+    assert [entry.expires_at for entry in dnc.check("+8613800000001")] == [later(days=9)]
+    told = campaign.one(
+        "SELECT after ->> 'expires' FROM audit WHERE action = 'dnc added' ORDER BY id DESC LIMIT 1"
+    )
+    assert told[0].startswith(later(days=9).isoformat()[:19])
+    dnc.add("+8613800000001*", opt_out, NOON, expires_at=later(days=20))
+    assert [entry.expires_at for entry in dnc.check("+8613800000001")] == [later(days=20)]
+    for pattern in (number, "+8613800000001*"):  # who wants it shorter takes it off first
+        dnc.remove(pattern)
+        dnc.add(pattern, opt_out, NOON, expires_at=later(days=1))
+    assert len(campaign.lease(9, later(days=1))) == 2
+
+
 def test_a_list_is_loaded_told_apart_and_replaced_by_its_next_version(db: Engine, tmp_path: Path) -> None:
     dnc, path = DncStore(db), tmp_path / "registry.csv"
     path.write_text(

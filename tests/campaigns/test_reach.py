@@ -332,6 +332,41 @@ def test_numbers_for_all_campaigns_are_everybodys_and_taken_off_by_the_company(c
         assert connection.execute(gone).rowcount == 1
 
 
+@pytest.mark.parametrize(("table", "column"), [("dnc", "e164"), ("dnc_prefix", "prefix")])
+def test_an_entry_for_all_campaigns_is_ended_by_the_company_alone(
+    company: Company, table: str, column: str
+) -> None:
+    """In whatever way: its time made shorter, or itself made another."""
+    added = text(
+        f"INSERT INTO {table} ({column}, layer, source, at) VALUES ('+8613911', 'company', 'x', now())"
+    )
+    ways = (
+        "expires_at = now()",
+        f"{column} = '+8613912'",
+        "source = 'y'",
+        "campaign_id = 1, layer = 'campaign'",
+    )
+    ended = [text(f"UPDATE {table} SET {way} WHERE {column} = '+8613911'") for way in ways]
+    with company.as_(WEB, "mine").begin() as connection:
+        connection.execute(added)
+    for each in ended:
+        with (
+            company.as_(WEB, "mine").connect() as connection,
+            pytest.raises(DBAPIError, match="by who sees them all"),
+        ):
+            connection.execute(each)
+    with company.as_(WEB, "mine").connect() as connection:
+        same = text(f"UPDATE {table} SET reason = 'asked', expires_at = NULL WHERE {column} = '+8613911'")
+        assert connection.execute(same).rowcount == 1
+        connection.rollback()
+    with company.as_(WEB, "root").connect() as connection:
+        for each in ended:
+            assert connection.execute(each).rowcount == 1
+            connection.rollback()
+    with company.owner.begin() as connection:
+        connection.execute(text(f"DELETE FROM {table} WHERE {column} = '+8613911'"))
+
+
 @pytest.mark.parametrize("role", [WEB, REPORTS])
 @pytest.mark.parametrize(
     "way",

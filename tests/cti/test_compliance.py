@@ -60,6 +60,19 @@ async def test_who_asks_not_to_be_called_is_heard_at_once_and_only_an_admin_take
         assert (await http.request("DELETE", "/api/dnc", json={"pattern": NUMBER})).status_code == 404
 
 
+async def test_who_may_not_take_an_entry_off_does_not_end_it_by_adding_it_again(
+    door: Door, db: Engine
+) -> None:
+    autumn = Campaign(db, leads=1, name="autumn")
+    entry = {"pattern": NUMBER, "layer": "company", "source": "key"}
+    async with await client(door) as http:
+        for more in ({}, {"expires": "2020-01-01"}):
+            assert (await http.post("/api/dnc", json=entry | more)).status_code == 200
+        [told] = (await http.get("/api/dnc", params={"number": NUMBER})).json()
+    assert told["expires_at"] is None
+    assert autumn.lease() == []
+
+
 async def test_a_consent_is_put_on_record_once_and_withdrawn(door: Door) -> None:
     told = {"number": NUMBER, "source": "form 7", "given": "2026-11-01T00:00:00+08:00"}
     async with await client(door) as http:
