@@ -237,16 +237,20 @@ class DncStore:
 
 
 def _rows(file: Iterable[str], region: str, loaded: Loaded) -> Iterator[tuple[str, bool, str, str]]:
-    """The entries of a file: pattern, whether it is a prefix, reason, end. What is none is counted and told."""
+    """The entries of a file: pattern, whether it is a prefix, reason, end. What is none is counted and told.
+
+    A line is an entry, whatever quotes are in it: one that is never closed keeps nobody else off the list.
+    """
     csv.field_size_limit(MAX_LINE)
-    for place, cells in enumerate(csv.reader(file), 1):
-        if not cells or not cells[0].strip() or (place == 1 and not any(c.isdigit() for c in cells[0])):
-            continue  # an empty line, or the header
-        reason = " ".join(cells[1].split()).replace("\\", "/") if len(cells) > 1 else ""
+    for place, line in enumerate(file, 1):
         try:
+            cells = next(csv.reader([line]))
+            if not cells or not cells[0].strip() or (place == 1 and not any(c.isdigit() for c in cells[0])):
+                continue  # an empty line, or the header
+            reason = " ".join(cells[1].split()).replace("\\", "/") if len(cells) > 1 else ""
             expires = _end(cells[2]) if len(cells) > 2 else ""
             found, prefix = patterns_of(cells[0], region)
-        except (NotANumber, ValueError) as fault:
+        except (NotANumber, ValueError, csv.Error) as fault:
             loaded.rejected += 1
             if len(loaded.rejects) < SHOWN:
                 loaded.rejects.append((place, str(fault)))

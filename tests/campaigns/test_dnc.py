@@ -172,6 +172,29 @@ def test_a_list_is_loaded_told_apart_and_replaced_by_its_next_version(db: Engine
     assert [tuple(row)[:2] for row in rows] == [("registry", 3), ("registry", 2)]
 
 
+@pytest.mark.parametrize("last", ['13800138002,"office"', "13800138002"])
+def test_a_stray_quote_takes_no_other_number_off(db: Engine, tmp_path: Path, last: str) -> None:
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    path.write_text("13800138000\n13800138001\n13800138002\n")
+    dnc.load(path, NATIONAL, "chen", NOON)
+    path.write_text(f'13800138000,"asked by phone\n13800138001\n{last}\n')
+    loaded = dnc.load(path, NATIONAL, "chen", NOON, replace=True)
+    assert (loaded.entries, loaded.rejected, loaded.outdated) == (3, 0, 0)
+    told = [[entry.reason for entry in dnc.check(f"+861380013800{n}")] for n in range(3)]
+    assert told == [["asked by phone"], [""], ["office" if "office" in last else ""]]
+
+
+def test_a_line_without_end_is_told_and_the_others_are_in(db: Engine, tmp_path: Path) -> None:
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    path.write_text(f'13800138000,"{"asked " * 1_000}\n13800138001\n')
+    loaded = dnc.load(path, NATIONAL, "chen", NOON)
+    assert (loaded.entries, loaded.rejected) == (1, 1)
+    [(line, why)] = loaded.rejects
+    assert line == 1 and "limit" in why
+    with pytest.raises(DncError, match="nothing was taken off"):
+        dnc.load(path, NATIONAL, "chen", NOON, replace=True)
+
+
 def test_a_new_version_that_is_mostly_no_numbers_takes_nothing_off(db: Engine, tmp_path: Path) -> None:
     dnc, path = DncStore(db), tmp_path / "registry.csv"
     path.write_text("13800138000\n13800138001\n")
