@@ -16,10 +16,11 @@ WHO = text(f"""
 SELECT {LEAD}, n.attempts FROM number n JOIN lead l ON l.id = n.lead_id
 WHERE n.campaign_id = :campaign AND n.e164 = :number
 """)
+# The number is the attempt's own where it is not the lead's.
 RECORDED = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, answered_at,
-    called_in)
-SELECT CAST(:call AS uuid), :leased_at, :campaign, lead_id, id, :switch, :owner, :at, :at, :channel FROM number
+    called_in, e164)
+SELECT CAST(:call AS uuid), :leased_at, :campaign, lead_id, id, :switch, :owner, :at, :at, :channel, :e164 FROM number
 WHERE campaign_id = :campaign AND e164 = :number
 ON CONFLICT DO NOTHING
 """)
@@ -34,6 +35,7 @@ PARTIES = text("""
 INSERT INTO called (party, last_call)
 SELECT p, CAST(:call AS uuid) FROM (
     SELECT e164 AS p FROM number WHERE lead_id = :lead AND e164 <> ''
+    UNION SELECT CAST(:e164 AS text) WHERE :e164 <> ''
     UNION SELECT 'customer ' || customer_id FROM lead WHERE id = :lead AND customer_id IS NOT NULL
 ) parties ORDER BY p COLLATE "C"
 ON CONFLICT (party) DO UPDATE SET last_call = excluded.last_call
@@ -48,18 +50,19 @@ def who(connection: Connection, campaign_id: int, number: str, call_id: str) -> 
 
 def record(connection: Connection, call: CalledIn) -> None:
     """Put the call among the attempts; a caller whom nobody knows becomes a lead that is not called of itself."""
-    number = call.number
+    number, e164 = call.number, None
     try:
         lead = by_hand.caller(connection, call.campaign_id, number, call.at)
     except by_hand.Importing:
-        # Other records wait behind this one; it is on record as of one who withholds the number.
-        number, lead = "", by_hand.caller(connection, call.campaign_id, "", call.at)
+        # Other records wait behind this one; its lead is that of those who withhold their number.
+        number, e164, lead = "", number, by_hand.caller(connection, call.campaign_id, "", call.at)
     asked = {
         "call": call.call_id,
         "leased_at": leased_at(call.call_id),
         "campaign": call.campaign_id,
         "lead": lead,
         "number": number,
+        "e164": e164,
         "switch": call.switch,
         "owner": call.owner,
         "at": call.at,

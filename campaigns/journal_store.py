@@ -212,17 +212,22 @@ JOIN number n ON n.id = a.number_id GROUP BY n.e164
 ON CONFLICT (e164) DO UPDATE SET until = excluded.until, reason = excluded.reason
 WHERE excluded.until > lock_out.until
 """
-# A refusal is the customer's: it bars every number of theirs that any list knows.
+# A refusal is the customer's: it bars every number of theirs that any list knows. Where the attempt has a number of its
+# own, the customer is whoever a list has brought with it since.
 REFUSED = """
 INSERT INTO lock_out (e164, until, reason)
-SELECT n.e164, max(v.until), 'refusal' FROM (VALUES %s) AS v (call_id, leased_at, until)
+SELECT p.e164, max(v.until), 'refusal' FROM (VALUES %s) AS v (call_id, leased_at, until)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
-JOIN lead called ON called.id = a.lead_id
-JOIN LATERAL (
-    SELECT called.id UNION SELECT id FROM lead WHERE customer_id IS NOT NULL AND customer_id = called.customer_id
-) l ON true
-JOIN number n ON n.lead_id = l.id GROUP BY n.e164
+CROSS JOIN LATERAL (
+    SELECT a.e164 UNION SELECT n.e164 FROM lead called JOIN LATERAL (
+        SELECT called.id UNION SELECT id FROM lead WHERE customer_id IS NOT NULL AND customer_id = called.customer_id
+    ) l ON true
+    JOIN number n ON n.lead_id = l.id
+    WHERE called.id = COALESCE(
+        (SELECT m.lead_id FROM number m WHERE m.campaign_id = a.campaign_id AND m.e164 = a.e164), a.lead_id)
+) p
+WHERE p.e164 <> '' GROUP BY p.e164
 ON CONFLICT (e164) DO UPDATE SET until = excluded.until, reason = excluded.reason
 WHERE excluded.until > lock_out.until
 """
@@ -285,12 +290,14 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 WHERE c.lead_id = a.lead_id AND a.called_in IS NULL AND c.call_id <> v.call_id AND c.done_at IS NULL
 """
+# Nobody is barred by a number that was withheld.
 BARRED = """
 INSERT INTO dnc (e164, layer, source, at)
-SELECT n.e164, 'company', v.source, v.at FROM (VALUES %s) AS v (call_id, leased_at, source, at)
+SELECT COALESCE(a.e164, n.e164), 'company', v.source, min(v.at)
+FROM (VALUES %s) AS v (call_id, leased_at, source, at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
-JOIN number n ON n.id = a.number_id
+LEFT JOIN number n ON n.id = a.number_id WHERE COALESCE(a.e164, n.e164) <> '' GROUP BY 1, 3
 ON CONFLICT (e164, layer, campaign_id, source) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
 # What was written down during a call; with the verdict come its answers once more, and its notes are the verdict's.

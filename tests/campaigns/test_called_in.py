@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, text
 
+from campaigns.dnc import DncStore
 from campaigns.ids import new_call_id
 from campaigns.lists.copying import copy_lines
 from campaigns.lists.loading import Loading
@@ -29,6 +30,14 @@ def called(campaign: Campaign, number: str, channel: str = "1764.1") -> CalledIn
 
 def ended(call: CalledIn, outcome: str = "connected") -> AttemptEnded:
     return AttemptEnded(at=later(minutes=2), call_id=call.call_id, outcome=outcome, talk_s=60.0, user_id=7)
+
+
+def importing(campaign: Campaign, *numbers: str) -> Loading:
+    """An import of a customer that is not finished."""
+    loading = Loading(campaign.db, campaign.id, "millions", "crm", NOON)
+    rows = [Row(2, numbers, "王", {}, ("Asia/Shanghai",), ("phone",) * len(numbers))]
+    loading.load(rows, copy_lines(rows))
+    return loading
 
 
 def test_a_number_on_the_lists_names_its_customer(db: Engine) -> None:
@@ -102,18 +111,52 @@ def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:
 
 def test_nobody_waits_for_an_import_that_has_the_number(db: Engine) -> None:
     campaign = Campaign(db, leads=0)
-    loading = Loading(db, campaign.id, "millions", "crm", NOON)
-    rows = [Row(2, (UNKNOWN,), "王", {}, ("Asia/Shanghai",))]
-    loading.load(rows, copy_lines(rows))
+    loading = importing(campaign, UNKNOWN)
     call = called(campaign, UNKNOWN)
     by_hand = campaign.hopper.lease_number(campaign.id, UNKNOWN, OutsideCaller(7, 100, 100.0), NOON)
     assert isinstance(by_hand, Refusal) and "import" in by_hand.detail
     loading.finish(0, NOON)
+    assert campaign.lease() == []  # the customer is on the line
     campaign.record(ended(call))
-    # It is in the books as one who withholds their number; the next call is the customer's of the list.
-    assert campaign.one("SELECT count(*), max(outcome) FROM attempt") == (1, "connected")
+    # Its lead is that of those who withhold their number; the next call is the customer's of the list.
+    assert campaign.one("SELECT count(*), max(outcome), max(e164) FROM attempt") == (1, "connected", UNKNOWN)
     assert campaign.one("SELECT count(*) FROM lead") == (2,)
     campaign.record(ended(called(campaign, UNKNOWN)))
     assert campaign.one(
         "SELECT count(*) FROM attempt a JOIN lead l ON l.id = a.lead_id WHERE l.name = '王'"
     ) == (1,)
+
+
+def test_who_says_no_while_an_import_has_the_number_is_not_called_once_it_is_in(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    loading = importing(campaign, UNKNOWN)
+    call = called(campaign, UNKNOWN)
+    campaign.record(
+        Dispositioned(at=NOON, call_id=call.call_id, user_id=7, code="no", final=True, do_not_call=True),
+        ended(call),
+    )
+    loading.finish(0, NOON)
+    assert [(entry.layer, entry.source) for entry in DncStore(db).check(UNKNOWN)] == [("company", "agent")]
+    assert campaign.lease(9, later(hours=1)) == []
+
+
+def test_a_refusal_while_an_import_has_the_number_locks_what_it_has_brought_since(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    loading = importing(campaign, UNKNOWN, KNOWN)
+    early, late = called(campaign, UNKNOWN), called(campaign, UNKNOWN, "1764.2")
+    refused = {"at": NOON, "user_id": 7, "code": "no", "final": True, "locked_until": later(days=9)}
+    campaign.record(Dispositioned(call_id=early.call_id, **refused), ended(early))  # type: ignore[arg-type]
+    locked = "SELECT array_agg(e164 ORDER BY e164), max(until) FROM lock_out"
+    assert campaign.one(locked) == ([UNKNOWN], later(days=9))
+    loading.finish(0, NOON)
+    campaign.record(Dispositioned(call_id=late.call_id, **refused), ended(late))  # type: ignore[arg-type]
+    assert campaign.one(locked) == (sorted([KNOWN, UNKNOWN]), later(days=9))
+
+
+def test_those_who_withhold_their_number_bar_nobody(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    calls = [called(campaign, "", channel) for channel in ("1764.1", "1764.2")]
+    said = {"at": NOON, "user_id": 7, "code": "no", "do_not_call": True, "locked_until": later(days=9)}
+    records = [Dispositioned(call_id=call.call_id, **said) for call in calls]  # type: ignore[arg-type]
+    campaign.record(*records, *map(ended, calls))
+    assert campaign.one("SELECT (SELECT count(*) FROM dnc), (SELECT count(*) FROM lock_out)") == (0, 0)
