@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import Engine, text
 
@@ -13,6 +15,7 @@ from campaigns.config import CampaignsError
 from campaigns.ids import LAST_LEASED_AT
 from campaigns.values import Outcome
 
+SPAN = 20_000  # ids of leads that are looked through at a time, whosever they are
 CHUNK = 5_000  # leads of one transaction
 
 CAMPAIGN = text("SELECT id FROM campaign WHERE name = :name")
@@ -21,14 +24,19 @@ LIST = text("SELECT id FROM list WHERE campaign_id = :campaign AND name = :name"
 LAST_OUTCOME = f"""
 (SELECT a.outcome FROM attempt a WHERE a.call_id = l.last_call AND a.leased_at = {LAST_LEASED_AT})
 """
-SOME = text(f"""
-SELECT l.id FROM lead l WHERE l.campaign_id = :campaign AND l.id > :after AND l.lease IS NULL
-    AND (CAST(:numbers AS text[]) IS NULL OR l.id = ANY(ARRAY(
-        SELECT lead_id FROM number WHERE campaign_id = :campaign AND e164 = ANY(CAST(:numbers AS text[])))))
-    AND (CAST(:lists AS bigint[]) IS NULL OR l.list_id = ANY(CAST(:lists AS bigint[])))
+# What was closed when its list was taken back stays so, unless that list is named.
+FITS = f"""
+l.campaign_id = :campaign AND l.lease IS NULL
+    AND CASE WHEN CAST(:lists AS bigint[]) IS NOT NULL THEN l.list_id = ANY(CAST(:lists AS bigint[]))
+        ELSE l.list_id <> ALL(ARRAY(SELECT id FROM list WHERE campaign_id = :campaign AND undone_at IS NOT NULL)) END
     AND (CAST(:outcome AS text) IS NULL OR {LAST_OUTCOME} = :outcome)
-ORDER BY l.id LIMIT :limit FOR UPDATE
+"""
+OF_NUMBERS = text("""
+SELECT DISTINCT lead_id FROM number WHERE campaign_id = :campaign AND e164 = ANY(:numbers) ORDER BY lead_id
 """)
+HIGHEST = text("SELECT last_value FROM lead_id_seq")
+WITHIN = text(f"SELECT l.id FROM lead l WHERE l.id > :after AND l.id <= :upto AND {FITS} ORDER BY l.id")
+HELD = text(f"SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND {FITS} ORDER BY l.id FOR UPDATE")
 AGAIN = text("UPDATE lead SET open = true, next_at = :at, ready_at = NULL WHERE id = ANY(:leads)")
 NUMBERS_AGAIN = text("UPDATE number SET done = false WHERE lead_id = ANY(:leads) AND done")
 
@@ -50,8 +58,8 @@ class Which:
 def requeue(engine: Engine, which: Which, who: str, at: datetime) -> int:
     """Have leads called again from `at` on; returns how many. Those in an engine's hands are left out.
 
-    Attempts, caps, lists and lock-outs count on: a lead that the rules don't allow is put aside again. Raises
-    :class:`NothingToRequeue`.
+    Attempts, caps, lists and lock-outs count on: a lead that the rules don't allow is put aside again. Done some leads
+    at a time beside the calls; what is done is on record, also when the rest is not. Raises :class:`NothingToRequeue`.
     """
     if not (which.numbers or which.list_name or which.outcome):
         raise NothingToRequeue("name numbers, a list or an outcome")
@@ -69,22 +77,36 @@ def requeue(engine: Engine, which: Which, who: str, at: datetime) -> int:
                 raise NothingToRequeue(f"{which.campaign} has no list {which.list_name!r}")
     values = {
         "campaign": campaign,
-        "numbers": list(which.numbers) or None,
+        "numbers": list(which.numbers),
         "lists": None if lists is None else list(lists),
         "outcome": which.outcome or None,
-        "limit": CHUNK,
-        "at": at,
     }
-    after = count = 0
+    told = {"numbers": len(which.numbers), "list": which.list_name, "outcome": which.outcome}
+    detail = ", ".join(f"{name} {value}" for name, value in told.items() if value)
+    found, count = _found(engine, values), 0
+    chunk = list(islice(found, CHUNK))
     while True:
         with engine.begin() as connection:
-            leads = connection.execute(SOME, values | {"after": after}).scalars().all()
-            if leads:
-                connection.execute(AGAIN, {"leads": list(leads), "at": at})
-                connection.execute(NUMBERS_AGAIN, {"leads": list(leads)})
-                count, after = count + len(leads), leads[-1]
-            if len(leads) < CHUNK:
-                told = {"numbers": len(which.numbers), "list": which.list_name, "outcome": which.outcome}
-                detail = ", ".join(f"{name} {value}" for name, value in told.items() if value)
-                write(connection, "requeue", which.campaign, f"{count} leads: {detail}", at=at, who=who)
-                return count
+            leads = list(connection.execute(HELD, values | {"leads": chunk}).scalars())
+            connection.execute(AGAIN, {"leads": leads, "at": at})
+            connection.execute(NUMBERS_AGAIN, {"leads": leads})
+            write(connection, "requeue", which.campaign, f"{len(leads)} leads: {detail}", at=at, who=who)
+        count += len(leads)
+        if not (chunk := list(islice(found, CHUNK))):
+            return count
+
+
+def _found(engine: Engine, values: dict[str, Any]) -> Iterator[int]:
+    """The leads that the numbers name, or that fit; no statement looks further than at one span of ids."""
+    with engine.connect() as connection:
+        if values["numbers"]:
+            highest, leads = 0, connection.execute(OF_NUMBERS, values).scalars().all()
+        else:
+            highest, leads = connection.execute(HIGHEST).scalar_one(), ()
+    yield from leads
+    for after in range(0, highest, SPAN):
+        with engine.connect() as connection:
+            leads = (
+                connection.execute(WITHIN, values | {"after": after, "upto": after + SPAN}).scalars().all()
+            )
+        yield from leads

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from campaigns import requeue as requeueing
 from campaigns.config import CampaignConfig, ConfigError, parse
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
+from campaigns.lists.undoing import undo
 from campaigns.records import AttemptEnded, Dispositioned
 from campaigns.recycle import PARTS, after_outcome, other_part
 from campaigns.requeue import NothingToRequeue, Which, requeue
@@ -185,6 +187,42 @@ def test_a_lead_in_an_engines_hands_is_not_called_again_beside_it(db: Engine) ->
     [lead] = campaign.lease()
     assert requeue(db, Which("spring", numbers=(lead.number,)), "lin", NOON) == 0
     assert campaign.dial([lead])
+
+
+def test_what_was_closed_with_its_list_stays_closed_unless_that_list_is_named(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = call(campaign, Outcome.NO_ANSWER, NOON)
+    assert undo(db, campaign.id, "list", NOON).closed == 1
+    for which in (Which("spring", outcome="no_answer"), Which("spring", numbers=(lead.number,))):
+        assert requeue(db, which, "lin", later(days=1)) == 0
+    assert campaign.lease(at=later(days=1)) == []
+    assert requeue(db, Which("spring", list_name="list", outcome="no_answer"), "lin", later(days=1)) == 1
+    assert len(campaign.lease(at=later(days=1))) == 1
+
+
+def test_many_leads_are_called_again_some_at_a_time_each_time_on_record(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = Campaign(db, leads=4)
+    Campaign(db, leads=4, name="summer")
+    store_rows(db, campaign.id, "list", "more", NOON, [Row(2, (NUMBERS[0],), "李娜", {}, ("Asia/Shanghai",))])
+    monkeypatch.setattr(requeueing, "SPAN", 3)
+    monkeypatch.setattr(requeueing, "CHUNK", 2)
+    assert requeue(db, Which("spring", list_name="list"), "lin", NOON) == 5
+    with db.connect() as connection:
+        told = connection.execute(text("SELECT detail FROM audit WHERE action = 'requeue' ORDER BY id"))
+        assert told.scalars().all() == [f"{count} leads: list list" for count in (2, 2, 1)]
+
+
+def test_leads_to_be_called_again_are_looked_for_by_a_span_of_ids(db: Engine) -> None:
+    """Not by going through the leads of every campaign until enough of them fit."""
+    campaign = Campaign(db, leads=1)
+    asked = {"campaign": campaign.id, "lists": None, "outcome": "lost", "after": 0, "upto": requeueing.SPAN}
+    with db.connect() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        lines = connection.execute(text(f"EXPLAIN {requeueing.WITHIN.text}"), asked).scalars().all()
+    plan = "\n".join(lines)
+    assert f"Index Cond: ((id > 0) AND (id <= {requeueing.SPAN}))" in plan, plan
 
 
 @pytest.mark.parametrize(
