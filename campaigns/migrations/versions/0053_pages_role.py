@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0053"
-down_revision = "0051"
+down_revision = "0052"
 
 KEPT = """
 CREATE FUNCTION dnc_kept() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
