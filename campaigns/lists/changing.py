@@ -22,18 +22,27 @@ KEEP = text("""
 UPDATE list_change c SET before = to_jsonb(l) FROM lead l
 WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
 """)
-CHANGED = text("""
-UPDATE lead l SET name = CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE l.name END,
-    attributes = CASE WHEN c.replaces THEN c.attributes ELSE l.attributes || c.attributes END, zones = c.zones,
-    region = CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE l.region END,
-    customer_id = COALESCE(c.customer_id, l.customer_id),
+# What a lead's values become by a change `c`; `{0}` is the lead before it.
+SAID = {
+    "name": "CASE WHEN c.replaces OR c.name <> '' THEN c.name ELSE {0}.name END",
+    "attributes": "CASE WHEN c.replaces THEN c.attributes ELSE {0}.attributes || c.attributes END",
+    "region": "CASE WHEN c.replaces OR c.region <> '' THEN c.region ELSE {0}.region END",
+    "customer_id": "COALESCE(c.customer_id, {0}.customer_id)",
+}
+# The lead keeps its numbers, so their zones too: a call must be lawful in all of them. One that waits for a promised
+# callback goes on waiting for it.
+CHANGED = text(f"""
+UPDATE lead l SET {", ".join(f"{column} = {value.format('l')}" for column, value in SAID.items())},
+    zones = c.zones || ARRAY(SELECT zone FROM unnest(l.zones) zone WHERE zone <> ALL (c.zones)),
     list_id = CASE WHEN c.replaces THEN c.list_id ELSE l.list_id END,
-    lane = CASE WHEN c.replaces THEN (SELECT CASE WHEN announces AND l.last_call IS NULL THEN -lane ELSE lane END
-        FROM list WHERE id = c.list_id) ELSE l.lane END,
     rank = CASE WHEN c.replaces THEN c.rank ELSE l.rank END, open = l.open OR c.replaces,
-    next_at = CASE WHEN c.replaces THEN '-infinity' ELSE l.next_at END,
-    ready_at = CASE WHEN NOT c.replaces THEN l.ready_at END
-FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
+    lane = CASE WHEN w.again THEN (SELECT CASE WHEN announces AND l.last_call IS NULL THEN -lane ELSE lane END
+        FROM list WHERE id = c.list_id) ELSE l.lane END,
+    next_at = CASE WHEN w.again THEN '-infinity' ELSE l.next_at END,
+    ready_at = CASE WHEN NOT w.again THEN l.ready_at END
+FROM list_change c CROSS JOIN LATERAL (
+    SELECT c.replaces AND NOT EXISTS (SELECT FROM callback k WHERE k.lead_id = c.lead_id AND k.done_at IS NULL) AS again
+) w WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id
 """)
 ADDED = text("""
 INSERT INTO number (lead_id, campaign_id, e164, kind, ordinal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.dnc import DncStore
@@ -122,6 +123,34 @@ def test_a_replaced_lead_is_called_again_in_the_new_list_and_its_attempts_count_
     ) and again.list_id != lead.list_id
     undone = undo(db, campaign.id, "again", later(days=1))
     assert (undone.removed, undone.closed, undone.restored) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("policy", [OnDuplicate.UPDATE, OnDuplicate.REPLACE])
+def test_a_lead_keeps_the_zones_of_what_it_keeps(db: Engine, tmp_path: Path, policy: OnDuplicate) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, "手机,地址\n13800138000,新疆乌鲁木齐市天山区\n")
+    come_in(campaign, tmp_path, "手机,备注\n13800138000,VIP\n", "second", Policy(on_duplicate=policy))
+    zones = "SELECT zones FROM lead"
+    assert campaign.one(zones).zones == ["Asia/Shanghai", "Asia/Urumqi"]
+    assert campaign.lease(at=later(hours=-2, minutes=-55)) == []  # 09:05 in Shanghai, 07:05 in Urumqi
+    assert len(campaign.lease()) == 1
+
+
+@pytest.mark.parametrize("policy", [OnDuplicate.UPDATE, OnDuplicate.REPLACE])
+def test_a_number_that_a_row_does_not_name_keeps_its_zone(
+    db: Engine, tmp_path: Path, policy: OnDuplicate
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, "mobile,home,name\n+12127365000,+18085311111,Ann\n")
+    rows = "mobile,work,name\n+12127365000,+442079460000,Anne\n"
+    come_in(campaign, tmp_path, rows, "second", Policy(on_duplicate=policy))
+    assert campaign.one("SELECT zones FROM lead").zones == [
+        "America/New_York", "Europe/London", "Pacific/Honolulu",
+    ]  # fmt: skip
+    known = campaign.one(
+        "SELECT array_agg(zone) AS zones FROM campaign_zone WHERE campaign_id = :id", id=campaign.id
+    )
+    assert {"America/New_York", "Europe/London", "Pacific/Honolulu"} <= set(known.zones)
 
 
 def test_a_lead_with_two_numbers_is_called_on_one_after_the_other(db: Engine, tmp_path: Path) -> None:
