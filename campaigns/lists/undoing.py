@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.audit import write
+from campaigns.lists.changing import HOLD, SAID
 
-BATCH = 1_000  # leads in one transaction: whoever calls them waits no longer than that takes
+BATCH = 500  # leads in one transaction: whoever calls them waits no longer than that takes
 
 IMPORTS = text("""
 SELECT l.id, c.name AS campaign, l.name, l.source, l.imported_at, l.accepted, l.duplicates, l.rejected, l.updated,
@@ -30,20 +31,73 @@ ORDER BY id DESC
 CHANGES = text("""
 SELECT lead_id FROM list_change WHERE list_id = :list AND before IS NOT NULL ORDER BY lead_id LIMIT :limit
 """)
-RESTORED = text("""
-UPDATE lead l SET name = c.before->>'name', attributes = c.before->'attributes',
-    zones = ARRAY(SELECT jsonb_array_elements_text(c.before->'zones')), region = c.before->>'region',
-    customer_id = c.before->>'customer_id', list_id = CAST(c.before->>'list_id' AS bigint),
-    lane = COALESCE(CAST(c.before->>'lane' AS smallint), l.lane),
-    rank = COALESCE(CAST(c.before->>'rank' AS smallint), l.rank),
-    open = CASE WHEN c.replaces AND l.last_call IS NOT DISTINCT FROM CAST(c.before->>'last_call' AS uuid)
-        THEN CAST(c.before->>'open' AS boolean) ELSE l.open END
-FROM list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id AND c.before <> 'null'
+# Whether a list that came between changed the like: after the list of `c`, and before the one that found the lead so.
+BETWEEN = """EXISTS (SELECT FROM list_change e WHERE e.lead_id = c.lead_id AND e.list_id > c.list_id
+        AND (t.found_by IS NULL OR e.list_id < t.found_by) AND e.before <> 'null' AND ({}))"""
+
+
+def _back(column: str, changed: str) -> str:
+    """A value as it was before the list, where it is still what the list made of it and no list between changed it."""
+    return f"""CASE WHEN s.{column} IS NOT DISTINCT FROM {SAID[column].format("b")} AND NOT {BETWEEN.format(changed)}
+        THEN b.{column} ELSE s.{column} END"""
+
+
+# Value by value, so that what a person or a later list changed stays; of the lead now, and of the lead as each later
+# list found it, to which that list's undo goes back. `b` is the lead before, `s` the one that is looked at. Who was
+# called since goes on by what came of it, and who waits for a callback goes on waiting. A zone goes with its numbers.
+RESTORED = text(f"""
+WITH back AS MATERIALIZED (
+    SELECT c.lead_id, t.found_by, {_back("name", "e.replaces OR e.name <> ''")} AS name, (
+            SELECT COALESCE(jsonb_object_agg(key, value) FILTER (WHERE value IS NOT NULL), '{{}}') FROM (
+                SELECT key, CASE WHEN s.attributes -> key IS NOT DISTINCT FROM ({SAID["attributes"].format("b")}) -> key
+                        AND NOT {BETWEEN.format("e.replaces OR jsonb_exists(e.attributes, key)")}
+                    THEN b.attributes -> key ELSE s.attributes -> key END AS value
+                FROM jsonb_object_keys(s.attributes || b.attributes) key
+            ) each
+        ) AS attributes, b.zones || ARRAY(
+            SELECT zone FROM unnest(s.zones) zone WHERE zone <> ALL (b.zones) AND (zone <> ALL (c.zones)
+                OR {BETWEEN.format("zone = ANY (e.zones)")}
+                OR EXISTS (SELECT FROM number n WHERE n.lead_id = c.lead_id AND n.e164 = ANY (c.numbers)))
+        ) AS zones, {_back("region", "e.replaces OR e.region <> ''")} AS region,
+        {_back("customer_id", "e.customer_id IS NOT NULL")} AS customer_id,
+        CASE WHEN p.returns THEN b.list_id ELSE s.list_id END AS list_id,
+        CASE WHEN NOT p.returns OR s.lane = 0 THEN s.lane ELSE (
+            SELECT CASE WHEN u.uncalled AND b.lane < 0 THEN -lane ELSE lane END FROM list WHERE id = b.list_id
+        ) END AS lane, CASE WHEN p.returns THEN COALESCE(b.rank, s.rank) ELSE s.rank END AS rank,
+        CASE WHEN u.uncalled THEN b.open ELSE s.open END AS open,
+        CASE WHEN u.uncalled THEN b.next_at ELSE s.next_at END AS next_at,
+        CASE WHEN u.uncalled THEN b.ready_at ELSE s.ready_at END AS ready_at
+    FROM list_change c CROSS JOIN LATERAL (
+        SELECT CAST(NULL AS bigint) AS found_by, to_jsonb(l) AS lead FROM lead l WHERE l.id = c.lead_id
+        UNION ALL SELECT d.list_id, d.before FROM list_change d
+        WHERE d.lead_id = c.lead_id AND d.list_id > c.list_id AND d.before <> 'null'
+    ) t CROSS JOIN LATERAL jsonb_populate_record(CAST(NULL AS lead), t.lead) s
+    CROSS JOIN LATERAL jsonb_populate_record(CAST(NULL AS lead), c.before) b
+    CROSS JOIN LATERAL (SELECT c.replaces AND NOT {BETWEEN.format("e.replaces")} AS returns) p
+    CROSS JOIN LATERAL (
+        SELECT p.returns AND s.lane <> 0 AND s.last_call IS NOT DISTINCT FROM b.last_call AS uncalled
+    ) u WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND c.before <> 'null'
+), found AS (
+    UPDATE list_change d SET before = d.before || (to_jsonb(back) - 'lead_id' - 'found_by') FROM back
+    WHERE d.list_id = back.found_by AND d.lead_id = back.lead_id
+)
+UPDATE lead l SET name = back.name, attributes = back.attributes, zones = back.zones, region = back.region,
+    customer_id = back.customer_id, list_id = back.list_id, lane = back.lane, rank = back.rank, open = back.open,
+    next_at = back.next_at, ready_at = back.ready_at
+FROM back WHERE back.found_by IS NULL AND l.id = back.lead_id
 """)
+# A number that was called, or written to, stays.
 NUMBERS_BACK = text("""
 DELETE FROM number n USING list_change c WHERE c.list_id = :list AND c.lead_id = ANY(:leads)
     AND n.lead_id = c.lead_id AND n.e164 = ANY(c.numbers) AND n.attempts = 0
     AND NOT EXISTS (SELECT FROM lead l WHERE l.lease_number = n.id AND l.lease IS NOT NULL AND l.id = n.lead_id)
+    AND NOT EXISTS (SELECT FROM attempt a WHERE a.number_id = n.id AND a.lead_id = n.lead_id)
+    AND NOT EXISTS (SELECT FROM message m WHERE m.number_id = n.id AND m.lead_id = n.lead_id)
+""")
+# Leads of lists that were taken back before, when a list that has now been taken back had them.
+OF_UNDONE = text("""
+SELECT l.id FROM list_change c JOIN lead l ON l.id = c.lead_id JOIN list i ON i.id = l.list_id
+WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND c.replaces AND i.undone_at IS NOT NULL ORDER BY l.id
 """)
 CHANGES_GONE = text("DELETE FROM list_change WHERE list_id = :list AND lead_id = ANY(:leads)")
 NEVER_DUE = text("DELETE FROM list_change WHERE list_id = :list AND before IS NULL")
@@ -87,8 +141,10 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
         found = connection.execute(OF_LIST, {"campaign": campaign_id, "name": name}).all()
     removed = closed = restored = 0
     for each in found:
-        restored += _restore(engine, each.id)
-        gone, kept = _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0)
+        back, *first = _restore(engine, each.id)
+        rest = _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0)
+        gone, kept = first[0] + rest[0], first[1] + rest[1]
+        restored += back
         removed += gone
         closed += kept
         with engine.begin() as connection:
@@ -98,22 +154,39 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
     return Undone(len(found), removed, closed, restored)
 
 
-def _restore(engine: Engine, list_id: int) -> int:
+def _restore(engine: Engine, list_id: int) -> tuple[int, int, int]:
+    """How many leads are as they were, and of lists taken back before, how many went and how many are closed."""
     with engine.begin() as connection:
         connection.execute(NEVER_DUE, {"list": list_id})
-    restored = 0
+    restored = removed = closed = 0
     while True:
         with engine.begin() as connection:
             leads = connection.execute(CHANGES, {"list": list_id, "limit": BATCH}).scalars().all()
             if not leads:
-                return restored
+                return restored, removed, closed
             values = {"list": list_id, "leads": leads}
-            restored += connection.execute(RESTORED, values).rowcount
+            connection.execute(HOLD, {"leads": leads})
             connection.execute(NUMBERS_BACK, values)
+            back = connection.execute(RESTORED, values).rowcount
+            gone, kept = _take_out(connection, connection.execute(OF_UNDONE, values).scalars().all())
             connection.execute(CHANGES_GONE, values)
+            restored += back - gone - kept
+            removed += gone
+            closed += kept
+
+
+def _take_out(connection: Connection, leads: Sequence[int]) -> tuple[int, int]:
+    """Of leads that are locked, remove those that nobody called and close the others; how many of each."""
+    called = set(connection.execute(CALLED, {"leads": leads}).scalars())
+    gone = [lead for lead in leads if lead not in called]
+    connection.execute(CLOSED, {"leads": sorted(called)})
+    connection.execute(NUMBERS_GONE, {"leads": gone})
+    connection.execute(LEADS_GONE, {"leads": gone})
+    return len(gone), len(called)
 
 
 def _remove(engine: Engine, list_id: int, first: int, last: int) -> tuple[int, int]:
+    """How many leads of the list went, and how many are closed."""
     removed = closed = 0
     after = first - 1
     while True:
@@ -122,11 +195,7 @@ def _remove(engine: Engine, list_id: int, first: int, last: int) -> tuple[int, i
             leads = connection.execute(LEADS, values).scalars().all()
             if not leads:
                 return removed, closed
-            called = set(connection.execute(CALLED, {"leads": leads}).scalars())
-            gone = [lead for lead in leads if lead not in called]
-            connection.execute(CLOSED, {"leads": sorted(called)})
-            connection.execute(NUMBERS_GONE, {"leads": gone})
-            connection.execute(LEADS_GONE, {"leads": gone})
-            removed += len(gone)
-            closed += len(called)
+            gone, kept = _take_out(connection, leads)
+            removed += gone
+            closed += kept
             after = leads[-1]

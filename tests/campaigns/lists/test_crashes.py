@@ -25,7 +25,8 @@ NEW = ROWS - OLD_ROWS
 BAD = 10  # rows that are no numbers
 
 LEADS = """
-SELECT l.id, l.name, l.attributes::text, l.list_id, l.open, n.e164 FROM lead l JOIN number n ON n.lead_id = l.id
+SELECT l.id, l.name, l.attributes::text, l.list_id, l.open, l.lane, l.next_at::text, l.ready_at::text, l.zones::text,
+    n.e164 FROM lead l JOIN number n ON n.lead_id = l.id
 ORDER BY l.id, n.id
 """
 BOOKS = """

@@ -1,0 +1,138 @@
+"""A list that is taken back: what it changed in leads is as it was before, and nothing else is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from campaigns.editing import Edit, edit
+from campaigns.lists.loading import OnDuplicate, Policy
+from campaigns.lists.undoing import undo
+from campaigns.records import AttemptEnded
+from tests.campaigns.lists.test_duplicates import FIRST, come_in, counts
+from tests.campaigns.test_callbacks import DUE, LI, promised
+from tests.campaigns.test_called_in import called
+from tests.campaigns.world import NOON, Campaign, later
+
+UPDATE, REPLACE = Policy(on_duplicate=OnDuplicate.UPDATE), Policy(on_duplicate=OnDuplicate.REPLACE)
+ONE = "手机,姓名\n13800138000,李娜\n"
+NEW_YORK, HONOLULU = "+12127365000", "+18085311111"
+LEAD = """
+SELECT id, name, attributes, zones, region, list_id, lane, rank, open, CAST(next_at AS text) AS next_at,
+    CAST(ready_at AS text) AS ready_at, last_call FROM lead
+"""
+NUMBERS = "SELECT array_agg(e164 ORDER BY ordinal) AS e164s FROM number"
+
+
+@pytest.mark.parametrize("person", [None, LI])
+def test_a_callback_is_waited_for_when_its_lead_is_replaced_and_when_that_is_taken_back(
+    db: Engine, tmp_path: Path, person: int | None
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    promised(campaign, person)
+    before = campaign.one(LEAD)
+    come_in(campaign, tmp_path, ONE, "nightly", REPLACE)
+    replaced = campaign.one(LEAD)
+    assert replaced.list_id != before.list_id and (replaced.lane, replaced.next_at) == (0, before.next_at)
+    assert campaign.lease(at=later(hours=1)) == []
+    undo(db, campaign.id, "nightly", later(hours=1))
+    assert campaign.one(LEAD) == before
+    assert campaign.lease(at=later(hours=1)) == [] and len(campaign.lease(at=later(hours=3))) == 1
+
+
+def test_who_waited_to_be_tried_again_waits_on_when_the_list_is_taken_back(
+    db: Engine, tmp_path: Path
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="busy", retry_at=DUE))
+    before = campaign.one(LEAD)
+    come_in(campaign, tmp_path, ONE, "again", REPLACE)
+    assert campaign.one(LEAD).next_at == "-infinity"
+    undo(db, campaign.id, "again", NOON)
+    assert campaign.one(LEAD) == before
+
+
+def test_who_was_called_since_goes_on_by_what_came_of_it(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    before = campaign.one(LEAD)
+    for policy in (UPDATE, REPLACE):
+        come_in(campaign, tmp_path, ONE, policy.on_duplicate.value, policy)
+    promised(campaign)
+    for policy in (REPLACE, UPDATE):
+        undo(db, campaign.id, policy.on_duplicate.value, NOON)
+    lead = campaign.one(LEAD)
+    assert (lead.list_id, lead.lane, lead.open) == (before.list_id, 0, True)
+    assert campaign.lease(at=later(hours=1)) == [] and len(campaign.lease(at=DUE)) == 1
+
+
+def test_what_a_person_or_a_later_list_changed_stays(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, FIRST.splitlines()[0] + "\n" + FIRST.splitlines()[1] + "\n")
+    before = campaign.one(LEAD)
+    come_in(campaign, tmp_path, "手机,姓名,套餐,备注\n13800138000,李娜娜,99,VIP\n", "second", UPDATE)
+    edit(db, before.id, 1, Edit(attributes={"备注": "老客户"}), NOON)
+    come_in(campaign, tmp_path, "手机,姓名,等级\n13800138000,李娜娜,金\n", "third", UPDATE)
+    undo(db, campaign.id, "second", NOON)
+    lead = campaign.one(LEAD)
+    assert lead.name == "李娜娜", "the third list says so too"
+    assert lead.attributes == {"客户编号": "K1", "套餐": "59", "备注": "老客户", "等级": "金"}
+    undo(db, campaign.id, "third", NOON)
+    lead = campaign.one(LEAD)
+    assert (lead.name, lead.attributes) == ("李娜", before.attributes | {"备注": "老客户"})
+
+
+def test_lists_taken_back_in_any_order_leave_nothing(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, "手机,姓名,套餐\n13800138000,李娜,59\n")
+    before = campaign.one(LEAD)
+    lists = {"second": ("99", REPLACE), "third": ("129", UPDATE), "fourth": ("159", REPLACE)}
+    for order in (
+        ("second", "third", "fourth"),
+        ("third", "fourth", "second"),
+        ("fourth", "second", "third"),
+    ):
+        for name, (plan, policy) in lists.items():
+            rows = f"手机,姓名,套餐,{name}\n13800138000,{name},{plan},1\n"
+            assert counts(come_in(campaign, tmp_path, rows, name, policy)) == (0, 1, 0)
+        undo(db, campaign.id, order[0], NOON)
+        left = max(set(order[1:]), key=list(lists).index)
+        assert campaign.one(LEAD).name == left and order[0] not in campaign.one(LEAD).attributes
+        for name in order[1:]:
+            undo(db, campaign.id, name, NOON)
+        assert campaign.one(LEAD) == before
+
+
+def test_a_lead_of_a_list_that_was_taken_back_does_not_come_again_with_another(
+    db: Engine, tmp_path: Path
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    come_in(campaign, tmp_path, ONE, "again", REPLACE)
+    assert undo(db, campaign.id, "first", NOON).removed == 0
+    [lead] = campaign.lease()
+    campaign.hopper.release([lead.call_id])
+    undone = undo(db, campaign.id, "again", NOON)
+    assert (undone.removed, undone.closed, undone.restored) == (1, 0, 0)
+    assert counts(come_in(campaign, tmp_path, ONE)) == (1, 0, 0)
+
+
+def test_a_number_that_has_called_stays_with_its_zone(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, f"mobile\n{NEW_YORK}\n")
+    before = campaign.one(LEAD)
+    more = f"mobile,home\n{NEW_YORK},{HONOLULU}\n"
+    come_in(campaign, tmp_path, more, "more", UPDATE)
+    undo(db, campaign.id, "more", NOON)
+    assert campaign.one(LEAD) == before and campaign.one(NUMBERS).e164s == [NEW_YORK]
+    come_in(campaign, tmp_path, more, "more", UPDATE)
+    called(campaign, HONOLULU)
+    undo(db, campaign.id, "more", NOON)
+    assert campaign.one(NUMBERS).e164s == [NEW_YORK, HONOLULU]
+    assert campaign.one(LEAD).zones == ["America/New_York", "Pacific/Honolulu"]
