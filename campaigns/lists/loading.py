@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.audit import write_through
 from campaigns.config import CampaignsError, parse
-from campaigns.lists.changing import change_leads
+from campaigns.lists.changing import change_leads, end_unfinished
 from campaigns.lists.copying import COPY, copy_lines
 from campaigns.lists.reading import Fault
 from campaigns.lists.rows import Row
@@ -71,7 +71,7 @@ CUSTOMER = {
         UNION ALL SELECT 0 FROM archived_number a WHERE a.customer_id = e.customer_id AND a.campaign_id = %(campaign)s
     """,
     "system": """
-        SELECT id FROM lead WHERE customer_id = e.customer_id
+        (SELECT id FROM lead WHERE customer_id = e.customer_id ORDER BY campaign_id <> %(campaign)s, id LIMIT 1)
         UNION ALL SELECT 0 FROM archived_number a WHERE a.customer_id = e.customer_id
     """,
 }
@@ -321,7 +321,7 @@ class Loading:
         self._connection.close()
         self._open = False
         if changes:
-            change_leads(self._engine, self.counts.list_id, at)
+            end_unfinished(self._engine, self._values["campaign"], at)  # what came before first
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE lead"))
             connection.execute(text("ANALYZE number"))
