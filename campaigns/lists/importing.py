@@ -109,20 +109,25 @@ def import_list(
 
 
 def _columns(engine: Engine, request: Request) -> Mapping[str, str]:
-    """What is known of the columns: by the source's name, and what was said now, which is kept."""
+    """What is known of the columns: by the source's name, and what was said now."""
     check_given(request.columns)
     if not request.source:
         return request.columns
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         kept = connection.execute(KNOWN_SOURCE, {"name": request.source}).scalar_one_or_none()
-        if kept is None and not request.columns:
-            raise ImportFailed(
-                f"there is no source {request.source!r} yet; the first time say --map COLUMN=FIELD"
-            )
-        if request.columns and not request.dry_run:
-            told = msgspec.json.encode(dict(request.columns)).decode()
-            connection.execute(KEEP_SOURCE, {"name": request.source, "columns": told})
+    if kept is None and not request.columns:
+        raise ImportFailed(
+            f"there is no source {request.source!r} yet; the first time say --map COLUMN=FIELD"
+        )
     return {**(kept or {}), **request.columns}
+
+
+def _keep_columns(engine: Engine, request: Request) -> None:
+    """Keep for the source what was said of columns, which the file has."""
+    if request.source and request.columns and not request.dry_run:
+        told = msgspec.json.encode(dict(request.columns)).decode()
+        with engine.begin() as connection:
+            connection.execute(KEEP_SOURCE, {"name": request.source, "columns": told})
 
 
 def _fields(engine: Engine, campaign_id: int) -> Sequence[Field]:
@@ -142,6 +147,7 @@ def _run(
     progress: Progress | None,
 ) -> None:
     report.begin(table.columns.header, table.format, table.notes)
+    _keep_columns(engine, request)
     make = maker(table.columns, numbers, request.zone, _fields(engine, request.campaign_id))
     name = request.file if not request.sql else f"{request.sql.partition('://')[0]} query"
     if not request.dry_run:

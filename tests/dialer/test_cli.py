@@ -264,6 +264,7 @@ def test_a_sources_columns_are_said_once(here: Installation) -> None:
     refused(here.do("import", file, "--source", "billing"), "there is no source 'billing' yet")
     refused(here.do("import", file, "--map", "丙=mobile"), "there is no column '丙'")
     refused(here.do("import", file, "--map", "甲=colour"), "'colour' is none of")
+    refused(here.do("import", file, "--source", "billing", "--map", "丙=mobile"), "there is no column")
     first = here.do("import", file, "--source", "billing", "--map", "甲=mobile", "--map", "乙=name", "--json")
     again = here.do("import", file, "--source", "billing", "--json")
     assert json.loads(first.stdout)["accepted"] == json.loads(again.stdout)["duplicates"] == 1
