@@ -10,8 +10,10 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.audit import write
+from campaigns.by_hand import ZONES
 from campaigns.config import CampaignsError, Field, parse
 from campaigns.lists.fields import NotOfType, value_of
+from campaigns.lists.normalising import NumberReader
 
 NAME, NUMBER = "name", "number"  # what is changed beside attributes; these stand before a colon
 LONGEST = 1_000  # characters of a value
@@ -29,6 +31,12 @@ ADDED = text("""
 INSERT INTO number (lead_id, campaign_id, e164, ordinal)
 SELECT :lead, :campaign, :number, COALESCE(max(ordinal), 0) + 1 FROM number WHERE lead_id = :lead
 ON CONFLICT (campaign_id, e164) DO NOTHING RETURNING id
+""")
+# Their zones too: a call must be lawful in all of them.
+ZONED = text("""
+UPDATE lead l SET zones = l.zones || ARRAY(
+    SELECT zone FROM unnest(CAST(:zones AS text[])) zone WHERE zone <> ALL (l.zones)
+) WHERE l.id = :lead
 """)
 KEPT = text("""
 INSERT INTO lead_edit (lead_id, at, user_id, field, before, after)
@@ -107,6 +115,9 @@ def _add_number(connection: Connection, lead_id: int, campaign_id: int, number: 
         raise CanNotEdit(NUMBER, "too_many_numbers")
     if connection.execute(ADDED, values).first() is None:
         raise CanNotEdit(NUMBER, "number_known", number)
+    zones = list(NumberReader().zones(number))
+    connection.execute(ZONED, {"lead": lead_id, "zones": zones})
+    connection.execute(ZONES, {"campaign": campaign_id, "zones": zones})
 
 
 def _value(key: str, field: Field, given: str) -> Any:

@@ -49,6 +49,14 @@ def test_values_are_of_their_kind_and_the_old_ones_are_kept(db: Engine) -> None:
     }
 
 
+def test_a_number_that_is_added_brings_its_zone(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    changed(db, campaign, Edit(number="+18085311111"))
+    assert campaign.one("SELECT zones FROM lead").zones == ["Asia/Shanghai", "Pacific/Honolulu"]
+    assert campaign.lease(at=later(hours=3)) == []  # 15 o'clock in Shanghai, 21 o'clock in Honolulu
+    assert len(campaign.lease()) == 1
+
+
 def test_what_changes_nothing_leaves_no_trace(db: Engine) -> None:
     campaign = Campaign(db, leads=1, more=FIELDS)
     changed(db, campaign, Edit("客户0", {"age": ""}))
