@@ -86,10 +86,11 @@ WHERE state <> 'offline' AND h.half_hour < :end AND (h.half_hour < stop OR at >=
 GROUP BY h.half_hour, campaign_id, user_id, state, reason
 """
 CALLBACKS_GONE = text("DELETE FROM rollup_callback WHERE half_hour >= :begin AND half_hour < :end")
-# Of what was promised in calls of the half hour. One was kept when a call to its customer ended it.
+# SQL: ids of calls that were leased from an instant on begin with this one.
 ID_FROM = """
 (lpad(to_hex((extract(epoch FROM CAST({} AS timestamptz)) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
 """
+# Of what was promised in calls of the half hour. One was kept when a call to its customer ended it.
 CALLBACKS = f"""
 INSERT INTO rollup_callback
 SELECT :begin, c.campaign_id, c.user_id, count(*), count(*) FILTER (WHERE c.personal), count(c.called_at),

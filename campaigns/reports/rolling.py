@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, text
 from campaigns.reports.counting import (
     HALF_HOUR,
     HALF_HOUR_OF,
+    ID_FROM,
     LONGEST_STATE,
     count_callbacks,
     count_calls,
@@ -50,11 +51,11 @@ FROM generate_series(CAST(:first AS timestamptz), CAST(:last AS timestamptz), in
 """)
 SEEN = text("SELECT seats_until FROM rollup_seen")
 SEEN_UNTIL = text("UPDATE rollup_seen SET seats_until = :now")
-# When the calls were dialed whose ids were made in this half hour.
+# When the calls were dialed whose ids were made in this half hour: they are found by those.
 DIALED = text(f"""
 SELECT DISTINCT {HALF_HOUR_OF.format("dialed_at")} FROM attempt
-WHERE campaign_id = ANY(ARRAY(SELECT id FROM campaign)) AND dialed_at >= :begin
-    AND dialed_at < CAST(:end AS timestamptz) + interval '1 d' AND leased_at >= :begin AND leased_at < :end
+WHERE call_id >= {ID_FROM.format(":begin")} AND call_id < {ID_FROM.format(":end")}
+    AND leased_at >= :begin AND leased_at < :end
 """)
 # By whose months, when they are in files, a kind is left to another job.
 TABLES = {

@@ -18,6 +18,7 @@ from playwright.async_api import Browser, Page, expect
 from sqlalchemy import Engine, text
 
 from campaigns import database
+from campaigns.ids import as_uuid, new_call_id
 from campaigns.reports.rolling import roll
 from campaigns.reports.runs import Runs
 from campaigns.reports.schedule import Schedule, span_of
@@ -47,7 +48,7 @@ PAUSE = (("paused", "break", 600.0),)
 CALL = text("""
 INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, answered_at,
     connected_at, ended_at, outcome, cause, tech_cause, ring_s, wait_s, talk_s, user_id, caller_id)
-SELECT gen_random_uuid(), :at, :campaign, 0, 0, 'carrier-a', 'e', :at, :at, CASE WHEN :outcome = 'connected'
+SELECT CAST(:id AS uuid), :at, :campaign, 0, 0, 'carrier-a', 'e', :at, :at, CASE WHEN :outcome = 'connected'
     THEN CAST(:at AS timestamptz) END, :at, :outcome, :cause, 0, :ring, 0.4, :talk, :user, :caller_id
 """)
 SEAT = text("""
@@ -82,9 +83,9 @@ def worked(db: Engine, language: str, hours: int = 10) -> None:
             for _ in range(int(6 * busy) + 1):
                 outcome = dice.choices(outcomes, (30 + 20 * busy, 40, 9, 12, 3, 1, 5))[0]
                 place = dice.randrange(2)
+                at = DAY + timedelta(minutes=minute, seconds=dice.uniform(0, 60))
                 values = {
-                    "at": DAY + timedelta(minutes=minute, seconds=dice.uniform(0, 60)),
-                    "campaign": ids[place], "outcome": outcome,
+                    "id": as_uuid(new_call_id(at)), "at": at, "campaign": ids[place], "outcome": outcome,
                     "cause": CAUSES.get(outcome, 16), "ring": dice.uniform(3, 30),
                     "talk": dice.uniform(40, 300) if outcome == "connected" else None,
                     "user": dice.choice(users[place::2]) if outcome == "connected" else None,

@@ -159,3 +159,13 @@ def test_what_is_written_while_a_turn_is_on_is_counted_by_the_next(db: Engine) -
         assert [row[3] for row in world.tables()["rollup_call"]] == [""]
     world.roll(AFTER)
     assert [row[3] for row in world.tables()["rollup_call"]] == ["connected"]
+
+
+def test_the_calls_of_a_half_hour_are_found_by_their_ids(db: Engine) -> None:
+    """Of a day that waits to be counted, each half hour reads its own calls, not those of a whole day."""
+    World(db)
+    with db.connect() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        values = {"begin": NOON, "end": NOON + timedelta(minutes=30)}
+        plan = "\n".join(connection.execute(text(f"EXPLAIN {rolling.DIALED}"), values).scalars())
+    assert "Index Cond: ((call_id >= " in plan, plan
