@@ -14,6 +14,9 @@ AHEAD = 2  # months
 KEYS = {"attempt": "leased_at", "disposition": "leased_at", "seat_log": "at"}
 
 ATTACHED = text("SELECT FROM pg_inherits WHERE inhrelid = to_regclass(:name)")
+LAST_FILED = text("""
+SELECT max(month) FROM archived_month WHERE kind IN ('attempt', 'disposition') AND state <> 'restored'
+""")
 
 
 def ensure_partitions(engine: Engine, today: date) -> None:
@@ -45,6 +48,12 @@ def attach(connection: Connection, table: str, month: date) -> None:
     connection.execute(
         text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')")
     )
+
+
+def calls_since(connection: Connection) -> datetime | None:
+    """Since when all calls are in the live tables: older ones are in files, or gone. None: no month has left."""
+    month: date | None = connection.execute(LAST_FILED).scalar_one()
+    return None if month is None else bounds(month)[1]
 
 
 def partition_name(table: str, month: date) -> str:

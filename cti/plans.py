@@ -15,6 +15,7 @@ from campaigns.config import CampaignsError, ConfigError
 from campaigns.jobs import TakeJob
 from campaigns.plans.proposing import text_of
 from campaigns.plans.store import PlanStore, Proposal
+from campaigns.segments.compiling import farthest, must_reach
 from campaigns.segments.store import Segment, SegmentStore
 from campaigns.segments.taking import MOST_HELD_OUT, MOST_TAKEN, Wish
 from campaigns.store import Applied, CampaignStore
@@ -111,6 +112,7 @@ class PlanDesk(Desk):
                 "segments": _segments(engine, user),
                 "proposed": proposed,
                 "problem": problem,
+                "farthest": farthest(SegmentStore(engine).calls_since(), _now()),
                 "made": PlanStore(engine).made(_now()),
             }
 
@@ -138,6 +140,7 @@ class PlanDesk(Desk):
     def _made(self, engine: Engine, asker: User, wanted: PlanWanted) -> Applied:
         now = _now()
         self._campaigns.mine(engine, asker, wanted.campaign)
+        must_reach(wanted.rest_days, SegmentStore(engine).calls_since(), now)
         plan = PlanStore(engine).propose(
             wanted.campaign, _segments(engine, asker), now - timedelta(days=wanted.days), now, wanted.until,
             wanted.customers, wanted.segment, wanted.hours, wanted.arm,

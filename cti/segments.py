@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from campaigns.jobs import TakeJob
+from campaigns.segments.compiling import Compiler, TooFarBack, farthest, must_reach
 from campaigns.segments.language import COUNTED, OWN, lines, parse
 from campaigns.segments.store import Segment, SegmentStore
 from campaigns.segments.taking import Wish
 from campaigns.units import Units
 from campaigns.users import User
-from cti.desk import Desk, Refusal, Stored, by
+from cti.desk import Desk, Refusal, Stored, T, by
 from cti.front import Front, home_of
 
 HAPPENED = (*COUNTED, "result", "answer")  # what a condition may be about, beside attributes and lists
@@ -87,9 +88,26 @@ class SegmentDesk(Desk):
         wish = await self.fields(request, Wish)
         await self.campaign_id(asker, wish.campaign)
         store = SegmentStore(self.within(request, asker))
-        await self.run(lambda: _mine(store, asker, wish.segment))
+
+        def checking() -> None:
+            now, calls_since = datetime.now(UTC), store.calls_since()
+            Compiler(now, calls_since).sql(parse(_mine(store, asker, wish.segment).text))
+            must_reach(wish.rest_days, calls_since, now)
+
+        await self.run(checking)
         self._stored.imports.mkdir(parents=True, exist_ok=True)
         return JSONResponse(await self.job(by(request, asker), TakeJob(wish), self._stored.imports))
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """As of all desks; that one looks too far back is told by a code of its own, for which the page has words."""
+
+        def looking() -> T:
+            try:
+                return work()
+            except TooFarBack as fault:
+                raise Refusal(400, "too_far_back", str(fault)) from fault
+
+        return await super().run(looking)
 
     async def page(self, request: Request, user: User) -> Response:
         """GET /segments: the builder; with `name` that segment is in it."""
@@ -98,6 +116,7 @@ class SegmentDesk(Desk):
         def reading() -> dict[str, Any]:
             chosen = _mine(store, user, name) if name is not None else None
             own = user.unit_id if chosen is None else chosen.unit_id
+            calls_since = store.calls_since()
             return {
                 "segments": store.all(_within(user)),
                 "units": [each.path for each in Units(self._stored.engine).below(user.unit_id)],
@@ -105,6 +124,8 @@ class SegmentDesk(Desk):
                 "versions": store.versions(name) if chosen is not None and name is not None else (),
                 "attributes": store.attributes(own),
                 "campaigns": [each for each in store.campaigns(_within(user)) if user.sees(each)],
+                "calls_since": calls_since,
+                "farthest": farthest(calls_since, datetime.now(UTC)),
             }
 
         found = await self.run(reading)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from campaigns.segments.language import (
+    MOST_DAYS,
     Answer,
     Attribute,
     Both,
@@ -16,6 +17,7 @@ from campaigns.segments.language import (
     Not,
     OneOf,
     Result,
+    SegmentError,
     Value,
 )
 
@@ -43,19 +45,40 @@ EXISTS (SELECT FROM disposition d WHERE d.call_id = a.call_id AND d.leased_at = 
 """
 
 
+class TooFarBack(SegmentError):
+    """Calls are asked for that are not in the database any more. The text says which are."""
+
+
+def farthest(calls_since: datetime | None, now: datetime) -> int:
+    """How many days one can look back at calls, when those since an instant are in the database; None: all are."""
+    return MOST_DAYS if calls_since is None else min(MOST_DAYS, (now - calls_since).days)
+
+
+def must_reach(days: int, calls_since: datetime | None, now: datetime) -> None:
+    """All calls of the last `days` must be in the database. Raises :class:`TooFarBack`."""
+    most = farthest(calls_since, now)
+    if calls_since is not None and days > most:
+        raise TooFarBack(
+            f"{days:,} days back is too far: the database has calls since {calls_since:%Y-%m-%d}, {most:,} days ago; "
+            "older ones are in files (`live_months` of [history])"
+        )
+
+
 class Compiler:
     """Makes SQL of conditions at `now`; `values` are its parameters, beside `pool` (campaigns) and `units`.
 
-    Their names begin with `prefix`, so that two may stand in one statement.
+    Their names begin with `prefix`, so that two may stand in one statement. Calls are in the database since
+    `calls_since`; None: all of them are.
     """
 
-    def __init__(self, now: datetime, prefix: str = "v") -> None:
+    def __init__(self, now: datetime, calls_since: datetime | None, prefix: str = "v") -> None:
         self._now = now
+        self._calls_since = calls_since
         self._prefix = prefix
         self.values: dict[str, Any] = {}
 
     def sql(self, condition: Condition | None) -> str:
-        """A boolean that is never NULL."""
+        """A boolean that is never NULL. Raises :class:`TooFarBack`."""
         match condition:
             case None:
                 return "true"
@@ -119,6 +142,7 @@ class Compiler:
         self.values[name] = since = self._now - timedelta(days=days)
         if column != "a.dialed_at":
             return f" AND {column} >= :{name}"
+        must_reach(days, self._calls_since, self._now)
         self.values[f"{name}m"] = since - DAY
         return f" AND {column} >= :{name} AND a.leased_at >= :{name}m"
 

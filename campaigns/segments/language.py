@@ -1,12 +1,13 @@
 """The language of segments: what a text asks of customers, as a tree. Pure.
 
     city in ("兰州", "天水") and spend >= 60 and not plan contains "4G"
-    calls < 3 within 30 days and connects = 0 within 90 days
+    calls < 3 within 30 days and connects = 0 within 60 days
     (orders >= 1 within 365 days or result = "interested" within 60 days) and answer "owns_car" = "yes"
 
 A bare word is a customer's attribute, one in backquotes too, whatever is in it. Numbers, texts and dates are compared
 as such; what a customer lacks fits no comparison, but fits `is empty`. The words of :data:`COUNTED` count what happened
-to a customer over all campaigns of the segment's unit; `within N days` looks back so far, without it ever.
+to a customer over all campaigns of the segment's unit; `within N days` looks back so far, without it at all there is:
+orders ever, calls as long as they are in the database.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from campaigns.audit import write
 from campaigns.config import CampaignsError
+from campaigns.partitions import calls_since
 from campaigns.segments.compiling import Compiler
 from campaigns.segments.language import SegmentError, parse
 from campaigns.units import BELOW, PATHS, unit_of
@@ -151,6 +152,11 @@ class SegmentStore:
         with self._engine.connect() as connection:
             return list(connection.execute(CAMPAIGNS, {"within": within}).scalars())
 
+    def calls_since(self) -> datetime | None:
+        """Since when calls are looked at; None: all of them are."""
+        with self._engine.connect() as connection:
+            return calls_since(connection)
+
     def save(self, name: str, words: str, unit: str, who: str, at: datetime) -> Segment:
         """A new version, or a new segment in the unit of this path; the same text again changes nothing.
 
@@ -212,7 +218,7 @@ class SegmentStore:
 
 def looked_at(connection: Connection, words: str, unit_id: int, now: datetime) -> tuple[str, dict[str, Any]]:
     """A text's conditions as SQL, and its parameters for a segment of this unit. Raises :class:`SegmentError`."""
-    compiler = Compiler(now)
+    compiler = Compiler(now, calls_since(connection))
     conditions = compiler.sql(parse(words))
     pool = list(connection.execute(POOL, {"unit": unit_id}).scalars())
     units = list(connection.execute(UNITS, {"unit": unit_id}).scalars())

@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 from campaigns.config import CampaignsError
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
+from campaigns.partitions import calls_since
 from campaigns.segments.compiling import Compiler
 from campaigns.segments.language import MOST_DAYS, Count
 from campaigns.segments.store import CUSTOMERS, SegmentStore, looked_at
@@ -94,7 +95,11 @@ class Taken:
 
 
 def take(engine: Engine, wish: Wish, who: str, now: datetime) -> Taken:
-    """Take them, all or none. Raises :class:`CanNotTake` and what names that are not there raise."""
+    """Take them, all or none.
+
+    Raises :class:`CanNotTake`, :class:`campaigns.segments.compiling.TooFarBack` and what names that are not there
+    raise.
+    """
     if not 1 <= wish.budget <= MOST_TAKEN:
         raise CanNotTake(f"the budget must be between 1 and {MOST_TAKEN:,}, is {wish.budget:,}")
     if not 0 <= wish.hold_out <= MOST_HELD_OUT:
@@ -150,7 +155,7 @@ def _fitting(
         conditions, values = looked_at(connection, words, unit_id, now)
         rested = "true"
         if rest_days:
-            compiler = Compiler(now, "r")
+            compiler = Compiler(now, calls_since(connection), "r")
             rested = compiler.sql(Count("connects", "=", Decimal(0), rest_days))
             values |= compiler.values
         customers = CUSTOMERS.format(beside=NUMBERS, conditions=conditions, few="OFFSET 0")

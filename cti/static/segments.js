@@ -126,7 +126,8 @@ async function post(path, body) {
   try {
     const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
     const answer = await response.json();
-    return response.ok ? [answer, ""] : [null, answer.detail || answer.error];
+    if (response.ok) return [answer, ""];
+    return [null, answer.error === "too_far_back" ? t("segments.too_far_back") : answer.detail || answer.error];
   } catch {
     return [null, t("segments.offline")];
   }

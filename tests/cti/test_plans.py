@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from campaigns.config import parse
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
+from campaigns.partitions import month_of
 from campaigns.people import People
 from campaigns.segments.store import SegmentStore
 from campaigns.store import CampaignStore
@@ -144,3 +145,21 @@ async def test_a_page_of_nothing_says_so(meng: httpx2.AsyncClient, asked: str) -
     page = await meng.get(f"/plans?{asked}")
     assert page.status_code == (404 if "theirs" in asked else 200)
     assert 'id="plan"' not in page.text
+
+
+async def test_a_plan_whose_rest_is_in_files_makes_nothing(meng: httpx2.AsyncClient, db: Engine) -> None:
+    with db.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO archived_month (kind, month, state, generation, manifest, changed_at) "
+                "VALUES ('attempt', :month, 'archived', 1, '{}', now())"
+            ),
+            {"month": month_of(NOW.date(), -2)},
+        )
+    wanted = {
+        "campaign": "mine", "name": "wave-2", "unit": BRANCH, "segment": "all", "customers": 50, "rest_days": 365,
+        "until": (NOW + timedelta(days=9)).date().isoformat(), "why": "x",
+    }  # fmt: skip
+    answer = await meng.post("/api/plans", json=wanted)
+    assert answer.status_code == 400 and "365 days back is too far" in answer.json()["detail"]
+    assert CampaignStore(db).names() == ["mine", "theirs"]

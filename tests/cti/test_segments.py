@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.partitions import month_of
 from campaigns.people import People
 from campaigns.units import Units
 from tests.campaigns.world import Campaign
@@ -70,8 +72,6 @@ async def test_a_segment_is_counted_saved_and_taken(meng: httpx2.AsyncClient, db
 async def test_what_is_not_theirs_or_makes_no_sense(
     meng: httpx2.AsyncClient, db: Engine, path: str, body: dict[str, object], status: int
 ) -> None:
-    from datetime import UTC, datetime
-
     from campaigns.segments.store import SegmentStore
 
     SegmentStore(db).save("west", "", OTHER, "wu", datetime.now(UTC))
@@ -79,3 +79,29 @@ async def test_what_is_not_theirs_or_makes_no_sense(
     assert answer.status_code == status
     assert "name=west" not in (await meng.get("/segments")).text
     assert (await meng.get("/api/segments?name=west")).status_code == 404
+
+
+async def test_calls_that_are_in_files_are_not_asked_for(meng: httpx2.AsyncClient, db: Engine) -> None:
+    today = datetime.now(UTC).date()
+    with db.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO archived_month (kind, month, state, generation, manifest, changed_at) "
+                "VALUES ('attempt', :month, 'archived', 1, '{}', now())"
+            ),
+            {"month": month_of(today, -2)},
+        )
+    for name, words in (("all", ""), ("uncalled", "calls = 0 within 365 days")):
+        assert (await meng.post("/api/segments", json={"name": name, "text": words})).status_code == 200
+    onto = {"campaign": "mine", "list": "w"}
+    for path, body in (
+        ("count", {"text": "calls = 0 within 365 days"}),
+        ("take", onto | {"segment": "uncalled"}),
+        ("take", onto | {"segment": "all", "rest_days": 365}),
+    ):
+        answer = await meng.post(f"/api/segments/{path}", json=body)
+        assert (answer.status_code, answer.json()["error"]) == (400, "too_far_back")
+        assert f"since {month_of(today, -1)}" in answer.json()["detail"]
+    assert (await meng.post("/api/segments/take", json=onto | {"segment": "all"})).status_code == 200
+    page = (await meng.get("/segments?name=all")).text
+    assert f"looked at since {month_of(today, -1)}" in page

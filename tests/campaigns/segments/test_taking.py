@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.records import AttemptConnected, AttemptEnded
+from campaigns.segments.compiling import TooFarBack
 from campaigns.segments.language import SegmentError
 from campaigns.segments.store import NoSuchSegment, SegmentStore
 from campaigns.segments.taking import CanNotTake, Wish, take
 from campaigns.store import NoSuchCampaign
 from campaigns.units import NoSuchUnit, Units
+from tests.campaigns.history.past import TODAY, Past
 from tests.campaigns.world import NOON, Campaign, later
 
 MEMBERS = text(
@@ -136,3 +141,26 @@ def test_what_makes_no_sense_changes_nothing(db: Engine, wish: Wish, fault: type
         take(db, wish, "li", NOON)
     with db.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM segment_take")).scalar_one() == 0
+
+
+def test_whose_talks_are_in_files_is_not_taken_for_rested(db: Engine, tmp_path: Path) -> None:
+    """June and July of this campaign move to files, August stays: every third customer was talked to in each."""
+    Past(db, tmp_path, name="pool").run()
+    spring = Campaign(db, leads=0)
+    store = SegmentStore(db)
+    store.save("all", "", "", "li", TODAY)
+    root = spring.one("SELECT id FROM unit WHERE parent_id IS NULL").id
+    since_august = (TODAY - datetime(2026, 8, 1, tzinfo=UTC)).days
+    for days, words in (
+        (365, ""),
+        (since_august + 1, ""),
+        (0, f"not connects > 0 within {since_august + 1} days"),
+    ):
+        store.save("these", words, "", "li", TODAY)
+        with pytest.raises(TooFarBack, match="calls since 2026-08-01, 115 days ago"):
+            take(db, Wish("these", "spring", "w", hold_out=0, rest_days=days), "li", TODAY)
+    with pytest.raises(TooFarBack):
+        store.count('result = "sold" within 365 days', root, TODAY)
+    assert store.count("orders = 0 within 365 days", root, TODAY).customers == 60
+    assert store.calls_since() == datetime(2026, 8, 1, tzinfo=UTC)
+    assert take(db, Wish("all", "spring", "w", hold_out=0, rest_days=since_august), "li", TODAY).called == 40
