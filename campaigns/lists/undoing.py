@@ -2,7 +2,8 @@
 
 A lead that nobody called goes, with its numbers. One that was called or written to, or is being called, stays with its
 attempts and is closed: what was done is on record and can't be undone. What the import changed in other leads is as it
-was before.
+was before. Whom a segment had put on the list and who is gone was not taken; nor was who was held out beside them, when
+all of them are gone.
 """
 
 from __future__ import annotations
@@ -113,6 +114,30 @@ SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND (l.lease IS NOT NULL OR l.l
 CLOSED = text("UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)")
 NUMBERS_GONE = text("DELETE FROM number WHERE lead_id = ANY(:leads)")
 LEADS_GONE = text("DELETE FROM lead WHERE id = ANY(:leads)")
+# The take by which a list came is of the same instant.
+TAKES = text("""
+SELECT t.id FROM segment_take t JOIN list i ON t.campaign_id = i.campaign_id AND t.list_name = i.name
+    AND t.taken_at = i.imported_at WHERE i.id = :list
+""")
+# Of whom the campaign has no lead, and had none that was called and has left since. Each is looked up, as in
+# campaigns/segments/compiling.py. An erased one is not to be found, and stays.
+NOT_TAKEN = text("""
+DELETE FROM segment_member m USING segment_take t
+WHERE t.id = ANY(:takes) AND m.take_id = t.id AND NOT m.held_out AND NOT starts_with(m.party, 'erased:')
+    AND NOT EXISTS (SELECT FROM lead l WHERE starts_with(m.party, 'customer ')
+        AND l.customer_id = substr(m.party, 10) AND l.campaign_id = m.campaign_id OFFSET 0)
+    AND NOT EXISTS (SELECT FROM number n WHERE n.e164 = m.party AND n.campaign_id = m.campaign_id OFFSET 0)
+    AND NOT EXISTS (SELECT FROM archived_number a WHERE a.campaign_id = m.campaign_id AND a.last_at >= t.taken_at
+        AND (a.e164 = m.party OR starts_with(m.party, 'customer ') AND a.customer_id = substr(m.party, 10)) OFFSET 0)
+""")
+NOT_HELD_OUT = text("""
+DELETE FROM segment_member m WHERE m.take_id = ANY(:takes)
+    AND NOT EXISTS (SELECT FROM segment_member k WHERE k.take_id = m.take_id AND NOT k.held_out)
+""")
+TAKES_GONE = text("""
+DELETE FROM segment_take t WHERE t.id = ANY(:takes)
+    AND NOT EXISTS (SELECT FROM segment_member m WHERE m.take_id = t.id)
+""")
 UNDONE = text("UPDATE list SET undone_at = :at WHERE id = :list")
 
 
@@ -148,6 +173,7 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
         removed += gone
         closed += kept
         with engine.begin() as connection:
+            _not_taken(connection, each.id)
             connection.execute(UNDONE, {"list": each.id, "at": at})
             told = {"removed": gone, "closed": kept}
             write(connection, "list undone", f"list {each.id}: {name}", after=told, at=at)
@@ -199,3 +225,10 @@ def _remove(engine: Engine, list_id: int, first: int, last: int) -> tuple[int, i
             removed += gone
             closed += kept
             after = leads[-1]
+
+
+def _not_taken(connection: Connection, list_id: int) -> None:
+    """Of a list that came by a segment: who is gone may be taken again, and counts for nothing."""
+    takes = connection.execute(TAKES, {"list": list_id}).scalars().all()
+    for statement in (NOT_TAKEN, NOT_HELD_OUT, TAKES_GONE):
+        connection.execute(statement, {"takes": takes})

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.evaluation.evaluating import evaluate
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
+from campaigns.lists.undoing import undo
 from campaigns.records import AttemptConnected, AttemptEnded
 from campaigns.segments.compiling import TooFarBack
 from campaigns.segments.language import SegmentError
@@ -164,3 +166,38 @@ def test_whose_talks_are_in_files_is_not_taken_for_rested(db: Engine, tmp_path: 
     assert store.count("orders = 0 within 365 days", root, TODAY).customers == 60
     assert store.calls_since() == datetime(2026, 8, 1, tzinfo=UTC)
     assert take(db, Wish("all", "spring", "w", hold_out=0, rest_days=since_august), "li", TODAY).called == 40
+
+
+def test_whom_an_undone_list_had_is_not_taken_any_more(db: Engine) -> None:
+    pool, spring = Campaign(db, leads=0, name="pool"), Campaign(db, leads=0)
+    customers(db, pool, 100)
+    SegmentStore(db).save("all", "", "", "li", NOON)
+    first = take(db, Wish("all", "spring", "wave 1", budget=20, hold_out=0.5, rest_days=0), "li", NOON)
+    assert first.called == 20 and first.held_out > 0
+    undo(db, spring.id, "wave 1", NOON)
+    assert members(db, "spring") == {}
+    assert evaluate(db, "spring", later(days=-1), later(days=1), "campaign").gains == ()
+    again = take(db, Wish("all", "spring", "wave 1", hold_out=0, rest_days=0), "li", later(hours=1))
+    assert (again.called, again.held_out) == (100, 0)
+
+
+def test_whom_a_campaign_called_stays_taken_and_so_do_those_held_out_beside_them(db: Engine) -> None:
+    pool, spring = Campaign(db, leads=0, name="pool"), Campaign(db, leads=0)
+    customers(db, pool, 100)
+    SegmentStore(db).save("all", "", "", "li", NOON)
+    with db.begin() as connection:
+        connection.execute(
+            text("INSERT INTO dnc (e164, layer, source, at) VALUES ('+8613900000007', 'company', 'x', :at)"),
+            {"at": NOON},
+        )
+    taken = take(db, Wish("all", "spring", "w", hold_out=0.2, rest_days=0), "li", NOON)
+    assert taken.left_out == 1
+    [lead] = spring.lease()
+    spring.dial([lead])
+    undone = undo(db, spring.id, "w", later(minutes=1))
+    assert (undone.removed, undone.closed) == (taken.called - 1, 1)
+    left = members(db, "spring")
+    assert [party for party, held in left.items() if not held] == [f"customer {lead.customer_id}"]
+    assert sum(left.values()) == taken.held_out
+    [gain] = evaluate(db, "spring", later(days=-1), later(days=1), "campaign").gains
+    assert (gain.called, gain.held_out) == (1, taken.held_out)
