@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from campaigns.evaluation.arms import ArmResult
 from campaigns.evaluation.calls import asked_of
+from campaigns.evaluation.evaluating import LONGEST as LONGEST_LOOK
 from campaigns.evaluation.evaluating import Evaluation, evaluate
 from campaigns.evaluation.intervals import Interval
 from campaigns.plans.proposing import (
@@ -178,16 +179,15 @@ class PlanStore:
             )  # fmt: skip
 
     def made(self, now: datetime) -> list[Made]:
-        """The newest plans, each beside what happened since, the newest first."""
+        """The newest plans, each beside what happened since, as far as an evaluation looks; the newest first."""
         known = {each.campaign_id: each for each in CampaignStore(self._engine).readable()}
         with self._engine.connect() as connection:
             rows = [row for row in connection.execute(PLANS, {"most": MOST}) if row.campaign_id in known]
         found = []
         for row in rows:
             end = datetime.combine(row.until, datetime.max.time(), UTC)
-            until = max(
-                min(now, end + timedelta(days=known[row.campaign_id].config.worth.days)), row.made_at + DAY
-            )
+            bought_by = end + timedelta(days=known[row.campaign_id].config.worth.days)
+            until = max(min(now, bought_by, row.made_at + LONGEST_LOOK), row.made_at + DAY)
             whole = evaluate(self._engine, row.campaign, row.made_at, until, "campaign").whole
             with self._engine.connect() as connection:
                 seen = _seen(

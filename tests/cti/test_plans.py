@@ -147,6 +147,21 @@ async def test_a_page_of_nothing_says_so(meng: httpx2.AsyncClient, asked: str) -
     assert 'id="plan"' not in page.text
 
 
+async def test_a_plan_of_long_ago_is_on_the_page(meng: httpx2.AsyncClient, db: Engine) -> None:
+    old = Campaign(db, leads=0, name="old", more=f'unit = "{BRANCH}"\n[worth]\ndays = 120\n')
+    made_at = NOW - timedelta(days=402)
+    with db.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO plan SELECT :campaign, id, 'all', '', '{}', :until, 50, 1, 9, 2, 1, 3, 0, 5, 100, 'meng', "
+                ":at FROM campaign WHERE name = 'mine'"
+            ),
+            {"campaign": old.id, "until": (made_at + timedelta(days=300)).date(), "at": made_at},
+        )
+    assert [plan["campaign"] for plan in (await meng.get("/api/plans")).json()] == ["old"]
+    assert (await meng.get("/plans")).status_code == 200
+
+
 async def test_a_plan_whose_rest_is_in_files_makes_nothing(meng: httpx2.AsyncClient, db: Engine) -> None:
     with db.begin() as connection:
         connection.execute(
