@@ -31,6 +31,7 @@ THEIRS = """(
 ) o"""
 ATTEMPTS = f"{THEIRS} CROSS JOIN LATERAL (SELECT * FROM attempt a WHERE a.lead_id = o.id{{since}} OFFSET 0) a"
 NUMERIC = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?$"
+ISO_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 OF_LISTS = f"SELECT FROM {THEIRS} JOIN list i ON i.id = o.list_id JOIN campaign c ON c.id = o.campaign_id"
 OWN_COLUMNS = {"region": "l.region", "list": "i.name", "campaign": "c.name"}
 ORDERS = "FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units){since}"
@@ -120,7 +121,8 @@ class Compiler:
             number = f"CASE WHEN {there} ~ '{NUMERIC}' THEN ({there})::numeric END"
             return f"({number} {_sign(sign)} {self._put(value)})"
         if isinstance(value, date):  # dates are kept as ISO 8601 says, so their texts are in their order
-            return f'(left({there}, 10) COLLATE "C" {_sign(sign)} {self._put(value.isoformat())} COLLATE "C")'
+            day = f"(CASE WHEN {there} ~ '{ISO_DATE}' THEN left({there}, 10) END)"
+            return f'({day} COLLATE "C" {_sign(sign)} {self._put(value.isoformat())} COLLATE "C")'
         return f"({_text_test(there, sign, self._put(value))})"
 
     def _own(self, name: str, sign: str, values: tuple[Value, ...]) -> str:
