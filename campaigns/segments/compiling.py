@@ -36,7 +36,7 @@ OF_LISTS = f"SELECT FROM {THEIRS} JOIN list i ON i.id = o.list_id JOIN campaign 
 OWN_COLUMNS = {"region": "l.region", "list": "i.name", "campaign": "c.name"}
 ORDERS = "FROM purchase p WHERE p.customer_id = l.customer_id AND p.unit_id = ANY(:units){since}"
 COUNTS = {
-    "calls": f"SELECT count(*) FROM {ATTEMPTS}",
+    "calls": f"SELECT count(*) FILTER (WHERE a.called_in IS NULL) FROM {ATTEMPTS}",
     "connects": f"SELECT count(a.connected_at) FROM {ATTEMPTS}",
     "orders": f"SELECT count(*) {ORDERS} AND p.amount >= 0",  # a return is none
     "revenue": f"SELECT COALESCE(sum(p.amount), 0) {ORDERS}",

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from campaigns.ids import new_call_id
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
-from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
 from campaigns.segments.language import Attribute, Both, Count, Empty, Not, OneOf, SegmentError, parse
 from campaigns.segments.store import SegmentStore
 from tests.campaigns.world import NOON, Campaign
@@ -197,3 +198,17 @@ def test_what_happened_to_a_customer_counts_over_all_their_lists(db: Engine) -> 
         ('list = "list-0" and campaign = "second"', 1),
     ):
         assert fits(db, words) == customers, words
+
+
+def test_who_called_in_was_not_called(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    call = CalledIn(
+        at=NOON, call_id=new_call_id(NOON), campaign_id=campaign.id, number="+8613800000000", channel="1764.1",
+        switch="main", owner="engine-1",
+    )  # fmt: skip
+    campaign.record(
+        call,
+        AttemptConnected(at=NOON, call_id=call.call_id, user_id=7),
+        AttemptEnded(at=NOON, call_id=call.call_id, outcome="connected", talk_s=60.0, user_id=7),
+    )
+    assert fits(db, "calls = 0 within 2 days and connects = 1") == 1
