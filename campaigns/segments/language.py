@@ -55,6 +55,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+COMMA = re.compile("[,，、]")
 
 Value = str | Decimal | date
 
@@ -167,7 +168,7 @@ def lines(condition: Condition | None) -> tuple[str, tuple[Line, ...]] | None:
         return "and", ()
     word, parts = (condition.word, condition.parts) if isinstance(condition, Both) else ("and", (condition,))
     found = [_line(part) for part in parts]
-    shown = tuple(line for line in found if line is not None)
+    shown = tuple(line for line in found if line is not None and _given_back(line))
     return (word, shown) if len(shown) == len(found) else None
 
 
@@ -175,22 +176,32 @@ def _line(condition: Condition) -> Line | None:
     match condition:
         case Attribute(name, sign, value, is_own):
             what = name if is_own else "attribute"
-            return Line(what, "" if is_own else name, sign, (str(value),), isinstance(value, str), None)
+            return Line(what, "" if is_own else name, sign, (_written(value),), isinstance(value, str), None)
         case OneOf(name, values, is_own) if len({isinstance(value, str) for value in values}) == 1:
             what, told = (name, "") if is_own else ("attribute", name)
-            return Line(what, told, "in", tuple(map(str, values)), isinstance(values[0], str), None)
+            return Line(what, told, "in", tuple(map(_written, values)), isinstance(values[0], str), None)
         case Empty(name):
             return Line("attribute", name, "is empty", (), False, None)
         case Not(Empty(name)):
             return Line("attribute", name, "is not empty", (), False, None)
         case Count(what, sign, number, days):
-            return Line(what, "", sign, (str(number),), False, days)
+            return Line(what, "", sign, (_written(number),), False, days)
         case Result(code, days):
             return Line("result", "", "=", (code,), True, days)
         case Answer(question, value, days):
             return Line("answer", question, "=", (value,), True, days)
         case _:
             return None
+
+
+def _written(value: Value) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _given_back(line: Line) -> bool:
+    """Whether a form says the same values: it has them in one field, commas between several, and no blanks about."""
+    several = line.sign == "in"
+    return all(value == value.strip() and not (several and COMMA.search(value)) for value in line.values)
 
 
 def _tokens(text: str) -> list[Token]:

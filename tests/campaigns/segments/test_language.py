@@ -16,7 +16,7 @@ from campaigns.ids import new_call_id
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
-from campaigns.segments.language import Attribute, Both, Count, Empty, Not, OneOf, SegmentError, parse
+from campaigns.segments.language import Attribute, Both, Count, Empty, Not, OneOf, SegmentError, lines, parse
 from campaigns.segments.store import SegmentStore
 from tests.campaigns.world import NOON, Campaign
 
@@ -56,6 +56,22 @@ def test_or_binds_less_than_and_and_not_most() -> None:
 def test_what_is_wrong_is_told_with_its_place(words: str, told: str) -> None:
     with pytest.raises(SegmentError, match=told.replace("(", r"\(").replace(")", r"\)")):
         parse(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ('city in ("a", "b")', ("a", "b")),
+        ('city in ("a, b", "c")', None),
+        ('city in ("a、b", "c")', None),
+        ('city = "a, b"', ("a, b",)),
+        ('city = " a"', None),
+        ("spend > 0.0000001", ("0.0000001",)),
+    ],
+)
+def test_a_form_shows_what_it_can_give_back_alone(words: str, values: tuple[str, ...] | None) -> None:
+    shown = lines(parse(words))
+    assert (shown and shown[1][0].values) == values
 
 
 @given(st.text(max_size=60))
