@@ -30,6 +30,7 @@ from campaigns.store import CampaignStore, NoSuchCampaign
 TAKE_MS = 600_000
 MOST_TAKEN = 1_000_000  # at a time: whom was taken is kept in memory until the end
 MOST_HELD_OUT = 0.5
+LONGEST_NAME = 200  # of a list
 BUCKETS = 1_000_000
 CHUNK = 5_000
 
@@ -104,8 +105,11 @@ def take(engine: Engine, wish: Wish, who: str, now: datetime) -> Taken:
         raise CanNotTake(f"the budget must be between 1 and {MOST_TAKEN:,}, is {wish.budget:,}")
     if not 0 <= wish.hold_out <= MOST_HELD_OUT:
         raise CanNotTake(f"the share held out must be between 0 and {MOST_HELD_OUT}, is {wish.hold_out}")
-    if not 0 <= wish.rest_days <= MOST_DAYS or not wish.list_name.strip():
-        raise CanNotTake(f"a list needs a name, and days of rest are between 0 and {MOST_DAYS:,}")
+    if not 0 <= wish.rest_days <= MOST_DAYS:
+        raise CanNotTake(f"days of rest are between 0 and {MOST_DAYS:,}, not {wish.rest_days:,}")
+    name = wish.list_name
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise CanNotTake(f"a list needs a name, of at most {LONGEST_NAME} characters, none of them a control")
     segment = SegmentStore(engine).find(wish.segment)
     campaign = CampaignStore(engine).id_of(wish.campaign)
     if campaign is None:

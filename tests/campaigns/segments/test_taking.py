@@ -131,6 +131,8 @@ def test_a_units_segment_knows_nobody_of_other_units(db: Engine) -> None:
         (Wish("all", "spring", "w", budget=0), CanNotTake),
         (Wish("all", "spring", "w", hold_out=0.6), CanNotTake),
         (Wish("all", "spring", " "), CanNotTake),
+        (Wish("all", "spring", "a\0"), CanNotTake),
+        (Wish("all", "spring", "a" * 201), CanNotTake),
         (Wish("all", "spring", "w", rest_days=-1), CanNotTake),
         (Wish("no such", "spring", "w"), NoSuchSegment),
         (Wish("all", "no such", "w"), NoSuchCampaign),
