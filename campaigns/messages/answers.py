@@ -79,7 +79,7 @@ def linked(engine: Engine, key: str) -> Linked | None:
 
 
 def no_more(engine: Engine, message: Linked, at: datetime) -> None:
-    """Put on record that whoever has the link wants no more; again, it changes nothing."""
+    """Put on record that whoever has the link wants no more."""
     with engine.begin() as connection:
         say(connection, message.channel, message.address, False, f"link of message {message.message_id}", at)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
@@ -18,14 +19,17 @@ from campaigns.messages.keys import CHANNELS
 from campaigns.messages.writing import MAIL_ADDRESS, plain
 from campaigns.numbers import NotANumber, number_of
 
-# A no that comes after a no says nothing new.
 SAY = text("""
 INSERT INTO message_choice (channel, address, agreed, source, at, expires_at)
-SELECT :channel, :address, :agreed, :source, :at, :expires
-WHERE :agreed OR COALESCE((SELECT agreed FROM message_choice WHERE channel = :channel AND address = :address
-    ORDER BY at DESC, id DESC LIMIT 1), true)
+VALUES (:channel, :address, :agreed, :source, :at, :expires)
 ON CONFLICT DO NOTHING RETURNING id
 """)
+# Of nos in a row the first one and the newest stay, however many there are: a yes may become known that is in between.
+LAST_TWO = text("""
+SELECT id, agreed, at FROM message_choice WHERE channel = :channel AND address = :address
+ORDER BY at DESC, id DESC LIMIT 2
+""")
+AGAIN = text("UPDATE message_choice SET source = :source, at = :at WHERE id = :id AND at < :at")
 OF_ADDRESS = text("SELECT * FROM message_choice WHERE address = :address ORDER BY at, id")
 
 
@@ -70,7 +74,7 @@ class ChoiceStore:
         at: datetime,
         expires_at: datetime | None = None,
     ) -> bool:
-        """Put a yes or a no on record; the same again changes nothing. Returns whether it is new."""
+        """Put a yes or a no on record. Returns whether it is new: the same again is not, nor a no after a no."""
         with self._engine.begin() as connection:
             return say(connection, channel, address, agreed, source, at, expires_at)
 
@@ -125,7 +129,7 @@ def say(
     values = {
         "channel": channel, "address": address, "agreed": agreed, "source": source, "at": at, "expires": expires_at,
     }  # fmt: skip
-    new = connection.execute(SAY, values).scalar_one_or_none() is not None
+    new = _kept(connection, values)
     if not agreed and address.startswith("+"):
         barred = {
             "pattern": address, "layer": "company", "campaign": 0, "source": source, "reason": f"by {channel}",
@@ -151,3 +155,15 @@ def address_of(channel: str, given: str, region: str = "CN") -> str:
     if not found or len(found) > MOST_ADDRESS or (channel == "email" and not MAIL_ADDRESS.fullmatch(found)):
         raise NotAnAddress(f"{given!r} is no address by {channel}")
     return found.lower() if channel == "email" else found
+
+
+def _kept(connection: Connection, values: dict[str, Any]) -> bool:
+    """Whether it is new. A no that comes after a no is not, and counts from then on all the same."""
+    said = connection.execute(LAST_TWO, values).all()
+    if values["agreed"] or not said or said[0].agreed:
+        return connection.execute(SAY, values).scalar_one_or_none() is not None
+    if len(said) == 2 and not said[1].agreed:
+        connection.execute(AGAIN, values | {"id": said[0].id})
+    elif said[0].at < values["at"]:
+        connection.execute(SAY, values)
+    return False

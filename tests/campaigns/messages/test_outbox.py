@@ -293,6 +293,21 @@ def test_one_persons_messages_are_told_and_erased(db: Engine, tmp_path: Path) ->
     assert ChoiceStore(db).of("kunde0@example.com")  # their own no stays
 
 
+def test_a_no_that_is_said_again_outlasts_a_yes_that_becomes_known_later(db: Engine, tmp_path: Path) -> None:
+    world, store = Writing(db, customers=1, steps=OFFER), ChoiceStore(db)
+    world.calls()
+    address, file = "kunde0@example.com", tmp_path / "forms.csv"
+    assert store.say("email", address, False, "link 1", NOON)
+    for n in range(3):
+        assert not store.say("email", address, False, f"link {n}", later(days=4, minutes=n))
+    file.write_text(f"address,given\n{address},{later(days=2).isoformat()}\n")
+    assert store.load(file, "email", "form 7") == 1
+    assert not world.claim(later(days=5)) and world.states() == [("not_sent", "dnc")]
+    assert [(said.source, said.at) for said in store.of(address)] == [
+        ("link 1", NOON), ("form 7", later(days=2)), ("link 2", later(days=4, minutes=2))
+    ]  # fmt: skip
+
+
 def test_what_came_of_the_messages_is_counted_and_what_was_given_up_goes_again(db: Engine) -> None:
     world = Writing(db, customers=3)
     world.calls()
