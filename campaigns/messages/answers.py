@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Engine, text
+import structlog
+from sqlalchemy import Connection, Engine, text
 
-from campaigns.messages.choices import say
-from campaigns.numbers import NotANumber, number_of
+from campaigns.audit import masked
+from campaigns.messages.choices import NotAnAddress, address_of, say
+from campaigns.messages.writing import plain
+
+log = structlog.get_logger(__name__)
 
 MOST_REPLY = 500  # characters that are kept
+SHOWN = 40  # of a sender that can't be read
 # 47 CFR 64.1200(a)(10)(i) names the first seven; 退订 and its letters are what Chinese texts ask for (TD, T, R, N).
 NO_MORE = frozenset(
     {"stop", "quit", "end", "revoke", "optout", "cancel", "unsubscribe", "stopall", "arret", "退订", "拒收", "取消",
@@ -32,6 +38,9 @@ BOUNCED = text("""
 UPDATE message SET bounced_at = COALESCE(bounced_at, :at), reason = 'bounced', detail = :detail
 WHERE key = :key AND channel = :channel AND permitted_at IS NOT NULL
 """)
+WRITTEN_TO = text("""
+SELECT EXISTS (SELECT FROM message WHERE channel = :channel AND address = :address AND permitted_at IS NOT NULL)
+""")
 REPLIED = text("""
 UPDATE message SET replied_at = :at, reply = :reply WHERE id = (
     SELECT id FROM message WHERE channel = :channel AND address = :address AND permitted_at IS NOT NULL
@@ -41,7 +50,7 @@ UPDATE message SET replied_at = :at, reply = :reply WHERE id = (
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
     """What a gateway tells: that a `message` (its key) was `delivered` or has `failed`, or a `reply` with its `text`
-    that came `from` a number.
+    that came `from` a number or an account.
     """
 
     kind: Literal["delivered", "failed", "reply"]
@@ -100,8 +109,12 @@ def take(engine: Engine, channel: str, events: Sequence[Event], at: datetime) ->
     with engine.begin() as connection:
         for each in events:
             if each.kind == "reply":
-                address = _number(each.sender)
+                address = _sender(connection, channel, each.sender)
                 if not address:
+                    told = masked(plain(each.sender)[:SHOWN])
+                    log.warning(
+                        "a reply is from no address", channel=channel, sender=told, no_more=refuses(each.text)
+                    )
                     unknown += 1
                     continue
                 values = {"channel": channel, "address": address, "at": at, "reply": kept(each.text)}
@@ -127,9 +140,17 @@ def take(engine: Engine, channel: str, events: Sequence[Event], at: datetime) ->
     return Taken(messages, replies, refused, unknown)
 
 
-def _number(text: str) -> str:
-    """In E.164; empty: it is none."""
-    try:
-        return number_of(text)
-    except NotANumber:
-        return ""
+def _sender(connection: Connection, channel: str, told: str) -> str:
+    """The address that a reply is from, as messages go to it; empty: it is none.
+
+    Many tell an international number without its +, and may mean a national one: it is the first where that was written
+    to. What has no letter and was not written to as it stands is a number, also by a gateway, else an account.
+    """
+    given = plain(told)
+    whole = "+" + given.removeprefix("+") if channel == "sms" else given
+    if connection.execute(WRITTEN_TO, {"channel": channel, "address": whole}).scalar_one():
+        return whole
+    for each in (channel,) if any(map(str.isalpha, given)) else ("sms", channel):
+        with suppress(NotAnAddress):
+            return address_of(each, given)
+    return ""

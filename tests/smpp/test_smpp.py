@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from campaigns.dnc import DncStore
 from campaigns.messages.announcing import Announcer
+from campaigns.messages.choices import ChoiceStore
 from campaigns.messages.receipts import Receipts
 from dialer.config import SmppSection
 from dialer.messages import Messages
@@ -137,6 +138,18 @@ async def test_stop_by_text_ends_texts_and_calls(db: Engine) -> None:
             await until(lambda said=said: world.rows()[0].reply == said)
         [entry] = DncStore(db).check("+8613800000000")
         assert (entry.layer, entry.source) == ("company", "reply by sms")
+
+
+async def test_stop_from_abroad_by_a_number_without_its_type_is_of_whom_was_written_to(db: Engine) -> None:
+    world = Writing(db, steps=MISSED, customers=0)
+    world.add("+13125550123")
+    world.calls()
+    async with smsc() as there, sending(world, there) as messages:
+        await messages.look()
+        reply = {"source_addr": "13125550123", "source_addr_ton": 0, "destination_addr": "10690001"}
+        await there.do(deliver=reply | {"short_message": "STOP"})
+        await until(lambda: ChoiceStore(db).of("+13125550123"))
+    assert DncStore(db).check("+13125550123") and not DncStore(db).check("+8613125550123")
 
 
 async def test_a_lost_session_is_bound_again_and_what_waited_goes_out(db: Engine) -> None:

@@ -63,6 +63,11 @@ class Writing:
         store_rows(db, self.campaign.id, "customers", "test", NOON, rows)
         self.outbox = Outbox(db, "engine-1", "https://dialer.example")
 
+    def add(self, number: str, **known: Any) -> None:
+        """One more customer, of whom this is known."""
+        row = Row(2, (number,), "客户", known, ("Asia/Shanghai",), customer_id=number)
+        store_rows(self.db, self.campaign.id, number, "test", NOON, [row])
+
     def call(self, *leads: Lead, outcome: str = "no_answer", at: datetime = NOON) -> None:
         """Calls to these customers, over at `at`."""
         assert len(self.campaign.dial(leads, at)) == len(leads)
