@@ -47,6 +47,14 @@ def number_of(text: str, region: str = "CN") -> str:
     raise NotANumber(f"{text!r} is no telephone number of {region} and no E.164")
 
 
+def country_of(number: str) -> str:
+    """Where numbers are written as this one in E.164 is (ISO 3166); ZZ where that is not known."""
+    try:
+        return phonenumbers.region_code_for_country_code(phonenumbers.parse(number).country_code or 0)
+    except phonenumbers.NumberParseException:
+        return phonenumbers.UNKNOWN_REGION
+
+
 def patterns_of(text: str, region: str = "CN") -> tuple[tuple[str, ...], bool]:
     """The number in E.164, or the prefixes, that a pattern stands for, and whether they are prefixes.
 

@@ -9,17 +9,18 @@ permits a message is asked in the transaction that leases it, so also before it 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.config import CampaignConfig, ConfigError, parse
-from campaigns.messages.choices import say
+from campaigns.messages.choices import NotAnAddress, address_of, say
 from campaigns.messages.keys import BEFORE, UNSUBSCRIBE, MessageStep
 from campaigns.messages.permission import BOUNCED, Choice, Recipient, bounced, facts_for, held_out, terms_for
-from campaigns.messages.writing import MAIL_ADDRESS, NoValue, language_of, plain, written
+from campaigns.messages.writing import NoValue, language_of, written
+from campaigns.numbers import country_of
 from campaigns.prepared import PLANNED
 from campaigns.rules.basis import bases_on_record, basis_of
 from campaigns.rules.decision import NEVER_CALLED, Called, Facts, consent_of, may_call
@@ -151,6 +152,14 @@ class _Case:
     terms: Terms
     recipient: Recipient
 
+    @property
+    def asked(self) -> tuple[_Case, ...]:
+        """As the numbers' records are asked: of the number that was called, and of another that a text goes to."""
+        whom = self.recipient
+        if self.step.channel != "sms" or whom.address == whom.number:
+            return (self,)
+        return self, replace(self, recipient=replace(whom, number=whom.address))
+
     # What the numbers' records are asked with.
     @property
     def lead_id(self) -> int:
@@ -267,10 +276,9 @@ class Outbox:
         step = next((s for s in config.messages.steps if s.code == row.step), None) if config else None
         if config is None or step is None or step.channel != row.channel:
             return "no_step", f"version {row.version} of the campaign has no such step"
-        address = plain(str(row.attributes.get(step.to) or "")) if step.to else row.e164
-        if step.channel == "email":
-            address = address.lower() if MAIL_ADDRESS.fullmatch(address) else ""
-        if not address:
+        try:
+            address = _address(row, step)
+        except NotAnAddress:
             return "no_address", f"the attribute {step.to!r} has none"
         zones, region = tuple(row.zones), row.region
         recipient = Recipient(row.lead_id, row.campaign_id, row.e164, address, row.customer_id, region, zones)
@@ -299,7 +307,7 @@ class Outbox:
         connection.execute(HOLD, {"parties": sorted(whom)})
         before = _Before(connection, cases)
         connection.exec_driver_sql(PLANNED)
-        known = on_record(connection, cases)
+        known = on_record(connection, [each for case in cases for each in case.asked])
         permitted: list[tuple[_Case, Facts, Letter]] = []
         for case in cases:
             answer = self._answer(case, before, known, now)
@@ -331,7 +339,7 @@ class Outbox:
         facts = facts_for(
             whom,
             step,
-            known.of(case),
+            [known.of(each) for each in case.asked],
             before.choices(case),
             before.to_address(case),
             before.to_customer(case),
@@ -417,6 +425,13 @@ class _Before:
         for party in parties(address, customer_id):
             was = self._messages.get((channel, party), NEVER_CALLED)
             self._messages[channel, party] = Called((*was.recent, (at, campaign_id)), was.life + 1)
+
+
+def _address(row: Row[Any], step: MessageStep) -> str:
+    """Where a message goes. Raises :class:`NotAnAddress`: the step's attribute has none."""
+    if not step.to:
+        return row.e164
+    return address_of(step.channel, str(row.attributes.get(step.to) or ""), country_of(row.e164))
 
 
 def _refused(connection: Connection, row: Row[Any], refusal: Refusal, now: datetime) -> None:

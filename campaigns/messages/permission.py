@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from campaigns.config import CampaignConfig
@@ -17,6 +17,7 @@ from campaigns.rules.terms import Terms, terms_of
 
 BUCKETS = 1_000_000
 BOUNCED = "bounced: "  # the source of a no that a mail server said, not the person
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +75,27 @@ def terms_for(config: CampaignConfig, step: MessageStep) -> Terms:
 def facts_for(
     recipient: Recipient,
     step: MessageStep,
-    known: Known,
+    known: Sequence[Known],
     choices: Sequence[Choice],
     to_address: Called,
     to_customer: Called | None,
     now: datetime,
 ) -> Facts:
-    """What the decision wants to know. `to_address` and `to_customer` are the messages so far, by this channel."""
+    """What the decision wants to know. `known` is of the number called, and of another one that a text goes to;
+    `to_address` and `to_customer` are the messages so far, by this channel.
+    """
+    locked = max(known, key=lambda each: each.locked_until or EVER)
+    barred = [entry for each in known for entry in each.dnc]
     return Facts(
         call_id="",
         zones=recipient.zones,
         attempts=0,
-        number=recipient.number,
+        number=recipient.address if step.channel == "sms" else recipient.number,
         region=recipient.region,
         campaign_id=recipient.campaign_id,
-        locked_until=known.locked_until,
-        lock=known.lock,
-        dnc=(*known.dnc, *_barred(choices, step.channel, recipient.address, now)),
+        locked_until=locked.locked_until,
+        lock=locked.lock,
+        dnc=(*barred, *_barred(choices, step.channel, recipient.address, now)),
         consents=consents(choices),
         called=to_address,
         customer=to_customer,

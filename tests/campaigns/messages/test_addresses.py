@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from structlog.testing import capture_logs
 
-from campaigns.dnc import DncStore
+from campaigns.dnc import DncStore, Layer
 from campaigns.messages.answers import Event, Taken, take
 from campaigns.messages.choices import ChoiceStore
 from tests.campaigns.messages.world import MISSED, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import later
 
 ACCOUNT = MISSED.replace('"sms"', '"gateway"') + 'to = "account"\n'
+MOBILE = MISSED + 'to = "mobile"\n'
 
 
 def writing(
@@ -72,3 +73,56 @@ def test_a_stop_from_nobody_that_can_be_read_is_told(db: Engine) -> None:
     with capture_logs() as logged:
         assert stop(db, "sms", "SPRING\0") == Taken(unknown=1)
     assert [(line["sender"], line["no_more"]) for line in logged] == [("SPRING", True)]
+
+
+@pytest.mark.parametrize(
+    ("number", "given", "address"),
+    [
+        ("+8613800000000", "13800138000", "+8613800138000"),
+        ("+8613800000000", "+86 138 0013 8000", "+8613800138000"),
+        ("+8613800000000", 13800138001, "+8613800138001"),
+        ("+8613800000000", "+13125550123", "+13125550123"),
+        ("+13125550100", "(312) 555-0123", "+13125550123"),
+        ("+13125550100", "13125550123", "+13125550123"),
+    ],
+)
+def test_a_text_to_an_attribute_goes_to_its_number(
+    db: Engine, number: str, given: object, address: str
+) -> None:
+    [letter] = writing(db, MOBILE, number, mobile=given).claim(TWO_DAYS_LATER)
+    assert letter.address == address
+
+
+def test_a_text_to_an_attribute_that_has_no_number_is_not_sent(db: Engine) -> None:
+    world = writing(db, MOBILE, mobile="nobody")
+    assert not world.claim(TWO_DAYS_LATER) and world.states() == [("not_sent", "no_address")]
+
+
+@pytest.mark.parametrize("number", ["+8613800000000", "+8613800138000"])
+def test_a_text_to_an_attribute_is_refused_where_either_number_is_barred(db: Engine, number: str) -> None:
+    world = writing(db, MOBILE, mobile="13800138000")
+    DncStore(db).add(number, Layer("company", "letter"), later(days=1))
+    assert not world.claim(TWO_DAYS_LATER) and world.states() == [("not_sent", "dnc")]
+
+
+@pytest.mark.parametrize("number", ["+8613800000000", "+8613800138000"])
+def test_a_text_to_an_attribute_waits_while_either_number_is_locked_out(db: Engine, number: str) -> None:
+    world = writing(db, MOBILE, mobile="13800138000")
+    with db.begin() as connection:
+        values = {"e164": number, "until": later(days=3)}
+        connection.execute(
+            text("INSERT INTO lock_out (e164, until, reason) VALUES (:e164, :until, 'refusal')"), values
+        )
+    assert not world.claim(TWO_DAYS_LATER) and world.states() == [("waiting", "refused")]
+    assert len(world.claim(later(days=3))) == 1
+
+
+def test_a_text_to_an_attribute_is_refused_after_a_no_at_its_number(db: Engine) -> None:
+    world = writing(db, MOBILE, mobile="13800138000")
+    ChoiceStore(db).say("sms", "+8613800138000", False, "asked", later(days=1))
+    assert not world.claim(TWO_DAYS_LATER) and world.states() == [("not_sent", "dnc")]
+
+
+def test_a_text_to_an_attribute_goes_where_the_campaign_may_call(db: Engine) -> None:
+    world = writing(db, MOBILE, more='[rules]\ndestinations = ["+86*"]\n', mobile="+13125550123")
+    assert not world.claim(TWO_DAYS_LATER) and world.states() == [("not_sent", "destination")]
