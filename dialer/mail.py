@@ -11,6 +11,7 @@ import aiosmtplib
 
 from campaigns.messages.bounces import no_ones, return_address
 from campaigns.messages.outbox import Letter
+from campaigns.messages.writing import plain
 from dialer.channel import NotTaken
 from dialer.config import MailSection, MessageMailSection
 
@@ -65,8 +66,8 @@ async def post(section: MailSection, mail: EmailMessage, back: str | None = None
     except aiosmtplib.SMTPDataError as fault:
         raise NotTaken(_said(fault), for_good=fault.code >= 500) from fault
     except (aiosmtplib.SMTPException, OSError) as fault:
-        raise NotTaken(str(fault) or type(fault).__name__) from fault
-    return "; ".join(f"{address}: {answer.code} {answer.message}" for address, answer in refused.items())
+        raise NotTaken(plain(str(fault)) or type(fault).__name__) from fault
+    return "; ".join(f"{address}: {_said(answer)}" for address, answer in refused.items())
 
 
 def mail_of(letter: Letter, address: str) -> EmailMessage:
@@ -91,5 +92,6 @@ def headed(address: str, to: str, subject: str, key: str, sender: str = "") -> E
     return mail
 
 
-def _said(fault: aiosmtplib.SMTPResponseException) -> str:
-    return f"{fault.code} {fault.message}"
+def _said(answer: aiosmtplib.SMTPResponse | aiosmtplib.SMTPResponseException) -> str:
+    """A server's answer on one line: bytes that are no UTF-8, which come as surrogates, are left out."""
+    return f"{answer.code} {plain(answer.message)}"

@@ -21,13 +21,14 @@ class Box:
         self.mails: list[Any] = []
         self.answers: list[str] = []
         self.nobody: set[str] = set()
+        self.unknown: str | bytes = "550 5.1.1 nobody of that name"  # what it says to those
         self.senders: list[str] = []  # where those that were taken come back to
 
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
+    ) -> str | bytes:
         if address in self.nobody:
-            return "550 5.1.1 nobody of that name"
+            return self.unknown
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -30,7 +30,7 @@ class Receipts:
     def receipt(self, remote_id: str, delivered: bool, why: str, at: datetime) -> bool:
         """Put on record that a part arrived, or did not; whether it is one of ours. Again, it changes nothing."""
         with self._engine.begin() as connection:
-            values = {"id": remote_id, "delivered": delivered}
+            values = {"id": kept(remote_id), "delivered": delivered}
             message = connection.execute(PART, values).scalar_one_or_none()
             if message is not None:
                 values = {"message": message, "at": at, "detail": kept(why)}

@@ -122,6 +122,19 @@ async def test_an_address_that_the_mail_server_knows_to_be_no_ones_is_written_to
     assert not ChoiceStore(db).of("kunde1@example.com")
 
 
+async def test_what_a_mail_server_says_in_an_encoding_of_its_own_settles_the_message(
+    db: Engine, post: tuple[Box, int]
+) -> None:
+    box, port = post
+    world = Writing(db, steps=CONFIRMED, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    box.nobody, box.unknown = {"kunde0@example.com"}, b"550 5.1.1 \xd3\xc3\0 1"  # GBK
+    await sender(world, port).look()
+    assert world.states() == [("failed", "failed")] and world.rows()[0].detail == "550 5.1.1 1"
+    assert [said.source for said in ChoiceStore(db).of("kunde0@example.com")] == ["bounced: 550 5.1.1 1"]
+
+
 async def test_a_mail_server_that_is_away_is_waited_for(db: Engine, post: tuple[Box, int]) -> None:
     box, port = post
     world = Writing(db, steps=CONFIRMED, customers=1)

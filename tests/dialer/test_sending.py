@@ -88,6 +88,28 @@ async def test_a_report_goes_out_once_and_again_when_it_could_not(
     }  # the law's 30 days have them all
 
 
+async def test_a_report_went_out_also_where_one_is_refused_in_an_encoding_of_the_servers_own(
+    db: Engine, post: tuple[Box, int]
+) -> None:
+    box, port = post
+    World(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    box.nobody, box.unknown = {"gone@company.example"}, b"550 \xd3\xc3\0 1"  # GBK
+    to = ("boss@company.example", "gone@company.example")
+    section = ReportSection(name="daily", report="campaigns", login="agent0", to=to)
+    mail = MailSection(host="127.0.0.1", port=port, security="none", sender="dialer@company.example")
+    config = Config(switch=(SWITCH,), mail=mail, report=(section,))
+    sending = Sending(db, config)
+    try:
+        assert await sending.look(NEXT_DAY) == 1
+    finally:
+        await sending.close()
+    [run] = Runs(db).last(scheduled(config))[0, "daily"]
+    assert run.sent_at is not None and run.detail == "gone@company.example: 550 1"
+    assert [to for to, _ in box.mails] == [["boss@company.example"]]
+
+
 async def test_who_may_not_see_reports_is_sent_none(db: Engine, tmp_path: Path) -> None:
     World(db)
     section = ReportSection(name="daily", report="campaigns", login="agent0", folder=str(tmp_path / "out"))

@@ -152,6 +152,10 @@ async def test_stop_from_abroad_by_a_number_without_its_type_is_of_whom_was_writ
     assert DncStore(db).check("+13125550123") and not DncStore(db).check("+8613125550123")
 
 
+def test_a_receipt_whose_id_has_a_nul_is_taken(db: Engine) -> None:
+    assert not Receipts(db, "sms").receipt("smsc m\0", True, "", TWO_DAYS_LATER)
+
+
 async def test_a_lost_session_is_bound_again_and_what_waited_goes_out(db: Engine) -> None:
     world = calling(db)
     async with smsc() as there, sending(world, there) as messages:
