@@ -22,11 +22,15 @@ class Callbacks:
         self.waiting: dict[int, tuple[str, Lead]] = {}  # by user: the campaign and the customer
 
     def persons(self, campaign: str) -> Sequence[int]:
-        """Who is at work for this campaign and could take a callback of theirs soon."""
+        """Who is at work for this campaign, on a switch of its, and could take a callback of theirs soon."""
+        of = self.core.campaigns.get(campaign)
+        if of is None:
+            return []
+        seats = [seat for seat in self.core.seats.by_user.values() if campaign in seat.campaigns]
         return [
             seat.user_id
-            for seat in self.core.seats.by_user.values()
-            if campaign in seat.campaigns and seat.user_id not in self.waiting and _at_work(seat)
+            for seat in seats
+            if seat.is_reached_by(of) and seat.user_id not in self.waiting and _at_work(seat)
         ]
 
     def due(self, campaign: str, lead: Lead, now: float) -> None:

@@ -191,9 +191,10 @@ class Commands:
             return refuse("no_manual", command.campaign)
         if self.core.draining:
             return refuse("draining")
-        for switch in (self.core.switch_for(campaign, seat), seat.switch):
-            if not self.core.is_up(switch):
-                return refuse("switch_down", switch)
+        if not seat.is_reached_by(campaign):
+            return refuse("other_switch", campaign.name)
+        if not self.core.is_up(seat.switch):
+            return refuse("switch_down", seat.switch)
         try:
             number = number_of(command.number, campaign.config.manual.country)
         except NotANumber:
@@ -337,6 +338,10 @@ class Commands:
         return OK
 
     def _assign(self, command: Assign, seat: Seat, now: float) -> Reply:
+        """Its leg stays where it is until its next log-in."""
+        found = [self.core.campaigns[name] for name in command.campaigns if name in self.core.campaigns]
+        if found and not any(map(seat.is_reached_by, found)):
+            return refuse("other_switch", found[0].name)
         self.core.seats.assign(seat, command.campaigns, now)
         return OK
 
@@ -483,9 +488,10 @@ class Commands:
         if command.skip:
             self.core.seats.hide(seat, now, skipped=True)
             return OK
-        for switch in (self.core.switch_for(self.core.campaigns[seat.serving], seat), seat.switch):
-            if not self.core.is_up(switch):
-                return refuse("switch_down", switch)
+        if not seat.is_reached_by(self.core.campaigns[seat.serving]):
+            return refuse("other_switch", seat.serving)
+        if not self.core.is_up(seat.switch):
+            return refuse("switch_down", seat.switch)
         del self.core.previews[seat.user_id]
         self.core.reserve([lead], seat.serving, now, seat=seat.user_id)
         return OK

@@ -204,9 +204,12 @@ class EngineCore:
     def reserve(
         self, leads: Iterable[Lead], name: str, now: float, seat: int | None = None, switch: str = ""
     ) -> None:
-        """Take leased leads on board and have the rules asked; `seat` previewed them."""
+        """Take leased leads on board and have the rules asked.
+
+        What a `seat` previewed is called over its switch; of a campaign on a single one that need not be named.
+        """
         by = self.seats.by_user.get(seat) if seat is not None else None
-        switch = switch or self.switch_for(self.campaigns[name], by)
+        switch = by.switch if by is not None else switch or self.campaigns[name].config.switches[0]
         found = (self.calls.reserve(lead, name, switch, now, seat) for lead in leads)
         calls = tuple(call.id for call in found if call is not None)
         self.switches[switch].spend(len(calls), now)
@@ -251,14 +254,12 @@ class EngineCore:
     def _who_counts_on(self, seat: Seat) -> tuple[str, ...]:
         """The campaigns whose pacing counts on this seat, the most important of those that dial now first.
 
-        They are on its switch, too: a leg meets nobody on another. Those that dial, or still have calls out, share it.
-        A seat that has leads to preview is kept for them; and where nothing may be dialed one campaign has the seat,
-        to say why.
+        They are on its switch, too. Those that dial, or still have calls out, share it. A seat that has leads to
+        preview is kept for them; and where nothing may be dialed one campaign has the seat, to say why.
         """
         if seat.state is SeatState.OFFLINE:
             return ()
-        able = [self.campaigns[n] for n in seat.campaigns if n in self.campaigns]
-        able = [campaign for campaign in able if seat.switch in campaign.config.switches]
+        able = [campaign for campaign in self._known(seat.campaigns) if seat.is_reached_by(campaign)]
         able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
         first, rest = able[:1], able[1:]
         if first and first[0].config.mode == Mode.PREVIEW:
@@ -291,7 +292,7 @@ class EngineCore:
             return False
         if name not in seat.campaigns if lead.user_id == user_id else seat.works_for != name:
             return False
-        if not self.is_up(self.switch_for(self.campaigns[name], seat)):
+        if not seat.is_reached_by(self.campaigns[name]) or not self.is_up(seat.switch):
             return False
         seat.meet(lead, self.campaigns[name])
         self.previews[user_id] = lead
@@ -324,13 +325,6 @@ class EngineCore:
 
     def _known(self, campaigns: Iterable[str]) -> list[Campaign]:
         return [self.campaigns[name] for name in campaigns if name in self.campaigns]
-
-    def switch_for(self, campaign: Campaign, seat: Seat | None) -> str:
-        """The switch for a campaign's call: that of the seat which it is for, if the campaign is on it."""
-        switches = campaign.config.switches
-        if seat is not None and seat.switch in switches:
-            return seat.switch
-        return next(filter(self.has, switches), switches[0])
 
     def largest(self, campaign: Campaign) -> Part:
         """Of the campaign's parts the one here with most seats, of all where none is here."""

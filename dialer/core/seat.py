@@ -200,6 +200,10 @@ class Seat:
         """Where it stands among the seats of this campaign: 1 before 2."""
         return self.ranks.get(campaign, 1)
 
+    def is_reached_by(self, campaign: Campaign) -> bool:
+        """Whether this campaign calls over its switch: a leg meets nobody on another one."""
+        return self.switch in campaign.config.switches
+
     def meet(self, lead: Lead, campaign: Campaign) -> None:
         """Have this customer of a campaign."""
         self.call, self.serving, self.zones = lead.call_id, campaign.name, lead.zones

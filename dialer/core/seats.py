@@ -224,6 +224,7 @@ class Seats:
         if seat.state not in BY_HAND:
             return ()
         able = [self.core.campaigns[name] for name in seat.campaigns if name in self.core.campaigns]
+        able = [campaign for campaign in able if seat.is_reached_by(campaign)]
         return tuple(c.name for c in able if c.config.running and c.config.manual.numbers)
 
     def log(self, seat: Seat, now: float) -> None:
@@ -264,8 +265,9 @@ class Seats:
                 return home
         elif call.wanted_seat is not None:
             seat = self.by_user.get(call.wanted_seat)
-            able = seat is not None and seat.state in (SeatState.PREVIEW, SeatState.READY)
-            return seat if able else None
+            if seat is None or seat.switch != call.switch:
+                return None
+            return seat if seat.state in (SeatState.PREVIEW, SeatState.READY) else None
         return self.idle(call.switch, campaign.name)
 
     def may_return_to(self, call: Call) -> bool:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from cti.messages import LogIn, Ready, RedialPhone
+from campaigns.config import Manual
+from cti.messages import (
+    Assign,
+    DialNumber,
+    DialPreviewed,
+    LogIn,
+    Pause,
+    Ready,
+    RedialPhone,
+    Reply,
+    ScreenPop,
+    SeatStatus,
+)
 from dialer.core.lines import SwitchLines
 from dialer.core.seat import SeatState
 from dialer.core.seats import leg_uid
 from dialer.switch import port
+from tests.core.test_callbacks import mine
 from tests.core.world import CAMPAIGN, SWITCH, UP, World, config, lead, replace_config
 
 OTHER = "other"  # the switch that was configured second
@@ -52,6 +65,56 @@ def test_nobody_dials_for_seats_on_another_switch(world: World) -> None:
 def test_while_its_switch_is_away_a_seat_of_both_is_on_the_other_one(world: World) -> None:
     world.core.switches[SWITCH].up = False
     assert seat_of(world, THERE, CAMPAIGN) == OTHER
+
+
+def test_a_persons_callback_is_called_over_the_switch_of_their_phone_or_left_to_others(world: World) -> None:
+    seat_of(world, THERE, CAMPAIGN)
+    callbacks = world.core.callbacks
+    assert (callbacks.persons(CAMPAIGN), callbacks.persons(THERE)) == ([1], [])
+    callbacks.due(THERE, mine(9), world.at)
+    world.run()
+    assert world.freed == [mine(9).call_id] and world.core.seats.by_user[1].state is SeatState.READY
+    assert not [m for m in world.told if isinstance(m, ScreenPop)]
+
+
+def test_a_number_is_dialed_by_hand_only_where_the_phone_is(world: World) -> None:
+    manual = Manual(("+861*",))
+    world.core.configure(1, replace_config(config(), manual=manual), world.at)
+    world.core.configure(2, replace_config(config(), name=THERE, switch=OTHER, manual=manual), world.at)
+    seat_of(world, THERE, CAMPAIGN)
+    assert [m for m in world.told if isinstance(m, SeatStatus)][-1].dials == (CAMPAIGN,)
+    there = DialNumber(user_id=1, campaign=THERE, number="13912345678")
+    refused = world.core.commands.number_to_dial(there)
+    assert isinstance(refused, Reply) and (refused.code, refused.detail) == ("other_switch", THERE)
+    here = DialNumber(user_id=1, campaign=CAMPAIGN, number="13912345678")
+    assert world.core.commands.dial_by_hand(here, lead(9), world.at).ok
+    assert world.core.calls.by_id[lead(9).call_id].switch == SWITCH
+
+
+def test_who_has_a_customer_on_the_screen_does_not_dial_once_the_campaign_has_left_their_switch(
+    world: World,
+) -> None:
+    world.core.configure(1, replace_config(config(mode="preview"), switch=(SWITCH, OTHER)), world.at)
+    assert [seat_of(world, CAMPAIGN) for _ in range(2)] == [SWITCH, OTHER]
+    for user in (1, 2):
+        assert world.core.show(user, lead(user), CAMPAIGN, world.at)
+    world.core.configure(1, replace_config(config(mode="preview"), switch=SWITCH), world.at)
+    for user, code in ((1, "ok"), (2, "other_switch")):
+        assert world.command(DialPreviewed(user_id=user, call_id=lead(user).call_id)).code == code
+    [call] = world.core.calls.by_id.values()
+    assert call.switch == SWITCH
+
+
+def test_a_seat_is_not_given_to_campaigns_where_its_phone_can_not_be_had(world: World) -> None:
+    """It serves them from its next log-in on, and who wanted it so is told."""
+    seat_of(world, CAMPAIGN)
+    seat = world.core.seats.by_user[1]
+    assert world.command(Assign(user_id=1, campaigns=(THERE,))).code == "other_switch"
+    assert seat.campaigns == (CAMPAIGN,) and 1 in world.core.campaigns[CAMPAIGN].idle
+    assert world.command(Assign(user_id=1, campaigns=(THERE, CAMPAIGN))).ok
+    assert seat.campaigns == (THERE, CAMPAIGN)
+    world.command(Pause(user_id=1))
+    assert world.command(Assign(user_id=1, campaigns=(THERE,))).code == "other_switch"
 
 
 def on_both(world: World) -> None:

@@ -283,7 +283,7 @@ async def test_a_preview_campaign_that_loses_its_switch_is_told_so(tmp_path: Pat
         await here.until(lambda: shown)
         here.configure("spring", more='mode = "preview"', switch=("north",))
         dial = DialPreviewed(user_id=1, call_id=shown[0].call_id)
-        assert await here.bus.command(dial) == Reply(ok=False, code="switch_down", detail="north")
+        assert await here.bus.command(dial) == Reply(ok=False, code="other_switch", detail="spring")
         assert (await here.bus.command(msgspec.structs.replace(dial, skip=True))).ok
         await here.until(lambda: shown[0].call_id in here.tables.released)
         assert not here.core.breaches and len(shown) == 1
