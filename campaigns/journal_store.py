@@ -33,6 +33,7 @@ from campaigns.rules.held import LET_GO
 CALLBACK_LASTS = timedelta(days=2)  # where the record does not say
 
 Rows = Sequence[tuple[int, AnyRecord]]
+Put = Callable[..., list[tuple[Any, ...]]]  # takes a statement, its rows and their types
 
 # Outcomes by which a person took the call; and those of all calls that a person could have taken.
 ANSWERED_BY_PEOPLE = "'connected', 'abandoned', 'hung_up'"
@@ -236,6 +237,8 @@ INSERT INTO disposition (call_id, leased_at, user_id, code, notes, do_not_call, 
 ON CONFLICT (call_id, leased_at) DO UPDATE SET user_id = excluded.user_id, code = excluded.code, notes = excluded.notes,
     do_not_call = excluded.do_not_call, retry_at = excluded.retry_at, final = excluded.final, at = excluded.at
 """
+# The verdict of who has handed the customer on replaces no one else's. Runs after those of who had the customer last.
+DISPOSED_BEFORE = f"{DISPOSED} WHERE disposition.user_id = excluded.user_id RETURNING call_id::text"
 # A verdict is final when it was given often enough; else the next attempt may be at another number, and sooner.
 OFTEN_OR_OTHER = f"""
 UPDATE disposition d SET final = d.final OR e.often,
@@ -301,8 +304,9 @@ LEFT JOIN number n ON n.id = a.number_id WHERE COALESCE(a.e164, n.e164) <> '' GR
 ON CONFLICT (e164, layer, campaign_id, source) DO UPDATE SET expires_at = NULL WHERE dnc.expires_at IS NOT NULL
 """
 # What was written down during a call; with the verdict come its answers once more, and its notes are the verdict's.
+# NULL is what nothing was said of, an empty text what was taken back.
 NOTES = """
-UPDATE attempt a SET notes = COALESCE(v.notes, a.notes), answers = v.answers
+UPDATE attempt a SET notes = COALESCE(v.notes, a.notes), answers = NULLIF(COALESCE(v.answers, a.answers), '')
 FROM (VALUES %s) AS v (call_id, leased_at, notes, answers)
 WHERE a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
@@ -366,13 +370,15 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
     for record in records:
         kinds.setdefault(type(record), []).append(record)
 
-    def put(sql: str, rows: list[tuple[Any, ...]], *types: str) -> None:
-        if rows:
-            template = f"({', '.join(types)})" if types else None
-            if "{months}" in sql:
-                times = [row[1] for row in rows]
-                sql = sql.format(months=f"'{min(times)}' AND '{max(times)}'")
-            execute_values(cursor, sql, rows, template=template, page_size=2_000)
+    def put(sql: str, rows: list[tuple[Any, ...]], *types: str) -> list[tuple[Any, ...]]:
+        if not rows:
+            return []
+        template = f"({', '.join(types)})" if types else None
+        if "{months}" in sql:
+            times = [row[1] for row in rows]
+            sql = sql.format(months=f"'{min(times)}' AND '{max(times)}'")
+        returns = "RETURNING" in sql
+        return execute_values(cursor, sql, rows, template=template, page_size=2_000, fetch=returns) or []
 
     for call in kinds.get(CalledIn, ()):
         called_in.record(connection, call)
@@ -382,34 +388,20 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
     put(COUNT_CONNECTED, [*{(*_key(r), writer) for r in connected if r.split}], ID, TIME, TEXT)
     put(CONNECTED, _last((*_key(r), writer, r.at, r.user_id) for r in connected), ID, TIME, TEXT, TIME, INT)
 
-    disposed: list[Dispositioned] = list({r.call_id: r for r in kinds.get(Dispositioned, [])}.values())
-    put(COUNT_MACHINES, [_key(r) for r in disposed if r.machine], ID, TIME)
-    put(
-        DISPOSED,
-        [
-            (
-                *_key(r),
-                r.user_id,
-                r.code,
-                r.notes,
-                r.do_not_call,
-                (r.anyone_at or r.callback_at) or r.retry_at,
-                r.final,
-                r.at,
-            )
-            for r in disposed
-        ],
-    )
+    verdicts: list[Dispositioned] = kinds.get(Dispositioned, [])
+    disposed = list({(r.call_id, r.user_id): r for r in verdicts}.values())
+    put(COUNT_MACHINES, [*{_key(r) for r in disposed if r.machine}], ID, TIME)
+    valid = _put_verdicts(put, verdicts)
     put(
         OFTEN_OR_OTHER,
-        [(*_key(r), r.other_at, r.most) for r in disposed if r.other_at is not None or r.most is not None],
+        [(*_key(r), r.other_at, r.most) for r in valid if r.other_at is not None or r.most is not None],
         ID, TIME, TIME, INT,
     )  # fmt: skip
-    _put_callbacks(put, disposed)
+    _put_callbacks(put, valid)
     ended: list[AttemptEnded] = list({r.call_id: r for r in reversed(kinds.get(AttemptEnded, []))}.values())
     _put_ended(put, ended)
-    put(JUDGED, [_key(r) for r in disposed], ID, TIME)
-    put(NOT_THEIRS, [_key(r) for r in disposed if r.other_number], ID, TIME)
+    put(JUDGED, [_key(r) for r in valid], ID, TIME)
+    put(NOT_THEIRS, [_key(r) for r in valid if r.other_number], ID, TIME)
     opted: list[OptedOut] = kinds.get(OptedOut, [])
     put(OPTED_OUT, _last((r.number, "company", r.source, r.at) for r in opted if r.number))
     put(
@@ -423,12 +415,12 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
         [(*_key(r), r.locked_until) for r in disposed if r.locked_until is not None],
         ID, TIME, TIME,
     )  # fmt: skip
-    notes = [(r.at, _key(r), r.notes, r.answers or None) for r in kinds.get(NotesSaved, [])]
-    notes += [(r.at, _key(r), None, r.answers or None) for r in disposed]
-    told: dict[Any, tuple[Any, str | None, str | None]] = {}  # a verdict has answers, and leaves the notes
+    notes = [(r.at, _key(r), r.notes, r.answers) for r in kinds.get(NotesSaved, [])]
+    notes += [(r.at, _key(r), None, r.answers or None) for r in disposed if not r.handed_on]
+    told: dict[Any, tuple[Any, str | None, str | None]] = {}  # a verdict leaves the notes
     for _, key, text, answers in sorted(notes, key=lambda row: row[0]):
         before = told.get(key, (key, None, None))
-        told[key] = key, before[1] if text is None else text, answers
+        told[key] = key, before[1] if text is None else text, before[2] if answers is None else answers
     put(NOTES, [(*key, text, answers) for key, text, answers in told.values()], ID, TIME, TEXT, TEXT)
     put(OUTSIDE_ENDED, [(r.uid, r.at) for r in kinds.get(OutsideEnded, ())], TEXT, TIME)
     seats: list[SeatChanged] = kinds.get(SeatChanged, [])
@@ -440,7 +432,21 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
     put(AUDIT, [(r.at, r.actor, r.action, r.subject, r.detail) for r in audit])
 
 
-def _put_callbacks(put: Callable[..., None], disposed: list[Dispositioned]) -> None:
+def _put_verdicts(put: Put, verdicts: list[Dispositioned]) -> list[Dispositioned]:
+    """Returns those that hold: of one call the last seat's, else one of a seat that has handed the customer on."""
+    last = {r.call_id: r for r in verdicts if not r.handed_on}
+    before = {r.call_id: r for r in verdicts if r.handed_on}
+    put(DISPOSED, [_verdict(r) for r in last.values()])
+    taken = {call_id for (call_id,) in put(DISPOSED_BEFORE, [_verdict(r) for r in before.values()])}
+    return list((last | {r.call_id: r for r in before.values() if as_uuid(r.call_id) in taken}).values())
+
+
+def _verdict(r: Dispositioned) -> tuple[Any, ...]:
+    retry_at = r.anyone_at or r.callback_at or r.retry_at
+    return (*_key(r), r.user_id, r.code, r.notes, r.do_not_call, retry_at, r.final, r.at)
+
+
+def _put_callbacks(put: Put, disposed: list[Dispositioned]) -> None:
     put(NO_CALLBACK, [(as_uuid(r.call_id), r.at) for r in disposed if r.callback_at is None], ID, TIME)
     put(
         CALLBACK,
@@ -456,7 +462,7 @@ def _put_callbacks(put: Callable[..., None], disposed: list[Dispositioned]) -> N
     )  # fmt: skip
 
 
-def _put_ended(put: Callable[..., None], ended: list[AttemptEnded]) -> None:
+def _put_ended(put: Put, ended: list[AttemptEnded]) -> None:
     undone = [_key(r) for r in ended if not r.dialed]
     put(UNCOUNTED, undone, ID, TIME)
     put(UNCALLED, undone, ID, TIME)

@@ -76,6 +76,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     `other_number`: this one is not the customer's and is done; the lead comes again for another, if it has one.
     `answers` are those to the script, as a JSON object.
     `machine`: of a campaign on several switches it says that nobody was there.
+    `handed_on`: another seat has or had the customer since, whose verdict this one does not replace.
     A callback that is `personal` is for `callback_for` alone (`user_id` where that is not said) until `team_at`, then
     also for others of their unit until `anyone_at`, and none any more from `expires_at` on; else it is for anyone.
     """
@@ -99,6 +100,7 @@ class Dispositioned(Record, frozen=True, tag="dispositioned"):
     expires_at: datetime | None = None
     callback_for: int | None = None
     machine: bool = False
+    handed_on: bool = False
 
 
 class NotesSaved(Record, frozen=True, tag="notes"):

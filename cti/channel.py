@@ -46,6 +46,11 @@ class SeatChannel:
     def in_call(self) -> bool:
         return self.seat is not None and self.seat.state in IN_CALL
 
+    @property
+    def _is_asked(self) -> bool:
+        """By a colleague: what is written down of the customer is theirs."""
+        return self.seat is not None and self.seat.state == "asked"
+
     def number(self, message: SeatMessage) -> str:
         """Take an event from the engine: number it, keep it, and return it as it goes over the socket."""
         self.seq += 1
@@ -94,10 +99,11 @@ class SeatChannel:
 
     def _remember(self, message: SeatMessage) -> None:
         if isinstance(message, ScreenPop):
-            if (
-                self.pop is None or self.pop.call_id != message.call_id
-            ):  # else: told again after a resynchronisation
-                self.call, self.notes, self.answers, self.disposed = None, message.notes, {}, False
+            new = self.pop is None or self.pop.call_id != message.call_id  # else: told again
+            if new:
+                self.call, self.disposed = None, False
+            if new or self._is_asked:  # else what was typed here since is newer
+                self.notes, self.answers = message.notes, message.answers
             self.pop = message
         elif isinstance(message, CallStatus):
             if self.pop is not None and self.pop.call_id == message.call_id:

@@ -338,6 +338,8 @@ class Crm(msgspec.Struct, frozen=True):
 class ScreenPop(Message, frozen=True, tag="screen_pop"):
     """The customer who is about to be heard (or, with `preview`, may be dialed). Sent before the connect command.
 
+    `notes` and `answers` are what a colleague has written down who had the customer before; to who was asked it is
+    sent again with them when they take the customer over.
     `script` names what is to be said, the same as in :class:`Script`; empty when there is none.
     """
 
@@ -352,6 +354,7 @@ class ScreenPop(Message, frozen=True, tag="screen_pop"):
     preview: bool = False
     dialing: bool = False  # of a preview: the call is placed already
     notes: str = ""
+    answers: Answers = {}
     fields: tuple[FieldLabel, ...] = ()  # those that stand first, in this order
     script: str = ""
     lead_id: int = 0

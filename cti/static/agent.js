@@ -49,6 +49,13 @@ function loadDraft(callId) {
   savedWork = work(notes, answers);
 }
 
+// The customer a colleague has asked about is this agent's now: what the colleague has written down is gone on with.
+function takeOver() {
+  kept.drop(model.pop.call_id);
+  toldDraft = null;
+  shownCall = null; // drawn anew
+}
+
 const work = (notes, answers) => JSON.stringify([notes, Object.entries(answers ?? {}).sort()]);
 const unsaved = () => Boolean(model.pop) && work(drafts.notes, drafts.answers) !== savedWork;
 
@@ -97,13 +104,15 @@ const link = new Link("/ws", {
       firstState = false;
     } else if (frame.type === "event") {
       const before = model.pop;
+      const takesOver = frame.event.type === "screen_pop" && seat.isAsked(model) && before?.call_id === frame.event.call_id;
       if (frame.event.type === "screen_pop") health.pop();
       if (frame.event.type === "script") script.told(frame.event);
       if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
+      if (takesOver) takeOver();
       if (again && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
-      if (before && before !== model.pop) noteLast(before, sending ? drafts.chosen : "");
+      if (before && before.call_id !== model.pop?.call_id) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
       changed();
     } else if (frame.type === "error") {
@@ -276,7 +285,7 @@ function saveNotesSoon() {
 
 async function saveNotes() {
   clearTimeout(notesTimer);
-  if (model.disposed || sending || !link.up || !unsaved()) return;
+  if (!seat.mayWrite(model) || sending || !link.up || !unsaved()) return;
   const { call_id } = model.pop;
   const { notes } = drafts;
   const answers = { ...drafts.answers };
@@ -430,7 +439,7 @@ function drawNow() {
   setText($("result-hint"), resultHint(inCall, owes));
   $("dnc").checked = Boolean(drafts.dnc);
   drawOwners();
-  for (const id of ["dnc", "notes", "callback", "callback-zone", "callback-for"]) $(id).disabled = model.disposed;
+  for (const id of ["dnc", "notes", "callback", "callback-zone", "callback-for"]) $(id).disabled = !seat.mayWrite(model);
   drawNotesState();
   drawClock();
 }
@@ -509,7 +518,7 @@ function callLine(state) {
 }
 
 function resultHint(inCall, owes) {
-  if (seat.stateOf(model) === "asked") return t("hint.asked");
+  if (seat.isAsked(model)) return t("hint.asked");
   if (!owes) return model.disposed ? t("hint.saved") : t("hint.preview");
   if (drafts.chosen && wanting().length) return t("hint.wants");
   if (inCall) return drafts.chosen ? t("hint.marked") : t("hint.in_call");

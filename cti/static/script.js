@@ -1,5 +1,6 @@
 // The campaign's script beside the customer: one step at a time, with their own data in its words, branching by answers.
 
+import { mayWrite } from "./seat.js";
 import { language, number, t } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
@@ -122,12 +123,13 @@ export function scriptTools({ model, link, ask, draftsOf, keep, left, setText })
     $("script").classList.toggle("inside", inside);
     setText($("script-text"), step ? fill(inWords(step.text)) : t("script.end"));
     $("script-text").classList.toggle("muted", !step);
-    const shape = JSON.stringify([model.pop.call_id, step?.code, disabled]);
+    const writes = mayWrite(model);
+    const shape = JSON.stringify([model.pop.call_id, step?.code, writes]);
     if (shape !== drawn) {
       drawn = shape;
       const parts = !step?.ask ? [] : choices(step).length ? choices(step).map((c, i) => button(step, c, i)) : [field(step)];
       $("script-answers").replaceChildren(...parts);
-      for (const each of parts) each.disabled = disabled;
+      for (const each of parts) each.disabled = !writes;
     }
     for (const each of $("script-answers").querySelectorAll("button")) {
       each.setAttribute("aria-pressed", String(answers()[step.code] === each.dataset.code));
@@ -152,7 +154,7 @@ export function scriptTools({ model, link, ask, draftsOf, keep, left, setText })
     if (pressed === "ESCAPE" || pressed === "Q") leave();
     else if (pressed === "ENTER" && step) go(true);
     else if (pressed === "BACKSPACE" && path().length) go(false);
-    else if (/^[1-9]$/.test(pressed) && step) choices(step)[pressed - 1] && pick(step, choices(step)[pressed - 1].code);
+    else if (/^[1-9]$/.test(pressed) && step) choices(step)[pressed - 1] && mayWrite(model) && pick(step, choices(step)[pressed - 1].code);
     else return false;
     return true;
   }

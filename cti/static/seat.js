@@ -14,7 +14,9 @@ export const atWork = (model) => inCall(model) || ["ready", "wrap_up"].includes(
 export const held = (model) => inCall(model) && model.call?.state === "held";
 export const muted = (model) => stateOf(model) === "talking" && !held(model) && Boolean(model.call?.muted);
 export const withParty = (model) => stateOf(model) === "talking" && WITH_PARTY.includes(model.call?.state);
-export const owesResult = (model) => Boolean(model.pop) && !model.disposed && !model.pop.preview && stateOf(model) !== "asked";
+export const isAsked = (model) => stateOf(model) === "asked"; // about a colleague's customer, and writes nothing down of them
+export const mayWrite = (model) => !model.disposed && !isAsked(model);
+export const owesResult = (model) => Boolean(model.pop) && !model.pop.preview && mayWrite(model);
 
 // What the page calls the state: the seat's own, refined by what its call does.
 export function shownState(model) {
@@ -28,10 +30,13 @@ export function shownState(model) {
 // Take an event. The rules for when the customer leaves the screen are the server's (cti/channel.py).
 export function apply(model, event) {
   switch (event.type) {
-    case "screen_pop":
-      if (model.pop?.call_id !== event.call_id) Object.assign(model, { call: null, targets: null, team: [], notes: event.notes ?? "", answers: {}, disposed: false });
+    case "screen_pop": {
+      const fresh = model.pop?.call_id !== event.call_id;
+      if (fresh) Object.assign(model, { call: null, targets: null, team: [], disposed: false });
+      if (fresh || isAsked(model)) Object.assign(model, { notes: event.notes ?? "", answers: event.answers ?? {} });
       model.pop = event;
       break;
+    }
     case "call_status":
       if (model.pop?.call_id === event.call_id) model.call = event;
       break;

@@ -6,7 +6,7 @@ refuse it, with none, since nothing was dialed). Once it was connected its outco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 from typing import TYPE_CHECKING
@@ -247,6 +247,8 @@ class Call:
     came_from: int | None = None  # the seat that sent it on, to which it comes back where nobody takes it
     refusal: str = ""  # the rule that did not permit it
     recording: str = ""  # on, paused, failed; empty: it is not recorded
+    notes: str = ""  # what was written down of it so far, for who takes it over
+    answers: dict[str, str] = field(default_factory=dict)  # to the script, likewise
 
     @property
     def id(self) -> str:

@@ -419,6 +419,7 @@ class Calls:
                 self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
+        self.core.seats.taken_over(call)
         call.last_seat, call.came_from = seat, None
         self.core.seats.joined(seat, call, now)
         if first:

@@ -440,6 +440,8 @@ class EngineCore:
             preview=preview,
             dialing=dialing,
             script=of.said(of.arm_of(lead)).script_id,
+            notes=call.notes if call is not None else "",
+            answers=call.answers if call is not None else {},
             lead_id=lead.lead_id,
             crm=Crm(crm_url(config, lead), config.crm.frame) if config.crm.url else None,
             inbound=call is not None and call.inbound,

@@ -152,6 +152,8 @@ class Parties:
             return
         before, call.seat = call.seat, seat.user_id
         self.calls.limit(call, now + SENT_LIMIT_S)
+        # Once more, with what has been written down by now: as long as the page is asked it takes it.
+        self.core.tell(self.core.screen_pop(call.campaign, call.lead, seat.user_id, now))
         self.core.seats.step(seat, SeatEvent.MATCH, now)
         self.calls.join(call, seat.leg)
         if before is not None:  # after the join: where its phone is hung up, that ends its bridge

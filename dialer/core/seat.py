@@ -144,11 +144,14 @@ SEAT = Table("seat", _entries, _ignored)
 
 
 class Served(NamedTuple):
-    """A customer of a seat's: of which campaign, in which zones, and in which arm of its trial."""
+    """A customer of a seat's: of which campaign, in which zones, and in which arm of its trial; and whether another
+    seat has had them since.
+    """
 
     campaign: str = ""
     zones: tuple[str, ...] = ()
     arm: str = ""
+    handed_on: bool = False
 
 
 NOBODY = Served()

@@ -160,6 +160,12 @@ class Seats:
             seat.calls += 1
             self.step(seat, SeatEvent.BRIDGED, now)
 
+    def taken_over(self, call: Call) -> None:
+        """Seat and customer have met: another seat that had them before has handed them on."""
+        before = self.by_user.get(call.last_seat or 0)
+        if before is not None and call.last_seat != call.seat and before.last_call == call.id:
+            before.last = before.last._replace(handed_on=True)
+
     def leg_answered(self, seat: Seat, now: float) -> None:
         """The seat's phone was picked up."""
         seat.leg_up = True

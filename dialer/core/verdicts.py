@@ -57,12 +57,16 @@ class Verdicts:
         return OK
 
     def save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
+        """Keep what was written down; of a customer whom another seat has, or had since, that one writes down more."""
         found = self._of(command.call_id, seat)
-        if found is None:
+        if found is None or self._handed_on(command, found[1]):
             return refuse("not_your_call")
         campaign, served = found
         if fault := fault_of_answers(campaign.said(served.arm).steps, command.answers):
             return refuse("bad_answer", fault)
+        call = self.core.calls.by_id.get(command.call_id)
+        if call is not None:
+            call.notes, call.answers = command.notes, command.answers
         self.core.write(
             NotesSaved(
                 at=self.core.wall(now),
@@ -99,7 +103,7 @@ class Verdicts:
         if choice.machine and seat.machine != command.call_id:  # a verdict may be put right, or come twice
             seat.machine = command.call_id
             campaign.part(seat.switch).pacer.ledger.machine(now)
-        self.core.write(self._record(command, choice, callback, campaign.config, served.zones, now))
+        self.core.write(self._record(command, choice, callback, campaign.config, served, now))
         return OK
 
     def _of(self, call_id: str, seat: Seat) -> tuple[Campaign, Served] | None:
@@ -108,13 +112,18 @@ class Verdicts:
         campaign = self.core.campaigns.get(served.campaign) if served is not None else None
         return (campaign, served) if campaign is not None and served is not None else None
 
+    def _handed_on(self, command: Dispose | SaveNotes, served: Served) -> bool:
+        """Whether another seat has this customer, or had them since."""
+        call = self.core.calls.by_id.get(command.call_id)
+        return served.handed_on or (call is not None and call.seat not in (None, command.user_id))
+
     def _record(
         self,
         command: Dispose,
         choice: Disposition,
         callback: datetime | None,
         config: CampaignConfig,
-        zones: Sequence[str],
+        served: Served,
         now: float,
     ) -> Dispositioned:
         at = self.core.wall(now)
@@ -126,7 +135,7 @@ class Verdicts:
             anyone_at = team_at + timedelta(seconds=told.team_wait_s)
         retry_at = other_at = at if choice.other_number and callback is None else None
         if callback is None and choice.retry_after_s is not None:
-            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, zones)
+            retry_at, other_at = again(choice.recycle, choice.retry_after_s, at, served.zones)
         lock_s = refusal_lock_s(config.rules) if choice.refusal else 0.0
         return Dispositioned(
             at=at,
@@ -149,6 +158,7 @@ class Verdicts:
             other_number=choice.other_number,
             locked_until=at + timedelta(seconds=lock_s) if lock_s else None,
             machine=choice.machine and self.core.is_split(config.name),
+            handed_on=self._handed_on(command, served),
         )
 
 

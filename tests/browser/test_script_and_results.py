@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+
+import msgspec
 import pytest
 from playwright.async_api import BrowserContext, expect
 
 from campaigns.config import parse
-from cti.messages import Crm, Dispose, DispositionChoice, SaveNotes
+from cti.messages import Crm, Dispose, DispositionChoice, SaveNotes, ScreenPop
 from cti.settings import WebSettings
-from tests.browser.desk import state, talking
+from tests.browser.desk import ready, state, talking
 from tests.campaigns.test_script import SCRIPT
 from tests.cti.running import AGENT, Door, open_door
 
@@ -102,6 +105,45 @@ async def test_a_result_is_found_in_its_tree_and_says_what_it_wants(
     await state(page, "ready")
     [said] = door.engine.of(Dispose)
     assert (said.code, said.notes, said.answers) == ("dear", "Pays 99 elsewhere", {"broadband": "ours"})  # type: ignore[attr-defined]
+
+
+async def test_who_is_asked_writes_nothing_down_and_goes_on_with_the_colleagues_notes_once_it_is_theirs(
+    context: BrowserContext, door: Door
+) -> None:
+    door.engine.script = STEPS
+    page = await context.new_page()
+    notes, answers = page.locator("#notes"), page.locator("#script-answers button")
+    await ready(page, door)
+    door.engine.seat(AGENT.user_id, "asked")
+    call = secrets.token_hex(16)
+    door.engine.call[AGENT.user_id] = call
+    pop = ScreenPop(
+        user_id=AGENT.user_id, call_id=call, campaign="demo", number="+8613812345678", customer="Emma",
+        attributes={}, answered_at=0.0, dispositions=TREE, script="s1", notes="hers so far",
+    )  # fmt: skip
+    door.bus.to_seat(pop)
+    door.engine.tell_call(AGENT.user_id, "consulting", party="张伟")
+    await expect(notes).to_have_value("hers so far")
+    await expect(notes).to_be_disabled()
+    await expect(page.locator("#script")).to_be_visible()
+    for key in ("q", "Enter", "1"):
+        await page.keyboard.press(key)
+    await expect(page.locator("#script-text")).to_have_text("Do you have broadband?")
+    await expect(answers.first).to_be_disabled()
+    await page.keyboard.press("Escape")
+    door.bus.to_seat(msgspec.structs.replace(pop, notes="hers", answers={"broadband": "none"}))
+    door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await expect(notes).to_have_value("hers")
+    await expect(notes).to_be_enabled()
+    for key in ("q", "Enter"):
+        await page.keyboard.press(key)
+    await expect(page.locator("#script-answers [aria-pressed=true]")).to_contain_text("None")
+    await page.keyboard.press("Escape")
+    await notes.fill("hers, and his")
+    await expect(page.locator("#notes-state")).to_have_text("Saved")
+    [saved] = door.engine.of(SaveNotes)
+    assert (saved.notes, saved.answers) == ("hers, and his", {"broadband": "none"})  # type: ignore[attr-defined]
 
 
 async def test_a_callback_is_at_the_customers_time_or_mine_and_by_whom_i_say(

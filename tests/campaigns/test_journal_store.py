@@ -199,6 +199,54 @@ def test_the_last_notes_and_the_last_verdict_count(db: Engine) -> None:
     assert campaign.one("SELECT code FROM disposition")[0] == "not_interested"
 
 
+def test_answers_are_taken_back_by_who_writes_down_and_not_by_a_verdict_without_any(db: Engine) -> None:
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    answers = '{"bill":"99"}'
+    campaign.record(NotesSaved(at=NOON, call_id=lead.call_id, user_id=7, notes="hers", answers=answers))
+    campaign.record(Dispositioned(at=NOON, call_id=lead.call_id, user_id=8, code="sold"))
+    assert campaign.one("SELECT notes, answers FROM attempt") == ("hers", answers)
+    newer = '{"bill":"98"}'
+    campaign.record(
+        NotesSaved(at=NOON, call_id=lead.call_id, user_id=8, notes="his", answers=newer),
+        Dispositioned(at=NOON, call_id=lead.call_id, user_id=8, code="sold"),
+        Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code="no", answers=answers, handed_on=True),
+    )
+    assert campaign.one("SELECT notes, answers FROM attempt") == ("his", newer)
+    campaign.record(NotesSaved(at=NOON, call_id=lead.call_id, user_id=8, notes="his"))
+    assert campaign.one("SELECT notes, answers FROM attempt") == ("his", None)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_who_had_the_customer_last_has_the_last_word(db: Engine, at_once: bool) -> None:
+    """Of who has handed them on the verdict counts until then, and that they want no more calls in any case."""
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    call, due = lead.call_id, later(hours=3)
+    records = [
+        Dispositioned(at=NOON, call_id=call, user_id=7, code="no", handed_on=True),
+        Dispositioned(at=NOON, call_id=call, user_id=8, code="interested", callback_at=due),
+        AttemptEnded(at=NOON, call_id=call, outcome="connected", user_id=8),
+        Dispositioned(
+            at=NOON, call_id=call, user_id=7, code="no", final=True, do_not_call=True, handed_on=True
+        ),
+    ]
+    for batch in [records] if at_once else [[record] for record in records]:
+        campaign.record(*batch)
+    assert campaign.one("SELECT code, user_id FROM disposition") == ("interested", 8)
+    assert campaign.one("SELECT user_id, due_at, done_at FROM callback") == (8, due, None)
+    assert campaign.one("SELECT open FROM lead WHERE id = :lead", lead=lead.lead_id)[0]
+    assert campaign.one("SELECT e164 FROM dnc")[0] == lead.number
+
+
+def test_who_has_handed_the_customer_on_puts_their_own_verdict_right(db: Engine) -> None:
+    campaign = Campaign(db)
+    lead = dialed(campaign)
+    for code in ("sold", "not_interested"):
+        campaign.record(Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code=code, handed_on=True))
+    assert campaign.one("SELECT code FROM disposition")[0] == "not_interested"
+
+
 def test_an_abandoned_number_is_locked_out(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     lead = dialed(campaign)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campaigns.config import ConfigError, parse
-from campaigns.records import AttemptEnded, OutsideEnded, SeatChanged
+from campaigns.records import AttemptEnded, Dispositioned, OutsideEnded, SeatChanged
 from cti.messages import (
     CallStatus,
     Complete,
@@ -14,6 +14,8 @@ from cti.messages import (
     HangUp,
     Hold,
     Reply,
+    SaveNotes,
+    SeatStatus,
     Targets,
     Transfer,
     WhoIsThere,
@@ -22,6 +24,7 @@ from dialer.core.effects import Originate
 from dialer.core.seats import paced
 from dialer.switch.port import PARTY_PREFIX
 from pacing.contract import SeatState as PacedState
+from tests.core.test_verdicts import FULL
 from tests.core.world import CAMPAIGN, World, config
 
 LINA, ZHANG = 7, 8
@@ -186,6 +189,65 @@ def test_a_colleague_who_is_asked_gives_no_result_and_is_busy_for_pacing() -> No
     assert paced(floor.core.seats.by_user[ZHANG], floor.at).state is PacedState.TALK
     log = [r.state for r in floor.records if isinstance(r, SeatChanged) and r.user_id == ZHANG]
     assert log[-1] == "asked"
+
+
+def test_who_is_asked_writes_nothing_down_and_goes_on_with_what_is_there_once_it_is_theirs() -> None:
+    floor = Floor(script=FULL.script)
+    floor.seat(ZHANG)
+
+    def save(user: int, notes: str, **answers: str) -> str:
+        return floor.command(
+            SaveNotes(user_id=user, call_id=floor.call_id, notes=notes, answers=answers)
+        ).code
+
+    assert save(LINA, "hers", bill="99") == "ok"
+    floor.transfer()
+    assert (floor.pops()[-1].user_id, floor.pops()[-1].notes) == (ZHANG, "hers")
+    assert save(ZHANG, "his") == "not_your_call"
+    assert save(LINA, "hers, and more", bill="99") == "ok"
+    floor.told.clear()
+    floor.complete()
+    [pop] = floor.pops()
+    assert (pop.user_id, pop.notes, pop.answers) == (ZHANG, "hers, and more", {"bill": "99"})
+    [status] = [m for m in floor.told if isinstance(m, SeatStatus) and m.state == "connecting"]
+    assert floor.told.index(pop) < floor.told.index(status)  # the page was asked until then
+    assert save(LINA, "hers, too late") == "not_your_call"
+    assert save(ZHANG, "hers, and his", bill="99") == "ok"
+    floor.hang_up(floor.customer)
+    assert save(LINA, "hers, later still") == "not_your_call"
+    assert save(ZHANG, "hers, and his", bill="98") == "ok"
+
+
+def test_a_customer_sent_on_comes_with_what_was_written_down() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.command(SaveNotes(user_id=LINA, call_id=floor.call_id, notes="hers"))
+    floor.transfer(ask_first=False)
+    assert (floor.pops()[-1].user_id, floor.pops()[-1].notes) == (ZHANG, "hers")
+
+
+def test_the_verdict_of_who_has_handed_the_customer_on_says_so() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+
+    def verdict(user: int) -> bool:
+        assert floor.command(Dispose(user_id=user, call_id=floor.call_id, code="sold", and_ready=False)).ok
+        return [r for r in floor.records if isinstance(r, Dispositioned)][-1].handed_on
+
+    assert not verdict(LINA)
+    floor.transfer(ask_first=False)
+    assert (verdict(LINA), verdict(ZHANG)) == (True, False)
+    floor.hang_up(floor.customer)
+    assert (verdict(ZHANG), verdict(LINA)) == (False, True)
+
+
+def test_the_verdict_on_a_customer_whom_nobody_took_is_that_of_who_sent_them_on() -> None:
+    floor = Floor()
+    floor.transfer(ask_first=False, to_campaign=CAMPAIGN)
+    floor.hang_up(floor.customer)
+    assert floor.command(Dispose(user_id=LINA, call_id=floor.call_id, code="sold")).ok
+    [said] = [r for r in floor.records if isinstance(r, Dispositioned)]
+    assert not said.handed_on
 
 
 def test_a_customer_sent_to_a_colleague_is_theirs_at_once() -> None:

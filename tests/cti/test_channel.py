@@ -108,6 +108,18 @@ def test_a_pop_told_again_after_a_resynchronisation_keeps_what_was_typed(channel
     assert channel.notes == "hers"
 
 
+def test_who_was_asked_goes_on_with_what_the_colleague_has_written_down(channel: SeatChannel) -> None:
+    channel.number(status("asked", "a"))
+    channel.number(pop("a", "hers so far"))
+    assert channel.notes == "hers so far"
+    channel.number(pop("a", "hers"))
+    channel.number(status("connecting", "a"))
+    assert channel.notes == "hers"
+    channel.accepted(SaveNotes(user_id=1, call_id="a", notes="hers, and his"))
+    channel.number(pop("a", "hers"))
+    assert channel.notes == "hers, and his"
+
+
 def test_a_call_of_the_past_does_not_touch_the_screen(channel: SeatChannel) -> None:
     in_call(channel, "b")
     channel.number(CallStatus(user_id=1, call_id="a", state="ended", at=0.0))
