@@ -111,9 +111,10 @@ export function callTools({ model, ask, setText, show }) {
   function draw(state) {
     const talking = state === "talking" || state === "muted";
     const recording = recordingOf();
-    show("mute", talking);
-    $("mute").setAttribute("aria-pressed", String(state === "muted"));
-    setText($("mute-label"), state === "muted" ? t("action.unmute") : t("action.mute"));
+    const muted = seat.muted(model);
+    show("mute", talking || state === "conference");
+    $("mute").setAttribute("aria-pressed", String(muted));
+    setText($("mute-label"), muted ? t("action.unmute") : t("action.mute"));
     show("keypad", talking);
     if (!talking) closePad();
     const consulting = state === "consulting";

@@ -82,9 +82,10 @@ class Parties:
     # --- actions, one a name in CallAction ------------------------------------------------------------------------
 
     def call_party(self, call: Call, now: float) -> None:
-        """Ring the outside number, or have the colleague, whose phone is up or is rung."""
+        """Ring the outside number, or have the colleague, whose phone is up or is rung. They will hear who asks."""
         party = call.party
         assert party is not None  # the command that leads here sets it
+        self._unmute(call)
         self.calls.limit(call, now + PARTY_LIMIT_S)
         if party.number:
             self._originate(call, party)
@@ -134,6 +135,7 @@ class Parties:
 
     def tell_party(self, call: Call, now: float) -> None:
         """The conference could not be: they are two as before."""
+        self._unmute(call)
         self.tell(call, now)
 
     def confer(self, call: Call, now: float) -> None:
@@ -204,6 +206,12 @@ class Parties:
                     party=seat.name,
                 )
             )
+
+    def _unmute(self, call: Call) -> None:
+        """The customer is on hold: what the seat says is for the party."""
+        seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+        if seat is not None:
+            self.core.seats.mute(seat, False)
 
     def _forget(self, call: Call, party: Party, now: float) -> None:
         """Its channel is no more, or no more ours to wait for."""

@@ -131,13 +131,15 @@ class Recovery:
 
     def _check_seat(self, seat: Seat, channel: port.Channel | None, at: float) -> None:
         seats = self.core.seats
+        call = self.core.calls.by_id.get(seat.call)
+        consults = call is not None and call.state is CallState.CONSULTING
         if channel is None:
             seats.leg_gone(seat, at)
             seats.step(seat, SeatEvent.REDIAL, at)  # the switch lost it, not its user
         elif channel.state == port.UP and not seat.leg_up:
             seats.leg_answered(seat, at)
-        elif seat.muted and seat.state is not SeatState.TALKING:
-            seats.mute(seat, False)  # its call ended while the link was away
+        elif seat.muted and (seat.state is not SeatState.TALKING or consults):
+            seats.mute(seat, False)  # its call ended, or its conference, while the link was away
 
     def _find(self, flight: InFlight, event: port.LinkUp) -> None:
         channel = event.snapshot.channels.get(flight.channel or port.CALL_PREFIX + flight.call_id)

@@ -13,6 +13,7 @@ from cti.messages import (
     Dispose,
     HangUp,
     Hold,
+    Mute,
     Reply,
     SaveNotes,
     SeatStatus,
@@ -248,6 +249,43 @@ def test_the_verdict_on_a_customer_whom_nobody_took_is_that_of_who_sent_them_on(
     assert floor.command(Dispose(user_id=LINA, call_id=floor.call_id, code="sold")).ok
     [said] = [r for r in floor.records if isinstance(r, Dispositioned)]
     assert not said.handed_on
+
+
+def test_who_had_muted_the_customer_is_heard_by_whom_they_ask_and_mutes_with_all_three_anew() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+
+    def mute(on: bool) -> str:
+        return floor.command(Mute(user_id=LINA, call_id=floor.call_id, on=on)).code
+
+    def muted() -> tuple[bool, bool]:
+        newest = [m for m in floor.told if isinstance(m, CallStatus) and m.user_id == LINA][-1]
+        return floor.channels[floor.leg(LINA)].muted, newest.muted
+
+    assert mute(True) == "ok" and muted() == (True, True)
+    floor.transfer()
+    assert muted() == (False, False)
+    floor.command(Confer(user_id=LINA, call_id=floor.call_id))
+    assert mute(True) == "ok" and muted() == (True, True)
+    floor.confers.clear()
+    floor.core.join_failed(floor.call_id, floor.at)  # the three could not be brought together
+    floor.run()
+    assert floor.call_state() == "consulting" and muted() == (False, False)
+    floor.check()
+
+
+def test_a_conference_that_ended_while_the_link_was_away_leaves_nobody_muted() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer()
+    floor.command(Confer(user_id=LINA, call_id=floor.call_id))
+    floor.command(Mute(user_id=LINA, call_id=floor.call_id, on=True))
+    floor.confers.clear()
+    floor.link_down()
+    floor.core.join_failed(floor.call_id, floor.at)
+    floor.link_up()
+    assert floor.call_state() == "consulting" and not floor.channels[floor.leg(LINA)].muted
+    floor.check()
 
 
 def test_a_customer_sent_to_a_colleague_is_theirs_at_once() -> None:

@@ -314,6 +314,9 @@ class World:
                 assert seat.timer, "wrap-up without an end"
             if seat.state is not SeatState.TALKING and core.is_up(SWITCH) and seat.leg in self.channels:
                 assert not self.channels[seat.leg].muted, "the next customer would hear nothing"
+            asks = seat.call in calls and calls[seat.call].state is CallState.CONSULTING
+            if asks and core.is_up(SWITCH) and seat.leg in self.channels:
+                assert not self.channels[seat.leg].muted, "who is asked would hear nothing"
         for campaign in core.campaigns.values():
             ready = {s.user_id for s in seats.values() if s.state is SeatState.READY}
             assert set(campaign.idle) == ready
