@@ -230,7 +230,7 @@ class Call:
     bridged_at: float | None = None  # for the first time; maybe heard of later
     unsure: bool = False  # its time is up, and the switch's word of the bridge is waited for
     last_seat: int | None = None  # who had it last, for the record
-    wanted_seat: int | None = None  # preview: only this seat may have it
+    wanted_seat: int | None = None  # preview: only this seat may have it, until the two have met
     outcome: Outcome | None = None
     amd: str | None = None
     cause: int = 0

@@ -420,7 +420,7 @@ class Calls:
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
         self.core.seats.taken_over(call)
-        call.last_seat, call.came_from = seat, None
+        call.last_seat, call.came_from, call.wanted_seat = seat, None, None
         self.core.seats.joined(seat, call, now)
         if first:
             at = self.core.wall(now if call.connected_at is None else call.connected_at)
@@ -537,7 +537,7 @@ class Calls:
             self._count_human(call)
         if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
             self._pace(call, CallStage.FAILED if unknown else STAGES.get(outcome, CallStage.FAILED), now)
-        if call.wanted_seat is not None and call.connected_at is None:
+        if call.wanted_seat is not None:
             self.core.seats.missed(call.wanted_seat, call, now, outcome.value)
         at = self.core.wall(now)
         dialed = call.dialed_at is not None

@@ -376,7 +376,7 @@ class EngineCore:
         for campaign in served:
             for call_id in (*campaign.sent, *campaign.waiting):
                 call = self.calls.by_id[call_id]
-                mine = call.wanted_seat in (None, seat.user_id) or call.came_from is not None
+                mine = call.wanted_seat in (None, seat.user_id)
                 if mine and call.switch == seat.switch and self.is_up(call.switch):
                     if call.inbound or call_id in campaign.sent:
                         return call

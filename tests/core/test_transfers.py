@@ -10,10 +10,12 @@ from cti.messages import (
     CallStatus,
     Complete,
     Confer,
+    DialPreviewed,
     Dispose,
     HangUp,
     Hold,
     Mute,
+    Ready,
     Reply,
     SaveNotes,
     SeatStatus,
@@ -26,7 +28,7 @@ from dialer.core.seats import paced
 from dialer.switch.port import PARTY_PREFIX
 from pacing.contract import SeatState as PacedState
 from tests.core.test_verdicts import FULL
-from tests.core.world import CAMPAIGN, World, config
+from tests.core.world import CAMPAIGN, World, config, lead
 
 LINA, ZHANG = 7, 8
 DESK = "+861069001234"
@@ -88,6 +90,24 @@ class Floor(World):
         for uid in self.dropped:
             if uid in self.channels:
                 self.hang_up(uid)
+
+
+class Previewed(Floor):
+    """Lina has previewed her customer, and dialed."""
+
+    def __init__(self) -> None:
+        super().__init__(mode="preview")
+
+    def dial(self, count: int = 1) -> list[str]:
+        self.leads += count
+        shown = lead(self.leads)
+        assert self.core.show(LINA, shown, CAMPAIGN, self.at)
+        assert self.command(DialPreviewed(user_id=LINA, call_id=shown.call_id)).ok
+        [call_id] = self.asked
+        self.core.permitted(call_id, "", self.at)
+        self.asked.clear()
+        self.run()
+        return [call_id]
 
 
 def test_a_colleague_is_asked_and_takes_the_customer_over() -> None:
@@ -285,6 +305,21 @@ def test_a_conference_that_ended_while_the_link_was_away_leaves_nobody_muted() -
     floor.core.join_failed(floor.call_id, floor.at)
     floor.link_up()
     assert floor.call_state() == "consulting" and not floor.channels[floor.leg(LINA)].muted
+    floor.check()
+
+
+def test_a_previewed_customer_who_was_handed_on_and_lost_the_seat_is_anyones() -> None:
+    floor = Previewed()
+    floor.seat(ZHANG)
+    floor.transfer(ask_first=False)
+    assert floor.state(ZHANG) == "talking"
+    floor.command(Ready(user_id=LINA))
+    assert floor.core.show(LINA, lead(50), CAMPAIGN, floor.at)  # her next one
+    floor.seat(9)
+    floor.hang_up(floor.leg(ZHANG))
+    assert (floor.state(LINA), floor.state(9)) == ("preview", "connecting")
+    floor.join_all()
+    assert floor.together(floor.customer, floor.leg(9))
     floor.check()
 
 

@@ -332,10 +332,7 @@ class World:
             waiting = {c.id for c in calls.values() if c.state is CallState.WAITING}
             assert set(campaign.waiting) <= waiting
             if core.is_up(SWITCH):
-                wanted = {
-                    None if calls[call_id].came_from else calls[call_id].wanted_seat
-                    for call_id in campaign.waiting
-                }
+                wanted = {calls[call_id].wanted_seat for call_id in campaign.waiting}
                 beside = ready if None in wanted else ready & wanted
                 assert not beside, "a customer waits beside an idle seat"
         assert set(core.calls.callers) == {c.channel for c in calls.values() if c.inbound}
