@@ -82,25 +82,29 @@ const over = $("oversight") && oversight(() => [...snapshots.keys()].sort());
 $("write")?.addEventListener("click", () => over.write(""));
 const ARMED_MS = 4000; // within which a second click is meant
 
-// What calls start or end by is meant at the second click.
+// What calls start or end by is meant at the second click. What it returns has the first one forgotten.
 function atSecondClick(button, note, act) {
   let armed;
+  const disarm = () => {
+    clearTimeout(armed);
+    button.classList.remove("armed");
+  };
   button.addEventListener("click", async () => {
     if (!button.classList.contains("armed")) {
       button.classList.add("armed");
-      armed = setTimeout(() => button.classList.remove("armed"), ARMED_MS);
+      armed = setTimeout(disarm, ARMED_MS);
       return;
     }
-    clearTimeout(armed);
-    button.classList.remove("armed");
+    disarm();
     button.disabled = true;
     put(note, await act());
     button.disabled = false;
   });
+  return disarm;
 }
 
 function steerButtons(card, name) {
-  atSecondClick(card.run, card.note, () => steer.run(name, !snapshots.get(name).running));
+  card.disarm = atSecondClick(card.run, card.note, () => steer.run(name, card.starts));
   atSecondClick(card.hang_up, card.note, () => steer.hangUp(name));
   card.steer.addEventListener("click", () => steer.open(name));
 }
@@ -162,7 +166,9 @@ function fill(card, s) {
   put(card.running, s.running ? t("status.running") : underWay ? t("status.draining", { n: count(underWay) }) : t("status.stopped"));
   if (steer) {
     const ringing = (s.lines.dialing ?? 0) + (s.lines.ringing ?? 0);
-    put(card.run, t(s.running ? "steer.pause" : "steer.start"));
+    if (card.starts === s.running) card.disarm(); // somebody else was faster: what the button did is done
+    card.starts = !s.running;
+    put(card.run, t(card.starts ? "steer.start" : "steer.pause"));
     card.hang_up.hidden = s.running || !ringing;
     put(card.hang_up, t("steer.hang_up", { n: count(ringing) }));
   }

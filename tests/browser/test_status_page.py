@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import Browser, BrowserContext, Route, expect
 from sqlalchemy import Engine
 
 from cti.figures import FlaggedCallerId, FloorChange
@@ -107,6 +107,35 @@ async def test_a_supervisor_sees_who_is_stuck_the_last_hours_and_the_wall(
         await expect(page.locator("[data-f=hours]")).to_be_hidden()
         assert page.url.endswith("#wall")
         await context.close()
+
+
+async def test_a_campaign_that_was_paused_by_somebody_else_between_two_clicks_is_not_started(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    changes: list[object] = []
+
+    async def live(route: Route) -> None:
+        if route.request.method == "POST":
+            changes.append((route.request.post_data_json or {})["settings"])
+        await route.fulfill(json={"version": 1, "settings": {}, "versions": []})
+
+    await page.route(re.compile(r"/api/campaign\b"), live)
+    await log_in(page, door, MANAGER.login)
+    await until(lambda: door.app.state.board.watchers == 1)
+    door.bus.snapshot(snapshot("Broadband renewal", "ratio"))
+    run = page.locator("[data-f=run]")
+    await expect(run).to_have_text("Pause")
+    await run.click()
+    await expect(run).to_have_class("armed")
+    door.bus.snapshot(snapshot("Broadband renewal", "ratio", running=False))
+    await expect(run).to_have_text("Start")
+    await run.click()
+    await expect(run).to_have_class("armed")
+    assert not changes
+    await run.click()
+    await until(lambda: changes)
+    assert changes == [{"running": True}]
 
 
 async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:
