@@ -36,6 +36,7 @@ let lastEpoch = "";
 let again = wasReady(); // once it has the seat
 let toldDraft = null; // what the server kept
 let savedWork = ""; // notes and answers as they are on record
+let savedBefore = 0; // the end of wrap-up before which what had been typed was saved
 let notesTimer;
 let messageTimer;
 let drawing = 0; // the frame in which the page is drawn next
@@ -46,6 +47,7 @@ let titleTimer;
 function loadDraft(callId) {
   const { notes, answers } = model;
   drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, callback: "", zone: "", owner: null, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
+  if (model.disposed) Object.assign(drafts, { notes, answers: { ...answers } }); // with its result, by another window perhaps
   savedWork = work(notes, answers);
 }
 
@@ -262,8 +264,10 @@ async function save(hang_up) {
   sending = false;
   if (ok) {
     const pop = model.pop;
-    if (pop?.call_id === call_id) noteLast(pop, chosen);
-    savedWork = work(notes, answers);
+    if (pop?.call_id === call_id) {
+      noteLast(pop, chosen);
+      savedWork = work(notes, answers);
+    }
     kept.drop(call_id);
     seat.disposed(model, call_id);
   } else if (link.up) {
@@ -276,6 +280,14 @@ function noteLast(pop, chosen) {
   const choice = pop.dispositions.find(({ code }) => code === chosen);
   const result = choice ? label(choice) : lastCall && lastCall.id === pop.call_id ? lastCall.result : t("agent.no_result");
   lastCall = { id: pop.call_id, name: pop.customer || number(pop.number), result, at: lastCall?.id === pop.call_id ? lastCall.at : link.now() };
+}
+
+// Wrap-up is about to run out: save the result, or at least what has been typed so far.
+function saveLast(until) {
+  settle();
+  if (savedBefore === until) return;
+  savedBefore = until;
+  saveNotes();
 }
 
 function saveNotesSoon() {
@@ -297,6 +309,12 @@ async function saveNotes() {
   }
 }
 
+// What was typed last for a call that leaves the screen: there may have been no pause in which it was saved.
+function saveRest() {
+  if (!shownCall || sending || work(drafts.notes, drafts.answers) === savedWork) return;
+  ask({ type: "save_notes", call_id: shownCall, notes: drafts.notes, answers: drafts.answers });
+}
+
 // --- drawing --------------------------------------------------------------------------------------------------------------
 
 const hide = (element) => (element.hidden = true);
@@ -311,6 +329,7 @@ const setText = (element, text) => element.textContent !== text && (element.text
 function changed() {
   const callId = model.pop?.call_id ?? "";
   if (callId !== shownCall) {
+    saveRest();
     if (shownCall && !callId) kept.drop(shownCall);
     shownCall = callId;
     armed = { key: "", until: 0 };
@@ -544,7 +563,7 @@ function drawClock() {
   setText($("clock-word"), down ? t("agent.left") : over ? t("agent.over") : seat.held(model) ? t("agent.held") : t("agent.clock"));
   $("countdown").hidden = !down;
   document.body.classList.toggle("urgent", Boolean(over) || (Boolean(down) && until - now < 10));
-  if (down && until - now < LAST_S) settle();
+  if (down && until - now < LAST_S) saveLast(until);
   if (down) $("countdown").firstElementChild.style.transform = `scaleX(${Math.max(0, Math.min(1, left / (until - since)))})`;
 }
 

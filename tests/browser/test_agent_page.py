@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import Browser, BrowserContext, WebSocketRoute, expect
 
@@ -243,7 +245,7 @@ async def test_a_reload_in_mid_call_returns_to_it_with_the_half_typed_note(
     await state(page, "talking")
     await expect(page.locator("#customer-name")).to_have_text("王小明")
     await expect(page.locator("#notes")).to_have_value("Half a sen")
-    await until(lambda: [c.notes for c in door.engine.of(SaveNotes)] == ["Half a sen"])  # type: ignore[attr-defined]
+    await until(lambda: notes_saved(door) == ["Half a sen"])
     await page.keyboard.press("n")
     await page.keyboard.press("End")
     await page.keyboard.type("tence")
@@ -361,6 +363,36 @@ async def test_wrap_up_counts_down(context: BrowserContext) -> None:
         await expect(page.locator("body")).to_have_class("seat urgent")
 
 
+async def test_what_is_being_typed_when_wrap_up_runs_out_is_saved_for_its_call(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.press("n")
+    await page.keyboard.type("Half a sen", delay=100)
+    door.engine.release(AGENT.user_id)
+    await until(lambda: notes_saved(door)[-1:] == ["Half a sen"])
+    assert door.engine.of(SaveNotes)[-1] == SaveNotes(user_id=7, call_id=call, notes="Half a sen")
+    await expect(page.locator("#customer")).to_be_hidden()
+
+
+async def test_what_is_typed_without_a_pause_is_saved_before_wrap_up_runs_out(
+    context: BrowserContext,
+) -> None:
+    async with open_door(wrap_up_s=5) as door:
+        page = await context.new_page()
+        await talking(page, door)
+        door.engine.end(AGENT.user_id)
+        await state(page, "wrap_up")
+        await page.keyboard.press("n")
+        typing = asyncio.create_task(page.keyboard.type("a" * 40, delay=100))
+        await until(lambda: notes_saved(door))
+        assert not typing.done()
+        await typing
+
+
 async def test_a_seat_logged_out_while_the_page_was_away_is_told_and_taken_again_by_key(
     context: BrowserContext,
 ) -> None:
@@ -424,6 +456,10 @@ async def test_what_a_list_says_is_shown_as_text_and_never_run(context: BrowserC
     await expect(page.locator("#customer-name")).to_have_text(evil)
     await expect(page.locator("#notes")).to_have_value(evil)
     assert await page.locator("#main img").count() == 0
+
+
+def notes_saved(door: Door) -> list[str]:
+    return [command.notes for command in door.engine.of(SaveNotes)]  # type: ignore[attr-defined]
 
 
 def cut(door: Door) -> None:
