@@ -10,8 +10,7 @@ const $ = (id) => document.getElementById(id);
 const CHOICE = "phone-choice"; // "browser" or "desk", of this browser
 const MICROPHONE = "phone-microphone";
 const SPEAKER = "phone-speaker";
-const WITH_LEG = ["paused", "ready", "preview", "connecting", "talking", "wrap_up"];
-const IN_CALL = ["connecting", "talking"];
+const WITH_LEG = ["paused", "ready", "preview", ...seat.IN_CALL, "wrap_up"];
 const REDIAL_MS = [0, 500, 1000, 2000, 4000]; // then every 4 s
 const ECHO_S = 10;
 const TONE_S = 0.6;
@@ -93,7 +92,7 @@ export class Phone {
   async heal() {
     if (!this.used) return;
     const state = this.desk.model.seat?.state ?? "offline";
-    this.soft.inCall = IN_CALL.includes(state);
+    this.soft.inCall = seat.inCall(this.desk.model);
     this.soft.mute(seat.muted(this.desk.model)); // the switch lets nothing through; here nothing is sent, either
     if (!this.started && !this.over && state !== "offline") return void this.retry(); // a page that was loaded anew
     if (this.healing) return;
@@ -161,7 +160,7 @@ export class Phone {
     $("phone-state").classList.toggle("problem", this.used && Boolean(this.problem) && !this.voiceGoesOn);
     $("phone-here").hidden = !this.used;
     set($("level-hint"), t(soft.muted ? "phone.mute_now" : "phone.speak"));
-    const idle = !["ready", "preview", ...IN_CALL, "wrap_up"].includes(state);
+    const idle = !seat.atWork(this.desk.model) && state !== "preview";
     $("echo").disabled = !soft.registered || !idle;
     $("echo").setAttribute("aria-pressed", String(Boolean(soft.echo)));
     set($("echo-label"), t(soft.echo ? "phone.echo_stop" : "phone.echo"));

@@ -1,6 +1,6 @@
 // What the page knows of its seat, and what follows from it. Values only: no socket, no document.
 
-const IN_CALL = ["connecting", "talking", "asked"];
+export const IN_CALL = ["connecting", "talking", "asked"];
 const WITH_PARTY = ["asking", "consulting", "conference"]; // a third one is rung, spoken with, or there with the customer
 export const PAUSED_LIKE = ["paused", "no_phone"];
 

@@ -458,6 +458,38 @@ async def test_what_a_list_says_is_shown_as_text_and_never_run(context: BrowserC
     assert await page.locator("#main img").count() == 0
 
 
+# The page's phone, beside one that nobody uses: registered, without a leg, and its seat is asked.
+ASKED = """async () => {
+  const { Phone } = await import("/static/phone.js");
+  localStorage.setItem("phone-choice", "browser");
+  const told = [];
+  const request = async ({ type }) => {
+    told.push(type);
+    return { ok: false, code: "lost" };
+  };
+  const phone = new Phone({ model: { seat: { state: "asked" } }, request, changed() {}, say() {} });
+  phone.started = phone.soft.registered = true;
+  await phone.heal();
+  document.getElementById("phone-panel").hidden = false;
+  phone.draw();
+  const off = (id) => document.getElementById(id).disabled;
+  return { in_call: phone.soft.inCall, told, no_echo: off("echo"), no_change: off("phone-change") };
+}"""
+
+
+async def test_a_seat_that_is_asked_is_in_a_call_for_the_phone_in_its_page(context: BrowserContext) -> None:
+    async with open_door(WebSettings(softphones=("wss://pbx.example:8089/ws",))) as door:
+        page = await context.new_page()
+        await log_in(page, door)
+        await state(page, "offline")
+        assert await page.evaluate(ASKED) == {
+            "in_call": True,
+            "told": ["phone_lost"],
+            "no_echo": True,
+            "no_change": True,
+        }
+
+
 def notes_saved(door: Door) -> list[str]:
     return [command.notes for command in door.engine.of(SaveNotes)]  # type: ignore[attr-defined]
 
