@@ -176,8 +176,8 @@ async function ready() {
 
 async function pause(reason) {
   closeReasons();
-  const inCall = seat.inCall(model);
-  if ((await ask({ type: "pause", reason })) && inCall) {
+  const later = seat.pausesLater(model);
+  if ((await ask({ type: "pause", reason })) && later) {
     drafts.pausing = true;
     keepDraft();
     draw();
@@ -420,10 +420,10 @@ function drawNow() {
 
   setText($("state-name"), stateName(state));
   setText($("state-next"), whatNext(state, owes));
-  show("ready", (state === "paused" && !owes) || (inCall && drafts.pausing));
+  show("ready", (state === "paused" && !owes) || (seat.pausesLater(model) && drafts.pausing));
   $("ready").classList.toggle("primary", state === "paused");
   show("pause", ["ready", "wrap_up", "talking", "muted", "held", "asking", "consulting", "conference", "asked", "preview"].includes(state) && !drafts.pausing);
-  setText($("pause-label"), inCall || state === "preview" ? t("action.pause_later") : t("action.pause"));
+  setText($("pause-label"), seat.pausesLater(model) ? t("action.pause_later") : t("action.pause"));
   show("redial", state === "no_phone");
   show("more", state === "wrap_up" && model.seat.more > 0);
   if ($("pause").hidden) closeReasons();
@@ -448,7 +448,7 @@ function drawNow() {
   $("hold").setAttribute("aria-pressed", String(state === "held"));
   const onHold = state === "held" || seat.withParty(model);
   setText($("hold-label"), onHold ? t(state === "conference" ? "action.let_go" : "action.resume", { party: partyOf() }) : t("action.hold"));
-  show("hang-up", inCall);
+  show("hang-up", inCall || (state === "preview" && dialed()));
   $("hang-up").classList.toggle("armed", isArmed("X"));
   setText($("hang-up-label"), isArmed("X") ? t("action.hang_up_again") : t(state === "asked" ? "action.leave" : "action.hang_up"));
   setText($("call-line"), callLine(state));
@@ -525,8 +525,8 @@ function whatNext(state, owes) {
   if (state === "paused" && owes) return t("next.paused_owes");
   if (state === "no_phone" && reason === "phone_no_answer") return t("next.phone_no_answer");
   if (state === "no_phone" && reason === "switch_down") return t("next.phone_switch_down");
+  if (drafts.pausing && seat.pausesLater(model)) return t("next.pausing");
   if (state === "preview" && dialed()) return t("next.preview_dialed");
-  if (drafts.pausing && seat.inCall(model)) return t("next.pausing");
   if (state === "wrap_up" && drafts.chosen) return t("next.saving");
   return t(`next.${state}`, { phone: document.body.dataset.phone, party: partyOf() });
 }

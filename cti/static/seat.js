@@ -10,6 +10,7 @@ export function empty() {
 
 export const stateOf = (model) => model.seat?.state ?? "offline";
 export const inCall = (model) => IN_CALL.includes(stateOf(model));
+export const pausesLater = (model) => inCall(model) || stateOf(model) === "preview"; // after the call
 export const atWork = (model) => inCall(model) || ["ready", "wrap_up"].includes(stateOf(model)); // and not paused
 export const held = (model) => inCall(model) && model.call?.state === "held";
 export const muted = (model) => stateOf(model) === "talking" && !held(model) && Boolean(model.call?.muted);

@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.async_api import BrowserContext, expect
 
-from cti.messages import DialNumber, Reply, SeatStatus
+from cti.messages import DialNumber, HangUp, Reply, SeatStatus
 from tests.browser.desk import ready, state
 from tests.cti.running import AGENT, Door
 
@@ -40,3 +40,42 @@ async def test_a_number_is_dialed_by_keys_and_a_refusal_names_the_rule(
     await state(page, "preview")
     await expect(page.locator("#dial")).to_be_hidden()
     await expect(page.locator("#state-next")).to_contain_text("Dialing")
+
+
+async def test_a_number_that_rings_is_hung_up_by_the_key_pressed_twice(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    call = door.engine.pop(AGENT.user_id, preview=True, dialing=True)
+    await state(page, "preview")
+    await page.keyboard.press("x")
+    await expect(page.locator("#hang-up")).to_contain_text("Press X again")
+    assert not door.engine.of(HangUp)
+    await page.keyboard.press("x")
+    await state(page, "ready")
+    await expect(page.locator("#message")).to_have_text("The call was cancelled.")
+    assert door.engine.of(HangUp) == [HangUp(user_id=AGENT.user_id, call_id=call)]
+
+
+async def test_a_pause_asked_for_while_a_customer_is_dialed_is_told_and_can_be_taken_back(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    door.engine.pop(AGENT.user_id, preview=True)
+    await state(page, "preview")
+    await expect(page.locator("#hang-up")).to_be_hidden()  # nobody is called yet
+    await page.keyboard.press("d")
+    await expect(page.locator("#hang-up")).to_be_visible()
+    await page.keyboard.press("p")
+    await page.keyboard.press("1")
+    await expect(page.locator("#state-next")).to_contain_text("paused after this call")
+    await page.keyboard.press("r")
+    await expect(page.locator("#state-next")).to_contain_text("Dialing")
+    await page.keyboard.press("p")
+    await page.keyboard.press("1")
+    await expect(page.locator("#state-next")).to_contain_text("paused after this call")
+    await page.click("#hang-up")
+    await state(page, "paused")
+    await expect(page.locator("#state-name")).to_have_text("Paused: Break")

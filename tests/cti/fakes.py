@@ -54,6 +54,7 @@ DISPOSITIONS = (
     DispositionChoice("wrong_person", {"en": "Wrong person", "zh": "非本人"}, "4", other_number=True),
     DispositionChoice("voicemail", {"en": "Answering machine", "zh": "语音信箱"}, "5"),
 )
+PAUSES_LATER = ("preview", "talking")  # after the call
 
 
 class MemoryAccounts:
@@ -128,11 +129,11 @@ class ScriptedEngine:
                     self.seat(user, "paused")
             case LogOut():
                 self.seat(user, "offline")
-            case Ready() if state == "talking":
+            case Ready() if state in PAUSES_LATER:
                 self.pausing.pop(user, None)
             case Ready() if state in ("paused", "wrap_up", "ready"):
                 self.seat(user, "ready")
-            case Pause() if state == "talking":
+            case Pause() if state in PAUSES_LATER:
                 self.pausing[user] = command.reason
             case Pause():
                 self.seat(user, "paused", command.reason)
@@ -164,6 +165,9 @@ class ScriptedEngine:
                 self.tell_call(user, "conference", party="张伟")
             case Transfer() | Complete():
                 self.end(user, "transferred")
+            case HangUp() if state == "preview":
+                self.tell_call(user, "ended", "cancelled")
+                self.release(user)
             case HangUp():
                 self.end(user, "agent")
             case Dispose() if command.and_ready:
