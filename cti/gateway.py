@@ -71,6 +71,7 @@ class Gateway:
         self._absent: dict[int, float] = {}  # user -> when the grace ends
         self._errands: dict[int, Command] = {}  # the last word to the engine about each seat's page
         self._errand = asyncio.Event()
+        self._replies: set[asyncio.Task[None]] = set()  # requests that are being done
         self.counters: Counter[str] = Counter()
         self.on_delivered: Delivered | None = None
         self.on_health: Callable[[wire.Health], None] | None = None
@@ -179,7 +180,7 @@ class Gateway:
             page.pinged_at = monotonic()
             self._answer(page, wire.Pong(frame.at, time.time()))
         elif isinstance(frame, wire.Request):
-            self._answer(page, await self._request(page, frame))
+            await self._begin(page, frame)
         elif isinstance(frame, wire.Draft):
             self.drafts.keep(page.user.user_id, frame)
         elif isinstance(frame, wire.Read):
@@ -191,6 +192,27 @@ class Gateway:
                 self.on_health(frame)
         else:
             raise wire.BadFrame("hello is said once")
+
+    async def _begin(self, page: Page, request: wire.Request) -> None:
+        """Have a request done while the page goes on talking: one that waits holds up neither others nor pings.
+
+        Requests begin in the order in which they came, and go on when their page is gone.
+        """
+        await page.room.acquire()
+        task = asyncio.create_task(self._reply(page, request))
+        self._replies.add(task)
+        task.add_done_callback(self._replies.discard)
+
+    async def _reply(self, page: Page, request: wire.Request) -> None:
+        try:
+            reply = await self._request(page, request)
+        except Exception:  # the page must hear of it, and the daemon must not
+            self.counters["faults"] += 1
+            log.exception("a request failed", user_id=page.user.user_id)
+            reply = wire.ReplyFrame(request.id, False, "failed", "")
+        finally:
+            page.room.release()
+        self._answer(page, reply)
 
     async def _request(self, page: Page, request: wire.Request) -> wire.ReplyFrame:
         self.counters["requests"] += 1

@@ -18,6 +18,7 @@ from cti.settings import WebSettings
 log = structlog.get_logger(__name__)
 
 LAST_WORDS_S = 1.0  # how long a closing socket may take to hear why
+AT_ONCE = 16  # requests of one page that are being done: nobody has so many keys and clicks waiting
 GONE = (WebSocketDisconnect, RuntimeError, OSError)  # what sending to or reading from a gone socket raises
 
 
@@ -50,6 +51,7 @@ class Page:
         self.allowance = Allowance(
             settings.message_rate, settings.message_burst, settings.message_burst, monotonic()
         )
+        self.room = asyncio.Semaphore(AT_ONCE)  # for requests
         self.faults = 0
         self.window = ""  # of the browser, over reloads
         self.pinged_at: float | None = None  # one that pings goes on pinging, or is gone

@@ -10,7 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from cti.messages import Dispose, HangUp, LogIn, LogOut, PageBack, PageLost, SaveNotes
+from cti.messages import Command, Dispose, HangUp, LogIn, LogOut, PageBack, PageLost, Reply, SaveNotes
+from cti.page import AT_ONCE
 from cti.settings import WebSettings
 from tests.cti.client import cookie, drop, page
 from tests.cti.running import AGENT, OTHER, SUPERVISOR, Door, open_door, until
@@ -123,6 +124,72 @@ async def test_an_engine_that_does_not_answer_costs_an_error_not_the_socket() ->
         assert (await client.command(type="ready"))["code"] == "failed"
         door.bus.serve(door.engine.answer)
         await take_seat(client)
+
+
+async def test_a_save_that_waits_holds_up_neither_a_hang_up_nor_pings(door: Door) -> None:
+    durable = asyncio.Event()
+
+    async def engine(command: Command) -> Reply:
+        reply = await door.engine.answer(command)
+        if isinstance(command, SaveNotes):
+            await durable.wait()
+        return reply
+
+    async with page(door, AGENT) as client:
+        await client.hello()
+        await take_seat(client)
+        call = door.engine.pop(AGENT.user_id)
+        door.engine.connect(AGENT.user_id)
+        door.bus.serve(engine)
+        save = {"type": "save_notes", "call_id": call, "notes": "half"}
+        await client.send(type="request", id=101, key="a", command=save)
+        await client.send(type="request", id=102, key="b", command={"type": "hang_up", "call_id": call})
+        await client.send(type="ping", at=1.0)
+        found: dict[str, dict[str, object]] = {}
+        while not {"reply", "pong"} <= found.keys():
+            frame = await client.next()
+            found[frame["type"]] = frame
+        assert (found["reply"]["id"], found["reply"]["ok"]) == (102, True)
+        durable.set()
+        assert (await client.next_of("reply"))["id"] == 101
+    assert [type(command) for command in door.engine.commands[1:3]] == [SaveNotes, HangUp]
+
+
+async def test_commands_are_carried_out_in_the_order_in_which_they_came(door: Door) -> None:
+    async with page(door, AGENT) as client:
+        await client.hello()
+        await take_seat(client)
+        call = door.engine.pop(AGENT.user_id)
+        notes = [str(number) for number in range(2 * AT_ONCE)]
+        for number, text in enumerate(notes):
+            command = {"type": "save_notes", "call_id": call, "notes": text}
+            await client.send(type="request", id=number, key=text, command=command)
+        assert [(await client.next_of("reply"))["id"] for _ in notes] == list(range(len(notes)))
+    assert [command.notes for command in door.engine.of(SaveNotes)] == notes  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("key", ["", "a"])
+async def test_what_a_page_asked_for_is_done_though_it_goes_meanwhile(door: Door, key: str) -> None:
+    begun, may = asyncio.Event(), asyncio.Event()
+
+    async def engine(command: Command) -> Reply:
+        if isinstance(command, SaveNotes):
+            begun.set()
+            await may.wait()
+        return await door.engine.answer(command)
+
+    async with page(door, AGENT) as client:
+        await client.hello()
+        await take_seat(client)
+        call = door.engine.pop(AGENT.user_id)
+        door.bus.serve(engine)
+        save = {"type": "save_notes", "call_id": call, "notes": "half"}
+        await client.send(type="request", id=9, key=key, command=save)
+        await begun.wait()
+        await drop(client)
+    await until(lambda: not door.gateway.pages)
+    may.set()
+    await until(lambda: door.engine.of(SaveNotes))
 
 
 # --- malformed and too much ---------------------------------------------------------------------------------
