@@ -97,7 +97,7 @@ const link = new Link("/ws", {
       if (restarted && seat.stateOf(model) === "offline") again ||= atWork;
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
-      notesIn.state(frame.unread);
+      notesIn.state(frame.unread, frame.epoch);
       if (shownCall && pop && shownCall !== pop.call_id) kept.drop(shownCall); // without one, an engine may be about to find it
       shownCall = null; // drawn anew: another window may have typed since
       changed();

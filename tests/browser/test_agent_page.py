@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, WebSocketRoute, expect
 
+from cti.channel import SeatChannel
 from cti.messages import (
     DialPreviewed,
     Dispose,
@@ -21,6 +23,7 @@ from cti.messages import (
     Reply,
     SaveNotes,
     SendKeys,
+    SupervisorNote,
     Transfer,
 )
 from cti.settings import WebSettings
@@ -456,6 +459,30 @@ async def test_what_a_list_says_is_shown_as_text_and_never_run(context: BrowserC
     await expect(page.locator("#customer-name")).to_have_text(evil)
     await expect(page.locator("#notes")).to_have_value(evil)
     assert await page.locator("#main img").count() == 0
+
+
+async def test_a_supervisors_note_stands_until_it_is_read_though_the_daemon_was_restarted(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    notes = page.locator("#notes-in li")
+    door.bus.to_seat(SupervisorNote(user_id=7, id=1, text="Lunch at one", by="陈静", at=time.time()))
+    await expect(notes).to_have_count(1)
+    anew = SeatChannel(AGENT.user_id, "another process", 64)  # which knows nothing of what was
+    door.gateway._channels[AGENT.user_id] = anew
+    cut(door)
+    await until(lambda: len(door.engine.of(LogIn)) == 2)
+    await state(page, "ready")
+    await expect(notes).to_have_count(1)
+    door.bus.to_seat(SupervisorNote(user_id=7, id=1, text="Lunch at two", by="陈静", at=time.time()))
+    await expect(notes).to_have_count(2)
+    await notes.filter(has_text="Lunch at one").get_by_role("button").click()
+    await expect(notes).to_have_count(1)
+    assert list(anew.unread) == [1]  # read was the other one
+    await notes.get_by_role("button").click()
+    await expect(notes).to_have_count(0)
+    await until(lambda: not anew.unread)
 
 
 # The page's phone, beside one that nobody uses: registered, without a leg, and its seat is asked.
