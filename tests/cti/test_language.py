@@ -9,6 +9,7 @@ import pytest
 
 import cti
 from campaigns.rights import Right, Role
+from campaigns.values import RefusalReason
 from cti.language import LANGUAGES, catalogue
 
 ROOT = Path(cti.__file__).parent
@@ -40,6 +41,8 @@ STATES = (
     "asked",
     "wrap_up",
 )
+# As the engine tells them, besides what came of a call that was not joined.
+ENDS = ("customer", "agent", "engine", "transferred", "consulted", "gone")
 
 
 def test_both_languages_have_the_same_keys() -> None:
@@ -94,6 +97,16 @@ def test_every_state_of_a_seat_has_its_words(state: str) -> None:
     assert f"state.{state}" in texts
     assert f"next.{state}" in texts
     assert f"nobody.{state}" in texts
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_of_a_call_that_is_told_to_a_seat_has_its_words(end: str) -> None:
+    assert f"cause.{end}" in catalogue("en").texts
+
+
+def test_every_reason_not_to_call_has_its_words() -> None:
+    reasons = {f"refusal.{reason}" for reason in (*RefusalReason, "database")}
+    assert reasons <= set(catalogue("en").texts)
 
 
 def test_no_words_are_hard_coded_in_the_templates() -> None:
