@@ -135,7 +135,9 @@ const move = () => moveOn(() => phone.used && seat.inCall(model), again || seat.
 async function ask(command) {
   const reply = await link.request(command);
   if (reply.code === "elsewhere") move();
-  if (!reply.ok && reply.code !== "lost") say(problem(reply), true);
+  // Notes on a customer who was handed on go with the result.
+  const unsaid = command.type === "save_notes" ? ["lost", "not_your_call"] : ["lost"];
+  if (!reply.ok && !unsaid.includes(reply.code)) say(problem(reply), true);
   return reply.ok;
 }
 

@@ -53,8 +53,9 @@ def test_a_number_that_is_added_brings_its_zone(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     changed(db, campaign, Edit(number="+18085311111"))
     assert campaign.one("SELECT zones FROM lead").zones == ["Asia/Shanghai", "Pacific/Honolulu"]
+    [lead] = campaign.lease()
+    campaign.hopper.release([lead.call_id])
     assert campaign.lease(at=later(hours=3)) == []  # 15 o'clock in Shanghai, 21 o'clock in Honolulu
-    assert len(campaign.lease()) == 1
 
 
 def test_what_changes_nothing_leaves_no_trace(db: Engine) -> None:
