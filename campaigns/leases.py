@@ -55,7 +55,7 @@ LEAD = f"""
 FLIGHT = f"""
     {LEAD}, n.attempts - (a.call_id IS NOT NULL AND a.called_in IS NULL)::int AS attempts,
     a.call_id IS NOT NULL AS dialed, a.switch, a.answered_at, a.connected_at, a.user_id,
-    COALESCE(a.called_in, '') AS channel
+    COALESCE(a.called_in, '') AS channel, COALESCE(a.notes, '') AS notes, COALESCE(a.answers, '{{}}') AS answers
 """
 # The leases, and the calls of customers who called in whose lead is leased for another one.
 IN_FLIGHT = text(f"""
@@ -141,6 +141,8 @@ class Leases:
                 channel=row.channel,
                 answered_at=row.answered_at,
                 connected_at=row.connected_at,
+                notes=row.notes,
+                answers=msgspec.json.decode(row.answers, type=dict[str, str]),
             )
             for row in rows
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -128,3 +128,5 @@ class InFlight:
     answered_at: datetime | None = None  # and connected, as far as the record says so
     connected_at: datetime | None = None
     channel: str = ""  # of a customer who called in: the Uniqueid, which is not of our making
+    notes: str = ""  # what was written down so far
+    answers: dict[str, str] = field(default_factory=dict)  # to the script, likewise

@@ -53,8 +53,6 @@ function loadDraft(callId) {
 
 // The customer a colleague has asked about is this agent's now: what the colleague has written down is gone on with.
 function takeOver() {
-  kept.drop(model.pop.call_id);
-  toldDraft = null;
   shownCall = null; // drawn anew
 }
 
@@ -62,7 +60,8 @@ const work = (notes, answers) => JSON.stringify([notes, Object.entries(answers ?
 const unsaved = () => Boolean(model.pop) && work(drafts.notes, drafts.answers) !== savedWork;
 
 function keepDraft() {
-  if (model.pop) kept.keep(model.pop.call_id, drafts);
+  const { path, pausing } = drafts;
+  if (model.pop) kept.keep(model.pop.call_id, seat.isAsked(model) ? { path, pausing } : drafts); // what is a colleague's to write down is not kept
 }
 
 const phone = new Phone({ request: (command) => link.request(command), model, changed: () => draw(), say });
@@ -133,6 +132,7 @@ const health = new Health((frame) => link.send(frame));
 const move = () => moveOn(() => phone.used && seat.inCall(model), again || seat.atWork(model));
 
 async function ask(command) {
+  if (["transfer", "complete"].includes(command.type)) saveNotes(); // they go with the customer
   const reply = await link.request(command);
   if (reply.code === "elsewhere") move();
   // Notes on a customer who was handed on go with the result.
@@ -253,8 +253,8 @@ async function settle() {
 }
 
 async function save(hang_up) {
+  saveNotes(); // also an answer that was taken back
   sending = true;
-  clearTimeout(notesTimer);
   const { call_id } = model.pop;
   const { chosen, notes, answers, dnc, callback, zone, owner } = drafts;
   const and_ready = hang_up || seat.stateOf(model) === "wrap_up";

@@ -248,6 +248,8 @@ class Recovery:
             reserved_at=at,
             dialed_at=at,
             channel=flight.channel,
+            notes=flight.notes,
+            answers=flight.answers,
         )
         if flight.answered_at is not None:
             call.answered_at = self._instant(flight.answered_at, at)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import BrowserContext, expect
 
 from campaigns.config import parse
-from cti.messages import Crm, Dispose, DispositionChoice, SaveNotes, ScreenPop
+from cti.messages import Complete, Crm, Dispose, DispositionChoice, SaveNotes, ScreenPop
 from cti.settings import WebSettings
 from tests.browser.desk import ready, state, talking
 from tests.campaigns.test_script import SCRIPT
@@ -135,6 +135,8 @@ async def test_who_is_asked_writes_nothing_down_and_goes_on_with_the_colleagues_
     door.engine.connect(AGENT.user_id)
     await state(page, "talking")
     await expect(notes).to_have_value("hers")
+    await page.reload()
+    await expect(notes).to_have_value("hers")
     await expect(notes).to_be_enabled()
     for key in ("q", "Enter"):
         await page.keyboard.press(key)
@@ -144,6 +146,27 @@ async def test_who_is_asked_writes_nothing_down_and_goes_on_with_the_colleagues_
     await expect(page.locator("#notes-state")).to_have_text("Saved")
     [saved] = door.engine.of(SaveNotes)
     assert (saved.notes, saved.answers) == ("hers, and his", {"broadband": "none"})  # type: ignore[attr-defined]
+
+
+async def test_what_was_answered_last_goes_with_the_customer_and_what_was_taken_back_is_gone(
+    context: BrowserContext, door: Door
+) -> None:
+    door.engine.script = STEPS
+    page = await context.new_page()
+    await talking(page, door, script="s1", dispositions=TREE)
+    door.engine.tell_call(AGENT.user_id, "consulting", party="张伟")
+    for key in ("q", "Enter", "2", "Escape"):
+        await page.keyboard.press(key)
+    await page.locator("#complete").click()
+    await expect(page.locator("#notes-state")).to_have_text("Saved")
+    kinds = [type(each) for each in door.engine.commands if isinstance(each, SaveNotes | Complete)]
+    assert kinds == [SaveNotes, Complete]
+    for key in ("q", "Backspace", "2", "Escape", "1"):
+        await page.keyboard.press(key)
+    door.engine.end(AGENT.user_id)
+    await state(page, "ready")
+    saved = [each for each in door.engine.commands if isinstance(each, SaveNotes | Dispose)]
+    assert [type(each) for each in saved[-2:]] == [SaveNotes, Dispose] and saved[-2].answers == {}
 
 
 async def test_a_callback_is_at_the_customers_time_or_mine_and_by_whom_i_say(

@@ -6,6 +6,7 @@ import pytest
 
 from campaigns.config import ConfigError, parse
 from campaigns.records import AttemptEnded, Dispositioned, OutsideEnded, SeatChanged
+from campaigns.values import InFlight
 from cti.messages import (
     CallStatus,
     Complete,
@@ -28,7 +29,7 @@ from dialer.core.seats import paced
 from dialer.switch.port import PARTY_PREFIX
 from pacing.contract import SeatState as PacedState
 from tests.core.test_verdicts import FULL
-from tests.core.world import CAMPAIGN, World, config, lead
+from tests.core.world import CAMPAIGN, SWITCH, UP, Channel, World, config, lead
 
 LINA, ZHANG = 7, 8
 DESK = "+861069001234"
@@ -237,6 +238,32 @@ def test_who_is_asked_writes_nothing_down_and_goes_on_with_what_is_there_once_it
     floor.hang_up(floor.customer)
     assert save(LINA, "hers, later still") == "not_your_call"
     assert save(ZHANG, "hers, and his", bill="98") == "ok"
+
+
+def test_what_was_written_down_outlives_the_engine() -> None:
+    here = World()
+    flight = InFlight(
+        lead(5).call_id, 1, lead(5), "x", True, SWITCH, LINA, notes="hers", answers={"bill": "99"}
+    )
+    here.core.recover([flight], {}, here.at)
+    here.channels[f"zdc-{flight.call_id}"] = Channel(f"zdc-{flight.call_id}", UP)
+    here.link_up()
+    call = here.core.calls.by_id[flight.call_id]
+    assert (call.notes, call.answers) == ("hers", {"bill": "99"})
+
+
+def test_who_hangs_up_while_the_rules_are_asked_has_nobody_dialed() -> None:
+    world = World(config(mode="preview"))
+    world.seat(LINA)
+    assert world.core.show(LINA, lead(1), CAMPAIGN, world.at)
+    assert world.command(DialPreviewed(user_id=LINA, call_id=lead(1).call_id)).ok
+    assert world.command(HangUp(user_id=LINA, call_id=lead(1).call_id)).ok
+    world.core.permitted(lead(1).call_id, "", world.at)
+    world.run()
+    assert world.outcomes() == {lead(1).call_id: "cancelled"}
+    assert [m.cause for m in world.told if isinstance(m, CallStatus)] == ["agent"]
+    assert world.core.seats.by_user[LINA].state.value == "ready"
+    world.check()
 
 
 def test_a_customer_sent_on_comes_with_what_was_written_down() -> None:
