@@ -196,7 +196,8 @@ class Gateway:
     async def _begin(self, page: Page, request: wire.Request) -> None:
         """Have a request done while the page goes on talking: one that waits holds up neither others nor pings.
 
-        Requests begin in the order in which they came, and go on when their page is gone.
+        Requests begin in the order in which they came, but that a log-in looks its user up first; they go on when
+        their page is gone.
         """
         await page.room.acquire()
         task = asyncio.create_task(self._reply(page, request))

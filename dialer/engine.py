@@ -345,7 +345,12 @@ class Engine:
         self.bus.to_seat(effect.message)
         if isinstance(effect.message, ScreenPop) and not effect.message.preview:
             call = self.core.calls.by_id.get(effect.message.call_id)
-            if call is None or call.human_at is None or call.bridge_tries > 1:
+            if (
+                call is None
+                or call.human_at is None
+                or call.connected_at is not None
+                or call.bridge_tries > 1
+            ):
                 return
             if call.inbound:
                 self.metrics.caller_wait.observe(monotonic() - call.human_at)

@@ -538,7 +538,8 @@ class Calls:
         if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided
             self._pace(call, CallStage.FAILED if unknown else STAGES.get(outcome, CallStage.FAILED), now)
         if call.wanted_seat is not None:
-            self.core.seats.missed(call.wanted_seat, call, now, outcome.value)
+            cause = "agent" if call.ended_by == "agent" else outcome.value
+            self.core.seats.missed(call.wanted_seat, call, now, cause)
         at = self.core.wall(now)
         dialed = call.dialed_at is not None
         if call.inbound:

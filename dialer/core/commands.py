@@ -280,6 +280,8 @@ class Commands:
             self.core.calls.step(call, CallEvent.PARTY_GONE, now)
             return OK
         call.ended_by = "agent"
+        if call.state is CallState.RESERVED:
+            return OK  # it is not dialed when its permit comes
         return OK if self.core.calls.step(call, CallEvent.HANG, now) else refuse("wrong_state")
 
     def _hold(self, command: Hold, seat: Seat, now: float) -> Reply:

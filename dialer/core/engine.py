@@ -221,7 +221,8 @@ class EngineCore:
         if call is None:
             return
         seat = self.seats.by_user.get(call.wanted_seat) if call.wanted_seat is not None else None
-        unwanted = call.wanted_seat is not None and (seat is None or seat.call != call.id)
+        gone = call.wanted_seat is not None and (seat is None or seat.call != call.id)
+        unwanted = gone or call.ended_by == "agent"
         late = now > call.reserved_at + PERMIT_S
         if unwanted or late or self.draining or not self.is_up(call.switch):
             self.calls.step(call, CallEvent.CANCEL, now)
