@@ -197,6 +197,7 @@ UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_cal
             ELSE v.final OR n.done AND o.any IS NULL END END,
     next_at = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, l.next_at)
         ELSE COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at) END,
+    ready_at = CASE WHEN a.called_in IS NOT NULL AND d.final IS NOT TRUE AND d.retry_at IS NULL THEN l.ready_at END,
     lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final, other_at) LEFT JOIN disposition d
     ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
@@ -435,7 +436,10 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
 def _put_verdicts(put: Put, verdicts: list[Dispositioned]) -> list[Dispositioned]:
     """Returns those that hold: of one call the last seat's, else one of a seat that has handed the customer on."""
     last = {r.call_id: r for r in verdicts if not r.handed_on}
-    before = {r.call_id: r for r in verdicts if r.handed_on}
+    before: dict[str, Dispositioned] = {}
+    for r in verdicts:
+        if r.handed_on and before.setdefault(r.call_id, r).user_id == r.user_id:
+            before[r.call_id] = r
     put(DISPOSED, [_verdict(r) for r in last.values()])
     taken = {call_id for (call_id,) in put(DISPOSED_BEFORE, [_verdict(r) for r in before.values()])}
     return list((last | {r.call_id: r for r in before.values() if as_uuid(r.call_id) in taken}).values())

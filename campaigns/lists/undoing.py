@@ -58,7 +58,9 @@ WITH back AS MATERIALIZED (
         ) AS attributes, b.zones || ARRAY(
             SELECT zone FROM unnest(s.zones) zone WHERE zone <> ALL (b.zones) AND (zone <> ALL (c.zones)
                 OR {BETWEEN.format("zone = ANY (e.zones)")}
-                OR EXISTS (SELECT FROM number n WHERE n.lead_id = c.lead_id AND n.e164 = ANY (c.numbers)))
+                OR EXISTS (SELECT FROM number n WHERE n.lead_id = c.lead_id AND (n.e164 = ANY (c.numbers)
+                    OR EXISTS (SELECT FROM lead_edit x WHERE x.lead_id = c.lead_id AND x.field = 'number'
+                        AND x.after = n.e164))))
         ) AS zones, {_back("region", "e.replaces OR e.region <> ''")} AS region,
         {_back("customer_id", "e.customer_id IS NOT NULL")} AS customer_id,
         CASE WHEN p.returns THEN b.list_id ELSE s.list_id END AS list_id,
@@ -76,7 +78,8 @@ WITH back AS MATERIALIZED (
     CROSS JOIN LATERAL jsonb_populate_record(CAST(NULL AS lead), c.before) b
     CROSS JOIN LATERAL (SELECT c.replaces AND NOT {BETWEEN.format("e.replaces")} AS returns) p
     CROSS JOIN LATERAL (
-        SELECT p.returns AND s.lane <> 0 AND s.last_call IS NOT DISTINCT FROM b.last_call AS uncalled
+        SELECT p.returns AND s.lane <> 0 AND s.lease IS NULL AND s.last_call IS NOT DISTINCT FROM b.last_call
+            AS uncalled
     ) u WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND c.before <> 'null'
 ), found AS (
     UPDATE list_change d SET before = d.before || (to_jsonb(back) - 'lead_id' - 'found_by') FROM back

@@ -12,6 +12,7 @@ from campaigns.lists.copying import copy_lines
 from campaigns.lists.loading import Loading
 from campaigns.lists.rows import Row
 from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
+from campaigns.rules.held import let_campaign_go
 from campaigns.values import OutsideCaller, Refusal, RefusalReason
 from campaigns.why import Explainer
 from tests.campaigns.world import NOON, Campaign, later
@@ -92,6 +93,17 @@ def test_the_agent_decides_what_follows(db: Engine) -> None:
     )
     assert campaign.lease(9) == []
     assert [lead.number for lead in campaign.lease(9, later(hours=1))] == [UNKNOWN]
+
+
+def test_what_the_agent_decided_outlasts_what_the_rules_had_held_back(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    with db.begin() as connection:  # till a zone opens, perhaps
+        connection.execute(text("UPDATE lead SET ready_at = next_at, next_at = :at"), {"at": later(hours=9)})
+    sold = called(campaign, KNOWN)
+    campaign.record(Dispositioned(at=NOON, call_id=sold.call_id, user_id=7, code="sold", final=True))
+    campaign.record(ended(sold))
+    let_campaign_go(db, campaign.id)
+    assert campaign.lease(9, later(hours=1)) == []
 
 
 def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:

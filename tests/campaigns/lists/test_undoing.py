@@ -72,6 +72,21 @@ def test_who_was_called_since_goes_on_by_what_came_of_it(db: Engine, tmp_path: P
     assert campaign.lease(at=later(hours=1)) == [] and len(campaign.lease(at=DUE)) == 1
 
 
+def test_who_is_in_a_call_goes_on_by_what_will_come_of_it(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="busy", retry_at=NOON, final=True))
+    assert not campaign.one(LEAD).open
+    come_in(campaign, tmp_path, ONE, "again", REPLACE)
+    [lead] = campaign.lease(at=DUE)
+    campaign.dial([lead], DUE)
+    undo(db, campaign.id, "again", DUE)
+    campaign.record(AttemptEnded(at=DUE, call_id=lead.call_id, outcome="busy", retry_at=DUE))
+    assert campaign.one(LEAD).open
+
+
 def test_what_a_person_or_a_later_list_changed_stays(db: Engine, tmp_path: Path) -> None:
     campaign = Campaign(db, leads=0)
     come_in(campaign, tmp_path, FIRST.splitlines()[0] + "\n" + FIRST.splitlines()[1] + "\n")
@@ -135,4 +150,14 @@ def test_a_number_that_has_called_stays_with_its_zone(db: Engine, tmp_path: Path
     called(campaign, HONOLULU)
     undo(db, campaign.id, "more", NOON)
     assert campaign.one(NUMBERS).e164s == [NEW_YORK, HONOLULU]
+    assert campaign.one(LEAD).zones == ["America/New_York", "Pacific/Honolulu"]
+
+
+def test_a_number_that_an_agent_added_keeps_its_zone(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, f"mobile\n{NEW_YORK}\n")
+    come_in(campaign, tmp_path, f"mobile,home\n{NEW_YORK},{HONOLULU}\n", "more", UPDATE)
+    edit(db, campaign.one(LEAD).id, 1, Edit(number="+18085312222"), NOON)
+    undo(db, campaign.id, "more", NOON)
+    assert campaign.one(NUMBERS).e164s == [NEW_YORK, "+18085312222"]
     assert campaign.one(LEAD).zones == ["America/New_York", "Pacific/Honolulu"]
