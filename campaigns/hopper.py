@@ -28,7 +28,6 @@ from campaigns.rules import facts
 from campaigns.rules.basis import Basis, bases_on_record
 from campaigns.rules.decision import may_call
 from campaigns.rules.known import on_record, parties
-from campaigns.rules.terms import Terms
 from campaigns.trials.assigning import assign, party_of
 from campaigns.values import Ask, Lead, OutsideCaller, Permit, Refusal, RefusalReason
 from campaigns.versions import KnownTerms
@@ -65,14 +64,18 @@ FROM unnest($1, $2, $3) AS g (lease, lead, number) WHERE l.id = g.lead
 """,
 )
 # Of the foremost leads of these lanes those in a zone that is closed, put off until it opens: else each lease of the
-# evening would walk past all that the day has left there. A new version of the rules lets them go again.
+# evening would walk past all that the day has left there. A new version of the rules waits, and lets them go again.
 PUT_OFF = Prepared(
     "put_off",
-    "bigint, timestamptz, smallint[], int, text[], timestamptz[]",
+    "bigint, timestamptz, smallint[], int, text[], timestamptz[], bigint",
     """
-UPDATE lead l SET ready_at = COALESCE(l.ready_at, l.next_at),
-    next_at = (SELECT max(z.opens_at) FROM unnest($5, $6) AS z (zone, opens_at) WHERE z.zone = ANY(l.zones))
-WHERE l.id = ANY(ARRAY(
+WITH goes_by AS MATERIALIZED (
+    SELECT FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
+    WHERE c.id = $1 AND v.change = $7 FOR SHARE OF c
+)
+UPDATE lead l SET ready_at = COALESCE(l.ready_at, l.next_at), next_at = COALESCE(
+    (SELECT max(z.opens_at) FROM unnest($5, $6) AS z (zone, opens_at) WHERE z.zone = ANY(l.zones)), l.next_at)
+WHERE EXISTS (SELECT FROM goes_by) AND l.id = ANY(ARRAY(
     SELECT c.id FROM lead c
     WHERE c.open AND c.lease IS NULL AND c.next_at <= $2 AND c.id = ANY(ARRAY(
         SELECT f.id FROM unnest($3) AS q (lane) CROSS JOIN LATERAL (
@@ -159,7 +162,7 @@ class Hopper(Leases):
                 connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
             first = (CALLBACKS_FIRST,) if callbacks_ready else ()
             lanes = {int(lane): name for lane, name in lists}
-            self._put_off(connection, campaign_id, terms, zones, open_now, lanes, now)
+            self._put_off(connection, campaign_id, change, zones, open_now, lanes, now)
             for weights in (*first, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
@@ -331,7 +334,7 @@ class Hopper(Leases):
         self,
         connection: Connection,
         campaign_id: int,
-        terms: Terms,
+        change: int,
         zones: Sequence[str],
         open_now: Sequence[str],
         lanes: Collection[int],
@@ -340,10 +343,10 @@ class Hopper(Leases):
         """Have the foremost leads of these lanes out of the way whose zones are closed."""
         closed = [zone for zone in zones if zone not in open_now]
         if closed and lanes:
-            later = now + RELOOK[RefusalReason.WINDOW]
+            terms, later = self._known.terms(change), now + RELOOK[RefusalReason.WINDOW]
             opens_at = [terms.opening((), (zone,), now).until or later for zone in closed]
             most = FOREMOST // len(lanes) + 1
-            PUT_OFF.run(connection, campaign_id, now, array(lanes), most, closed, opens_at)
+            PUT_OFF.run(connection, campaign_id, now, array(lanes), most, closed, opens_at, change)
 
     def _lease_of(
         self,
