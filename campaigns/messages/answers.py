@@ -147,10 +147,12 @@ def _sender(connection: Connection, channel: str, told: str) -> str:
     to. What has no letter and was not written to as it stands is a number, also by a gateway, else an account.
     """
     given = plain(told)
-    whole = "+" + given.removeprefix("+") if channel == "sms" else given
-    if connection.execute(WRITTEN_TO, {"channel": channel, "address": whole}).scalar_one():
-        return whole
-    for each in (channel,) if any(map(str.isalpha, given)) else ("sms", channel):
+    named = any(map(str.isalpha, given))
+    whole = "+" + given.removeprefix("+")
+    for each in (given,) if named else (whole,) if channel == "sms" else (given, whole):
+        if connection.execute(WRITTEN_TO, {"channel": channel, "address": each}).scalar_one():
+            return each
+    for each in (channel,) if named else ("sms", channel):
         with suppress(NotAnAddress):
             return address_of(each, given)
     return ""

@@ -16,6 +16,7 @@ from campaigns.config import CampaignsError
 from campaigns.consents import ConsentError, end_of, instant_of
 from campaigns.dnc import ADD as BAR
 from campaigns.messages.keys import CHANNELS
+from campaigns.messages.permission import BOUNCED
 from campaigns.messages.writing import MAIL_ADDRESS, plain
 from campaigns.numbers import NotANumber, number_of
 
@@ -26,7 +27,7 @@ ON CONFLICT DO NOTHING RETURNING id
 """)
 # Of nos in a row the first one and the newest stay, however many there are: a yes may become known that is in between.
 LAST_TWO = text("""
-SELECT id, agreed, at FROM message_choice WHERE channel = :channel AND address = :address
+SELECT id, agreed, at, source FROM message_choice WHERE channel = :channel AND address = :address
 ORDER BY at DESC, id DESC LIMIT 2
 """)
 AGAIN = text("UPDATE message_choice SET source = :source, at = :at WHERE id = :id AND at < :at")
@@ -162,7 +163,8 @@ def _kept(connection: Connection, values: dict[str, Any]) -> bool:
     said = connection.execute(LAST_TWO, values).all()
     if values["agreed"] or not said or said[0].agreed:
         return connection.execute(SAY, values).scalar_one_or_none() is not None
-    if len(said) == 2 and not said[1].agreed:
+    same = said[0].source.startswith(BOUNCED) == values["source"].startswith(BOUNCED)  # else it is not theirs
+    if len(said) == 2 and not said[1].agreed and same:
         connection.execute(AGAIN, values | {"id": said[0].id})
     elif said[0].at < values["at"]:
         connection.execute(SAY, values)

@@ -13,7 +13,8 @@ from campaigns.ids import leased_at
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.prepared import PLANNED, text_array
-from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, OptedOut
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, NotesSaved, OptedOut
+from campaigns.script import as_text
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
 from campaigns.why import Explainer
 from tests.campaigns.world import CONFIG, NOON, Campaign, later
@@ -81,12 +82,19 @@ def test_after_a_crash_the_leases_tell_what_was_in_flight(db: Engine) -> None:
     campaign = Campaign(db, leads=3)
     waiting, dialed, talking = campaign.lease(3)
     campaign.dial([dialed, talking])
-    campaign.record(AttemptConnected(at=NOON, call_id=talking.call_id, user_id=7))
+    campaign.record(
+        AttemptConnected(at=NOON, call_id=talking.call_id, user_id=7),
+        NotesSaved(
+            at=NOON, call_id=talking.call_id, user_id=7, notes="hers", answers=as_text({"bill": "99"})
+        ),
+    )
     found = {f.call_id: f for f in Hopper(db, "engine-1").in_flight(NOON)}
     assert not found[waiting.call_id].dialed
     assert found[dialed.call_id].dialed and found[dialed.call_id].seat_user_id is None
     assert found[talking.call_id].seat_user_id == 7
     assert found[talking.call_id].lead.attempts == 0
+    assert (found[talking.call_id].notes, found[talking.call_id].answers) == ("hers", {"bill": "99"})
+    assert (found[dialed.call_id].notes, found[dialed.call_id].answers) == ("", {})
 
 
 def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) -> None:

@@ -59,12 +59,13 @@ def test_a_gateway_that_is_given_numbers_may_leave_out_the_countrys_code(db: Eng
     ("number", "told"),
     [("+13125550123", "13125550123"), ("+447700900123", "447700900123"), ("+8613800000000", "13800000000")],
 )
+@pytest.mark.parametrize("channel", ["sms", "gateway"])
 def test_a_stop_without_a_plus_is_of_the_number_that_was_written_to(
-    db: Engine, number: str, told: str
+    db: Engine, channel: str, number: str, told: str
 ) -> None:
-    world = writing(db, MISSED, number)
-    assert world.claim(TWO_DAYS_LATER)
-    assert stop(db, "sms", told) == Taken(replies=1, no_more=1)
+    world = writing(db, MISSED.replace('"sms"', f'"{channel}"'), number)
+    assert world.claim(TWO_DAYS_LATER, (channel,))
+    assert stop(db, channel, told) == Taken(replies=1, no_more=1)
     assert [said.agreed for said in ChoiceStore(db).of(number)] == [False]
     assert DncStore(db).check(number) and not DncStore(db).check("+8613125550123")
 
