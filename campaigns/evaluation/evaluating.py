@@ -29,6 +29,7 @@ from campaigns.evaluation.intervals import (
     share,
 )
 from campaigns.evaluation.written import StepGain, gained_by_messages
+from campaigns.reports.catalogue import AGENT
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
 from campaigns.trials.assigning import chances_now
 from campaigns.trials.store import counted
@@ -36,7 +37,6 @@ from campaigns.trials.store import counted
 LIMIT_MS = 25_000
 LONGEST = timedelta(days=400)
 HUNDRED = 100
-AGENT = "COALESCE(u.name || ' (' || u.login || ')', '')"  # names are not unique
 
 # What calls are split by: the key of an attempt `a` of a lead `l`, and what it takes to know it.
 SPLITS = {

@@ -201,6 +201,7 @@ BY_USER = ("rollup_agent", "rollup_seat", "rollup_callback")
 LOCAL = "(r.half_hour AT TIME ZONE :zone)"
 CAMPAIGN = "LEFT JOIN campaign c ON c.id = r.campaign_id"
 BRANCH = f"{CAMPAIGN} LEFT JOIN path b ON b.id = c.unit_id"
+AGENT = "COALESCE(u.name || ' (' || u.login || ')', '')"  # names are not unique
 USER = "LEFT JOIN app_user u ON u.id = r.user_id"
 DIMENSIONS = {
     each.key: each
@@ -209,7 +210,7 @@ DIMENSIONS = {
         Dimension("branch", "COALESCE(b.path, '')", CALLS, BRANCH),
         Dimension("list", "COALESCE(i.name, '')", ("rollup_call", "rollup_agent"),
                   "LEFT JOIN list i ON i.id = r.list_id"),
-        Dimension("agent", "COALESCE(u.name || ' (' || u.login || ')', '')", BY_USER, USER),
+        Dimension("agent", AGENT, BY_USER, USER),
         Dimension("team", "COALESCE(t.path, '')", BY_USER, f"{USER} LEFT JOIN path t ON t.id = u.unit_id"),
         Dimension("day", f"{LOCAL}::date::text", CALLS),
         Dimension("hour", f"to_char({LOCAL}, 'HH24')", CALLS),

@@ -51,11 +51,6 @@ function loadDraft(callId) {
   savedWork = work(notes, answers);
 }
 
-// The customer a colleague has asked about is this agent's now: what the colleague has written down is gone on with.
-function takeOver() {
-  shownCall = null; // drawn anew
-}
-
 const work = (notes, answers) => JSON.stringify([notes, Object.entries(answers ?? {}).sort()]);
 const unsaved = () => Boolean(model.pop) && work(drafts.notes, drafts.answers) !== savedWork;
 
@@ -110,7 +105,7 @@ const link = new Link("/ws", {
       if (frame.event.type === "script") script.told(frame.event);
       if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
-      if (takesOver) takeOver();
+      if (takesOver) shownCall = null; // drawn anew: what the colleague has written down is gone on with
       if (again && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before.call_id !== model.pop?.call_id) noteLast(before, sending ? drafts.chosen : "");

@@ -145,7 +145,7 @@ class Commands:
     def _elsewhere(self, campaigns: Iterable[str]) -> bool:
         """Whether another engine has all the campaigns that there are of these."""
         ours = {campaign.name for campaign in self.core.ours()}
-        found = [self.core.campaigns[name] for name in campaigns if name in self.core.campaigns]
+        found = self.core.known(campaigns)
         switches = self.core.switches.keys()
         known = [each.name for each in found if not switches.isdisjoint(each.config.switches)]
         return not self.core.owner or (bool(known) and ours.isdisjoint(known))
@@ -341,7 +341,7 @@ class Commands:
 
     def _assign(self, command: Assign, seat: Seat, now: float) -> Reply:
         """Its leg stays where it is until its next log-in."""
-        found = [self.core.campaigns[name] for name in command.campaigns if name in self.core.campaigns]
+        found = self.core.known(command.campaigns)
         if found and not any(map(seat.is_reached_by, found)):
             return refuse("other_switch", found[0].name)
         self.core.seats.assign(seat, command.campaigns, now)

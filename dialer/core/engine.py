@@ -260,7 +260,7 @@ class EngineCore:
         """
         if seat.state is SeatState.OFFLINE:
             return ()
-        able = [campaign for campaign in self._known(seat.campaigns) if seat.is_reached_by(campaign)]
+        able = [campaign for campaign in self.known(seat.campaigns) if seat.is_reached_by(campaign)]
         able.sort(key=lambda c: (not self.may_dial(c), c.dry, -c.config.priority))
         first, rest = able[:1], able[1:]
         if first and first[0].config.mode == Mode.PREVIEW:
@@ -313,18 +313,19 @@ class EngineCore:
             return found
         if self.switches[able[0]].in_page(phone):
             return able[0]
-        first = next((c.config.switches for c in self._known(campaigns) if able[0] in c.config.switches), ())
+        first = next((c.config.switches for c in self.known(campaigns) if able[0] in c.config.switches), ())
         taken = Counter(seat.switch for seat in self.seats.by_user.values())
         return min([name for name in able if name in first] or able[:1], key=lambda name: taken[name])
 
     def seat_switches(self, campaigns: Iterable[str]) -> list[str]:
         """All that could be it, of those that are up if any is."""
         ours = [name for name, lines in self.switches.items() if lines.ours] or [*self.switches]
-        serve = {switch for campaign in self._known(campaigns) for switch in campaign.config.switches}
+        serve = {switch for campaign in self.known(campaigns) for switch in campaign.config.switches}
         ours = [name for name in ours if name in serve] or ours
         return [name for name in ours if self.switches[name].up] or ours[:1]
 
-    def _known(self, campaigns: Iterable[str]) -> list[Campaign]:
+    def known(self, campaigns: Iterable[str]) -> list[Campaign]:
+        """Those of these names that there are."""
         return [self.campaigns[name] for name in campaigns if name in self.campaigns]
 
     def largest(self, campaign: Campaign) -> Part:

@@ -229,8 +229,7 @@ class Seats:
         """The campaigns for which it may dial a number by hand now."""
         if seat.state not in BY_HAND:
             return ()
-        able = [self.core.campaigns[name] for name in seat.campaigns if name in self.core.campaigns]
-        able = [campaign for campaign in able if seat.is_reached_by(campaign)]
+        able = filter(seat.is_reached_by, self.core.known(seat.campaigns))
         return tuple(c.name for c in able if c.config.running and c.config.manual.numbers)
 
     def log(self, seat: Seat, now: float) -> None:
