@@ -162,7 +162,9 @@ class Hopper(Leases):
                 connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
             first = (CALLBACKS_FIRST,) if callbacks_ready else ()
             lanes = {int(lane): name for lane, name in lists}
-            self._put_off(connection, campaign_id, change, zones, open_now, lanes, now)
+            closed = [zone for zone in zones if zone not in open_now]
+            if closed and lanes:
+                self._put_off(connection, campaign_id, change, closed, lanes, now)
             for weights in (*first, *tiers(self._known.order(change), lanes)):
                 if len(leads) < limit:
                     leads += self._lease_of(
@@ -335,18 +337,15 @@ class Hopper(Leases):
         connection: Connection,
         campaign_id: int,
         change: int,
-        zones: Sequence[str],
-        open_now: Sequence[str],
+        closed: Sequence[str],
         lanes: Collection[int],
         now: datetime,
     ) -> None:
-        """Have the foremost leads of these lanes out of the way whose zones are closed."""
-        closed = [zone for zone in zones if zone not in open_now]
-        if closed and lanes:
-            terms, later = self._known.terms(change), now + RELOOK[RefusalReason.WINDOW]
-            opens_at = [terms.opening((), (zone,), now).until or later for zone in closed]
-            most = FOREMOST // len(lanes) + 1
-            PUT_OFF.run(connection, campaign_id, now, array(lanes), most, closed, opens_at, change)
+        """Have the foremost leads of these lanes out of the way that are in one of the closed zones."""
+        terms, later = self._known.terms(change), now + RELOOK[RefusalReason.WINDOW]
+        opens_at = [terms.opening((), (zone,), now).until or later for zone in closed]
+        most = FOREMOST // len(lanes) + 1
+        PUT_OFF.run(connection, campaign_id, now, array(lanes), most, closed, opens_at, change)
 
     def _lease_of(
         self,
