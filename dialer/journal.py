@@ -36,7 +36,7 @@ RETRY_S = 1.0  # how often a database that is away is tried again
 APPLY_LIMIT_S = 5.0  # a full batch takes a second at most; half of what the end of the journal has
 CATCH_UP_S, LOOK_S = 30.0, 0.01
 SPOOL, REJECTED = "journal.spool", "journal.rejected"  # of each writer, in a folder of its own
-GATHER_S = 0.004  # a commit costs milliseconds; what comes within this time shares one
+GATHER_S = 0.02  # a commit costs milliseconds; what comes within this time shares one
 
 
 class Unavailable(Exception):
@@ -231,17 +231,18 @@ class Journal:
             try:
                 self._wake.wait(RETRY_S if self._spool.count else None)
                 self._wake.clear()
-                self._turn()
-                if self._closing:
+                last = self._closing
+                self._turn(last)
+                if last:
                     return
             except Exception:  # without this thread all that follows would be in memory alone, unnoticed
                 log.exception("the journal's writer failed; it goes on with what it has")
                 self._wake.set()
                 self._halted.wait(RETRY_S)
 
-    def _turn(self) -> None:
-        """Write what has gathered."""
-        if not self._closing:
+    def _turn(self, last: bool) -> None:
+        """Write what has gathered; what comes meanwhile is for the next turn, unless this is the `last`."""
+        if not last:
             self._halted.wait(GATHER_S)
         if self._spool.count and time.monotonic() >= self._retry_at and not self._replay():
             self._retry_at = time.monotonic() + RETRY_S
@@ -254,6 +255,8 @@ class Journal:
             for _ in batch:
                 self._queue.popleft()
             self._promise(batch[-1][0])
+            if len(batch) < MAX_BATCH and not last:
+                break
 
     def _store(self, batch: Batch) -> bool:
         """Bring a batch to safety: the database, or the spool while it is away or older records wait there."""

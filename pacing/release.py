@@ -10,6 +10,7 @@ of wrap-up.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ FIRST_S = 0.5  # width of the first bin
 GROWTH = 1.1
 EDGES = np.concatenate(([0.0], FIRST_S * GROWTH ** np.arange(108)))  # up to four hours
 BINS = len(EDGES) - 1
+STARTS = EDGES.tolist()  # for one duration: numpy lets other threads have the interpreter for each search
 STEPS = 36  # parts into which the time ahead is cut for folding
 
 PRIOR_TALK_S, PRIOR_WRAP_S = 120.0, 20.0
@@ -44,7 +46,7 @@ class LifeTable:
 
     def observe(self, duration_s: float, ended: bool = True) -> None:
         """An observation ended after `duration_s`, or was cut off there (the seat logged out)."""
-        place = min(BINS - 1, max(0, int(np.searchsorted(EDGES, duration_s, "right")) - 1))
+        place = min(BINS - 1, max(0, bisect_right(STARTS, duration_s) - 1))
         self._weight *= 1.0 + 1.0 / MEMORY
         self._entered[:place] += self._weight
         if ended:

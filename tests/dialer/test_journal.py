@@ -38,12 +38,13 @@ class Tables:
         self.batches: list[list[str]] = []
         self.serial = 0
         self.away = False
-        self.tried = 0
+        self.asked = self.tried = 0
         self.refuses: set[str] = set()
         self.open = threading.Event()
         self.open.set()
 
     def apply(self, batch: Batch) -> None:
+        self.asked += 1
         self.open.wait(LIMIT_S)
         self.tried += 1
         if self.away:
@@ -93,7 +94,7 @@ async def test_what_gathers_while_a_commit_is_on_shares_the_next_one(tmp_path: P
     async with writing(tables, tmp_path) as journal:
         tables.open.clear()
         journal.put(note(1))
-        await until(lambda: not tables.open.is_set() and journal.depth)
+        await until(lambda: tables.asked == 1)
         for n in range(2, 501):
             journal.put(note(n))
         tables.open.set()
@@ -101,6 +102,23 @@ async def test_what_gathers_while_a_commit_is_on_shares_the_next_one(tmp_path: P
         assert tables.rows == numbers(1, 500)
         assert journal.commits <= 3 and journal.applied == 500 and journal.depth == 0
     assert not (tmp_path / "journal.spool").exists()
+
+
+async def test_what_comes_soon_after_a_commit_shares_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "GATHER_S", 0.3)
+    tables = Tables()
+    async with writing(tables, tmp_path) as journal:
+        tables.open.clear()
+        journal.put(note(1))
+        await until(lambda: tables.asked == 1)
+        journal.put(note(2))
+        tables.open.set()
+        await journal.durable(1)
+        journal.put(note(3))
+        await journal.durable(3)
+        assert tables.batches == [["1"], ["2", "3"]]
 
 
 async def test_durable_waits_for_the_commit_and_for_nothing_else(tmp_path: Path) -> None:

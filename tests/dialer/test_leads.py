@@ -246,6 +246,19 @@ async def test_what_comes_while_a_batch_is_asked_about_is_the_next_batch() -> No
     assert tables.batches == [1, 50]
 
 
+async def test_what_comes_soon_after_a_batch_shares_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leads_module, "GATHER_S", 0.3)
+    tables = Tables(0)
+    async with asking(tables) as (authorizer, answers):
+        authorizer.ask(calls(1))
+        await until(lambda: len(answers) == 1)
+        for n in range(2, 5):
+            authorizer.ask(calls(n))
+            await asyncio.sleep(0.001)
+        await until(lambda: len(answers) == 4)
+    assert tables.batches == [1, 3]
+
+
 async def test_without_the_database_nothing_is_permitted() -> None:
     tables = Tables(0)
     tables.away = True
