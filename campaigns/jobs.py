@@ -101,7 +101,10 @@ class UndoJob(msgspec.Struct, frozen=True, tag="undo"):
 
 
 class EvidenceJob(msgspec.Struct, frozen=True, tag="evidence"):
-    """What allowed the calls of a campaign, or to a number (E.164), between two instants; a CSV in the job's folder."""
+    """What allowed the calls of a campaign, or to a number (E.164), between two instants; a CSV in the job's folder.
+
+    One of the two must be named: nobody gets a file of all calls.
+    """
 
     archive: str
     campaign_id: int | None
@@ -112,6 +115,8 @@ class EvidenceJob(msgspec.Struct, frozen=True, tag="evidence"):
 
     def run(self, engine: Engine) -> dict[str, Any]:
         """Its answer has the count."""
+        if self.campaign_id is None and self.number is None:
+            raise Refused("evidence is of a campaign or of a number")
         person = None if self.number is None else persons.find(engine, self.number)
         history = History(engine, Files(Path(self.archive)))
 

@@ -132,9 +132,10 @@ class ComplianceDesk(Desk):
         since, until = instant_in(asked.get("from")), instant_in(asked.get("to"))
         if since is None or until is None or not since < until or (until - since).days > LONGEST:
             raise Refusal(400, "malformed", f"from and to: are two instants, at most {LONGEST} days apart")
-        if "campaign" not in asked and ("number" not in asked or not asker.sees_all):
+        name = asked.get("campaign", "")
+        if not name and ("number" not in asked or not asker.sees_all):
             raise Refusal(400, "malformed", "name a campaign")
-        campaign = await self._of(asker, asked.get("campaign", "")) or None
+        campaign = await self._of(asker, name) or None
         number = _number(request) if "number" in asked else None
         job = EvidenceJob(
             str(self._stored.archive.absolute()), campaign, number, since, until, "evidence.csv"

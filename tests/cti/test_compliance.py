@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 
+from campaigns.jobs import EvidenceJob, Refused
 from campaigns.users import User
 from tests.campaigns.world import NOON, Campaign, later
 from tests.cti.client import cookie
@@ -97,6 +98,8 @@ async def test_evidence_is_of_the_supervisors_campaigns_and_a_persons_data_for_a
         assert csv.content.decode("utf-8-sig").count("+8613800000000") == 1
         assert (await http.get("/api/evidence", params=SPAN | {"campaign": "summer"})).status_code == 404
         for wrong in (
+            SPAN | {"campaign": ""},
+            SPAN | {"campaign": "", "number": NUMBER},
             SPAN | {"number": NUMBER},
             {"campaign": "demo"},
             SPAN | {"campaign": "demo", "to": "2030-01-01"},
@@ -108,8 +111,17 @@ async def test_evidence_is_of_the_supervisors_campaigns_and_a_persons_data_for_a
         assert [call["e164"] for call in told["calls"]] == ["+8613800000000"]
         by_number = await http.get("/api/evidence", params=SPAN | {"number": NUMBER})
         assert by_number.content.decode("utf-8-sig").count("+8613800000000") == 1
+        for wrong in ({"campaign": ""}, {"number": ""}, {"campaign": "", "number": ""}):
+            assert (await http.get("/api/evidence", params=SPAN | wrong)).status_code == 400
         for wrong in ({}, {"number": NUMBER, "customer": "K1"}):
             assert (await http.get("/api/person", params=wrong)).status_code == 400
+
+
+def test_of_all_calls_there_is_no_file(db: Engine, tmp_path: Path) -> None:
+    job = EvidenceJob(str(tmp_path), None, None, NOON, later(minutes=60), str(tmp_path / "evidence.csv"))
+    with pytest.raises(Refused):
+        job.run(db)
+    assert not (tmp_path / "evidence.csv").exists()
 
 
 async def test_nobody_else_is_told_anything(door: Door) -> None:

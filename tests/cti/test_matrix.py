@@ -231,7 +231,9 @@ async def company(db: Engine, tmp_path: Path) -> AsyncIterator[Company]:
 
 async def ask(company: Company, row: Row, headers: dict[str, str], campaign: str = "mine") -> int:
     """Ask the route about a campaign; its status, for a socket the code it is closed with, 101 when it stays open."""
-    path = row.path.replace("{list_id:int}", str(company.lists[campaign])).replace("{report}", "campaigns")
+    path = row.path.replace("{list_id:int}", str(company.lists.get(campaign))).replace(
+        "{report}", "campaigns"
+    )
     path = path.replace("{schedule:int}", "1").replace("{do}", "pause")
     if row.method == "WS":
         try:
@@ -345,6 +347,14 @@ async def misjudged(company: Company, row: Row) -> list[str]:
                 expect(let_in(row, status), about, status)
                 if row.scoped and "undo" not in row.path and row.method == "GET":
                     expect(status == 200, about, status)
+        if row.scoped and row.who is not None and role in row.who and "{campaign}" in row.asked + row.body:
+            status = await ask(company, row, company.session(company.ids[role]), "")
+            # The page of plans begins with the first of their own.
+            expect(
+                status in (400, 404) or row.path == "/plans",
+                f"{role} about a campaign without a name",
+                status,
+            )
     for campaign in ("mine", "theirs"):
         status = await ask(company, row, company.session(company.root), campaign)
         expect(let_in(row, status), f"the company's administrator about {campaign}", status)
