@@ -115,7 +115,7 @@ class RecordingDesk(Desk):
 
     async def run_retention(self) -> None:
         """Let go what is older than it is kept, once an hour, until cancelled."""
-        while self._keep_days:
+        while self._keep_days > 0:
             try:
                 before = datetime.now(UTC) - timedelta(days=self._keep_days)
                 gone = await self.run(lambda before=before: self._recordings.let_go(before))

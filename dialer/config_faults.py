@@ -43,6 +43,7 @@ DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 SHORTEST_SECRET = 16  # of a webhook: it is what its receiver trusts
 MOST_WINDOW = 1_000  # texts without an answer
 LEAST_RATE, MOST_RATE = 0.01, 1_000.0  # messages a second
+MOST_DAYS = 36_500  # that recordings are kept
 AGI_ADDRESS = re.compile(
     r"agi://[A-Za-z0-9._:\[\]-]+"
 )  # it becomes a channel variable: no comma, quote or blank
@@ -97,6 +98,8 @@ def faults(config: Config) -> Iterator[tuple[str, str]]:
         yield from _oidc_faults(config.oidc)
     if not 2 <= config.history.live_months <= 120:
         yield "history.live_months", "must be between 2 and 120"
+    if not 0 <= config.recordings.keep_days <= MOST_DAYS:
+        yield "recordings.keep_days", f"must be between 1 and {MOST_DAYS}, or 0: for ever"
     if config.backup.keep < 1:
         yield "backup.keep", "must be at least 1"
     if config.backup.folder and config.database.url:

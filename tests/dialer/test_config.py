@@ -93,6 +93,8 @@ HOOK = '\n[[webhook]]\nname = "crm"\nurl = "https://crm.example/x"\nsecret = "si
             "messages.email.bounces: 'b+c@x.example' is no mail address",
         ),
         (SWITCH + MAIL + 'bounces = "b@x.example"', "messages.email.secret: must have at least 16"),
+        (SWITCH + "[recordings]\nkeep_days = -1", "recordings.keep_days: must be between 1 and"),
+        (SWITCH + "[recordings]\nkeep_days = 40000", "recordings.keep_days: must be between 1 and"),
         (SWITCH + "[web]\nport = -1", "web.port: -1 is no port"),
         (SWITCH + '[web]\ndefault_language = "fr"', "web.default_language: must be zh or en"),
         (SWITCH + "[web]\ntls = true", "unknown field `tls` - at `web`"),
