@@ -48,11 +48,10 @@ class AccountDesk(Desk):
                 raise Refusal(400, fault.code) from fault
 
         try:
-            token = await self.run(change)
+            token = await self._throttle.tried(user.login, source, monotonic(), self.run(change))
         except Refusal as refusal:
             return await self._shown(request, user, f"account.password_{refusal.code}")
         if token is None:
-            self._throttle.failed(user.login, source, monotonic())
             return await self._shown(request, user, "account.wrong")
         response = RedirectResponse("/account?done=password", 303)
         self._front.set(request, response, SESSION_COOKIE, token)

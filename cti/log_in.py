@@ -69,15 +69,16 @@ class LogIn:
             return refused("login.throttled", 429, wait_s)
         if phone and not wire.PHONE.fullmatch(phone):
             return refused("login.bad_phone", 400)
+        if not login:
+            return refused("login.wrong", 401)
         try:
-            user = await self._accounts.verify(login, password, source)
+            check = self._accounts.verify(login, password, source)
+            user = await self._throttle.tried(login, source, monotonic(), check)
         except AccountsBusy:
             return refused("login.busy", 503, 5.0)
         if user is None:
-            self._throttle.failed(login, source, monotonic())
             log.info("a log-in failed", login=login, source=source)
             return refused("login.wrong", 401)
-        self._throttle.succeeded(login, source)
         return await self.let_in(request, user, phone)
 
     async def let_in(

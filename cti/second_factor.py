@@ -99,11 +99,9 @@ class SecondFactorDesk(Desk):
             return "factor.throttled"
         factor = SecondFactor(self.acting(request, user), self._stored.vault)
         code = form.get("code", "")[:LONGEST].strip()
-        if not await self.run(lambda: factor.check(user.user_id, code, now)):
-            self._throttle.failed(user.login, source, monotonic())
-            return "factor.wrong"
-        self._throttle.succeeded(user.login, source)
-        return ""
+        check = self.run(lambda: factor.check(user.user_id, code, now))
+        right = await self._throttle.tried(user.login, source, monotonic(), check)
+        return "" if right else "factor.wrong"
 
     async def _offered(self, request: Request, user: User, problem: str = "") -> Response:
         factor = SecondFactor(self._stored.engine, self._stored.vault)

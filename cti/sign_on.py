@@ -55,14 +55,16 @@ class SignOnDesk(Desk):
     async def back(self, request: Request) -> Response:
         """GET /login/oidc/back: from the provider, with a code or a refusal. What was kept is good once."""
         source = source_of(request)
+        wait_s = self._throttle.wait_s("", source, monotonic())
+        if wait_s > 0:
+            return self._log_in.shown(request, 429, "login.throttled", wait_s=wait_s)
         try:
-            if self._throttle.wait_s("", source, monotonic()) > 0:
-                raise SignOnFault("oidc.failed", "too many came to nothing from this address")
             signed_on = await self._provider.finish(_kept(request), _answer(request))
         except SignOnFault as fault:
-            self._throttle.failed("", source, monotonic())
-            why, ons = str(fault), SignOns(self._stored.engine)
-            await self.run(lambda: ons.refused("", source, why))
+            if fault.code != "oidc.away":  # that is the provider's doing
+                self._throttle.failed(source, monotonic())
+                why, ons = str(fault), SignOns(self._stored.engine)
+                await self.run(lambda: ons.refused("", source, why))
             return self._failed(request, fault)
         ons = SignOns(self._stored.engine)
         user = await self.run(lambda: ons.user(signed_on.vouched, source, self._new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from http.cookies import Morsel, SimpleCookie
@@ -13,8 +14,8 @@ from campaigns.passwords import LONGEST
 from cti.app import STATIC
 from cti.front import templates
 from cti.settings import WebSettings
-from cti.throttle import PER_PAIR
-from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door
+from cti.throttle import PER_PAIR, PER_SOURCE
+from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door, until
 from tests.loopback import http_client
 
 RIGHT = {"login": AGENT.login, "password": PASSWORD}
@@ -94,6 +95,30 @@ async def test_guessing_is_slowed_down_for_that_name_only(browser: httpx2.AsyncC
     assert int(response.headers["retry-after"]) > 60
     other = await browser.post("/login", data={"login": SUPERVISOR.login, "password": PASSWORD})
     assert other.status_code == 303
+
+
+async def test_a_log_in_without_a_name_lifts_no_limit_of_its_address(browser: httpx2.AsyncClient) -> None:
+    assert (await browser.post("/login", data={"login": " ", "password": "x"})).status_code == 401
+    for n in range(PER_SOURCE):
+        assert (await browser.post("/login", data={"login": f"user{n}", "password": "x"})).status_code == 401
+    assert (await browser.post("/login", data=RIGHT)).status_code == 429
+
+
+async def test_guesses_that_come_at_once_are_no_more_than_one_after_the_other(
+    browser: httpx2.AsyncClient, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, known = list[str](), asyncio.Event()
+
+    async def verify(login: str, password: str, source: str = "") -> None:
+        checked.append(password)
+        await known.wait()
+
+    monkeypatch.setattr(door.accounts, "verify", verify)
+    guesses = [asyncio.create_task(browser.post("/login", data=WRONG)) for _ in range(3 * PER_PAIR)]
+    await until(lambda: len(checked) + sum(each.done() for each in guesses) == len(guesses))
+    known.set()
+    statuses = [(await each).status_code for each in guesses]
+    assert (statuses.count(401), statuses.count(429)) == (PER_PAIR, 2 * PER_PAIR)
 
 
 @pytest.mark.parametrize(
