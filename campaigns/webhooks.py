@@ -13,6 +13,7 @@ from campaigns.audit import write
 LAST_ID = 2**63 - 1
 MOST_NAMED = 20  # in a line of the audit log
 DEAD_LIFE = timedelta(days=30)  # of what was given up; it names customers
+LEFT_ALONE = timedelta(days=1)  # what a sender has given up long before, so that nobody sends it any more
 
 ADD = text("""
 INSERT INTO webhook_delivery (engine, hook, call_id, kind, body, since, next_at)
@@ -43,6 +44,10 @@ FROM webhook_delivery WHERE dead_at IS NOT NULL ORDER BY id
 AGAIN = text("""
 UPDATE webhook_delivery SET dead_at = NULL, tries = 0, since = :now, next_at = :now
 WHERE dead_at IS NOT NULL AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY(CAST(:ids AS bigint[])))
+""")
+LEFT = text("""
+UPDATE webhook_delivery SET dead_at = :now, fault = 'no engine sends to this webhook any more'
+WHERE dead_at IS NULL AND since < :before AND NOT (engine = :engine AND hook = ANY(:hooks))
 """)
 SWEPT = text("DELETE FROM webhook_delivery WHERE dead_at < :before")
 
@@ -124,10 +129,19 @@ class WebhookStore:
         with self._engine.begin() as connection:
             connection.execute(GIVEN_UP, {"id": delivery_id, "now": now, "fault": fault})
 
-    def waiting(self, now: datetime) -> dict[str, int]:
-        """How many wait, by hook. Those that were given up long ago are removed."""
+    def sweep(self, hooks: Sequence[str], now: datetime) -> int:
+        """Give up what waits for hooks or engines that are no more, and remove what was given up long ago.
+
+        `hooks` are this engine's. Returns how many were given up.
+        """
+        values = {"engine": self._name, "hooks": list(hooks), "now": now, "before": now - LEFT_ALONE}
         with self._engine.begin() as connection:
             connection.execute(SWEPT, {"before": now - DEAD_LIFE})
+            return connection.execute(LEFT, values).rowcount
+
+    def waiting(self) -> dict[str, int]:
+        """How many wait, by hook."""
+        with self._engine.connect() as connection:
             return {row.hook: row.waiting for row in connection.execute(WAITING, {"engine": self._name})}
 
 

@@ -175,8 +175,12 @@ class Webhooks:
             await self._surely(lambda: self._store.later(number, next_at, fault))
 
     async def _count(self) -> None:
+        names = [hook.name for hook in self._hooks]
         while True:
-            found = await self._try(lambda: self._store.waiting(datetime.now(UTC)))
+            left = await self._try(lambda: self._store.sweep(names, datetime.now(UTC)))
+            if left:
+                log.warning("events were given up that no engine sends any more", events=left)
+            found = await self._try(self._store.waiting)
             if found is not None:
                 self.waiting = {hook.name: found.get(hook.name, 0) for hook in self._hooks}
             await asyncio.sleep(COUNT_S)

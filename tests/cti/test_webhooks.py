@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from campaigns.webhooks import NewDelivery, WebhookStore, dead, send_again
+from campaigns.webhooks import DEAD_LIFE, LEFT_ALONE, NewDelivery, WebhookStore, dead, send_again
 from cti import outbound, webhooks
 from cti.bus import Bus
 from cti.feed import Feed
 from cti.messages import Dispose
 from cti.outbound import NotSent, Outbound, allowed
-from cti.webhooks import Hook, Webhooks
+from cti.webhooks import GIVE_UP, Hook, Webhooks
 from tests.cti.fakes import ScriptedEngine
 from tests.cti.running import AGENT, until
 
@@ -232,6 +232,27 @@ async def test_what_nobody_takes_is_given_up_kept_and_sent_again_by_hand(
         assert send_again(db, [kept.delivery_id], datetime.now(UTC)) == 1
         await until(lambda: len(there.got) == 4)
         await until(lambda: not dead(db) and waiting(db) == 0)
+
+
+async def test_what_waits_for_a_hook_or_an_engine_that_is_no_more_is_told_of_and_goes_in_time(
+    db: Engine,
+) -> None:
+    now = datetime.now(UTC)
+    for engine, name, age in (
+        ("engine-1", "old name", LEFT_ALONE * 2),
+        ("engine-0", "crm", LEFT_ALONE * 2),
+        ("engine-1", "crm", LEFT_ALONE * 2),  # the engine was down: it sends it now
+        ("engine-1", "old name", GIVE_UP),
+        ("engine-2", "crm", GIVE_UP),
+    ):
+        WebhookStore(db, engine).add([NewDelivery(name, CALL, "screen_pop", '{"event": 1}')], now - age)
+    async with receiver() as there, running(db, hook(there)):
+        await until(lambda: len(dead(db)) == 2 and waiting(db) == 2)
+        assert len(there.got) == 1
+    assert [each.hook for each in dead(db)] == ["old name", "crm"]
+    assert {each.fault for each in dead(db)} == {"no engine sends to this webhook any more"}
+    assert WebhookStore(db, "engine-1").sweep(["crm"], now + LEFT_ALONE + DEAD_LIFE) == 2
+    assert [each.since for each in dead(db)] == [now - GIVE_UP] * 2
 
 
 async def test_two_engines_on_one_database_send_each_their_own(db: Engine) -> None:
