@@ -70,7 +70,10 @@ class Readers:
 
     async def _carried_out(self, order: Order) -> tuple[Reply, bytes]:
         async with self._turns:
-            process = self._idle.pop() if self._idle else await self._start()
+            try:
+                process = self._idle.pop() if self._idle else await self._start()
+            except OSError as fault:  # the system has no room for one more process
+                return Reply(503, f"no reader could be started: {fault!r}"), b""
             assert process.stdin is not None and process.stdout is not None
             try:
                 async with asyncio.timeout(LIMIT_S):

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from campaigns import database
 from campaigns.reports.asking import Question
 from campaigns.reports.runs import Claim, Runs
-from campaigns.reports.schedule import Schedule
+from campaigns.reports.schedule import Schedule, Span
 from campaigns.reports.schedules import Schedules
 from campaigns.rights import Right
 from campaigns.users import User, UserStore
@@ -83,36 +83,41 @@ class Sending:
         for each in (*self._configured, *made):
             span = None if each.paused else each.due(now)
             if span is not None and (*each.key, span.until) not in settled:
-                work.append(self._due(each, now))
+                work.append(self._due(each, span, now))
         return sum(await asyncio.gather(*work))
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    async def _due(self, schedule: Schedule, now: datetime) -> bool:
+    async def _due(self, schedule: Schedule, span: Span, now: datetime) -> bool:
         async with self._turns:
-            user, span = await asyncio.to_thread(self._user, schedule.login), schedule.due(now)
-            if user is None or span is None:
-                log.warning("a report is in nobody's name", report=schedule.name, login=schedule.login)
-                return False
-            claim = await asyncio.to_thread(self._runs.claim, schedule, user.user_id, span, now)
-            return claim is not None and await self._run(schedule, user, claim, now)
+            claim = await asyncio.to_thread(self._runs.claim, schedule, span, now)
+            return claim is not None and await self._run(schedule, claim, now)
 
     async def _asked(self, schedule: Schedule, run_id: int, now: datetime) -> bool:
         async with self._turns:
-            user = await asyncio.to_thread(self._user, schedule.login)
             claim = await asyncio.to_thread(self._runs.claim_asked, run_id, now)
-            return claim is not None and await self._run(schedule, user, claim, now)
+            return claim is not None and await self._run(schedule, claim, now)
 
-    async def _run(self, schedule: Schedule, user: User | None, claim: Claim, now: datetime) -> bool:
+    async def _run(self, schedule: Schedule, claim: Claim, now: datetime) -> bool:
         """Make it and send it; what came of it is on record."""
         told = {"report": schedule.name, "since": str(claim.span.since), "until": str(claim.span.until)}
         try:
+            user = await asyncio.to_thread(self._user, schedule.login)
             if user is None or not user.may(Right.REPORTS):
                 raise Failed("nobody", schedule.login)
             refused = await self._sent(schedule, user, claim)
-        except Failed as fault:
-            log.warning("a report could not be sent", **told, fault=fault.fault, reason=str(fault))
-            await asyncio.to_thread(self._runs.failed, claim, now, fault.fault, str(fault))
+        except SQLAlchemyError:
+            raise
+        except Exception as fault:  # whatever is wrong with one, the others go out, and calls go on
+            why = fault if isinstance(fault, Failed) else Failed("made", repr(fault))
+            log.warning(
+                "a report could not be sent",
+                **told,
+                fault=why.fault,
+                reason=str(why),
+                exc_info=why is not fault,
+            )
+            await asyncio.to_thread(self._runs.failed, claim, now, why.fault, str(why))
             return False
         await asyncio.to_thread(self._runs.sent, claim, datetime.now(UTC), refused)
         log.info("a report was sent", **told)
@@ -149,7 +154,7 @@ class Sending:
             raise Failed("mail", f"no answer within {LIMIT_S:g} s") from fault
 
     def _user(self, login: str) -> User | None:
-        """Whose rights a report has."""
+        """Whose rights a report has; None: nobody is called so, or they are shut out."""
         return next((each for each in UserStore(self._stored).all() if each.login == login), None)
 
     def _folder(self, schedule: Schedule, user: User) -> Path:

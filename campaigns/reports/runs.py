@@ -27,11 +27,13 @@ SETTLED = text("""
 SELECT COALESCE(schedule_id, 0) AS schedule_id, name, until FROM report_run
 WHERE asked_by = '' AND until >= :since AND (sent_at IS NOT NULL OR next_at > :now)
 """)
+# In the name of its user, who may be shut out; where the configuration names nobody, in that of who was here first.
 CLAIM = text("""
+WITH named AS (SELECT COALESCE((SELECT id FROM app_user WHERE login = :login), min(id)) AS id FROM app_user)
 INSERT INTO report_run AS r (schedule_id, name, user_id, since, until, made_at, next_at, tries)
-VALUES (NULLIF(:schedule, 0), :name, :user, :since, :until, :now, :lease, 1)
+SELECT NULLIF(:schedule, 0), :name, id, :since, :until, :now, :lease, 1 FROM named WHERE id IS NOT NULL
 ON CONFLICT (COALESCE(schedule_id, 0), name, until) WHERE asked_by = ''
-DO UPDATE SET tries = r.tries + 1, next_at = :lease, user_id = :user
+DO UPDATE SET tries = r.tries + 1, next_at = :lease, user_id = EXCLUDED.user_id
 WHERE r.sent_at IS NULL AND r.next_at <= :now RETURNING id, tries, asked_by, since, until
 """)
 ASKED = text("""
@@ -102,13 +104,13 @@ class Runs:
             rows = connection.execute(SETTLED, {"since": (now - LOOKED_BACK).date(), "now": now})
             return {(row.schedule_id, row.name, row.until) for row in rows}
 
-    def claim(self, schedule: Schedule, user_id: int, span: Span, now: datetime) -> Claim | None:
+    def claim(self, schedule: Schedule, span: Span, now: datetime) -> Claim | None:
         """Have the run of these days for a while; None: it was sent, or is another's."""
         schedule_id, name = schedule.key
         values = {
             "schedule": schedule_id,
             "name": name,
-            "user": user_id,
+            "login": schedule.login,
             "since": span.since,
             "until": span.until,
         }

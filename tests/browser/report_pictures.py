@@ -169,9 +169,7 @@ def scheduled(db: Engine, language: str) -> None:
         )
     for each in store.all():
         for now in (DAY - timedelta(days=1), DAY):
-            claim = runs.claim(
-                each, ADMIN.user_id, span_of(each.every, each.at, ZoneInfo(each.zone), now), now
-            )
+            claim = runs.claim(each, span_of(each.every, each.at, ZoneInfo(each.zone), now), now)
             if claim is not None and each.every == "day":
                 runs.sent(claim, now, "branch@company.example: 550 mailbox full" if now == DAY else "")
             elif claim is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -121,6 +122,51 @@ async def test_who_may_not_see_reports_is_sent_none(db: Engine, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+async def test_a_report_of_somebody_who_is_shut_out_or_unknown_is_on_record_and_not_tried_at_once_again(
+    db: Engine, tmp_path: Path
+) -> None:
+    World(db)
+    with db.begin() as connection:
+        shut_out = (
+            "UPDATE app_user SET role = 'supervisor', enabled = false WHERE login = 'agent0' RETURNING id"
+        )
+        user = connection.execute(text(shut_out)).scalar_one()
+    made = Schedule("daily", "campaigns", "agent0", "day", time(6), "Asia/Shanghai", laid=True)
+    Schedules(db).save(made, user, NEXT_DAY - timedelta(days=1))
+    section = ReportSection(name="daily", report="campaigns", login="nobody", folder=str(tmp_path / "out"))
+    config = Config(switch=(SWITCH,), report=(section,), reports=ReportsSection(folder=str(tmp_path / "out")))
+    sending, runs = Sending(db, config), Runs(db)
+    for tries, now in ((1, NEXT_DAY), (1, NEXT_DAY), (2, NEXT_DAY + AGAIN)):
+        assert await sending.look(now) == 0
+        for each in (*Schedules(db).all(), *scheduled(config)):
+            [run] = runs.last([each])[each.key]
+            assert (run.fault, run.detail, run.tries) == ("nobody", each.login, tries)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("fails", ["cti.readers.asyncio.create_subprocess_exec", "dialer.sending.post"])
+async def test_what_nobody_foresaw_of_one_report_is_on_record_and_ends_nothing(
+    db: Engine, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    async def no_room(*args: object, **options: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    World(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    monkeypatch.setattr(fails, no_room)
+    section = ReportSection(name="daily", report="campaigns", login="agent0", to=("boss@company.example",))
+    mail = MailSection(host="127.0.0.1", security="none", sender="dialer@company.example")
+    config = Config(switch=(SWITCH,), mail=mail, report=(section,))
+    sending = Sending(db, config)
+    try:
+        assert await sending.look(NEXT_DAY) == 0
+    finally:
+        await sending.close()
+    [run] = Runs(db).last(scheduled(config))[0, "daily"]
+    assert (run.fault, run.sent_at) == ("made", None)
+
+
 async def test_what_people_schedule_goes_out_when_it_is_due_or_wanted_and_says_what_came_of_it(
     db: Engine, tmp_path: Path, post: tuple[Box, int]
 ) -> None:
@@ -169,19 +215,17 @@ async def test_what_people_schedule_goes_out_when_it_is_due_or_wanted_and_says_w
 
 def test_a_run_is_one_engines_at_a_time_and_the_next_ones_when_that_died(db: Engine) -> None:
     World(db)
-    with db.begin() as connection:
-        user = connection.execute(text("SELECT min(id) FROM app_user")).scalar_one()
     schedule = Schedule("daily", "campaigns", "agent0", "day", time(6), "Asia/Shanghai")
     span, runs = Span(date(2026, 11, 24), date(2026, 11, 24)), Runs(db)
-    first = runs.claim(schedule, user, span, NEXT_DAY)
-    assert first is not None and runs.claim(schedule, user, span, NEXT_DAY) is None
-    second = runs.claim(schedule, user, span, NEXT_DAY + LEASE)
+    first = runs.claim(schedule, span, NEXT_DAY)
+    assert first is not None and runs.claim(schedule, span, NEXT_DAY) is None
+    second = runs.claim(schedule, span, NEXT_DAY + LEASE)
     assert second is not None and second.run_id == first.run_id
     runs.failed(first, NEXT_DAY, "mail", "it came back, and is nobody's now")
     runs.sent(second, NEXT_DAY + LEASE)
     [run] = runs.last([schedule])[schedule.key]
     assert run.sent_at is not None and run.fault == "" and run.tries == 2
-    assert runs.claim(schedule, user, span, NEXT_DAY + 3 * LEASE) is None
+    assert runs.claim(schedule, span, NEXT_DAY + 3 * LEASE) is None
 
 
 @pytest.mark.parametrize("every", ["day", "week", "month"])
