@@ -123,11 +123,12 @@ def create_app(
                 entry.anybody("/login/oidc", sign_on.begin),
                 entry.anybody("/login/oidc/back", sign_on.back),
             ]
-        routes += _api_routes(entry, front, stored, settings, gateway, desks)
+        lists = ListDesk(stored, "lists")
+        routes += _api_routes(entry, front, stored, settings, gateway, lists, desks)
         console, steer = ConsoleDesk(stored, board), SteerDesk(stored, preview)
         oversight = OversightDesk(stored, bus, gateway, board)
         desks += [console, steer, oversight]
-        work.append(console.run_looks)
+        work += [console.run_looks, lists.run_retention]
         recordings = RecordingDesk(front, stored)
         desks.append(recordings)
         work.append(recordings.run_retention)
@@ -325,12 +326,17 @@ def _seat_routes(entry: Entry, seat: SeatApi, events: EventDesk) -> list[BaseRou
 
 
 def _api_routes(
-    entry: Entry, front: Front, stored: Stored, settings: WebSettings, gateway: Gateway, desks: list[Desk]
+    entry: Entry,
+    front: Front,
+    stored: Stored,
+    settings: WebSettings,
+    gateway: Gateway,
+    lists: ListDesk,
+    desks: list[Desk],
 ) -> list[BaseRoute]:
     own = OwnDesk(stored, gateway)
     why, reports, requeue = WhyDesk(front, stored), ReportDesk(stored), RequeueDesk(stored)
-    lists, compliance = ListDesk(stored, "lists"), ComplianceDesk(stored, "compliance")
-    audit = AuditDesk(stored)
+    compliance, audit = ComplianceDesk(stored, "compliance"), AuditDesk(stored)
     hooks, messages = WebhookDesk(stored), MessageDesk(stored, settings)
     desks += [hooks, messages, own, audit, why, reports, requeue, lists, compliance]
     return [

@@ -6,12 +6,14 @@ import asyncio
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -22,10 +24,15 @@ from campaigns.lists.loading import OnDuplicate
 from campaigns.users import User
 from cti.desk import Desk, Refusal, by
 
+log = structlog.get_logger(__name__)
+
 MOST_FILE = 512 << 20  # bytes; ten million rows are 400 MB
 MOST_ROWS = 16 << 20  # bytes of a batch of rows
 MOST_NAME = 200
 KEPT_S = 30 * 86_400.0  # reports and rejected rows hold customers' data, and are corrected within days
+LEFT_S = 86_400.0  # more than any import takes: 15 hours for its body, and eight for the jobs up to its own
+SWEEP_S = 3_600.0
+FOLDER = "[0-9a-f]" * 16  # of an import while it goes on, as secrets.token_hex names it
 BATCH = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 OPTIONS = frozenset(
     ("list", "campaign", "country", "area_code", "zone", "map", "source", "duplicates", "same", "within", "dry_run",
@@ -100,7 +107,27 @@ class ListDesk(Desk):
         job = UndoJob(campaign_id, wanted.list)
         return JSONResponse(await self.job(by(request, asker), job, self._stored.imports))
 
+    async def run_retention(self) -> None:
+        """Let go what is too old, once an hour, until cancelled."""
+        while True:
+            try:
+                await self.run(self._let_go)
+            except Exception:  # the folder is away: the next hour will do
+                log.warning("what is left of imports could not be looked through", exc_info=True)
+            await asyncio.sleep(SWEEP_S)
+
     # --- within -----------------------------------------------------------------------------------------------
+
+    def _let_go(self) -> None:
+        """What was told of imports, and what those left that ended with us, as by a kill: it is customers' data."""
+        now = time()
+        for told in self._stored.imports.glob("*.*"):
+            if told.stat().st_mtime < now - KEPT_S:
+                told.unlink()
+        for left in self._stored.imports.glob(FOLDER):
+            with suppress(FileNotFoundError):  # it has just ended
+                if left.stat().st_mtime < now - LEFT_S:
+                    shutil.rmtree(left)
 
     async def _asked(self, asker: User, request: Request) -> tuple[int, ImportJob]:
         asked = request.query_params
@@ -145,10 +172,7 @@ class ListDesk(Desk):
         )
 
     def _keep(self, folder: Path, list_id: int) -> Response:
-        """Keep what was told of an import, let go what is too old, and answer with the report."""
-        for old in self._stored.imports.glob("*.*"):
-            if old.stat().st_mtime < time() - KEPT_S:
-                old.unlink(missing_ok=True)
+        """Keep what was told of an import, and answer with the report."""
         for name in (REPORT, REJECTS):
             if (folder / name).exists():
                 (folder / name).replace(self._place(list_id, name))

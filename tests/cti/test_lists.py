@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from cti import desk, lists
 from tests.campaigns.lists import workbooks
 from tests.campaigns.world import Campaign
 from tests.cti.client import cookie, page
-from tests.cti.running import ADMIN, AGENT, DEADLINE_S, SUPERVISOR, Door, open_door, stored_in
+from tests.cti.running import ADMIN, AGENT, DEADLINE_S, SUPERVISOR, Door, open_door, stored_in, until
 from tests.loopback import http_client
 
 FILE = "电话,姓名\n13800138000,李娜\n12,=王\n13900139001,王小明\n".encode("gb18030")
@@ -69,6 +70,21 @@ async def test_a_file_comes_in_is_looked_up_corrected_and_taken_back(door: Door,
         assert count(db) == 0
         twice = await http.post("/api/lists/undo", json={"campaign": "demo", "list": "autumn"})
         assert twice.status_code == 422
+
+
+async def test_what_a_kill_left_behind_and_what_is_a_month_old_is_let_go_without_another_import(
+    db: Engine, tmp_path: Path
+) -> None:
+    imports, now = tmp_path / "imports", time.time()
+    for name, age_s in (("0a" * 8, lists.LEFT_S + 60.0), ("0b" * 8, lists.LEFT_S - 60.0)):
+        (imports / name).mkdir(parents=True)
+        (imports / name / "list").write_bytes(FILE)
+        os.utime(imports / name, (now - age_s, now - age_s))
+    for name, age_s in (("7.report.json", lists.KEPT_S + 60.0), ("8.report.json", lists.KEPT_S - 60.0)):
+        (imports / name).touch()
+        os.utime(imports / name, (now - age_s, now - age_s))
+    async with open_door(stored=replace(stored_in(db, tmp_path), imports=imports)):
+        await until(lambda: {path.name for path in imports.iterdir()} == {"0b" * 8, "8.report.json"})
 
 
 async def test_a_batch_that_is_sent_again_adds_nothing(door: Door, db: Engine) -> None:
