@@ -7,6 +7,7 @@ archive up to it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,21 +94,24 @@ def take(postgresql: Path, folder: Path, keep: int) -> Base:
     """A base backup of the running server, proved; of older ones the last `keep` stay. Raises :class:`BackupError`."""
     url = make_url(database.start_embedded(postgresql))
     _made(folder, postgresql)
-    part = Path(tempfile.mkdtemp(prefix="base-", suffix=PART, dir=folder))
-    try:
-        where = ("-h", str(url.query["host"]), "-U", url.username or "")
-        _run("pg_basebackup", *where, "-D", str(part / "pg"), "-Ft", "-z", "-c", "fast", "-X", "fetch")
-        _run("pg_verifybackup", "-n", str(part / "pg"))
-        at = datetime.now(UTC)
-        done = folder / at.strftime(STAMP)
-        (part / "pg").rename(done)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    taken = bases(folder)
-    for old in taken[:-keep]:
-        shutil.rmtree(old.folder)
-    _run("pg_archivecleanup", str(folder / WAL), _first_segment(bases(folder)[0]))
-    return taken[-1]
+    with _one_at_a_time(postgresql):
+        for left in folder.glob(f"base-*{PART}"):  # of one that was cut off
+            shutil.rmtree(left, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix="base-", suffix=PART, dir=folder))
+        try:
+            where = ("-h", str(url.query["host"]), "-U", url.username or "")
+            _run("pg_basebackup", *where, "-D", str(part / "pg"), "-Ft", "-z", "-c", "fast", "-X", "fetch")
+            _run("pg_verifybackup", "-n", str(part / "pg"))
+            at = datetime.now(UTC)
+            done = folder / at.strftime(STAMP)
+            (part / "pg").rename(done)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        taken = bases(folder)
+        for old in taken[:-keep]:
+            shutil.rmtree(old.folder)
+        _run("pg_archivecleanup", str(folder / WAL), _first_segment(bases(folder)[0]))
+        return taken[-1]
 
 
 def bases(folder: Path) -> list[Base]:
@@ -163,6 +169,20 @@ def archived_well(engine: Engine) -> tuple[bool, str]:
 
 
 # --- within -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _one_at_a_time(postgresql: Path) -> Iterator[None]:
+    """No other base backup of this server is taken meanwhile. Raises :class:`BackupError` when one is."""
+    held = os.open(postgresql, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupError("another base backup is being taken: wait until it is there") from None
+        yield
+    finally:
+        os.close(held)
 
 
 def _settings(wal: Path | None) -> dict[str, str]:

@@ -119,7 +119,13 @@ def test_what_was_there_between_two_calls_is_there_again(home: Path) -> None:
     assert not (home / "after/postgresql").exists()
 
     first = backup.bases(folder)[0]
+    left = folder / f"base-killed{backup.PART}"
+    (left / "pg").mkdir(parents=True)
+    with backup._one_at_a_time(pg):
+        code, output = run(home, "backup")
+    assert (code, "another base backup" in output, left.exists()) == (1, True, True)
     assert run(home, "backup")[0] == 0
+    assert not left.exists()
     (kept,) = backup.bases(folder)
     assert kept != first
     oldest = min(path.name for path in (folder / "wal").iterdir() if len(path.name) == 24)
