@@ -95,6 +95,14 @@ def test_a_database_that_is_away_is_told_as_such(config: Config, tmp_path: Path)
     assert "is PostgreSQL running" in wrong(found)["connection"]
 
 
+def test_where_no_database_was_made_yet_none_is_made(config: Config, tmp_path: Path) -> None:
+    embedded = msgspec.structs.replace(config.database, url="")
+    found = stored(msgspec.structs.replace(config, database=embedded), tmp_path / "data")
+    assert list(found) == ["database"]
+    assert "when it first starts" in wrong(found)["connection"]
+    assert list((tmp_path / "data").iterdir()) == []
+
+
 def test_an_older_schema_a_newer_one_and_months_that_lack(db: Engine, config: Config, tmp_path: Path) -> None:
     def set_to(revision: str) -> dict[str, str]:
         with db.begin() as connection:
