@@ -168,6 +168,8 @@ class CampaignConfig(Part, frozen=True):
     lets nobody hang up earlier). `trunk` overrides the switch's own dial string. `caller_ids` are shown to customers
     whom no pool is for. Wrap-up lasts `wrap_up_s`, and as long again when its agent asks, `wrap_up_extensions` times at
     most. `record`: what customer and seat say is recorded on the switch.
+    `amd`: on a machine is hung up. Where the connect limit begins at the answer, whom the detection has not judged
+    shortly before that is over goes to a seat as a person.
     `transfer_campaigns` are those to whose seats customers may be sent beside this one's own; `transfer_numbers`
     patterns of outside numbers, in which `?` is a digit and `*` at the end any digits.
     """

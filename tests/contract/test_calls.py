@@ -132,6 +132,18 @@ async def test_a_machine_is_hung_up_and_a_person_is_not(house: House) -> None:
     await house.books_are_square()
 
 
+async def test_whom_the_detection_has_not_judged_is_on_the_line_all_the_same(house: House) -> None:
+    """It listens for five seconds; the law gives a customer two."""
+    house.campaign(["08"], "amd = true")
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    pop = await lina.connected()
+    await lina.do("hang_up", call_id=pop["call_id"])
+    (attempt,) = await house.recorded(1)
+    assert (attempt.outcome, attempt.amd) == ("connected", None)
+    await house.books_are_square()
+
+
 async def test_a_customer_is_put_on_hold_and_taken_back(house: House) -> None:
     house.campaign(["08"])
     await house.start()
