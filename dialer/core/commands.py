@@ -288,6 +288,8 @@ class Commands:
         call = self.core.calls.by_id.get(command.call_id)
         if call is None or call.seat != seat.user_id:
             return refuse("not_your_call")
+        if not self.core.is_up(call.switch):
+            return refuse("switch_down", call.switch)
         if not command.on and call.state in (CallState.CONSULTING, CallState.CONFERENCE):
             self.core.calls.step(call, CallEvent.RESUME, now)
             return OK

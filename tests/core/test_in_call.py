@@ -57,6 +57,25 @@ def test_the_time_on_hold_is_told_from_its_beginning() -> None:
     assert (newest(world).state, newest(world).at) == ("held", began)
 
 
+def test_while_the_switch_is_away_nobody_is_put_on_hold_or_taken_back() -> None:
+    world = World()
+    call_id = talking(world)
+    call = world.core.calls.by_id[call_id]
+    world.link_down()
+    assert world.command(Hold(user_id=7, call_id=call_id, on=True)).code == "switch_down"
+    assert call.state == "connected"  # they still hear each other
+    world.link_up()
+    assert world.command(Hold(user_id=7, call_id=call_id, on=True)).ok
+    world.link_down()
+    assert world.command(Hold(user_id=7, call_id=call_id, on=False)).code == "switch_down"
+    world.pass_time(60.0)
+    assert call.state == "held"  # and is not lost over it
+    world.link_up()
+    assert world.command(Hold(user_id=7, call_id=call_id, on=False)).ok
+    world.join_all()
+    assert call.state == "connected"
+
+
 def test_what_is_said_to_the_customer_needs_the_customer_on_the_line() -> None:
     world = World(config(record=True))
     call_id = talking(world)

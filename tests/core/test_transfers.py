@@ -321,6 +321,20 @@ def test_who_had_muted_the_customer_is_heard_by_whom_they_ask_and_mutes_with_all
     floor.check()
 
 
+def test_while_the_switch_is_away_who_is_asked_is_not_left_for_the_customer() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    assert floor.transfer().ok
+    floor.link_down()
+    assert floor.command(Hold(user_id=LINA, call_id=floor.call_id, on=False)).code == "switch_down"
+    assert (floor.call_state(), floor.state(ZHANG)) == ("consulting", "asked")
+    floor.link_up()
+    assert floor.command(Hold(user_id=LINA, call_id=floor.call_id, on=False)).ok
+    floor.join_all()
+    assert floor.together(floor.customer, floor.leg(LINA))
+    floor.check()
+
+
 def test_a_conference_that_ended_while_the_link_was_away_leaves_nobody_muted() -> None:
     floor = Floor()
     floor.seat(ZHANG)
