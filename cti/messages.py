@@ -30,6 +30,7 @@ class Message(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 class LogIn(Message, frozen=True, tag="log_in"):
     """Take a seat. `phone` is the SIP endpoint; mode `nailed` keeps the leg up, `ring` rings it for each call.
 
+    A phone that rings in vain for customers one after another, two as a rule, pauses the seat: each was abandoned.
     `ranks` has the campaigns whose customers it gets only while no idle seat of a better rank is there; else 1.
     """
 

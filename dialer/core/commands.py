@@ -235,6 +235,7 @@ class Commands:
     def _ready(self, command: Ready, seat: Seat, now: float) -> Reply:
         if seat.state in (SeatState.PHONE, SeatState.NO_PHONE):
             return refuse("no_phone")
+        seat.unanswered_s = 0.0
         if seat.pause_later:
             seat.pause_later = False
             self.core.pace_seat(seat, now)

@@ -185,6 +185,7 @@ class Seat:
     pause_later: bool = False
     pause_reason: str = ""
     muted: bool = False  # the customer does not hear it
+    unanswered_s: float = 0.0  # its phone has rung for customers, in ring mode, and nobody was there
     absent: bool = False  # its page is gone: no customers until it is back
     ranks: Mapping[str, int] = field(
         default_factory=dict

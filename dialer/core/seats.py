@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PHONE_LIMIT_S = 20.0  # how long a seat's phone is rung at log-in
 RING_LIMIT_S = 15.0  # how long it is rung for a customer, in ring mode; the connect limit is shorter
+# A phone that rings so long unanswered, for customers in a row, has nobody by it. One of them is no proof: of their 2 s
+# (47 CFR 64.1200(a)(7)) a seat that came free late has few. Each of them is abandoned.
+UNANSWERED_S = 3.0
 
 PACED = {
     SeatState.READY: PacedState.IDLE,
@@ -147,6 +150,7 @@ class Seats:
             return
         seat.call = ""
         if seat.mode == "ring":
+            self._note_unanswered(seat, now)
             self._drop_leg(seat, now)
         self.core.tell(
             CallStatus(user_id=user_id, call_id=call.id, state="ended", at=self.core.wall_s(now), cause=cause)
@@ -169,6 +173,7 @@ class Seats:
     def leg_answered(self, seat: Seat, now: float) -> None:
         """The seat's phone was picked up."""
         seat.leg_up = True
+        seat.unanswered_s = 0.0
         call = self.core.calls.by_id.get(seat.call)
         if seat.mode == "ring" and call is not None and call.state is CallState.CONNECTING:
             self.core.calls.join(call, seat.leg)
@@ -403,6 +408,14 @@ class Seats:
         if not self.core.is_up(seat.switch):
             return "switch_down"
         return "phone_lost" if was_up else "phone_no_answer"
+
+    def _note_unanswered(self, seat: Seat, now: float) -> None:
+        """The customer for whom its phone rang is gone. Once it has rung in vain for long enough the seat pauses."""
+        if seat.state is not SeatState.CONNECTING or seat.leg_up:
+            return
+        seat.unanswered_s += now - seat.since
+        if seat.unanswered_s >= UNANSWERED_S and not seat.pause_later:
+            seat.pause_later, seat.pause_reason = True, "phone_no_answer"
 
     def _forget_preview(self, seat: Seat, skipped: bool = False) -> None:
         lead = self.core.previews.pop(seat.user_id, None)

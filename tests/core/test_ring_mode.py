@@ -1,0 +1,82 @@
+"""Seats whose phone is rung for each customer, and phones that nobody picks up."""
+
+from __future__ import annotations
+
+from cti.messages import Pause, Ready
+from tests.core.world import World, config
+
+
+def floor() -> World:
+    here = World(config(wrap_up_s=5.0))
+    here.seat(1, "ring")
+    return here
+
+
+def customer(here: World) -> str:
+    """A customer answers; their channel."""
+    [call_id] = here.dial()
+    here.answer(f"zdc-{call_id}")
+    return f"zdc-{call_id}"
+
+
+def in_vain(here: World, waits_s: float = 2.5) -> None:
+    """A customer for whom the phone rings until they have waited so long, or the limit is over."""
+    uid = customer(here)
+    assert here.core.seats.by_user[1].state == "connecting"
+    here.pass_time(waits_s)
+    here.hang_up(uid)
+    here.check()
+
+
+def seat(here: World) -> tuple[str, str]:
+    found = here.core.seats.by_user[1]
+    return found.state, found.reason
+
+
+def test_a_phone_that_nobody_picks_up_is_rung_for_two_customers_and_for_no_third() -> None:
+    here = floor()
+    in_vain(here)
+    assert seat(here) == ("ready", "")
+    in_vain(here)
+    assert seat(here) == ("paused", "phone_no_answer")
+    customer(here)
+    assert len(here.pops()) == 2
+    here.check()
+
+
+def test_who_is_at_the_phone_again_begins_anew() -> None:
+    here = floor()
+    in_vain(here)
+    in_vain(here)
+    here.command(Ready(user_id=1))
+    in_vain(here)
+    assert seat(here) == ("ready", "")
+
+
+def test_who_picks_up_between_two_was_only_slow() -> None:
+    here = floor()
+    in_vain(here)
+    uid = customer(here)
+    here.answer(here.core.seats.by_user[1].leg)
+    here.join_all()
+    here.hang_up(uid)
+    here.pass_time(5.0)
+    in_vain(here)
+    assert seat(here) == ("ready", "")
+
+
+def test_customers_who_hardly_wait_say_little_of_the_phone() -> None:
+    here = floor()
+    for _ in range(5):
+        in_vain(here, 0.5)
+    assert seat(here) == ("ready", "")
+
+
+def test_a_pause_that_was_asked_for_keeps_its_reason() -> None:
+    here = floor()
+    in_vain(here)
+    uid = customer(here)
+    here.command(Pause(user_id=1, reason="lunch"))
+    here.pass_time(2.5)
+    here.hang_up(uid)
+    assert seat(here) == ("paused", "lunch")
