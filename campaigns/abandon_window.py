@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from campaigns.reports.counting import HALF_HOUR, HALF_HOUR_OF, LONGEST_BUFFER, half_hour_of
+from campaigns.reports.counting import HALF_HOUR, HALF_HOUR_OF, LONGEST_BUFFER, NO_PERSON_IN, half_hour_of
 
 BUFFER = f"interval '{LONGEST_BUFFER.days} d'"
 MONTH = "date_trunc('month', ({}) AT TIME ZONE 'UTC')::date"
@@ -43,7 +43,7 @@ FROM rollup_call CROSS JOIN archived
 WHERE campaign_id = :campaign AND half_hour >= :whole_from AND half_hour NOT IN (SELECT begin FROM fresh)
     AND {MONTH.format("half_hour")} <> ALL(months)
 UNION ALL
-SELECT count(a.connected_at), count(*) FILTER (WHERE a.outcome = 'hung_up' AND a.amd IS DISTINCT FROM 'MACHINE'),
+SELECT count(a.connected_at), count(*) FILTER (WHERE a.outcome = 'hung_up' AND NOT {NO_PERSON_IN.format("a")}),
     count(*) FILTER (WHERE a.outcome = 'abandoned'),
     count(*) FILTER (WHERE a.connected_at IS NOT NULL AND d.code = ANY(:machine_codes))
 FROM span CROSS JOIN archived CROSS JOIN LATERAL (

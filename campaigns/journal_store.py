@@ -28,6 +28,7 @@ from campaigns.records import (
     OutsideEnded,
     SeatChanged,
 )
+from campaigns.reports.counting import NO_PERSON_IN
 from campaigns.rules.held import LET_GO
 
 CALLBACK_LASTS = timedelta(days=2)  # where the record does not say
@@ -103,7 +104,7 @@ COUNT_MACHINES = COUNT.format(
 )
 COUNT_ENDED = COUNT.format(
     what="hung_up, abandoned",
-    counts="""count(*) FILTER (WHERE v.outcome = 'hung_up' AND v.amd IS DISTINCT FROM 'MACHINE'),
+    counts=f"""count(*) FILTER (WHERE v.outcome = 'hung_up' AND NOT {NO_PERSON_IN.format("v")}),
     count(*) FILTER (WHERE v.outcome = 'abandoned')""",
     columns="call_id, leased_at, outcome, amd",
     first="a.outcome IS NULL AND v.outcome IN ('hung_up', 'abandoned')",

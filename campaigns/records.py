@@ -46,6 +46,7 @@ class AttemptEnded(Record, frozen=True, tag="ended"):
     lead's that was tried less often; `locked_until` sets a lock-out. `number_done`, or the `most`-th such outcome,
     ends the number, and with its last number the lead. `final` takes the lead out of the campaign. What was not
     `dialed`, since no switch took it, does not count as an attempt on the number.
+    `amd` is what its detection said, as AMDSTATUS of Asterisk; `HANGUP` where the customer left while it listened.
     """
 
     call_id: str

@@ -28,6 +28,9 @@ class Outcome(StrEnum):
     MISSED = "missed"  # the customer called in, and no seat had them before they left or the wait was over
 
 
+# `amd` of one that hung up and counts as no person: it was a machine, or left before the detection knew.
+NO_PERSON = ("MACHINE", "HANGUP")
+
 DNC_LAYERS = ("national", "company", "campaign", "complaint")
 
 

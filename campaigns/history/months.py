@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from campaigns.history.files import Manifest
 from campaigns.history.kinds import Kind
 from campaigns.partitions import partition_name
+from campaigns.reports.counting import NO_PERSON_IN
 
 ALL = text("SELECT kind, month, state, manifest, live_until FROM archived_month ORDER BY month, kind")
 SET = text("""
@@ -22,11 +23,11 @@ ON CONFLICT (kind, month) DO UPDATE SET state = excluded.state, generation = exc
 """)
 
 FORGET_OUTCOMES = text("DELETE FROM archived_outcome WHERE month = :month")
-OUTCOMES = """
+OUTCOMES = f"""
 INSERT INTO archived_outcome (month, campaign_id, outcome, code, attempts, connected, machines)
 SELECT :month, a.campaign_id, COALESCE(a.outcome, ''), COALESCE(d.code, ''), count(*), count(a.connected_at),
-    count(*) FILTER (WHERE a.amd = 'MACHINE')
-FROM {table} a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
+    count(*) FILTER (WHERE {NO_PERSON_IN.format("a")})
+FROM {{table}} a LEFT JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
     AND d.leased_at >= :since AND d.leased_at < :until
 WHERE a.called_in IS NULL GROUP BY a.campaign_id, a.outcome, d.code
 """

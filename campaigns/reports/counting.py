@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from campaigns.values import NO_PERSON
+
 HALF_HOUR = timedelta(minutes=30)
 HALF_HOUR_OF = "date_bin('30 minutes', {}, '2000-01-01Z')"  # SQL: the half hour that an instant lies in
+NO_PERSON_IN = f"COALESCE({{}}.amd IN {NO_PERSON}, false)"  # SQL: if it hung up it counts as no person
 LONGEST_BUFFER = timedelta(days=1)  # between the lease, whose time finds the partition, and the dial
 LONGEST_STATE = timedelta(days=1)  # a seat that said nothing for longer is not counted as there
 
@@ -33,7 +36,7 @@ WITH fact AS MATERIALIZED (
         COALESCE(a.tech_cause, 0) AS tech_cause, COALESCE(d.code, '') AS code,
         (a.called_in IS NOT NULL)::int AS called_in,
         (a.answered_at IS NOT NULL)::int AS answered, (a.connected_at IS NOT NULL)::int AS connected,
-        (a.amd IS NOT DISTINCT FROM 'MACHINE')::int AS machine, a.harbour_played::int AS harbour,
+        {NO_PERSON_IN.format("a")}::int AS machine, a.harbour_played::int AS harbour,
         COALESCE(round(a.ring_s * 1000.0), 0)::bigint AS ring_ms,
         COALESCE(round(a.wait_s * 1000.0), 0)::bigint AS wait_ms,
         COALESCE(round(a.talk_s * 1000.0), 0)::bigint AS talk_ms

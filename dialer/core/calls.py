@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
 from campaigns.recycle import After, after_no_call, after_outcome
-from campaigns.values import Lead, Outcome
+from campaigns.values import NO_PERSON, Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import BEFORE_ANSWER, CALL, Call, CallAction, CallEvent, CallState
 from dialer.core.effects import Drop, Join, Originate, Refused, Send, StartRecording
@@ -534,8 +534,9 @@ class Calls:
         call.timer = 0
         call.outcome = outcome
         campaign.counts.outcomes[outcome] += 1
-        # One who hung up during the detection: nobody knows whether it was a person.
-        unknown = outcome is Outcome.HUNG_UP and call.human_at is None
+        if outcome is Outcome.HUNG_UP and call.human_at is None:
+            call.amd = "HANGUP"  # they left while it listened, a person or not
+        unknown = outcome is Outcome.HUNG_UP and call.amd in NO_PERSON
         if outcome in (Outcome.CONNECTED, Outcome.HUNG_UP) and not unknown:
             self._count_human(call)
         if outcome is not Outcome.ABANDONED:  # pacing heard of it when it was decided

@@ -557,9 +557,9 @@ class EngineCore:
         call = self.call_of(event.uid)
         if call is not None:
             call.amd = event.status
-            self.calls.step(
-                call, CallEvent.MACHINE if event.status == "MACHINE" else CallEvent.HUMAN, event.at
-            )
+            if event.status != "HANGUP":  # that they are gone is told by another event
+                verdict = CallEvent.MACHINE if event.status == "MACHINE" else CallEvent.HUMAN
+                self.calls.step(call, verdict, event.at)
 
     def _bridged(self, event: port.Bridged) -> None:
         call = self.call_of(event.uid)

@@ -20,12 +20,17 @@ def on_record(db: Engine, campaign: Campaign) -> Mapping[str, Figures]:
 
 
 def test_each_call_counts_once_whoever_tells_of_it_again(db: Engine) -> None:
-    campaign = Campaign(db, leads=4)
-    sold, machine, left, lost = (dialed(campaign) for _ in range(4))
+    campaign = Campaign(db, leads=5)
+    sold, machine, left, lost, unjudged = (dialed(campaign) for _ in range(5))
     ended = [
         AttemptEnded(at=later(minutes=1), call_id=call.call_id, outcome=outcome, split=True)
         for call, outcome in ((sold, "connected"), (left, "hung_up"), (lost, "abandoned"))
     ]
+    ended.append(  # while the detection listened
+        AttemptEnded(
+            at=later(minutes=1), call_id=unjudged.call_id, outcome="hung_up", amd="HANGUP", split=True
+        )
+    )
     connected = [
         AttemptConnected(at=NOON, call_id=call.call_id, user_id=7, split=True) for call in (sold, machine)
     ]

@@ -144,6 +144,15 @@ async def test_whom_the_detection_has_not_judged_is_on_the_line_all_the_same(hou
     await house.books_are_square()
 
 
+async def test_who_leaves_while_the_detection_listens_is_on_record_as_nobody_known(house: House) -> None:
+    house.campaign(["06"], "amd = true")
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    (attempt,) = await house.recorded(1)
+    assert (attempt.outcome, attempt.amd, lina.pops) == ("hung_up", "HANGUP", [])
+    await house.books_are_square()
+
+
 async def test_a_customer_is_put_on_hold_and_taken_back(house: House) -> None:
     house.campaign(["08"])
     await house.start()

@@ -241,7 +241,7 @@ class AnyOrder(RuleBasedStateMachine):
             if repeat and uid in self.world.channels:
                 self.world.answer(uid)
 
-    @rule(pick=PICK, status=st.sampled_from(["HUMAN", "MACHINE", "NOTSURE"]))
+    @rule(pick=PICK, status=st.sampled_from(["HUMAN", "MACHINE", "NOTSURE", "HANGUP"]))
     def amd(self, pick: int, status: str) -> None:
         uid = self.some_uid(pick)
         if uid is not None:

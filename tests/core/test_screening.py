@@ -8,7 +8,7 @@ from campaigns.config import Abandon
 from campaigns.records import AttemptEnded
 from dialer.core.calls import DETECTION_LIMIT_S
 from dialer.switch import port
-from tests.core.world import SWITCH, World, config
+from tests.core.world import CAMPAIGN, SWITCH, World, config
 
 LIMIT_S = 2.0
 
@@ -77,3 +77,38 @@ def test_where_the_clock_begins_with_the_verdict_the_detection_listens_to_its_en
     here.join_all()
     here.hang_up(uid)
     assert ended(here).outcome == "connected"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_who_hangs_up_while_the_detection_listens_is_in_no_count(told: bool) -> None:
+    here = World(config(amd=True))
+    here.seat(1)
+    uid = screened(here)
+    if told:
+        verdict(here, uid, "HANGUP")
+    here.hang_up(uid)
+    assert (ended(here).outcome, ended(here).amd) == ("hung_up", "HANGUP")
+    campaign = here.core.campaigns[CAMPAIGN]
+    assert (here.pops(), campaign.counts.humans, campaign.ledger.answered) == ([], 0, 0)
+    here.check()
+
+
+def test_a_machine_that_is_found_out_while_it_waits_for_a_seat_is_in_no_count() -> None:
+    here = World(config(amd=True))
+    uid = screened(here)
+    until_next(here)
+    verdict(here, uid, "MACHINE")
+    here.hang_up(uid)
+    assert (ended(here).outcome, ended(here).amd) == ("hung_up", "MACHINE")
+    campaign = here.core.campaigns[CAMPAIGN]
+    assert (campaign.counts.humans, campaign.ledger.answered) == (0, 0)
+
+
+def test_a_person_who_does_not_wait_for_a_seat_is_counted() -> None:
+    here = World(config(amd=True))
+    uid = screened(here)
+    verdict(here, uid, "HUMAN")
+    here.hang_up(uid)
+    assert (ended(here).outcome, ended(here).amd) == ("hung_up", "HUMAN")
+    campaign = here.core.campaigns[CAMPAIGN]
+    assert (campaign.counts.humans, campaign.ledger.answered) == (1, 1)

@@ -259,6 +259,8 @@ def test_the_abandon_ledger_of_a_campaigns_life_counts_archived_calls(
     with db.begin() as connection:
         connection.execute(text("UPDATE attempt SET outcome = 'abandoned' WHERE number_id % 10 = 1"))
         connection.execute(text("UPDATE attempt SET outcome = 'hung_up' WHERE number_id % 10 = 4"))
+        connection.execute(text("UPDATE attempt SET amd = 'MACHINE' WHERE number_id % 30 = 4"))
+        connection.execute(text("UPDATE attempt SET amd = 'HANGUP' WHERE number_id % 30 = 14"))
     life = timedelta(days=36_500)
     store = CampaignStore(db)
     before = store.window(past.campaign, life, TODAY, ["sold"])

@@ -72,7 +72,7 @@ calls = st.builds(
     user=st.integers(0, 2),
     ring_s=st.floats(0, 60, width=32),
     talk_s=st.floats(0, 3_000, width=32),
-    amd=st.sampled_from((None, "MACHINE", "HUMAN")),
+    amd=st.sampled_from((None, "MACHINE", "HUMAN", "HANGUP")),
     code=st.sampled_from((None, *CODES)),
     turns=_turns,
 )

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.abandon_window import window
 from campaigns.reports import rolling
+from campaigns.reports.compliance import windows
 from campaigns.reports.rolling import roll
 from tests.campaigns.reports.raw import (
     TURNS,
@@ -42,7 +43,7 @@ def told_as_counted(world: World) -> None:
         for length in (timedelta(minutes=47), timedelta(hours=2), timedelta(days=36_500)):
             [by_hand] = world.rows(
                 "SELECT count(a.connected_at), "
-                "count(*) FILTER (WHERE outcome = 'hung_up' AND amd IS DISTINCT FROM 'MACHINE'), "
+                "count(*) FILTER (WHERE outcome = 'hung_up' AND (amd IS NULL OR amd NOT IN ('MACHINE', 'HANGUP'))), "
                 "count(*) FILTER (WHERE outcome = 'abandoned'), "
                 "count(a.connected_at) FILTER (WHERE d.code = 'sold') "
                 "FROM attempt a LEFT JOIN disposition d USING (call_id, leased_at) "
@@ -85,7 +86,7 @@ def test_any_history_counted_at_any_time_is_what_its_rows_say(
         "SELECT count(*) AS attempts, count(answered_at) AS answered, count(connected_at) AS connected, "
         "COALESCE(sum(round(talk_s * 1000.0)), 0)::bigint AS talk, "
         "COALESCE(sum(round(ring_s * 1000.0)), 0)::bigint AS ring, "
-        "count(*) FILTER (WHERE amd = 'MACHINE') AS machines FROM attempt"
+        "count(*) FILTER (WHERE amd IN ('MACHINE', 'HANGUP')) AS machines FROM attempt"
     )[0]
     told = world.rows(
         "SELECT COALESCE(sum(attempts), 0) AS attempts, COALESCE(sum(answered), 0) AS answered, "
@@ -139,6 +140,24 @@ def test_a_turn_that_is_killed_has_done_nothing(db: Engine, monkeypatch: pytest.
     assert world.tables()["rollup_call"] == []
     world.roll(AFTER)
     assert [row[6] for row in world.tables()["rollup_call"]] == [1]
+
+
+def test_who_hung_up_while_the_detection_listened_is_in_no_law_s_count(db: Engine) -> None:
+    world = World(db)
+    found = [
+        Call(n, 1, 0, "", "hung_up", 16, 0, 5, 0, amd, None, (0, 0, 0))
+        for n, amd in enumerate((None, "HUMAN", "NOTSURE", "MACHINE", "HANGUP"))
+    ]
+    world.write(found, [], 0, {})
+
+    def window_of() -> tuple[int, ...]:
+        with db.connect() as connection:
+            return window(connection, world.campaigns[0], timedelta(hours=24), AFTER, [])
+
+    assert window_of() == (0, 3, 0, 0)
+    world.roll(AFTER)
+    assert window_of() == (0, 3, 0, 0)
+    assert [(each.campaign, each.hung_up) for each in windows(db, AFTER, None)] == [("east", 3), ("west", 0)]
 
 
 def test_two_at_once_take_turns(db: Engine) -> None:
