@@ -79,8 +79,9 @@ def endings(
         kind = KINDS.get(call.outcome or "", "")
         if not kind and call.answered_at is not None:  # cut off in its talk, or while it waited
             kind = "person"
-        if kind == "person" and config.amd and call.amd is None:  # left during the detection
-            kind = ""
+        met = call.connected_at is not None or call.outcome == "abandoned"
+        if kind == "person" and config.amd and not met and call.amd in (None, "HANGUP"):
+            kind = ""  # left during the detection
         over = call.answered_at or call.ended_at or end
         hour = int((call.dialed_at - begin).total_seconds() // 3600)
         found[hour].append(Ending(call, kind, max(0.0, (over - call.dialed_at).total_seconds()), hour))

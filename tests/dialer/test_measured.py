@@ -60,7 +60,20 @@ def test_who_leaves_during_the_detection_is_nobody_known() -> None:
     assert kinds(left) == ["person"]
     screened = msgspec.structs.replace(CONFIG, amd=True)
     assert kinds(left, config=screened) == [""]
+    left = call("hung_up", answered=8.0, ended=9.0, amd="HANGUP")
+    assert kinds(left, config=screened) == [""]
     assert kinds(call("hung_up", answered=8.0, ended=9.5, amd="HUMAN"), config=screened) == ["person"]
+
+
+def test_who_is_not_judged_in_time_was_taken_for_a_person() -> None:
+    screened = msgspec.structs.replace(CONFIG, amd=True)
+    found = kinds(
+        call("connected", answered=8.0, connected=9.7, ended=60.0),
+        call(None, answered=8.0, connected=9.7),
+        call("abandoned", answered=8.0, ended=12.0),
+        config=screened,
+    )
+    assert found == ["person", "person", "person"]
 
 
 def test_a_dial_that_was_cut_off_counts_as_those_that_rang_longer() -> None:
