@@ -341,7 +341,8 @@ class CampaignPacer:
         if stage in PERSON:
             if call in self._air:  # nobody said that it was a person: at the latest when it was picked up
                 picked_up = self._picked_up.get(call)
-                self._told_by_answer = self._told_by_answer or picked_up is not None
+                if stage is CallStage.CONNECTED and picked_up is not None:  # else it may have been lost
+                    self._told_by_answer = True
                 self._person(call, at if picked_up is None else picked_up, waits=False)
             if known:
                 self._count(stage, at)

@@ -316,3 +316,15 @@ def test_people_may_be_connected_without_a_word_that_they_are_people() -> None:
     made.observe(CallEvent(at, "waits", CallStage.DIALED))
     made.observe(CallEvent(at, "waits", CallStage.ANSWERED))
     assert dials(made.decide(at, PLENTY)) == 0  # somebody waits for that seat
+
+
+def test_a_call_that_is_lost_while_a_detector_listens_does_not_make_people_of_all_answers() -> None:
+    made = pacer(0)
+    for call in ("lost", "listens"):
+        made.observe(CallEvent(0.0, call, CallStage.DIALED))
+        made.observe(CallEvent(9.0, call, CallStage.ANSWERED))
+        if call == "lost":
+            made.observe(CallEvent(9.5, call, CallStage.ABANDONED))
+    assert made.waiting == 0
+    made.observe(CallEvent(10.5, "listens", CallStage.HUMAN))
+    assert made.waiting == 1
