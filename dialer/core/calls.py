@@ -465,6 +465,7 @@ class Calls:
     def _abandon(self, call: Call, now: float) -> None:
         if call.inbound:
             call.outcome = Outcome.MISSED
+            self._pace(call, CallStage.FAILED, now)  # while they hear that all are busy they want no seat
             return
         call.outcome = Outcome.ABANDONED
         campaign = self.core.campaigns[call.campaign]

@@ -146,6 +146,20 @@ def test_pacing_dials_less_while_a_customer_who_called_in_waits() -> None:
     assert campaign.decide(campaign.part(SWITCH), here.at, room, draining=False).dial == 0
 
 
+def test_pacing_has_the_seats_back_while_a_customer_hears_that_all_are_busy() -> None:
+    here = world()
+    uid = here.call_in()
+    here.look_up()
+    here.pass_time(31.0)
+    assert here.sent == [Send(SWITCH, uid, "zhudong-busy")]
+    here.seat(1)
+    campaign = here.core.campaigns[CAMPAIGN]
+    room = Room(free_lines=10)
+    assert campaign.decide(campaign.part(SWITCH), here.at, room, draining=False).dial == 1
+    here.hang_up(uid)
+    assert campaign.decide(campaign.part(SWITCH), here.at, room, draining=False).dial == 1
+
+
 def test_after_a_restart_a_waiting_caller_has_a_seat_and_a_talking_one_keeps_it() -> None:
     here = world()
     here.seat(1)
