@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from campaigns.config import CampaignsError
+from campaigns.database import LOCK_NOT_AVAILABLE
 from campaigns.lists.normalising import NumberReader
 from campaigns.prepared import UNHURRIED, Prepared
 from campaigns.rules import facts
@@ -38,7 +39,6 @@ ON CONFLICT (campaign_id, e164) DO NOTHING RETURNING lead_id
 GONE = text("DELETE FROM lead WHERE id = :lead")
 # An import of millions is one transaction, and whoever adds a number of its waits for its end: minutes.
 IMPATIENT, PATIENT = text("SET LOCAL lock_timeout = '200ms'"), text("SET LOCAL lock_timeout TO DEFAULT")
-LOCK_NOT_AVAILABLE = "55P03"
 ZONES = text("""
 INSERT INTO campaign_zone (campaign_id, zone) SELECT :campaign, unnest(CAST(:zones AS text[])) ON CONFLICT DO NOTHING
 """)

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg2.errors
 import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from campaigns.config import CampaignsError
 from campaigns.partitions import ensure_partitions
@@ -26,6 +27,9 @@ from campaigns.partitions import ensure_partitions
 log = structlog.get_logger(__name__)
 
 MIGRATION_LOCK = 0x7A68_7564_6F6E_6701  # "zhudong" in ASCII, and a number: any constant of our own does
+# Who comes behind a change of the schema that waits for a table waits for that table, too: calls are permitted there.
+SCHEMA_WAITS_MS, SCHEMA_PAUSE_S = 500, 5.0
+LOCK_NOT_AVAILABLE = "55P03"
 STATEMENT_LIMIT_MS = 30_000
 READING_LIMIT_MS = 20_000  # of a report: a reader has long given up
 CONNECT_LIMIT_S = 5
@@ -215,6 +219,16 @@ def connect_reading(url: str, pool_size: int = 2) -> Engine:
     return connect(url, pool_size, f"-c default_transaction_read_only=on {limits}")
 
 
+@contextmanager
+def apart(engine: Engine) -> Iterator[Connection]:
+    """A connection of one's own, whose statements may take as long as they need; the pool never sees it again."""
+    with engine.connect() as connection:
+        connection.detach()
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.commit()
+        yield connection
+
+
 def newest_revision() -> str:
     """The schema that this program works with."""
     return ScriptDirectory.from_config(_migrations()).get_current_head() or ""
@@ -227,22 +241,37 @@ def _migrations() -> AlembicConfig:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; several engines that start at once take turns. Raises :class:`DatabaseError`."""
+    """Bring the schema up to date, however long that takes; several engines that start at once take turns.
+
+    A change that wants a table which somebody works on, such as an import, is tried again until they are done. Raises
+    :class:`DatabaseError`.
+    """
     config = _migrations()
     try:
-        with engine.connect() as connection:
+        with apart(engine) as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.execute(text(f"SET lock_timeout = {SCHEMA_WAITS_MS}"))
             connection.commit()
-            try:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                connection.commit()
-                ensure_partitions(engine, datetime.now(UTC).date())
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
-                connection.commit()
+            config.attributes["connection"] = connection
+            while not _upgraded(connection, config):
+                time.sleep(SCHEMA_PAUSE_S)
+            ensure_partitions(engine, datetime.now(UTC).date())
     except SQLAlchemyError as fault:
         raise DatabaseError(f"the database could not be prepared: {reason(fault)}") from fault
+
+
+def _upgraded(connection: Connection, config: AlembicConfig) -> bool:
+    """Whether it came to its end; where not, what was done so far stays."""
+    try:
+        command.upgrade(config, "head")
+        connection.commit()
+    except OperationalError as fault:
+        connection.rollback()
+        if not isinstance(fault.orig, psycopg2.errors.lookup(LOCK_NOT_AVAILABLE)):
+            raise
+        log.warning("a change of the schema waits for whoever works on its tables", reason=reason(fault))
+        return False
+    return True
 
 
 def reason(fault: SQLAlchemyError) -> str:

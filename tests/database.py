@@ -12,6 +12,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from campaigns import database
@@ -63,6 +65,18 @@ def empty_url(like: str = "template1") -> str:
     name = f"test_{next(_serial)}"
     _run(f"CREATE DATABASE {name} TEMPLATE {like}")
     return url_of(name)
+
+
+def as_of(revision: str) -> Engine:
+    """An engine on a database of one's own, with the tables as this migration left them, and empty."""
+    engine = database.connect(empty_url())
+    config = Config()
+    config.set_main_option("script_location", "campaigns:migrations")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()
+    return engine
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import Connection, Engine, text
 
+from campaigns.database import apart
 from campaigns.history import months
 from campaigns.history.files import NULL, ArchiveError, Files, Manifest, from_csv, printed, to_csv
 from campaigns.history.kinds import ATTEMPT, KINDS, Kind
@@ -245,8 +246,8 @@ def holding(engine: Engine, files: Files) -> Iterator[Job]:
 
     Raises :class:`ArchiveError` when another job holds it for a minute.
     """
-    apart = engine.execution_options(isolation_level="AUTOCOMMIT")
-    with _apart(engine) as work, _apart(apart) as plain, files.opened() as duck:
+    plainly = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with apart(engine) as work, apart(plainly) as plain, files.opened() as duck:
         deadline = time.monotonic() + LOCK_LIMIT_S
         while not _locked(work):
             if time.monotonic() > deadline:
@@ -257,16 +258,6 @@ def holding(engine: Engine, files: Files) -> Iterator[Job]:
         job = Job(work, plain, duck, files)
         job.settle(datetime.now(UTC))
         yield job
-
-
-@contextmanager
-def _apart(engine: Engine) -> Iterator[Connection]:
-    """A connection of one's own, whose statements may take as long as they need; the pool never sees it again."""
-    with engine.connect() as connection:
-        connection.detach()
-        connection.execute(text("SET statement_timeout = 0"))
-        connection.commit()
-        yield connection
 
 
 def _locked(connection: Connection) -> bool:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, event, text
 
 from campaigns import database
@@ -23,7 +21,7 @@ from campaigns.records import (
     SeatChanged,
 )
 from tests.campaigns.world import NOON, Campaign, later
-from tests.database import empty_url
+from tests.database import as_of
 
 SPRING = datetime(2026, 3, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
@@ -35,13 +33,7 @@ INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id) VALUES (:
 @pytest.fixture
 def old() -> Iterator[Engine]:
     """A database as it was before dispositions lay in months."""
-    engine = database.connect(empty_url(), pool_size=2)
-    config = Config()
-    config.set_main_option("script_location", "campaigns:migrations")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        connection.commit()
+    engine = as_of("0002")
     yield engine
     engine.dispose()
 
