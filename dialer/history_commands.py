@@ -73,6 +73,7 @@ def run_archive(by: str, json_out: bool, config_file: Path | None, data: Path | 
     """Do all that is due: once a day, while calls go on.
 
     Months older than `live_months` move to files; what is over its time goes, but for what a legal hold covers.
+    Exits 1 when an erasure that was cut short could not be brought to its end; all else is done then.
     """
     from campaigns.history.retention import Policy, run
 
@@ -87,14 +88,17 @@ def run_archive(by: str, json_out: bool, config_file: Path | None, data: Path | 
         "held": [f"{m.kind} {m.month:%Y-%m}" for m in done.held],
         "leads": done.leads,
         "audit": done.audit,
+        "unerased": done.unerased,
     }
     if json_out:
         click.echo(json.dumps(rows))
-        return
-    for what in ("archived", "expired", "held"):
-        for month in rows[what]:
-            click.echo(f"{what}: {month}")
-    click.echo(f"{done.leads} leads and {done.audit} lines of the audit log were over their time")
+    else:
+        for what in ("archived", "expired", "held"):
+            for month in rows[what]:
+                click.echo(f"{what}: {month}")
+        click.echo(f"{done.leads} leads and {done.audit} lines of the audit log were over their time")
+    if done.unerased:
+        fail(f"{done.unerased} erasures could not be brought to their end; the log says why", 1)
 
 
 @archive.command(name="list")

@@ -25,6 +25,7 @@ from campaigns.history.kinds import ATTEMPT, DISPOSITION
 from campaigns.history.months import Month
 from campaigns.history.query import History, Person
 from campaigns.rules.known import party_of
+from campaigns.trials import assigning
 
 log = structlog.get_logger(__name__)
 
@@ -97,17 +98,21 @@ LIVE = {
     "changes_by_lists": "DELETE FROM list_change WHERE lead_id = ANY(:leads)",
     "changes_by_agents": "DELETE FROM lead_edit WHERE lead_id = ANY(:leads)",
     "callbacks": "UPDATE callback SET done_at = :at WHERE lead_id = ANY(:leads) AND done_at IS NULL",
+    # Each customer as a lead without one: their talks count for the arm as before. What a lead had before its customer
+    # was known counts for nothing, and would be in the way.
+    "scripts_tried": """DELETE FROM trial_member t USING lead l WHERE l.id = ANY(:leads) AND l.customer_id IS NOT NULL
+            AND t.campaign_id = l.campaign_id AND t.party = 'lead ' || l.id;
+        UPDATE trial_member t SET party = COALESCE(
+            (SELECT 'lead ' || min(l.id) FROM lead l WHERE l.id = ANY(:leads) AND l.campaign_id = t.campaign_id
+                AND t.party = 'customer ' || l.customer_id),
+            'erased:' || md5(random()::text))
+        WHERE party = ANY(:parties) AND starts_with(party, 'customer ')""",
     "numbers": "UPDATE number SET e164 = 'erased:' || id WHERE lead_id = ANY(:leads)",
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",
     "calls_outside": "UPDATE outside_call SET number = 'erased' WHERE number = ANY(:e164s)",
     "purchases": "UPDATE purchase SET customer_id = 'erased:' || id WHERE customer_id = ANY(:customers)",
     "taken_by_segments": """UPDATE segment_member SET party = 'erased:' || take_id || ':' || md5(random()::text)
-        WHERE party = ANY(:parties)""",
-    # As the lead without its customer: their talks count for the arm as before.
-    "scripts_tried": """UPDATE trial_member t SET party = COALESCE(
-            (SELECT 'lead ' || min(l.id) FROM lead l WHERE l.id = ANY(:leads) AND l.campaign_id = t.campaign_id),
-            'erased:' || md5(random()::text))
         WHERE party = ANY(:parties)""",
     # What was said of an address stays, as an entry on the do-not-call list does.
     "messages": """UPDATE message SET address = NULL, customer_id = NULL, sender = '', subject = '', body = '',
@@ -186,14 +191,20 @@ def erase(job: Job, person: Person, reference: str, who: str, at: datetime) -> E
     return _carry_out(job, erasure, person, who, at)
 
 
-def resume(job: Job, at: datetime) -> None:
-    """Bring to their end the erasures that a crash cut short."""
+def resume(job: Job, at: datetime) -> int:
+    """Bring to their end the erasures that a crash cut short; how many could not be, each of them told in the log."""
     with job.work.begin():
         rows = job.work.execute(UNDONE).all()
+    left = 0
     for row in rows:
         log.info("an erasure is brought to its end", erasure=row.id)
         person = Person(tuple(row.lead_ids), tuple(row.e164s), tuple(row.customer_ids))
-        _carry_out(job, row.id, person, row.asked_by, at)
+        try:
+            _carry_out(job, row.id, person, row.asked_by, at)
+        except Exception:  # of the database or a file: it is to keep no other from its end
+            log.exception("an erasure could not be brought to its end", erasure=row.id)
+            left += 1
+    return left
 
 
 # --- within -------------------------------------------------------------------------------------------------------
@@ -288,7 +299,11 @@ def _values(person: Person) -> dict[str, Any]:
         "leads": list(person.lead_ids),
         "e164s": list(person.e164s),
         "customers": list(person.customer_ids),
-        "parties": [*person.e164s, *map(party_of, person.customer_ids)],
+        "parties": [
+            *person.e164s,
+            *map(party_of, person.customer_ids),
+            *(assigning.party_of(None, lead) for lead in person.lead_ids),
+        ],
     }
 
 

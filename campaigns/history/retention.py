@@ -96,12 +96,12 @@ class Done:
     leads: int = 0
     audit: int = 0
     counted: int = 0  # half hours of archived months, for reports
+    unerased: int = 0  # erasures that could not be brought to their end
 
 
 def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
     """Do all that is due. May be killed and run again at any time."""
-    resume(job, at)
-    done = Done()
+    done = Done(unerased=resume(job, at))
     today = at.date()
     kept_live = {m.month for m in job.months() if m.live_until is not None and m.live_until > today}
     for kind in KINDS.values():

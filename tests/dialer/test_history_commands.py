@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from dialer.cli import main
-from tests.campaigns.history.past import Past, number
+from tests.campaigns.history.past import UNERASABLE, Past, number
 
 Dialer = Callable[..., Result]
 
@@ -69,6 +69,15 @@ def test_old_months_go_to_files_are_proved_and_come_back(dialer: Dialer, past: P
     assert "2026-07" in dialer("archive", "verify", code=1).output
     audited = past.rows("SELECT actor, subject FROM audit WHERE action = 'archived' ORDER BY id LIMIT 1")
     assert audited == [("chen", "attempt 2026-06")]
+
+
+def test_a_run_says_that_an_erasure_is_left_and_does_the_rest(dialer: Dialer, past: Past) -> None:
+    with past.db.begin() as connection:
+        lead = connection.execute(text("SELECT min(id) FROM lead")).scalar_one()
+        connection.execute(text(UNERASABLE.format(lead=lead)))
+    dialer("person", "erase", "--number", number(0), "--reference", "ticket 12", "--yes", code=1)
+    run = dialer("archive", "run", code=1)
+    assert "archived: attempt 2026-06" in run.output and "1 erasures could not be" in run.output
 
 
 def test_history_is_asked_over_files_and_tables_alike(dialer: Dialer) -> None:

@@ -61,6 +61,12 @@ UPDATE lead l SET customer_id = 'C' || id, open = false, last_call = a.call_id F
 WHERE a.lead_id = l.id AND a.leased_at >= :begin
 """)
 COUNTED = text("UPDATE number n SET attempts = (SELECT count(*) FROM attempt a WHERE a.number_id = n.id)")
+# A lead whose customer can't be erased.
+UNERASABLE = """
+CREATE FUNCTION unerasable() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+CREATE TRIGGER unerasable BEFORE UPDATE OF name ON lead FOR EACH ROW WHEN (OLD.id = {lead})
+EXECUTE FUNCTION unerasable()
+"""
 
 
 class Past:

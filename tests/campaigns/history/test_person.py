@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from campaigns.history import person as persons
 from campaigns.history.archive import holding
@@ -17,7 +18,7 @@ from campaigns.history.files import quoted
 from campaigns.history.holds import Holds, NoSuchHold
 from campaigns.history.person import Refused
 from campaigns.history.query import Person
-from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, Past, number
+from tests.campaigns.history.past import IMPORTED, MONTHS, TODAY, UNERASABLE, Past, number
 
 HIM = 2  # of the list: connected each month, so with dispositions
 
@@ -139,6 +140,74 @@ def test_a_customer_on_two_lists_is_one_person(db: Engine, tmp_path: Path) -> No
     assert persons.find(db, customer="X").e164s == (number(1), number(4))
     assert number(1) in by_number.e164s and "X" in by_number.customer_ids
     assert len(by_number.lead_ids) == 3  # hers by either number, and who else has the second
+
+
+TRIED = text("INSERT INTO trial_member VALUES (:campaign, :party, :arm, 0.5, :at)")
+
+
+def try_scripts(past: Past, **arms: str) -> None:
+    """Of each arm a party of the campaign."""
+    with past.db.begin() as connection:
+        for arm, party in arms.items():
+            connection.execute(TRIED, {"campaign": past.campaign, "party": party, "arm": arm, "at": IMPORTED})
+
+
+def test_whose_script_was_chosen_before_and_after_a_list_named_the_customer_is_erased(
+    db: Engine, tmp_path: Path
+) -> None:
+    past = Past(db, tmp_path)
+    him = persons.find(db, number=number(HIM))
+    try_scripts(past, plain=f"lead {him.lead_ids[0]}", gift=f"customer {him.customer_ids[0]}")
+    assert len(persons.export(db, past.history, him, "li", TODAY)["scripts_tried"]) == 2
+    erase(past, him)
+    # His talks count for the arm for which they counted.
+    assert past.rows("SELECT party, arm FROM trial_member") == [(f"lead {him.lead_ids[0]}", "gift")]
+
+
+def test_of_two_customers_with_a_number_in_common_each_keeps_their_script(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path, leads=5)
+    other = Past(db, tmp_path / "none", leads=5, name="summer")
+    first, second = past.rows(
+        "SELECT l.id, l.customer_id FROM lead l JOIN number n ON n.lead_id = l.id "
+        "WHERE n.campaign_id = :campaign AND n.e164 = ANY(:e164s) ORDER BY n.e164",
+        campaign=past.campaign,
+        e164s=[number(1), number(2)],
+    )
+    with db.begin() as connection:  # the second one by the first one's number
+        connection.execute(
+            text(
+                "UPDATE lead SET customer_id = :customer WHERE id = "
+                "(SELECT lead_id FROM number WHERE campaign_id = :campaign AND e164 = :e164)"
+            ),
+            {"customer": second.customer_id, "campaign": other.campaign, "e164": number(1)},
+        )
+    both = persons.find(db, number=number(1))
+    assert set(both.customer_ids) == {first.customer_id, second.customer_id}
+    try_scripts(past, plain=f"customer {first.customer_id}", gift=f"customer {second.customer_id}")
+    erase(past, both)
+    assert dict(past.rows("SELECT arm, party FROM trial_member")) == {
+        "plain": f"lead {first.id}",
+        "gift": f"lead {second.id}",
+    }
+
+
+def test_an_erasure_that_can_not_be_ended_is_told_and_keeps_no_other_from_it(
+    db: Engine, tmp_path: Path
+) -> None:
+    past = Past(db, tmp_path)
+    him, her = persons.find(db, number=number(HIM)), persons.find(db, number=number(HIM + 1))
+    with db.begin() as connection:
+        connection.execute(text(UNERASABLE.format(lead=him.lead_ids[0])))
+    with pytest.raises(DBAPIError, match="not this one"):
+        erase(past, him)
+    assert erase(past, her).live["leads"] == 1
+    done = past.run()
+    assert done.unerased == 1 and {m.month for m in done.archived} == set(MONTHS[:2])
+    assert number(HIM) in everything(past)
+    with db.begin() as connection:
+        connection.execute(text("DROP TRIGGER unerasable ON lead"))
+    assert past.run().unerased == 0
+    assert number(HIM) not in everything(past)
 
 
 def test_an_objection_outlives_the_erasure(db: Engine, tmp_path: Path) -> None:
