@@ -111,7 +111,9 @@ LIVE = {
     "leads": """UPDATE lead SET name = '', attributes = '{}', zones = '{}', region = '', customer_id = NULL,
         open = false, ready_at = NULL WHERE id = ANY(:leads)""",
     "calls_outside": "UPDATE outside_call SET number = 'erased' WHERE number = ANY(:e164s)",
-    "purchases": "UPDATE purchase SET customer_id = 'erased:' || id WHERE customer_id = ANY(:customers)",
+    "purchases": """UPDATE purchase SET customer_id = 'erased:' || id,
+        reference = CASE WHEN starts_with(reference, customer_id || ' ') THEN 'erased:' || id ELSE reference END
+        WHERE customer_id = ANY(:customers)""",
     "taken_by_segments": """UPDATE segment_member SET party = 'erased:' || take_id || ':' || md5(random()::text)
         WHERE party = ANY(:parties)""",
     # What was said of an address stays, as an entry on the do-not-call list does.

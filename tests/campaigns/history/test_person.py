@@ -28,10 +28,11 @@ def erase(past: Past, person: Person, at: datetime = TODAY) -> persons.Erased:
         return persons.erase(job, person, "ticket 12", "li", at)
 
 
-# He was taken by a segment, and bought.
+# He was taken by a segment, and bought twice, once by an order without a number of its own.
 SOLD = """
 WITH sold AS (
-    INSERT INTO purchase (unit_id, customer_id, at, amount, reference) SELECT id, :customer, :at, 10, 'A1' FROM unit
+    INSERT INTO purchase (unit_id, customer_id, at, amount, reference)
+    SELECT id, :customer, :at, 10, unnest(ARRAY['A1', :customer || ' 2026-11-24 10 1']) FROM unit
 ), made AS (
     INSERT INTO segment (unit_id, name, version) SELECT id, 'all', 1 FROM unit RETURNING id
 ), taken AS (
@@ -106,8 +107,12 @@ def test_an_erased_person_is_nowhere_and_every_count_stays(db: Engine, tmp_path:
     assert all(trace in before for trace in (number(HIM), notes[0], answers[0]))
     erased = erase(past, him)
     assert (erased.archived, erased.live["attempts"], erased.live["leads"]) == (2, 1, 1)
-    assert [erased.live[what] for what in ("purchases", "taken_by_segments", "scripts_tried")] == [1, 1, 1]
+    assert [erased.live[what] for what in ("purchases", "taken_by_segments", "scripts_tried")] == [2, 1, 1]
     assert past.rows("SELECT party FROM trial_member")[0].party == f"lead {him.lead_ids[0]}"
+    orders = past.rows("SELECT id, customer_id, reference FROM purchase ORDER BY id")
+    nobody = [f"erased:{row.id}" for row in orders]
+    assert [row.customer_id for row in orders] == nobody
+    assert [row.reference for row in orders] == ["A1", nobody[1]]
     left = everything(past)
     for trace in (
         number(HIM),
