@@ -8,6 +8,7 @@ minutes would hold up the calls.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from campaigns.rules.known import LENGTHS
 CHUNK = 10_000  # rows judged at a time
 SOON = timedelta(days=30)
 IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
+TURN_S = 0.2  # between two looks whether it is one's turn
 
 CREATE = """
 INSERT INTO list (campaign_id, name, source, imported_at, announces, first_lead, lane)
@@ -216,8 +218,8 @@ class Counts:
 class Loading:
     """One import: chunks in order, then the end; what was loaded is there when :meth:`finish` returns, not before.
 
-    What comes `once` and is there under this name from this source raises :class:`AlreadyIn`, when what was left to be
-    done of it is done.
+    To make one waits until no other import of the campaign goes on. What comes `once` and is there under this name from
+    this source raises :class:`AlreadyIn`, when what was left to be done of it is done.
     """
 
     def __init__(
@@ -238,9 +240,8 @@ class Loading:
         self._values: dict[str, Any] = {"campaign": campaign_id, "name": name, "source": source, "at": at}
         everywhere = self._policy.within == "system"
         # One import a campaign at a time; one that looks at all campaigns is alone.
-        shared = "" if everywhere else "_shared"
-        self._cursor.execute(f"SELECT pg_advisory_xact_lock{shared}(%s, 0)", (IMPORTS,))
-        self._cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (IMPORTS, campaign_id))
+        self._await_turn(f"SELECT pg_try_advisory_xact_lock{'' if everywhere else '_shared'}(%s, 0)", IMPORTS)
+        self._await_turn("SELECT pg_try_advisory_xact_lock(%s, %s)", IMPORTS, campaign_id)
         if once:
             self._cursor.execute(KNOWN_BATCH, self._values)
             if (known := self._cursor.fetchone()) is not None:
@@ -332,6 +333,14 @@ class Loading:
         if self._open:
             self._connection.invalidate()  # the server rolls back, also when the connection is lost or busy
             self._open = False
+
+    def _await_turn(self, lock: str, *key: int) -> None:
+        """An import takes minutes: longer than a statement may, and one that waits can be broken off."""
+        while True:
+            self._cursor.execute(lock, key)
+            if self._cursor.fetchone()[0]:  # type: ignore[index]
+                return
+            time.sleep(TURN_S)
 
     def _note_changes(
         self, out: dict[int, list[tuple[str, int | None, str]]], known: dict[int, tuple[int | None, str]]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns import database
 from campaigns.dnc import DncStore
 from campaigns.lists import changing
 from campaigns.lists.copying import copy_lines
 from campaigns.lists.importing import Request, import_list
-from campaigns.lists.loading import Loading, OnDuplicate, Policy
+from campaigns.lists.loading import Loading, OnDuplicate, Policy, store_rows
 from campaigns.lists.report import Result
 from campaigns.lists.rows import Row
 from campaigns.lists.undoing import undo
 from campaigns.records import AttemptEnded
+from tests.campaigns.history.past import wait_for
 from tests.campaigns.test_dnc import COMPANY
 from tests.campaigns.world import NOON, Campaign, later
 
@@ -205,3 +208,28 @@ def test_what_an_earlier_import_changes_is_changed_before_what_a_later_one_does(
     load("later")
     assert campaign.one("SELECT name FROM lead WHERE customer_id = 'K1'").name == "later"
     assert campaign.one("SELECT count(*) AS n FROM list WHERE finished_at IS NULL").n == 0
+
+
+WAITS = """
+SELECT count(*) AS n FROM pg_stat_activity
+WHERE application_name = 'the second' AND xact_start < clock_timestamp() - interval '1 s'
+"""
+
+
+def test_an_import_waits_for_another_longer_than_a_statement_may_take(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    url = db.url.render_as_string(hide_password=False)
+    hasty = database.connect(url, 2, "-c statement_timeout=500", "the second")
+    rows = [Row(1, ("+8613800138000",), "", {}, ("Asia/Shanghai",))]
+    first = Loading(db, campaign.id, "first", "test", NOON)
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            second = thread.submit(store_rows, hasty, campaign.id, "second", "test", NOON, rows)
+            wait_for(lambda: second.done() or campaign.one(WAITS).n)
+            assert not second.done()
+            first.load(rows, copy_lines(rows))
+            first.finish(0, NOON)
+        finally:
+            first.abandon()
+        assert second.result().duplicates == 1
+    hasty.dispose()
