@@ -12,7 +12,6 @@ from campaigns.ids import as_uuid
 from campaigns.values import OutsideCaller, Refusal, RefusalReason
 
 WITHIN = timedelta(hours=24)
-KEPT = timedelta(days=90)
 LONGEST = timedelta(hours=4)  # what a call counts for whose end nobody heard
 
 # An agent's calls are counted and added one after the other.
@@ -31,7 +30,6 @@ ADD = text("""
 INSERT INTO outside_call (uid, at, user_id, campaign_id, number, by_hand)
 VALUES (:uid, :now, :user, :campaign, :number, :by_hand)
 """)
-OLD = text("DELETE FROM outside_call WHERE user_id = :user AND at < :before")
 
 
 def refusal(connection: Connection, by: OutsideCaller, now: datetime) -> Refusal | None:
@@ -66,4 +64,3 @@ def add(
     """Put a call on record that is placed now; `by_hand` is the id of the attempt that it will be."""
     of = {"user": by.user_id, "campaign": campaign_id, "number": number, "uid": uid, "now": now}
     connection.execute(ADD, {**of, "by_hand": None if by_hand is None else as_uuid(by_hand)})
-    connection.execute(OLD, {"user": by.user_id, "before": now - KEPT})

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 CLASSES = {"30d": timedelta(days=30), "5y": timedelta(days=5 * 365 + 2), "10y": timedelta(days=10 * 365 + 3)}
 SHORTEST_LIVE = 2  # months: what a call, its wrap-up or a journal that was cut off may still write to
 AT_ONCE = 5_000  # leads that go in one transaction
+OUTSIDE = timedelta(days=90)  # calls of agents to numbers of their own choice
 
 # Leads that are done, whose calls are all in the archive or gone, and which nobody holds or works on.
 LEADS = text(f"""
@@ -54,6 +55,13 @@ FORGET = (
     text("DELETE FROM number WHERE lead_id = ANY(:leads)"),
     text("DELETE FROM lead WHERE id = ANY(:leads)"),
 )
+# A `party` of a row `c` that is on no list any more, and in no call that the archive remembers.
+UNKNOWN = """NOT EXISTS (SELECT FROM number n WHERE n.e164 = c.party)
+            AND NOT EXISTS (SELECT FROM lead l WHERE 'customer ' || l.customer_id = c.party)
+            AND NOT EXISTS (SELECT FROM archived_number k WHERE k.e164 = c.party)
+            AND NOT EXISTS (SELECT FROM archived_number k WHERE 'customer ' || k.customer_id = c.party)"""
+UNHELD = """NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (h.campaign_id = c.campaign_id
+                OR h.e164 = c.party OR 'customer ' || h.customer_id = c.party))"""
 OLD = {
     "lock-outs": text("DELETE FROM lock_out WHERE until < :now"),
     "known numbers": text("""
@@ -63,11 +71,27 @@ OLD = {
     """),
     # Calls are counted for the caps of a party that somebody may still call, or called within the longest of them.
     "counted parties": text(f"""
-        DELETE FROM called c WHERE {UNCAPPED}
-            AND NOT EXISTS (SELECT FROM number n WHERE n.e164 = c.party)
-            AND NOT EXISTS (SELECT FROM lead l WHERE 'customer ' || l.customer_id = c.party)
-            AND NOT EXISTS (SELECT FROM archived_number k WHERE k.e164 = c.party)
-            AND NOT EXISTS (SELECT FROM archived_number k WHERE 'customer ' || k.customer_id = c.party)
+        DELETE FROM called c WHERE {UNCAPPED} AND {UNKNOWN}
+    """),
+    "calls outside": text("""
+        DELETE FROM outside_call c WHERE at < :outside AND NOT EXISTS (
+            SELECT FROM legal_hold h WHERE h.lifted_at IS NULL
+                AND (h.campaign_id = c.campaign_id OR h.e164 = c.number))
+    """),
+    # That somebody bought, was held out or was told a script says nothing any more when nobody knows them.
+    "purchases": text("""
+        DELETE FROM purchase p WHERE at < :leads
+            AND NOT EXISTS (SELECT FROM lead l WHERE l.customer_id = p.customer_id)
+            AND NOT EXISTS (SELECT FROM archived_number k WHERE k.customer_id = p.customer_id)
+            AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND h.customer_id = p.customer_id)
+    """),
+    "taken by segments": text(f"""
+        DELETE FROM segment_member c USING segment_take t
+        WHERE t.id = c.take_id AND t.taken_at < :leads AND {UNKNOWN} AND {UNHELD}
+    """),
+    "scripts tried": text(f"""
+        DELETE FROM trial_member c WHERE at < :leads AND {UNKNOWN} AND {UNHELD}
+            AND NOT EXISTS (SELECT FROM lead l WHERE 'lead ' || l.id = c.party)
     """),
 }
 
@@ -119,9 +143,15 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
             if month.kind == kind.table and month.state == "archived" and over:
                 _expire(job, kind, month, who, at, done)
     done.leads = _forget_leads(job, at - policy.kept("leads"))
+    values = {
+        "calls": at - policy.kept("calls"),
+        "leads": at - policy.kept("leads"),
+        "outside": at - OUTSIDE,
+        "caps": at - LONGEST_CAP,
+        "now": at,
+    }
     for statement in OLD.values():
         with job.work.begin():
-            values = {"calls": at - policy.kept("calls"), "caps": at - LONGEST_CAP, "now": at}
             job.work.execute(statement, values)
     with job.work.begin():
         done.audit = let_go(job.work, at - policy.kept("audit"))

@@ -89,3 +89,74 @@ def test_calls_are_counted_for_caps_until_none_looks_so_far_back(db: Engine, tmp
             )
     past.run()
     assert {row.party for row in past.rows("SELECT party FROM called")} == {"+8613999999998", number(1)}
+
+
+# Of each customer an order, a take by a segment, and a script that was tried.
+KNOWN_BESIDE = """
+WITH sold AS (
+    INSERT INTO purchase (unit_id, customer_id, at, amount, reference)
+    SELECT u.id, c, CAST(:at AS timestamptz), 10, c || :at FROM unit u, unnest(CAST(:customers AS text[])) c
+), made AS (
+    INSERT INTO segment (unit_id, name, version) SELECT id, :at, 1 FROM unit RETURNING id
+), taken AS (
+    INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
+        held_out)
+    SELECT id, 1, :campaign, 'w', 0, CAST(:at AS timestamptz), 'li', 1, 0 FROM made RETURNING id
+), tried AS (
+    INSERT INTO trial_member
+    SELECT :campaign, 'customer ' || c, 'plain', 0.5, CAST(:at AS timestamptz) FROM unnest(CAST(:customers AS text[])) c
+) INSERT INTO segment_member
+SELECT :campaign, 'customer ' || c, t.id, true FROM taken t, unnest(CAST(:customers AS text[])) c
+"""
+
+
+def test_what_is_kept_of_a_customer_beside_lists_and_calls_goes_after_them(
+    db: Engine, tmp_path: Path
+) -> None:
+    past = Past(db, tmp_path)
+    held, gone = (persons.find(db, number=number(n)) for n in (2, 3))
+    Holds(db).place("wang", "complaint", TODAY, customer_id=held.customer_ids[0])
+    customers = {"old": [held.customer_ids[0], gone.customer_ids[0], "never listed"], "new": ["just bought"]}
+    with db.begin() as connection:
+        for age, days in (("old", 40), ("new", 20)):
+            at = str(TODAY - timedelta(days=days))
+            values = {"campaign": past.campaign, "customers": customers[age], "at": at}
+            connection.execute(text(KNOWN_BESIDE), values)
+        for lead in (held.lead_ids[0], gone.lead_ids[0]):
+            connection.execute(
+                text("INSERT INTO trial_member VALUES (:campaign, 'lead ' || :lead, 'gift', 0.5, :at)"),
+                {"campaign": past.campaign, "lead": lead, "at": IMPORTED},
+            )
+
+    def beside() -> list[set[str]]:
+        asked = (
+            "SELECT customer_id AS who FROM purchase",
+            "SELECT substr(party, 10) AS who FROM segment_member",
+            "SELECT substr(party, 10) AS who FROM trial_member WHERE arm = 'plain'",
+        )
+        return [{row.who for row in past.rows(sql)} for sql in asked]
+
+    past.run()  # the leads are closed and their calls are over, but the time of neither
+    everybody = {*customers["old"], *customers["new"]} - {"never listed"}
+    assert everybody <= beside()[0] & beside()[1] & beside()[2]
+    past.run(SHORT)
+    assert beside() == [{held.customer_ids[0], "just bought"}] * 3
+    assert past.rows("SELECT party FROM trial_member WHERE arm = 'gift'") == [(f"lead {held.lead_ids[0]}",)]
+
+
+def test_numbers_that_agents_chose_themselves_go_after_ninety_days(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path, leads=1)
+    Holds(db).place("wang", "complaint", TODAY, e164="+861069001236")
+    with db.begin() as connection:
+        for n, days in enumerate((91, 89, 91), 4):
+            connection.execute(
+                text("INSERT INTO outside_call VALUES (:uid, :at, 7, :campaign, :number)"),
+                {
+                    "uid": f"zdp-{n}",
+                    "at": TODAY - timedelta(days=days),
+                    "campaign": past.campaign,
+                    "number": f"+86106900123{n}",
+                },
+            )
+    past.run()
+    assert past.rows("SELECT number FROM outside_call ORDER BY 1") == [("+861069001235",), ("+861069001236",)]
