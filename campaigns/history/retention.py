@@ -25,19 +25,20 @@ log = structlog.get_logger(__name__)
 
 CLASSES = {"30d": timedelta(days=30), "5y": timedelta(days=5 * 365 + 2), "10y": timedelta(days=10 * 365 + 3)}
 SHORTEST_LIVE = 2  # months: what a call, its wrap-up or a journal that was cut off may still write to
-AT_ONCE = 5_000  # leads that go in one transaction
+AT_ONCE = 5_000  # ids of leads that are looked through, and go, in one transaction
 OUTSIDE = timedelta(days=90)  # calls of agents to numbers of their own choice
 
+LEAD_IDS = text("SELECT COALESCE(min(id), 1) AS first, COALESCE(max(id), 0) AS last FROM lead")
 # Leads that are done, whose calls are all in the archive or gone, and which nobody holds or works on.
 LEADS = text(f"""
 SELECT l.id FROM lead l JOIN list i ON i.id = l.list_id
-WHERE NOT l.open AND l.lease IS NULL AND i.imported_at < :before
+WHERE l.id >= :first AND l.id < :end AND NOT l.open AND l.lease IS NULL AND i.imported_at < :before
     AND (l.last_call IS NULL OR {LAST_LEASED_AT} < :before)
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id)
     AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (h.campaign_id = l.campaign_id
         OR h.customer_id = l.customer_id
         OR h.e164 IN (SELECT n.e164 FROM number n WHERE n.lead_id = l.id)))
-LIMIT :limit FOR UPDATE OF l SKIP LOCKED
+FOR UPDATE OF l SKIP LOCKED
 """)
 # Who was called stays known as long as their calls are kept.
 REMEMBER = text(f"""
@@ -207,12 +208,14 @@ def _held(job: Job, kind: Kind, month: Month, holds: Sequence[Hold]) -> str:
 
 
 def _forget_leads(job: Job, before: datetime) -> int:
+    with job.work.begin():
+        ids = job.work.execute(LEAD_IDS).one()
     count = 0
-    while True:
+    for first in range(ids.first, ids.last + 1, AT_ONCE):
         with job.work.begin():
-            leads = list(job.work.execute(LEADS, {"before": before, "limit": AT_ONCE}).scalars())
-            for statement in (REMEMBER, *FORGET):
+            values = {"before": before, "first": first, "end": first + AT_ONCE}
+            leads = list(job.work.execute(LEADS, values).scalars())
+            for statement in (REMEMBER, *FORGET) if leads else ():
                 job.work.execute(statement, {"leads": leads})
         count += len(leads)
-        if len(leads) < AT_ONCE:
-            return count
+    return count

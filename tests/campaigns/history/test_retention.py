@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.history import person as persons
+from campaigns.history import retention
 from campaigns.history.holds import Holds
 from campaigns.history.query import Person
 from campaigns.history.retention import Policy
@@ -160,3 +162,18 @@ def test_numbers_that_agents_chose_themselves_go_after_ninety_days(db: Engine, t
             )
     past.run()
     assert past.rows("SELECT number FROM outside_call ORDER BY 1") == [("+861069001235",), ("+861069001236",)]
+
+
+def test_leads_go_some_at_a_time_and_each_is_looked_at_once(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = Past(db, tmp_path)
+    Holds(db).place("wang", "complaint", TODAY, e164=number(2))
+    monkeypatch.setattr(retention, "AT_ONCE", 7)
+    assert past.run(SHORT).leads == 59
+    with db.connect() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = connection.execute(
+            text(f"EXPLAIN {retention.LEADS}"), {"before": TODAY, "first": 8, "end": 15}
+        ).scalars()
+        assert "Index Cond: ((id >= 8) AND (id < 15))" in "\n".join(plan)
