@@ -28,6 +28,7 @@ from sqlalchemy.exc import OperationalError
 
 from campaigns import database
 from campaigns.database import DatabaseError
+from campaigns.disk import sync
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,10 @@ def archive_to(postgresql: Path, folder: Path | None) -> None:
     """
     engine = database.connect(database.start_embedded(postgresql), pool_size=1)
     try:
-        wanted = _settings(_made(folder, postgresql) if folder is not None else None)
+        wal = _made(folder, postgresql) if folder is not None else None
+        if wal is not None:
+            _keep_histories(postgresql, wal)
+        wanted = _settings(wal)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             here = {
                 name: connection.execute(
@@ -209,6 +213,27 @@ def _made(folder: Path, postgresql: Path) -> Path:
         os.chown(wal, owner.st_uid, owner.st_gid)
         database.reachable_as_server(wal)
     return wal
+
+
+def _keep_histories(postgresql: Path, wal: Path) -> None:
+    """Archive the histories of the server's timelines that the archive has not.
+
+    A restore begins a timeline, archives nothing, and the server never archives that history later. Without it the next
+    restore would go down the timeline that was left, and then begin this one a second time.
+    """
+    for history in (postgresql / "pg_wal").glob("*.history"):
+        kept = wal / history.name
+        if kept.exists():
+            continue
+        part = wal / f"{history.name}{PART}"
+        part.touch(mode=0o600)
+        shutil.copyfile(history, part)
+        if os.geteuid() == 0:
+            owner = wal.stat()
+            os.chown(part, owner.st_uid, owner.st_gid)
+        sync(part)
+        part.rename(kept)
+        sync(wal)
 
 
 def _run(program: str, *words: str) -> None:

@@ -1,4 +1,4 @@
-"""The embedded database, backed up while it is used, is restored to an instant between two calls."""
+"""The embedded database, backed up while it is used, is restored to an instant between two calls, and once more."""
 
 from __future__ import annotations
 
@@ -134,3 +134,30 @@ def test_what_was_there_between_two_calls_is_there_again(home: Path) -> None:
     engine.dispose()
     steps = {step.what: step for step in stored(load(home / "dialer.toml"), home / "data")["database"]}
     assert not steps["archive"].ok
+
+
+@pytest.mark.timeout(300)
+def test_who_said_no_after_a_restore_is_barred_after_the_next_one(home: Path) -> None:
+    folder, pg = home / "timelines", home / "first/postgresql"
+    pg.mkdir(parents=True)
+    backup.archive_to(pg, folder)
+    database.migrate(database.connect(database.start_embedded(pg), pool_size=2))
+    backup.take(pg, folder, 1)
+    said_no: list[str] = []
+    for data in ("first", "second", "third"):
+        pg = home / data / "postgresql"
+        if data != "first":
+            backup.restore(folder, pg, None)
+            backup.archive_to(pg, folder)
+        engine = database.connect(database.start_embedded(pg), pool_size=2)
+        with engine.begin() as connection:
+            assert connection.execute(text("SELECT e164 FROM dnc ORDER BY at")).scalars().all() == said_no
+            said_no.append(f"+861380013800{len(said_no)}")
+            connection.execute(
+                text("INSERT INTO dnc (e164, layer, source, at) VALUES (:number, 'company', 'key', now())"),
+                {"number": said_no[-1]},
+            )
+        archived(engine)
+        engine.dispose()
+    histories = sorted(path.name for path in (folder / "wal").glob("*.history*"))
+    assert histories == ["00000002.history", "00000003.history"]
