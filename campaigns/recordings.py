@@ -164,11 +164,16 @@ class Recordings:
         """The calls that are over and whose recordings are plain, the oldest first."""
         still = (now - QUIET).timestamp()
         found: list[tuple[float, str]] = []
-        for path in self._folder.glob(f"*{PLAIN}"):
-            with suppress(FileNotFoundError, ValueError):  # it is gone; it is no call's
-                about = path.lstat()
-                if CALL_ID.fullmatch(path.stem) and leased_at(path.stem) and stat.S_ISREG(about.st_mode):
-                    found.append((about.st_mtime, path.stem))
+        # One after the other: years of sealed ones lie there, too.
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if not entry.name.endswith(PLAIN):
+                    continue
+                call_id = entry.name.removesuffix(PLAIN)
+                with suppress(FileNotFoundError, ValueError):  # it is gone; it is no call's
+                    about = entry.stat(follow_symlinks=False)
+                    if CALL_ID.fullmatch(call_id) and leased_at(call_id) and stat.S_ISREG(about.st_mode):
+                        found.append((about.st_mtime, call_id))
         found = [each for each in found if each[0] < still]
         calls = [call for _, call in sorted(found)]
         values = {"calls": [as_uuid(call) for call in calls], "at": [leased_at(call) for call in calls]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -20,6 +20,7 @@ from dialer.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 LOOK_S = 20.0
+CLEARED_EVERY = timedelta(hours=1)  # a look at all that is in the folder, for what is there once in years
 
 
 class Sealing:
@@ -29,6 +30,7 @@ class Sealing:
         self._recordings = Recordings(stored, folder, keys)
         self._wanted = keys is not None
         self._metrics = metrics
+        self._cleared = datetime.min.replace(tzinfo=UTC)
 
     async def run(self) -> None:
         """Seal what is over until cancelled; nothing without keys."""
@@ -44,7 +46,9 @@ class Sealing:
 
     async def look(self, now: datetime) -> int:
         """Seal what is over now; how many could not be, and are as they were."""
-        await asyncio.to_thread(self._recordings.clear, now)
+        if now - self._cleared >= CLEARED_EVERY:
+            await asyncio.to_thread(self._recordings.clear, now)
+            self._cleared = now
         left = 0
         for call_id in await asyncio.to_thread(self._recordings.to_seal, now):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ async def test_what_is_over_is_sealed_as_soon_as_it_can_be(db: Engine, folder: P
     keys.path.chmod(0o600)
     assert await sealing.look(NOON) == 0
     assert {each.name for each in folder.iterdir()} == {f"{call}.sealed" for call in CALLS}
+
+
+async def test_what_a_cut_off_sealing_left_is_looked_for_once_an_hour(
+    db: Engine, folder: Path, tmp_path: Path
+) -> None:
+    sealing = Sealing(db, folder, KeyFile(tmp_path / "recording-keys"), Metrics())
+    left = folder / f".{CALLS[0]}.sealed.x"
+
+    async def is_gone_after(passed: timedelta) -> bool:
+        left.write_bytes(b"half of it")
+        os.utime(left, ((NOON - 2 * LONGEST).timestamp(),) * 2)
+        await sealing.look(NOON + passed)
+        return not left.exists()
+
+    assert await is_gone_after(timedelta())
+    assert not await is_gone_after(timedelta(minutes=59))
+    assert await is_gone_after(timedelta(hours=1))
 
 
 def test_the_key_is_turned_by_commands(db: Engine, folder: Path, tmp_path: Path) -> None:
