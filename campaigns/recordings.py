@@ -24,7 +24,8 @@ from campaigns.key_file import KeyFile, VaultError
 from campaigns.sealed import CHUNK, Damaged, Sealed, opened, rewrap, seal, wipe
 
 MOST = 200  # shown
-LOOKED_AT = 2_000  # calls of which those with a file are shown
+LOOKED_AT = 20_000  # calls of which those with a file are shown: seconds where the folder is far away
+STREAMED = {"stream_results": True, "yield_per": 1_000}
 LONGEST = timedelta(days=1)  # from the lease of a call to its connection, and far more
 QUIET = timedelta(minutes=1)  # since the switch last wrote: who was sent on to somebody is still heard
 CALL_ID = re.compile(r"[0-9a-f]{32}")
@@ -87,6 +88,14 @@ class Recording:
     result: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The newest recordings of those that were asked for; where not all calls were looked at, how many were."""
+
+    recordings: Sequence[Recording]
+    looked_at: int | None
+
+
 class Recordings:
     """The recordings in a folder, of the calls in a database; with `keys`, those that are over are sealed by these.
 
@@ -105,8 +114,10 @@ class Recordings:
         campaigns: Collection[str] | None,
         number: str = "",
         agent: str = "",
-    ) -> Sequence[Recording]:
-        """The newest first, of these campaigns (None: all), with a number (E.164), of an agent by login or name."""
+    ) -> Found:
+        """The newest :data:`MOST`, newest first, of these campaigns (None: all), with a number (E.164), of an agent by
+        login or name.
+        """
         values = {
             "since": since,
             "leased_since": since - LONGEST,
@@ -116,21 +127,19 @@ class Recordings:
             "agent": agent,
             "most": LOOKED_AT,
         }
+        found: list[Recording] = []
+        looked_at = 0
         with self._engine.connect() as connection:
-            rows = connection.execute(FIND, values).all()
-        found = (
-            Recording(
-                str(r.call_id).replace("-", ""),
-                r.connected_at,
-                r.talk_s,
-                r.campaign,
-                r.agent,
-                r.number,
-                r.code,
-            )
-            for r in rows
-        )
-        return [each for each in found if self._is_there(each.call_id)][:MOST]
+            for r in connection.execute(FIND, values, execution_options=STREAMED):
+                looked_at += 1
+                call_id = str(r.call_id).replace("-", "")
+                if self._is_there(call_id):
+                    found.append(
+                        Recording(call_id, r.connected_at, r.talk_s, r.campaign, r.agent, r.number, r.code)
+                    )
+                    if len(found) == MOST:
+                        break
+        return Found(found, looked_at if looked_at == LOOKED_AT else None)
 
     def campaign_of(self, call_id: str) -> str | None:
         """The campaign of a recorded call; None when there is no such recording."""

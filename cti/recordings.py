@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from campaigns.key_file import VaultError
 from campaigns.numbers import NotANumber, number_of
-from campaigns.recordings import CALL_ID, MOST, Recording, Recordings
+from campaigns.recordings import CALL_ID, MOST, Found, Recordings
 from campaigns.sealed import Damaged
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
@@ -48,7 +48,7 @@ class RecordingDesk(Desk):
         asked = request.query_params
         zone = ZoneInfo(self._stored.zone)
         today = datetime.now(zone).date()
-        problem, found = "", list[Recording]()
+        problem, found = "", Found((), None)
         first, last = today - WEEK, today
         try:
             first = date.fromisoformat(asked.get("from") or str(first))
@@ -62,15 +62,16 @@ class RecordingDesk(Desk):
             campaign = asked.get("campaign", "")
             campaigns = asker.seen if not campaign else [campaign] if asker.sees(campaign) else []
             within = Recordings(self.within(request, asker), self._folder)
-            found = list(
-                await self.run(lambda: within.find(since, until, campaigns, number, asked.get("agent", "")))
+            found = await self.run(
+                lambda: within.find(since, until, campaigns, number, asked.get("agent", ""))
             )
         return self._front.page(
             request,
             "recordings.html",
             user=asker,
             home=home_of(asker),
-            found=found,
+            found=found.recordings,
+            looked_at=found.looked_at,
             most=MOST,
             problem=problem,
             zone=zone,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from campaigns import recordings
 from campaigns.audit import lines
 from campaigns.key_file import KeyFile
 from campaigns.recordings import Recordings
@@ -136,6 +137,25 @@ async def test_nobody_plays_what_is_not_theirs_or_not_there(heard: Heard, db: En
     assert (await heard.get(f"/recordings/{heard.mine}", AGENT)).status_code == 403
     assert (await heard.get("/recordings", AGENT)).status_code == 403
     assert not lines(db, action="recording played")
+
+
+# After a call, as many more of its number, of which there is no recording.
+UNRECORDED = text("""
+INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at, connected_at)
+SELECT gen_random_uuid(), leased_at + n * interval '1 s', campaign_id, lead_id, number_id, switch, owner, dialed_at,
+    connected_at + n * interval '1 s' FROM attempt, generate_series(1, :count) n WHERE call_id = CAST(:call AS uuid)
+""")
+
+
+async def test_one_behind_thousands_of_calls_without_any_is_found(
+    heard: Heard, db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with db.begin() as connection:
+        connection.execute(UNRECORDED, {"call": heard.mine, "count": 2_500})
+    assert heard.mine in (await heard.get("/recordings")).text
+    monkeypatch.setattr(recordings, "LOOKED_AT", 2_000)
+    page = (await heard.get("/recordings")).text
+    assert heard.mine not in page and "2,000" in page  # and what is not known is not said
 
 
 async def test_what_is_older_than_it_is_kept_is_let_go(heard: Heard, db: Engine) -> None:
