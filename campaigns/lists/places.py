@@ -16,8 +16,33 @@ CHINA = {
 }  # fmt: skip
 # 四川北路 is a street, and in Shanghai.
 STREET = re.compile(r"\w{2,3}?[东西南北中]?[一二三四五六七八九十]?(?:路|大?街|大道)")
-# Where the clocks on the wall and those people live by may differ: a call must be lawful by both.
-ZONES = {"CN-XJ": ("Asia/Shanghai", "Asia/Urumqi")}
+# The zones that people of a region live by, most of them by the first: a call must be lawful by all. In Xinjiang the
+# clocks on the wall and those people live by may differ; a state of the United States may lie in two zones (49 CFR part
+# 71), and in Arizona the Navajo Nation sets its clocks. The states are from general knowledge, and were not read: check
+# them.
+_EASTERN, _CENTRAL, _MOUNTAIN = "America/New_York", "America/Chicago", "America/Denver"
+_BOISE, _PACIFIC = "America/Boise", "America/Los_Angeles"
+_STATES: dict[tuple[str, ...], str] = {
+    (_EASTERN,): "CT DC DE GA MA MD ME NC NH NJ NY OH PA RI SC VA VT WV",
+    (_EASTERN, _CENTRAL): "FL IN KY MI",
+    (_CENTRAL,): "AL AR IA IL LA MN MO MS OK WI",
+    (_CENTRAL, _EASTERN): "TN",
+    (_CENTRAL, _MOUNTAIN): "KS ND NE SD TX",
+    (_MOUNTAIN,): "CO MT NM UT WY",
+    ("America/Phoenix", _MOUNTAIN): "AZ",
+    (_BOISE, _PACIFIC): "ID",
+    (_PACIFIC, _BOISE): "NV OR",
+    (_PACIFIC,): "CA WA",
+    ("America/Anchorage", "America/Adak"): "AK",
+    ("Pacific/Honolulu",): "HI",
+    ("America/Puerto_Rico",): "PR VI",
+    ("Pacific/Guam",): "GU MP",
+    ("Pacific/Pago_Pago",): "AS",
+}
+ZONES: dict[str, tuple[str, ...]] = {
+    f"US-{state}": zones for zones, states in _STATES.items() for state in states.split()
+}
+ZONES["CN-XJ"] = ("Asia/Shanghai", "Asia/Urumqi")
 
 
 def region_of(place: str, country: str) -> str:

@@ -118,12 +118,11 @@ def maker(
             if not known_zone(said):
                 return Fault("is no time zone of the IANA database", header[zoned], said[:SHOWN])
             zones = (said,)
-        elif region in ZONES:
-            zones = ZONES[region]
-        elif len(e164s) == 1:
+        elif len(e164s) == 1 and region not in ZONES:
             zones = zones_of(e164s[0])
         else:
-            zones = tuple(dict.fromkeys(each for e164 in e164s for each in zones_of(e164)))
+            numbers_zones = (each for e164 in e164s for each in zones_of(e164))
+            zones = tuple(dict.fromkeys((*ZONES.get(region, ()), *numbers_zones)))
         if not zones:
             if not zone:
                 return Fault("names no time zone, and none was given", header[shown], cells[shown][:SHOWN])

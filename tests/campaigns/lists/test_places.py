@@ -1,12 +1,25 @@
-"""Which part of a country an address is in: by its province, by its city alone, and not by what only looks like one."""
+"""Which part of a country an address is in, and not by what only looks like one; what time it is there."""
 
 from __future__ import annotations
 
-import pytest
-from phonenumbers.geodata import GEOCODE_DATA
+from pathlib import Path
 
+import holidays
+import pytest
+from alembic import command
+from alembic.config import Config
+from phonenumbers.geodata import GEOCODE_DATA
+from sqlalchemy import Engine
+
+from campaigns import database
 from campaigns.lists.cities import PROVINCE_OF
-from campaigns.lists.places import CHINA, region_of
+from campaigns.lists.importing import Request, import_list
+from campaigns.lists.normalising import NumberReader
+from campaigns.lists.places import CHINA, ZONES, region_of
+from campaigns.rules.profiles import US_STATES
+from campaigns.values import Ask, Refusal, RefusalReason
+from tests.campaigns.world import NOON, Campaign, later
+from tests.database import empty_url
 
 # Counties, towns of counties, and a misprint, that area codes are said to be of as well.
 COUNTIES = [
@@ -73,3 +86,73 @@ def test_cities_are_where_their_area_codes_are() -> None:
                 asked += 1
                 assert region_of(city, "CN") == f"CN-{CHINA[province]}", told
     assert asked > 300 and len(PROVINCE_OF) > 340
+
+
+def test_whoever_took_their_number_along_is_called_when_it_is_time_at_their_address_too(
+    db: Engine, tmp_path: Path
+) -> None:
+    campaign = Campaign(db, leads=0, more='[rules]\nprofile = "us"\n')
+    file = tmp_path / "list.csv"
+    file.write_text("phone,state,name\n+12127365000,CA,Ann\n")
+    import_list(db, Request(str(file), "moved", campaign.id, country="US"), NOON)
+    lead = campaign.one("SELECT region, zones FROM lead")
+    assert tuple(lead) == ("US-CA", ["America/Los_Angeles", "America/New_York"])
+    assert campaign.lease(at=later(hours=9)) == []  # 8 o'clock in New York, 5 in California
+    evening = later(hours=22)  # 21 o'clock in New York, 18 in California
+    [leased] = campaign.lease(at=later(hours=21, minutes=59))
+    answer = campaign.hopper.authorize([Ask(leased.call_id, "main")], evening)[leased.call_id]
+    assert isinstance(answer, Refusal) and answer.reason is RefusalReason.WINDOW
+    assert answer.until == later(hours=36)  # 8 o'clock in California
+    assert campaign.dial(campaign.lease(at=later(hours=36)), later(hours=36))
+
+
+def test_a_list_that_says_the_zone_itself_is_believed(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    file = tmp_path / "list.csv"
+    file.write_text("phone,state,timezone\n+19153511000,TX,America/Denver\n")
+    import_list(db, Request(str(file), "west", campaign.id, country="US"), NOON)
+    assert campaign.one("SELECT zones FROM lead").zones == ["America/Denver"]
+
+
+def test_each_state_has_its_zones_and_those_of_its_area_codes() -> None:
+    nobodys_home = "UM"
+    states = {f"US-{each}" for each in holidays.list_supported_countries()["US"] if each != nobodys_home}
+    assert {region for region in ZONES if region.startswith("US-")} == states
+    reader = NumberReader("US")
+    for state in US_STATES:
+        for prefix in state.prefixes:
+            zones = set(reader.zones(f"{prefix}5550100"))
+            if "America/St_Johns" not in zones:  # an area code that is not known yet may be anywhere
+                assert zones <= set(ZONES[state.code]), prefix
+
+
+def test_leads_that_were_there_before_get_the_zones_of_their_state() -> None:
+    engine = database.connect(empty_url())
+    config = Config()
+    config.set_main_option("script_location", "campaigns:migrations")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0053")
+        connection.exec_driver_sql("""
+            INSERT INTO campaign (name, version, unit_id) SELECT 'spring', 1, id FROM unit;
+            INSERT INTO list (campaign_id, name, source, imported_at) VALUES (1, 'list', 'test', now());
+            INSERT INTO lead (campaign_id, list_id, name, attributes, zones, region, open) VALUES
+                (1, 1, 'Ann', '{}', '{America/New_York}', 'US-CA', true),
+                (1, 1, 'Bob', '{}', '{America/Chicago}', 'US-TX', false),
+                (1, 1, 'Cid', '{}', '{America/Denver,America/Los_Angeles}', 'US-CO', true),
+                (1, 1, '李娜', '{}', '{Asia/Shanghai}', 'CN-SD', true);
+        """)
+        command.upgrade(config, "head")
+        connection.commit()
+        zones = connection.exec_driver_sql("SELECT array_to_string(zones, ' ') FROM lead ORDER BY id")
+        assert zones.scalars().all() == [
+            "America/Los_Angeles America/New_York",
+            "America/Chicago America/Denver",
+            "America/Denver America/Los_Angeles",
+            "Asia/Shanghai",
+        ]
+        known = connection.exec_driver_sql("SELECT zone FROM campaign_zone ORDER BY zone")
+        assert known.scalars().all() == [
+            "America/Chicago", "America/Denver", "America/Los_Angeles", "America/New_York",
+        ]  # fmt: skip
+    engine.dispose()
