@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from campaigns.audit import masked, write
 from campaigns.config import CampaignsError
@@ -37,16 +37,26 @@ CASE WHEN t.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
 """
 _STAGED = """
 SELECT DISTINCT ON (pattern) pattern, :layer, CAST(:campaign AS bigint), :source, reason, CAST(:at AS timestamptz),
-    COALESCE(expires, CAST(:expires AS timestamptz)), CAST(:load AS bigint)
-FROM stage WHERE prefix = :prefix ORDER BY pattern
+    expires, CAST(:load AS bigint)
+FROM stage WHERE prefix = :prefix ORDER BY pattern, expires DESC NULLS FIRST
 """
+# A file has the last word on its entries, and of one that stands in it twice the longer time.
+_AS_FILED = f"CASE WHEN t.load_id = excluded.load_id THEN {_LONGER} ELSE excluded.expires_at END"
 TABLES = {False: ("dnc", "e164"), True: ("dnc_prefix", "prefix")}
 ADD = {
     p: text(_ENTRY.format(table=t, column=c, rows=_ONE, expires=_LONGER) + "RETURNING expires_at")
     for p, (t, c) in TABLES.items()
 }
 TAKE_STAGED = {
-    p: text(_ENTRY.format(table=t, column=c, rows=_STAGED, expires="excluded.expires_at"))
+    p: text(_ENTRY.format(table=t, column=c, rows=_STAGED, expires=_AS_FILED)) for p, (t, c) in TABLES.items()
+}
+# What will end sooner than it does. OFFSET 0: each is looked up, and nothing where none of them ends.
+SOONER = {
+    p: text(f"""
+SELECT pattern FROM stage s WHERE prefix = :prefix AND expires IS NOT NULL AND EXISTS (
+    SELECT FROM {t} t WHERE t.{c} = s.pattern AND t.layer = :layer AND t.campaign_id = :campaign AND t.source = :source
+        AND COALESCE(t.expires_at, 'infinity') > s.expires OFFSET 0)
+""")
     for p, (t, c) in TABLES.items()
 }
 REMOVE = {
@@ -155,10 +165,7 @@ class DncStore:
         with self._engine.begin() as connection:
             values = {"patterns": list(found), "layer": layer, "campaign": campaign_id}
             gone = connection.execute(REMOVE[prefix], values).rowcount
-            if not prefix:
-                let_numbers_go(connection, found)
-            for each in found if prefix else ():
-                let_prefix_go(connection, each)
+            _let_go(connection, found, prefix)
             for each in found if gone else ():
                 subject = _told(layer or "all layers", campaign_id, each, prefix)
                 write(connection, "dnc removed", subject, before={"entries": gone})
@@ -175,6 +182,9 @@ class DncStore:
         expires_at: datetime | None = None, region: str = "CN",
     ) -> Loaded:  # fmt: skip
         """Load a file of numbers, prefixes and ranges, one a line, with reason and end as further columns of a CSV.
+
+        An entry of the same source gets the end that the file says, also a sooner one; one that stands in it twice, the
+        later one.
 
         With `replace`, entries of an earlier load of the same source that are not in this file go, once all of it is
         in; none goes when more than one line in a hundred is no number: it may be another file than was meant. Raises
@@ -204,10 +214,7 @@ class DncStore:
                 for prefix, each in OUTDATED.items():
                     gone = connection.execute(each, values).scalars().all()
                     loaded.outdated += len(gone)
-                    if not prefix:
-                        let_numbers_go(connection, gone)
-                    for beginning in gone if prefix else ():
-                        let_prefix_go(connection, beginning)
+                    _let_go(connection, gone, prefix)
             connection.execute(
                 END_LOAD, {"entries": loaded.entries, "at": datetime.now(UTC), "load": values["load"]}
             )
@@ -225,15 +232,29 @@ class DncStore:
         with self._engine.begin() as connection:
             cursor = connection.connection.cursor()
             cursor.execute(STAGE)
+            default = values["expires"].isoformat() if values["expires"] else "\\N"
             lines = "".join(
-                f"{pattern}\t{'t' if prefix else 'f'}\t{reason}\t{expires or chr(92) + 'N'}\n"
+                f"{pattern}\t{'t' if prefix else 'f'}\t{reason}\t{expires or default}\n"
                 for pattern, prefix, reason, expires in chunk
             )
             cursor.copy_expert("COPY stage FROM STDIN", StringIO(lines))
-            return sum(
-                connection.execute(each, values | {"prefix": prefix}).rowcount
-                for prefix, each in TAKE_STAGED.items()
-            )
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # a whole registry may end sooner
+            of = {prefix: values | {"prefix": prefix} for prefix in TABLES}
+            sooner = {
+                prefix: connection.execute(SOONER[prefix], of[prefix]).scalars().all() for prefix in TABLES
+            }
+            taken = sum(connection.execute(TAKE_STAGED[prefix], of[prefix]).rowcount for prefix in TABLES)
+            for prefix, patterns in sooner.items():
+                _let_go(connection, patterns, prefix)
+            return taken
+
+
+def _let_go(connection: Connection, patterns: Sequence[str], prefix: bool) -> None:
+    """Have the rules asked anew about the leads of these numbers, or of all that begin so."""
+    if not prefix:
+        let_numbers_go(connection, patterns)
+    for beginning in patterns if prefix else ():
+        let_prefix_go(connection, beginning)
 
 
 def _rows(file: Iterable[str], region: str, loaded: Loaded) -> Iterator[tuple[str, bool, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import phonenumbers
@@ -170,6 +171,37 @@ def test_a_list_is_loaded_told_apart_and_replaced_by_its_next_version(db: Engine
             text("SELECT source, entries, done_at > at, by FROM dnc_load ORDER BY id")
         ).all()
     assert [tuple(row)[:2] for row in rows] == [("registry", 3), ("registry", 2)]
+
+
+@pytest.mark.parametrize("chunk", [200_000, 1])
+def test_a_number_that_stands_twice_in_a_list_is_barred_for_the_longer_time(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("campaigns.dnc.CHUNK", chunk)
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    early, late = "2026-12-01T04:00", "2027-06-01T04:00"
+    path.write_text(
+        f"13800138000,,{early}\n13800138000\n13800138001\n13800138001,,{early}\n+86139*,,{late}\n+86139*,,{early}\n"
+    )
+    numbers = ("+8613800138000", "+8613800138001", "+8613900138000")
+    dnc.load(path, NATIONAL, "chen", NOON)
+    until = datetime.fromisoformat(late).replace(tzinfo=UTC)
+    assert [[e.expires_at for e in dnc.check(number)] for number in numbers] == [[None], [None], [until]]
+    path.write_text(f"13800138000,,{early}\n")  # the next version has the last word
+    dnc.load(path, NATIONAL, "chen", NOON)
+    assert [entry.expires_at for entry in dnc.check(numbers[0])] == [later(days=7)]
+
+
+def test_what_a_list_lets_end_sooner_than_before_lets_its_leads_go_then(db: Engine, tmp_path: Path) -> None:
+    campaign, dnc, path = Campaign(db, leads=3), DncStore(db), tmp_path / "registry.csv"
+    path.write_text("+8613800000000\n+8613800000001*\n+8613800000002,,2027-01-01\n")
+    dnc.load(path, NATIONAL, "chen", NOON)
+    assert campaign.lease(9) == [] and campaign.hopper.left(campaign.id) == 1
+    tomorrow = later(days=1)
+    path.write_text("+8613800000000\n+8613800000001*\n+8613800000002\n")
+    dnc.load(path, NATIONAL, "chen", NOON, expires_at=tomorrow)
+    assert campaign.lease(9) == [] and campaign.hopper.left(campaign.id) == 3
+    assert len(campaign.lease(9, tomorrow)) == 3
 
 
 @pytest.mark.parametrize("last", ['13800138002,"office"', "13800138002"])
