@@ -286,10 +286,12 @@ class Hopper(Leases):
             for row in rows:
                 theirs.setdefault(row.lead_id, set()).update(parties(row.e164, row.customer_id))
             in_call, ringing = on_them.in_call(rows), set[str]()
+            others = set[int]()  # leads with numbers that are not asked about
             just: dict[str, list[tuple[datetime, int]]] = {}
             for row in rows:
                 if row.lease_number not in (None, row.number_id):
-                    continue  # another number of the lead's
+                    others.add(row.lead_id)
+                    continue
                 mine = row.lease_owner == self._owner
                 busy = row.lead_id in in_call or not ringing.isdisjoint(theirs[row.lead_id])
                 about = facts.facts_of(
@@ -308,7 +310,7 @@ class Hopper(Leases):
                         just.setdefault(party, []).append((now, row.campaign_id))
                 elif answer.reason is not RefusalReason.LEASE_LOST:
                     refused.append((row.lead_id, answer))
-            hold_back(connection, refused, now)
+            hold_back(connection, refused, now, others)
             if permitted:
                 wanted = {call.basis(now) for call in permitted}
                 found = self._bases | bases_on_record(connection, wanted - self._bases.keys())

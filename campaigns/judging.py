@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
@@ -80,10 +80,16 @@ def judged(
     return permitted, refused
 
 
-def hold_back(connection: Connection, refused: Sequence[tuple[int, Refusal]], now: datetime) -> None:
+def hold_back(
+    connection: Connection,
+    refused: Sequence[tuple[int, Refusal]],
+    now: datetime,
+    others: Container[int] = (),
+) -> None:
     """Give refused leads back, not before the rules may permit them; those that they never will are closed.
 
-    A lead with several refusals, one for each number, comes again when the first of them may end.
+    A lead with several refusals, one for each number, comes again when the first of them may end. A lead of
+    `others`, with numbers that were not asked about, comes again at once: the next lease asks about all of them.
     """
     if not refused:
         return
@@ -91,6 +97,8 @@ def hold_back(connection: Connection, refused: Sequence[tuple[int, Refusal]], no
     for lead_id, r in refused:
         closed = r.until is None and r.reason in NEVER
         until = r.until or now + RELOOK.get(r.reason, timedelta())
+        if lead_id in others:
+            closed, until = False, now
         held[lead_id] = min(held.get(lead_id, (closed, until)), (closed, until))
     values = {
         "leads": list(held),

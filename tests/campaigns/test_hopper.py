@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from time import monotonic
 
+import pytest
 from sqlalchemy import Engine, event, text
 
 from campaigns.dnc import DncStore, Layer
@@ -323,6 +325,24 @@ def test_leads_of_a_zone_that_is_closed_are_passed_once_and_come_when_it_opens(d
     all_day = "[rules.windows]\ntue = { from = 00:00:00, to = 23:59:00 }\n"
     campaign.store.apply(CONFIG + all_day, "test", "tester", opens)
     assert campaign.one(held)[0] == 0
+
+
+@pytest.mark.parametrize("ends", [None, later(days=9)])
+def test_a_bar_on_the_number_that_was_about_to_be_dialed_leaves_the_customer_their_other_one(
+    db: Engine, ends: datetime | None
+) -> None:
+    campaign, dnc = Campaign(db, leads=0), DncStore(db)
+    numbers = ("+8613800000000", "+862188880000")
+    rows = [Row(2, numbers, "李娜", {}, ("Asia/Shanghai",), ("mobile", "home"))]
+    store_rows(db, campaign.id, "list", "test", NOON, rows)
+    for number in numbers:
+        [lead] = campaign.lease()
+        assert lead.number == number
+        dnc.add(number, Layer("company", "x"), NOON, expires_at=ends)
+        assert campaign.dial([lead]) == []
+    assert campaign.lease() == []
+    assert campaign.hopper.left(campaign.id) == (0 if ends is None else 1)
+    assert len(campaign.lease(at=later(days=9))) == campaign.hopper.left(campaign.id)
 
 
 def test_a_lead_that_waits_for_a_rule_is_told_that_rule_and_no_delay_of_its_own(db: Engine) -> None:
