@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NoAnswer
+from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -77,7 +78,6 @@ class Tenure:
         self._stored = stored
         self._clock = clock
         self._good_until = self._seen = clock()
-        self._away = False
         self._lost = False
         self._thread = ThreadPoolExecutor(1, "ownership")
 
@@ -91,7 +91,7 @@ class Tenure:
         gap, self._seen = now - self._seen, now
         if self._lost or now < self._good_until or not self.tokens:
             return not self._lost
-        return gap < SLEPT_S or self._away or self._asked(gap)
+        return gap < SLEPT_S or self._asked(gap)
 
     def sure(self) -> bool:
         return not self._lost and self._clock() < self._good_until
@@ -102,14 +102,7 @@ class Tenure:
         `unreached`: for how long those of ours have had no link that have none.
         """
         began = self._clock()
-        try:
-            turn = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._stored.turn, unreached
-            )
-        except SQLAlchemyError:
-            self._away = True
-            raise
-        self._away = False
+        turn = await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.turn, unreached)
         self._told(began, turn.lost)
         if self._lost:
             raise Lost("another engine has taken over what this one had")
@@ -175,12 +168,8 @@ class Tenure:
         log.warning(
             "this engine stood still; it asks whether its switches are still its own", seconds=round(gap, 1)
         )
-        try:
-            lost = self._thread.submit(self._stored.renew).result(ANSWER_LIMIT_S)
-        except (SQLAlchemyError, NoAnswer):
-            self._away = True
-        else:
-            self._told(began, lost)
+        with suppress(SQLAlchemyError, NoAnswer):  # an answer that comes later counts as well
+            self._thread.submit(lambda: self._told(began, self._stored.renew())).result(ANSWER_LIMIT_S)
         self._seen = self._clock()
         return not self._lost
 

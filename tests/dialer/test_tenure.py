@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from campaigns import database
 from campaigns.ownership import LEASE_S, Ownership
@@ -142,3 +143,45 @@ async def test_a_database_that_hangs_keeps_no_engine_from_its_end(
         answers.set()
         await asyncio.gather(turn, return_exceptions=True)
         here.tenure.close()
+
+
+async def test_after_it_stood_still_it_asks_also_where_the_database_was_away_before(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is back by now, and another engine has found it first."""
+    here = Ticking(db)
+    await here.tenure.turn()
+
+    def away(unreached: object) -> None:
+        raise OperationalError("", {}, Exception("gone"))
+
+    monkeypatch.setattr(here.tenure._stored, "turn", away)
+    with pytest.raises(OperationalError):
+        await here.tenure.turn()
+    with db.begin() as connection:
+        connection.execute(TAKEN)
+    assert not here.stands_still(100.0)
+    here.tenure.close()
+
+
+async def test_an_answer_that_comes_too_late_is_heard_all_the_same(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenure_module, "ANSWER_LIMIT_S", 0.05)
+    here, answers = Ticking(db), threading.Event()
+    await here.tenure.turn()
+    renew = here.tenure._stored.renew
+
+    def late() -> frozenset[str]:
+        answers.wait(20.0)
+        return renew()
+
+    monkeypatch.setattr(here.tenure._stored, "renew", late)
+    with db.begin() as connection:
+        connection.execute(TAKEN)
+    assert here.stands_still(100.0)  # for all that anybody knows
+    answers.set()
+    with pytest.raises(Lost):
+        await here.tenure.turn()
+    assert not here.passes(0.1)
+    here.tenure.close()
