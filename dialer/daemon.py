@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -70,6 +70,7 @@ log = structlog.get_logger(__name__)
 
 REFRESH_S = 1.0  # between two looks at what the parts have counted
 KEEP_LIMIT_S = 5.0  # what pacing has learned of a hundred campaigns is kept in less than one
+UNSERVED_LIMIT_S = 30.0  # of tries to serve a switch: as long as a single statement may take
 
 
 class AlreadyRunning(Exception):
@@ -91,15 +92,22 @@ class _Taken:
     def __init__(self) -> None:
         self.waiting: dict[str, str] = {}
         self.more = asyncio.Event()
+        self._tried: dict[str, float] = {}  # since when
 
     def add(self, taken: Mapping[str, str]) -> None:
         self.waiting |= taken
         if self.waiting:
             self.more.set()
 
-    def served(self, switches: Mapping[str, str]) -> None:
+    def tried_for(self, limit_s: float) -> list[str]:
+        """Those that could not be served for longer than this; all are tried now."""
+        now = monotonic()
+        self._tried = {switch: self._tried.get(switch, now) for switch in self.waiting}
+        return [switch for switch, since in self._tried.items() if now - since > limit_s]
+
+    def served(self, switches: Iterable[str]) -> None:
         for switch in switches:
-            del self.waiting[switch]
+            del self.waiting[switch], self._tried[switch]
         if not self.waiting:
             self.more.clear()
 
@@ -273,7 +281,7 @@ class Daemon:
             running,
             asyncio.create_task(self._keep(tenure, handover, begun, later), name="ownership"),
             asyncio.create_task(
-                self._serve(engine, stored, live, begun, app.state.gateway.drafts, later),
+                self._serve(engine, stored, live, begun, app.state.gateway.drafts, tenure, later),
                 name="taken switches",
             ),
             asyncio.create_task(handover.run(self._stop), name="switches of others"),
@@ -418,11 +426,13 @@ class Daemon:
         live: LiveCampaigns,
         begun: asyncio.Event,
         drafts: Drafts,
+        tenure: Tenure,
         taken: _Taken,
     ) -> None:
-        """Serve the switches that were taken; where the database breaks that off, begin anew when it is back.
+        """Serve the switches that were taken; where the database breaks that off, begin anew.
 
-        An engine that is to end serves no more of them.
+        Where that fails for long, as with a program that is older than the database, the switch goes to an engine that
+        can have it; what no other one can have is tried on. An engine that is to end serves no more of them.
         """
         await begun.wait()
         away = Outage("switches that were taken can't be served yet")
@@ -430,8 +440,14 @@ class Daemon:
             await taken.more.wait()
             if self._stop.is_set():
                 return
-            switches = dict(taken.waiting)
             with away.told():
+                for switch in taken.tried_for(UNSERVED_LIMIT_S):
+                    if (heir := await tenure.pass_on(switch)) is not None:
+                        log.error("a switch that can't be served is passed on", switch=switch, to=heir.name)
+                        taken.served([switch])
+                if not taken.waiting:
+                    continue
+                switches = dict(taken.waiting)
                 await live.take(switches)
                 await drafts.load()  # of those whose pages come here
                 await self._take(engine, stored, switches)

@@ -109,17 +109,21 @@ class Tenure:
         self._notice(turn)
         return turn.taken
 
-    async def heir(self) -> Known | None:
-        """A living engine that can take everything we have. It may have ended since our last turn: it is asked anew."""
-        if not self.tokens:
+    async def heir(self, *switches: str) -> Known | None:
+        """A living engine that can take these, or all we have. It may have ended since our last turn: asked anew."""
+        these = set(switches or self.tokens)
+        if not these:
             return None
         try:
             self.engines = await self._in_time(self._stored.seen)
         except (SQLAlchemyError, TimeoutError):  # by this database nobody can take anything
             return None
-        ours = set(self.tokens)
         return next(
-            (each for each in self.engines if each.alive and each.name != self.name and ours <= {*each.able}),
+            (
+                each
+                for each in self.engines
+                if each.alive and each.name != self.name and these <= {*each.able}
+            ),
             None,
         )
 
@@ -132,6 +136,18 @@ class Tenure:
     async def offer(self, switch: str) -> bool:
         """Offer to take a switch that its engine does not reach. False: that is no longer wanted of us."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._stored.offer, switch)
+
+    async def pass_on(self, switch: str) -> Known | None:
+        """Give one of ours up to a living engine that can take it: which one, None where there is none.
+
+        As long as its offer would hold the switch is not taken again here.
+        """
+        heir = await self.heir(switch)
+        if heir is not None:  # not in a limited time: whether it is still ours must be known
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._stored.hand, {switch: heir.name}
+            )
+        return heir
 
     async def hand(self, heirs: Mapping[str, str]) -> None:
         """Give these switches up, each to the engine that offered to take it."""

@@ -15,6 +15,8 @@ from dialer import daemon as room
 from dialer.config import Config, SwitchSection
 from dialer.daemon import Daemon
 
+CONFIG = Config(switch=(SwitchSection(name="main", host="127.0.0.1", user="z", secret="s"),))
+
 
 class Books:
     """Of a campaign with years of calls: reading them takes as long as is said, and is broken off as often."""
@@ -44,10 +46,16 @@ class Leases:
 
     def __init__(self) -> None:
         self.turns = 0
+        self.passed: list[str] = []
 
     async def turn(self, unreached: Mapping[str, float]) -> Mapping[str, str]:
         self.turns += 1
         return {1: {"main": "a"}, 3: {"west": "a"}}.get(self.turns, {})
+
+    async def pass_on(self, switch: str) -> SimpleNamespace | None:
+        """`main` could be another one's."""
+        self.passed.append(switch)
+        return SimpleNamespace(name="b") if switch == "main" else None
 
 
 async def until(holds: Any) -> None:
@@ -60,8 +68,7 @@ async def test_leases_are_renewed_while_what_was_taken_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "TURN_S", 0.01)
-    config = Config(switch=(SwitchSection(name="main", host="127.0.0.1", user="z", secret="s"),))
-    here, books, leases = Daemon(config, tmp_path), Books(1), Leases()
+    here, books, leases = Daemon(CONFIG, tmp_path), Books(1), Leases()
     served: list[str] = []
 
     async def take(engine: Any, stored: Any, switches: Mapping[str, str]) -> None:
@@ -74,7 +81,7 @@ async def test_leases_are_renewed_while_what_was_taken_is_read(
     begun, taken = asyncio.Event(), room._Taken()
     tasks = [
         asyncio.create_task(here._keep(tenure, handover, begun, taken)),
-        asyncio.create_task(here._serve(asked, asked, asked, begun, asked, taken)),
+        asyncio.create_task(here._serve(asked, asked, asked, begun, asked, tenure, taken)),
     ]
     await until(lambda: leases.turns >= 2)
     assert not books.reading.is_set()  # the engine has not begun
@@ -89,3 +96,36 @@ async def test_leases_are_renewed_while_what_was_taken_is_read(
     assert not taken.waiting and not taken.more.is_set()
     for task in tasks:
         task.cancel()
+
+
+async def test_what_can_not_be_served_for_long_goes_to_another_engine_and_the_rest_is_tried_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "TURN_S", 0.01)
+    monkeypatch.setattr(room, "UNSERVED_LIMIT_S", 0.1)
+    here, books, leases = Daemon(CONFIG, tmp_path), Books(10_000), Leases()
+    books.read.set()
+    asked: Any = books
+    tenure: Any = leases
+    begun, taken = asyncio.Event(), room._Taken()
+    begun.set()
+    served: list[str] = []
+
+    async def take(engine: Any, stored: Any, switches: Mapping[str, str]) -> None:
+        served.extend(switches)
+
+    monkeypatch.setattr(here, "_take", take)
+    serving = asyncio.create_task(here._serve(asked, asked, asked, begun, asked, tenure, taken))
+    taken.add({"main": "a", "west": "a"})
+    await until(lambda: taken.waiting.keys() == {"west"})
+    assert len(books.taken) > 1 and not served  # it was tried more than once
+    assert leases.passed.count("main") == 1
+    had = len(books.taken)
+    await until(lambda: leases.passed.count("west") > 1 and len(books.taken) > had)
+    books.breaks = 0
+    await until(lambda: served == ["west"])
+    leases.passed.clear()
+    taken.add({"west": "b"})  # it comes again, and is none that was tried for long
+    await until(lambda: served == ["west", "west"])
+    assert not leases.passed and not taken.more.is_set()
+    serving.cancel()

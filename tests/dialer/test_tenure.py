@@ -185,3 +185,18 @@ async def test_an_answer_that_comes_too_late_is_heard_all_the_same(
         await here.tenure.turn()
     assert not here.passes(0.1)
     here.tenure.close()
+
+
+async def test_what_can_not_be_served_goes_to_an_engine_that_can_have_it_and_to_no_other(db: Engine) -> None:
+    here = Tenure(Ownership(db, "a", "here", ("main", "east", "west"), standby=("west",)), "a")
+    other = Ownership(db, "b", "there", ("west", "main"), standby=("main",))
+    await here.turn()
+    other.turn()
+    assert await here.pass_on("east") is None and "east" in here.tokens
+    heir = await here.pass_on("main")
+    assert heir is not None and heir.name == "b"
+    assert await here.turn() == {} and here.tokens.keys() == {"east"}  # it leaves it to the other one
+    assert other.turn().taken == {"main": "a"}
+    await here.turn()
+    assert here.tokens.keys() == {"east"} and here.sure()
+    here.close()
