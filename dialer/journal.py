@@ -34,6 +34,7 @@ Batch = Sequence[tuple[int, AnyRecord]]
 MAX_BATCH = 2_000
 RETRY_S = 1.0  # how often a database that is away is tried again
 APPLY_LIMIT_S = 5.0  # a full batch takes a second at most; half of what the end of the journal has
+AWAY_LIMIT_S = 1.0  # one that is away is tried with one record; what comes meanwhile is in memory alone
 CATCH_UP_S, LOOK_S = 30.0, 0.01
 SPOOL, REJECTED = "journal.spool", "journal.rejected"  # of each writer, in a folder of its own
 GATHER_S = 0.02  # a commit costs milliseconds; what comes within this time shares one
@@ -70,11 +71,15 @@ class Spool:
             raise
         self.count += len(batch)
 
-    def read(self) -> Iterator[Batch]:
-        """Everything in it, oldest first. An outage of hours may be more than fits in memory: a batch at a time."""
+    def read(self, first: int = MAX_BATCH) -> Iterator[Batch]:
+        """Everything in it, oldest first. An outage of hours may be more than fits in memory: a batch at a time.
+
+        The first batch is of so many records.
+        """
         lines = self._lines()
-        while batch := list(islice(lines, MAX_BATCH)):
+        while batch := list(islice(lines, first)):
             yield batch
+            first = MAX_BATCH
 
     def clear(self) -> None:
         """Everything in it has been applied."""
@@ -120,16 +125,16 @@ class _Applying:
         self._last.set_result(None)
         threading.Thread(target=self._run, name="journal's commits", daemon=True).start()
 
-    def __call__(self, batch: Batch) -> None:
-        """As `apply` does; raises Unavailable also when it takes too long, and until it has come to its end."""
+    def __call__(self, batch: Batch, limit_s: float) -> None:
+        """As `apply` does; raises Unavailable also when it takes longer than this, and until it has come to its end."""
         if not self._last.done():
             raise Unavailable("the database has not said yet what came of the batch before")
         self._last = Future()
         self._batches.put((self._last, batch))
         try:
-            fault = self._last.exception(APPLY_LIMIT_S)
+            fault = self._last.exception(limit_s)
         except TimeoutError:
-            raise Unavailable(f"the database has said nothing for {APPLY_LIMIT_S:g} s") from None
+            raise Unavailable(f"the database has said nothing for {limit_s:g} s") from None
         if fault is not None:
             raise fault
 
@@ -274,23 +279,27 @@ class Journal:
     def _commit(self, batch: Batch) -> bool:
         """Apply a batch; a record that is refused by itself is set aside. False: not now, the database is away."""
         try:
-            self._apply(batch)
+            self._apply(batch, APPLY_LIMIT_S if self.available else AWAY_LIMIT_S)
         except Unavailable as fault:
             if self.available:
                 log.warning("the database is away, the journal goes to the spool", reason=str(fault))
             self.available = False
             return False
         except Exception as fault:  # noqa: BLE001 - whatever it is: found by halving, logged and set aside
+            self._answered()
             if len(batch) > 1:
                 half = len(batch) // 2
                 return self._commit(batch[:half]) and self._commit(batch[half:])
             return self._set_aside(batch[0], fault)
-        if not self.available:
-            log.info("the database is back")
-        self.available = True
+        self._answered()
         self.applied += len(batch)
         self.commits += 1
         return True
+
+    def _answered(self) -> None:
+        if not self.available:
+            log.info("the database is back")
+        self.available = True
 
     def _set_aside(self, item: tuple[int, AnyRecord], fault: Exception) -> bool:
         """Keep a refused record with its reason, once. False when the disk does not take it now."""
@@ -315,7 +324,7 @@ class Journal:
         """Bring the spool into the database. False: not now."""
         try:
             records = self._spool.count
-            if not all(map(self._commit, self._spool.read())):
+            if not all(map(self._commit, self._spool.read(MAX_BATCH if self.available else 1))):
                 return False
             self._spool.clear()
         except OSError as fault:

@@ -20,6 +20,7 @@ from campaigns.journal_store import JournalStore
 from campaigns.records import AnyRecord, AttemptEnded, Audited, SeatChanged
 from dialer import journal as journal_module
 from dialer.daemon import _unavailable_told_apart
+from dialer.engine import SAVE_LIMIT_S
 from dialer.journal import Batch, Journal, Spool, Unavailable
 from tests.campaigns.world import NOON, Campaign
 
@@ -314,6 +315,49 @@ async def test_what_a_database_that_hangs_has_not_confirmed_is_left_to_the_next_
         await until(lambda: tables.rows)
     assert tables.rows == numbers(1, 5)
     hanging.open.set()
+
+
+async def test_while_a_database_that_is_away_is_tried_again_what_comes_is_safe_in_time_for_an_agents_verdict(
+    tmp_path: Path,
+) -> None:
+    """Its host is gone, and each try hangs until the connection is given up."""
+    tables = Tables()
+    tables.away = True
+    async with writing(tables, tmp_path) as journal:
+        await journal.durable(journal.put(note(1)))
+        for n in range(2, 4):
+            asked = tables.asked
+            tables.open.clear()
+            await until(lambda asked=asked: tables.asked > asked)
+            async with asyncio.timeout(SAVE_LIMIT_S):
+                await journal.durable(journal.put(note(n)))
+            tables.open.set()
+        tables.away = False
+        await until(lambda: journal.depth == 0)
+        assert journal.available and journal.applied == 3
+    assert tables.rows == numbers(1, 3)
+
+
+async def test_a_refused_record_with_which_the_spool_begins_keeps_no_slow_database_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "AWAY_LIMIT_S", 0.2, raising=False)
+    tables = Tables()
+    tables.away, tables.refuses = True, {"1", "3"}
+    async with writing(tables, tmp_path) as journal:
+        for n in range(1, 5):
+            await journal.durable(journal.put(note(n)))
+        apply = tables.apply
+
+        def slowly(batch: Batch) -> None:
+            threading.Event().wait(0.3 if len(batch) > 1 else 0.0)
+            apply(batch)
+
+        monkeypatch.setattr(journal._apply, "_apply", slowly)
+        tables.away = False
+        await until(lambda: journal.depth == 0)
+        assert journal.rejected == 2
+    assert tables.rows == ["2", "4"]
 
 
 # --- the disk ----------------------------------------------------------------------------------------------------
