@@ -221,13 +221,16 @@ class Journal:
         return not self._spool.count
 
     async def close(self, limit_s: float = 10.0) -> None:
-        """Write what is left, to the database or the spool, and stop."""
+        """Write what is left, to the database or the spool, and stop; what neither takes by then is lost."""
         self._closing = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join, limit_s)
         self._apply.close()
-        if self._thread.is_alive():
-            log.error("the journal's writer did not end: what it has left is lost", records=len(self._queue))
+        if self._queue:
+            log.error(
+                "the journal was written neither to the database nor to the spool: what it has left is lost",
+                records=len(self._queue),
+            )
 
     # --- in the thread --------------------------------------------------------------------------------------------
 
@@ -238,7 +241,7 @@ class Journal:
                 self._wake.clear()
                 last = self._closing
                 self._turn(last)
-                if last:
+                if last and not self._queue:
                     return
             except Exception:  # without this thread all that follows would be in memory alone, unnoticed
                 log.exception("the journal's writer failed; it goes on with what it has")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy import exc as sa
+from structlog.testing import capture_logs
 
 from campaigns.journal_store import JournalStore
 from campaigns.records import AnyRecord, AttemptEnded, Audited, SeatChanged
@@ -421,6 +422,37 @@ async def test_with_neither_database_nor_disk_records_are_kept_until_one_is_back
         await until(lambda: journal.depth == 0)
     assert tables.rows == ["1", "2"]
     assert not (tmp_path / "journal.spool").exists()  # nothing waits, and nothing seems to
+
+
+async def test_at_the_end_neither_is_given_up_while_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, disk = Tables(), Disk(monkeypatch, "journal.spool")
+    tables.away = disk.full = True
+    journal = Journal(tables.apply, tmp_path, 0)
+    journal.put(note(1))
+    ending = asyncio.create_task(journal.close(LIMIT_S))
+    await until(lambda: disk.tried >= 3 or ending.done())
+    disk.full = False
+    with capture_logs() as said:
+        await ending
+    [spooled] = Spool(tmp_path / "journal.spool").read()
+    assert [serial for serial, _ in spooled] == [1]
+    assert not [line for line in said if "lost" in line["event"]]
+
+
+async def test_what_neither_takes_until_the_end_is_told_to_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, disk = Tables(), Disk(monkeypatch, "journal.spool")
+    tables.away = disk.full = True
+    journal = Journal(tables.apply, tmp_path, 0)
+    journal.put(note(1))
+    with capture_logs() as said:
+        await journal.close(0.3)
+    assert [line["records"] for line in said if "what it has left is lost" in line["event"]] == [1]
+    disk.full = False
+    await journal.close()
 
 
 async def test_a_disk_that_filled_up_in_the_middle_of_a_batch_writes_nothing_twice(
