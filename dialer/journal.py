@@ -185,11 +185,6 @@ class Journal:
         """Records not yet in the database."""
         return len(self._queue) + self._spool.count
 
-    @property
-    def spooled(self) -> int:
-        """Those of them that wait on the disk, for a database that was away."""
-        return self._spool.count
-
     def put(self, record: AnyRecord) -> int:
         """Take a record; returns its serial number. Never waits."""
         self._serial += 1
@@ -206,11 +201,13 @@ class Journal:
                 future.set_result(None)
             await future
 
-    async def up_to_now(self, limit_s: float) -> None:
-        """Wait until what was taken so far survives a crash, but for no longer than this."""
+    async def on_record(self, limit_s: float) -> bool:
+        """Wait until what was taken so far is in the database; False when it was not by then, or is in the spool."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self.durable(self._serial)
+                return not self._spool.count
+        return False
 
     async def caught_up(self, limit_s: float = CATCH_UP_S) -> bool:
         """Wait until what a life before left in the spool is in the database; False when it was not by then."""

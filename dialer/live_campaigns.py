@@ -168,25 +168,23 @@ class LiveCampaigns:
     async def _read_ledger(self, name: str, anothers: bool = False) -> None:
         """Begin the ledger anew from the books; what was counted since what they surely have is added.
 
-        While older records wait for a database that was away, the books lag, and our own ledger goes on.
+        While the books lag, as behind a database that was away, our own ledger goes on.
         `anothers`: the calls on record were another engine's, and we counted none of them.
         """
-        campaign, journal, now = self._engine.core.campaigns[name], self._engine.journal, datetime.now(UTC)
+        campaign, now = self._engine.core.campaigns[name], datetime.now(UTC)
         window_s = campaign.ledger.rule.window_s
         length = timedelta(seconds=window_s) if window_s is not None else WHOLE_LIFE
         if campaign.sharing is not None:
             await self._exchange.read(campaign, campaign.sharing, length, now)
             return
-        before = campaign.ledger.counted
-        if not anothers:
-            await journal.up_to_now(RECORD_LIMIT_S)
+        before, hearing = campaign.ledger.counted, self._engine.core.hearing(name).total()
+        if not (anothers or await self._engine.journal.on_record(RECORD_LIMIT_S)):
+            return
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         window = await self._in_store(lambda: self._store.window(campaign.id, length, now, machines))
-        if anothers or not journal.spooled:
-            since = [n - had for n, had in zip(campaign.ledger.counted, before, strict=True)]
-            connected, hung_up, abandoned, found = map(sum, zip(window, since, strict=True))
-            hearing = self._engine.core.hearing(name).total()
-            campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
+        since = [n - had for n, had in zip(campaign.ledger.counted, before, strict=True)]
+        connected, hung_up, abandoned, found = map(sum, zip(window, since, strict=True))
+        campaign.seed(monotonic(), connected, hung_up, abandoned + hearing, found)
 
     async def _read_learned(self, name: str, switches: Iterable[str]) -> None:
         """Give pacing what it had learned before the last stop; without it, it learns anew.

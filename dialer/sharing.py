@@ -76,21 +76,27 @@ class Exchange:
         self._engine.core.touched.add(campaign.name)
 
     async def read(self, campaign: Campaign, sharing: Sharing, length: timedelta, now: datetime) -> None:
-        """Begin the ledger anew from the books."""
+        """Begin the ledger anew from the books; what our parts counted since what they surely have is added.
+
+        While older records wait for a database that was away, the books lag, and what we know goes on.
+        """
         core, journal = self._engine.core, self._engine.journal
-        # What was counted before the campaign had parts is in the books alone.
-        await journal.up_to_now(RECORD_LIMIT_S)
+        ours = {
+            part.switch: sharing.ledger_of(part.switch) for part in campaign.parts if core.has(part.switch)
+        }
+        before = {switch: ledger.counted for switch, ledger in ours.items()}
+        hearing = core.hearing(campaign.name)
+        # Also because what was counted before the campaign had parts is in the books alone.
+        on_record = await journal.on_record(RECORD_LIMIT_S)
         machines = [d.code for d in campaign.config.dispositions if d.machine]
         window, recorded = await self._in_thread(
             partial(self._stored.window, campaign.id, length, now, machines)
         )
         unrecorded: dict[str, Figures] = {}
-        if journal.depth == 0:  # else we know more than the tables
-            hearing = core.hearing(campaign.name)
+        if on_record:
             unrecorded = {
-                part.switch: Figures(abandoned=hearing[part.switch])
-                for part in campaign.parts
-                if core.has(part.switch)
+                switch: ledger.counted - before[switch] + Figures(abandoned=hearing[switch])
+                for switch, ledger in ours.items()
             }
         campaign.seed(monotonic(), *window, recorded, unrecorded)
 

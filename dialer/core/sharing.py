@@ -69,28 +69,34 @@ class PartLedger(AbandonLedger):
         super().__init__(sharing.ledger.rule)
         self._sharing = sharing
         self._switch = switch
+        self._counted = Figures()
         self.allowance = Allowance()
 
     def connected(self, at: float) -> None:
         self._sharing.ledger.connected(at)
-        self._sharing.note(self._switch, Figures(connected=1))
+        self._note(Figures(connected=1))
 
     def hung_up(self, at: float) -> None:
         self._sharing.ledger.hung_up(at)
-        self._sharing.note(self._switch, Figures(hung_up=1))
+        self._note(Figures(hung_up=1))
 
     def abandoned(self, at: float) -> None:
         self._sharing.ledger.abandoned(at)
-        self._sharing.note(self._switch, Figures(abandoned=1))
+        self._note(Figures(abandoned=1))
         self.allowance.spent += 1
 
     def machine(self, at: float) -> None:
         self._sharing.ledger.machine(at)
-        self._sharing.note(self._switch, Figures(machines=1))
+        self._note(Figures(machines=1))
 
     def take_rule(self, rule: AbandonRule) -> None:
         self._sharing.ledger.take_rule(rule)
         self.rule = rule
+
+    @property
+    def counted(self) -> Figures:
+        """All that this part counted ever."""
+        return self._counted
 
     @property
     def answered(self) -> float:
@@ -109,6 +115,10 @@ class PartLedger(AbandonLedger):
 
     def expire(self, now: float) -> None:
         self._sharing.ledger.expire(now)
+
+    def _note(self, more: Figures) -> None:
+        self._sharing.note(self._switch, more)
+        self._counted += more
 
 
 class Sharing:

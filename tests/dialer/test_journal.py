@@ -140,6 +140,25 @@ async def test_durable_waits_for_the_commit_and_for_nothing_else(tmp_path: Path)
         assert tables.rows == ["1", "2"]
 
 
+async def test_what_was_taken_is_on_record_once_it_is_in_the_database_and_not_in_the_spool(
+    tmp_path: Path,
+) -> None:
+    tables = Tables()
+    async with writing(tables, tmp_path) as journal:
+        assert await journal.on_record(LIMIT_S)
+        journal.put(note(1))
+        assert await journal.on_record(LIMIT_S) and tables.rows == ["1"]
+        tables.open.clear()
+        journal.put(note(2))
+        assert not await journal.on_record(0.05)
+        tables.away = True
+        tables.open.set()
+        assert not await journal.on_record(LIMIT_S)
+        tables.away = False
+        await until(lambda: journal.depth == 0)
+        assert await journal.on_record(LIMIT_S)
+
+
 async def test_one_who_gave_up_waiting_holds_up_nobody(tmp_path: Path) -> None:
     tables = Tables()
     async with writing(tables, tmp_path) as journal:

@@ -38,7 +38,8 @@ class Floor:
         self.leads_left: dict[str, int] = {}
         self.database_answers = True
         self.core = SimpleNamespace(campaigns={}, switches={"main": None}, hearing=lambda name: Counter())
-        self.journal = SimpleNamespace(spooled=0, up_to_now=self._on_record)
+        self.recorded = True
+        self.journal = SimpleNamespace(on_record=self._on_record)
 
     def configure(self, campaign_id: int, config: Any) -> None:
         self.configured.append(config.name)
@@ -56,10 +57,11 @@ class Floor:
         self.seeded.append(name)
         self.books = figures
 
-    async def _on_record(self, limit_s: float) -> None:
+    async def _on_record(self, limit_s: float) -> bool:
         """As much is counted meanwhile as on a busy floor."""
         for campaign in self.core.campaigns.values():
             campaign.ledger.connected(1.0)
+        return self.recorded
 
 
 async def test_a_campaign_whose_books_could_not_be_read_is_begun_again(
@@ -100,11 +102,34 @@ async def test_the_books_of_a_busy_floor_are_read_with_what_was_counted_since(
     floor.core.hearing = lambda name: Counter({"main": 1})
     await live._read_ledgers()
     assert floor.books == (101, 10, 4, 2)
-    floor.journal.spooled, had = 5, len(floor.seeded)
+    floor.recorded, had = False, len(floor.seeded)
     await live._read_ledgers()
     assert len(floor.seeded) == had  # the books lag behind what is known
     await live.take({"main"})
     assert floor.books == (100, 10, 4, 2) and len(floor.seeded) == had + 1
+    live.close()
+
+
+async def test_who_hears_the_message_while_the_books_are_read_counts_once(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CampaignStore(db).apply(CONFIG.format("spring"), "test", "tester", datetime.now(UTC))
+    floor = Floor()
+    asked: Any = floor
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+    await live.configure()
+    hearing = Counter({"main": 2})
+    floor.core.hearing = lambda name: +hearing
+
+    def window(*what: Any) -> tuple[int, int, int, int]:
+        """For two the message is over, and nobody has put it on record yet; for a third one it begins."""
+        hearing["main"] = 1
+        floor.core.campaigns["spring"].ledger.abandoned(1.0)
+        return 100, 10, 3, 2
+
+    monkeypatch.setattr(live._store, "window", window)
+    await live._read_ledgers()
+    assert floor.books == (101, 10, 3 + 3, 2)
     live.close()
 
 
