@@ -79,13 +79,14 @@ class LeadSource(Protocol):
 
 
 class Hopper:
-    """The hopper behind executors: leases and returns in one, the rules' last word in another, so neither waits."""
+    """The hopper behind executors: leases and returns in one, the rules' last word and counts in others: none waits."""
 
     def __init__(self, source: LeadSource) -> None:
         self.source = source
         self._leases = ThreadPoolExecutor(2, "hopper")
         self._rules = ThreadPoolExecutor(1, "rules")
         self._callers = ThreadPoolExecutor(1, "callers")  # who call in, and do not wait for leases
+        self._counts = ThreadPoolExecutor(1, "lead counts")  # of long lists, a second each
 
     async def lease(self, campaign_id: int, limit: int) -> list[Lead]:
         return await self._in(self._leases, partial(self.source.lease, campaign_id, limit, _now()))
@@ -135,7 +136,7 @@ class Hopper:
         return await self._in(self._leases, partial(self.source.take_over, call_ids, _now()))
 
     async def left(self, campaign_id: int) -> int:
-        return await self._in(self._leases, partial(self.source.left, campaign_id))
+        return await self._in(self._counts, partial(self.source.left, campaign_id))
 
     async def authorize(self, calls: Sequence[Ask]) -> Mapping[str, Permit | Refusal]:
         return await self._in(self._rules, lambda: self.source.authorize(calls, _now()))
@@ -145,6 +146,7 @@ class Hopper:
         self._leases.shutdown(wait=False)
         self._rules.shutdown(wait=False)
         self._callers.shutdown(wait=False)
+        self._counts.shutdown(wait=False)
 
     @staticmethod
     async def _in(executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -57,14 +57,13 @@ class LiveCampaigns:
         self._begun: set[str] = set()  # campaigns whose pacing has what it had learned
         self._thread = ThreadPoolExecutor(1, "campaigns")
 
-    async def run(self, hopper: Hopper) -> None:
+    async def run(self) -> None:
         """Every second what was applied meanwhile, and now and then the rest. Runs until cancelled.
 
         What the database breaks off of one of these is not the end of the others.
         """
         look = Outage("the campaigns could not be looked at")
         others = (
-            (1, Outage("leads could not be counted"), partial(self._count_leads, hopper)),
             (LEDGER_EVERY, Outage("the abandon windows could not be read"), self._read_ledgers),
             (LEARNED_EVERY, Outage("what pacing learned could not be kept"), self.keep_learned),
             (PARTITIONS_EVERY, Outage("partitions could not be made"), self._make_partitions),
@@ -81,9 +80,17 @@ class LiveCampaigns:
                     with away.told():
                         await work()
 
-    async def _count_leads(self, hopper: Hopper) -> None:
-        for campaign in self._engine.core.ours():
-            await self._count(hopper, campaign.name, campaign.id)
+    async def count_leads(self, hopper: Hopper) -> None:
+        """The leads that campaigns of ours have left, now and then. Runs until cancelled.
+
+        A long list takes a second: nothing else waits for it.
+        """
+        away = Outage("leads could not be counted")
+        while True:
+            await asyncio.sleep(WATCH_S)
+            with away.told():
+                for campaign in self._engine.core.ours():
+                    await self._count(hopper, campaign.name, campaign.id)
 
     async def _read_ledgers(self) -> None:
         for name in list(self._engine.core.campaigns):

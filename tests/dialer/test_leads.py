@@ -199,6 +199,26 @@ async def test_a_lease_that_fails_while_the_filling_ends_ends_it_all_the_same() 
     hopper.close()
 
 
+async def test_a_long_count_holds_up_neither_leases_nor_what_is_given_back() -> None:
+    tables, counted = Tables(10), threading.Event()
+    hopper = Hopper(tables)
+
+    def left(campaign_id: int) -> int:
+        counted.wait(LIMIT_S)
+        return tables.open
+
+    tables.left = left
+    counts = [asyncio.create_task(hopper.left(each)) for each in (1, 2, 3)]
+    try:
+        async with asyncio.timeout(LIMIT_S / 4):
+            leads = await hopper.lease(CAMPAIGN, 3)
+            await hopper.release([lead.call_id for lead in leads])
+    finally:
+        counted.set()
+    assert await asyncio.gather(*counts) == [7, 7, 7]
+    hopper.close()
+
+
 # --- the rules' last word ----------------------------------------------------------------------------------------
 
 

@@ -151,7 +151,7 @@ async def test_what_the_database_breaks_off_is_not_the_end_of_the_rest(
         monkeypatch.setattr(live_campaigns, name, 0.01 if name == "WATCH_S" else 1)
     monkeypatch.setattr(live, "_read_ledgers", breaks)
     monkeypatch.setattr(live, "_make_partitions", partitions)
-    running = asyncio.create_task(live.run(asked))
+    running = asyncio.create_task(live.run())
     async with asyncio.timeout(10.0):
         await made.wait()
     assert floor.database_answers
@@ -185,6 +185,39 @@ async def test_a_long_list_is_counted_less_often(db: Engine, monkeypatch: pytest
     live.close()
 
 
+async def test_while_a_long_list_is_counted_new_versions_are_looked_for(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    floor, asked_for, counting = Floor(), 0, asyncio.Event()
+    floor.core.owner, floor.core.ours = False, lambda: [SimpleNamespace(name="spring", id=1)]
+    asked: Any = floor
+    live = LiveCampaigns(db, asked, asked, "", Metrics())
+
+    class Long:
+        async def left(self, campaign_id: int) -> int:
+            counting.set()
+            await asyncio.Event().wait()
+            return 0
+
+    def looked_for(change: int) -> list[Any]:
+        nonlocal asked_for
+        asked_for += 1
+        return []
+
+    hopper: Any = Long()
+    monkeypatch.setattr(live_campaigns, "WATCH_S", 0.01)
+    monkeypatch.setattr(live._store, "newer_than", looked_for)
+    parts = [asyncio.create_task(part) for part in (live.run(), live.count_leads(hopper))]
+    async with asyncio.timeout(10.0):
+        await counting.wait()
+        had = asked_for
+        while asked_for < had + 3:
+            await asyncio.sleep(0.01)
+    for part in parts:
+        part.cancel()
+    live.close()
+
+
 async def test_a_database_that_is_away_is_known_where_nothing_is_recorded(
     db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +234,7 @@ async def test_a_database_that_is_away_is_known_where_nothing_is_recorded(
 
     monkeypatch.setattr(live_campaigns, "WATCH_S", 0.01)
     monkeypatch.setattr(live._store, "newer_than", looked_for)
-    running = asyncio.create_task(live.run(asked))
+    running = asyncio.create_task(live.run())
     for gone in (True, False):
         async with asyncio.timeout(10.0):
             while floor.database_answers is gone:
