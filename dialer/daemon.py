@@ -77,6 +77,10 @@ class AlreadyRunning(Exception):
     """Another daemon uses this data folder."""
 
 
+class Ended(Exception):
+    """A part of the daemon returned that runs until it is stopped: a fault of the program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where a running daemon can be reached."""
@@ -309,6 +313,7 @@ class Daemon:
             if web_port.done() and ready is not None:
                 ready(Addresses(web_port.result(), metrics_port, agi.port))
             await asyncio.wait([*parts, stopping, leaving], return_when=asyncio.FIRST_COMPLETED)
+            ended = [part.get_name() for part in parts if part.done()]
             if stopping.done() or leaving.done():
                 if leaving.done():
                     await engine.hand_over(lambda: 0.0 if self._stop.is_set() else self._drain_limit_s)
@@ -338,6 +343,8 @@ class Daemon:
             accounts.close()
         if faults:
             raise faults[0]
+        if ended and not (self._stop.is_set() or handover.due.is_set()):
+            raise Ended(f"a part of the daemon ended by itself: {', '.join(ended)}")
         if handover.heirs and not self._stop.is_set():
             raise Lost("what this engine did not reach, another one takes over")
 

@@ -23,8 +23,9 @@ from campaigns.journal_store import JournalStore
 from campaigns.records import AttemptAnswered
 from campaigns.values import Ask
 from dialer.config import Config, RecordingsSection
-from dialer.daemon import AlreadyRunning, Daemon
+from dialer.daemon import AlreadyRunning, Daemon, Ended
 from dialer.journal import SPOOL, Spool
+from dialer.live_campaigns import LiveCampaigns
 from dialer.service import notify, serve_signals, watched
 from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.faults import GARBAGE
@@ -202,6 +203,22 @@ def test_systemd_is_told_where_it_listens(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify("STOPPING=1")
         assert sock.recv(100) == b"STOPPING=1"
+
+
+async def test_a_part_that_returns_by_itself_ends_the_daemon_by_its_name(
+    switch: VirtualSwitch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What started the daemon starts it anew after a fault, and only then."""
+    over = asyncio.Event()
+
+    async def returns(self: LiveCampaigns) -> None:
+        await over.wait()
+
+    monkeypatch.setattr(LiveCampaigns, "run", returns)
+    with pytest.raises(Ended, match="campaigns"):
+        async with running(of(switch), tmp_path / "data") as here:
+            over.set()
+            await here.ended()
 
 
 async def test_the_watchdog_hears_that_the_loop_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
