@@ -464,15 +464,16 @@ class Daemon:
                 await asyncio.sleep(TURN_S)
 
     async def _wind_down(self, engine: Engine, tenure: Tenure) -> None:
-        """Let an engine that stands by go on with the calls, or else let them finish."""
-        heir = await tenure.heir()
+        """Let an engine that stands by go on with the calls, or else let them finish; for the drain limit in all."""
+        began, heir = monotonic(), await tenure.heir()
         if heir is not None:
             log.info("handing over", to=heir.name, limit_s=self._drain_limit_s)
             await engine.hand_over(lambda: self._drain_limit_s)
             heir = await tenure.heir()  # which may have ended meanwhile
         if heir is None:
-            log.info("draining", limit_s=self._drain_limit_s)
-            await engine.drain(lambda: self._drain_limit_s)
+            gone_s = monotonic() - began
+            log.info("draining", limit_s=round(max(0.0, self._drain_limit_s - gone_s), 1))
+            await engine.drain(lambda: self._drain_limit_s - gone_s)
 
     async def _refresh(
         self,

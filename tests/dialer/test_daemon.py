@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from structlog.testing import capture_logs
 from campaigns.journal_store import JournalStore
 from campaigns.records import AttemptAnswered
 from campaigns.values import Ask
+from dialer import daemon as daemon_module
 from dialer.config import Config, RecordingsSection
 from dialer.daemon import AlreadyRunning, Daemon, Ended
 from dialer.journal import SPOOL, Spool
@@ -203,6 +205,38 @@ def test_systemd_is_told_where_it_listens(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify("STOPPING=1")
         assert sock.recv(100) == b"STOPPING=1"
+
+
+async def test_an_engine_that_is_stopped_together_with_its_heir_drains_for_its_limit_in_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(daemon_module, "monotonic", lambda: now)
+    here = Daemon(config("127.0.0.1", 1, "z", "s", url="none"), tmp_path)
+    heirs = [SimpleNamespace(name="b"), None]
+    here.stop(120.0)
+
+    class Ringing:
+        """Of a call that rings for as long as it may."""
+
+        async def hand_over(self, limit_s: Callable[[], float]) -> None:
+            nonlocal now
+            assert limit_s() == 120.0
+            now += 100.0
+
+        async def drain(self, limit_s: Callable[[], float]) -> None:
+            assert limit_s() == 20.0
+            here.stop(0.0)  # a second SIGTERM
+            assert limit_s() <= 0.0
+
+    class Leases:
+        async def heir(self) -> SimpleNamespace | None:
+            return heirs.pop(0)
+
+    engine: Any = Ringing()
+    tenure: Any = Leases()
+    await here._wind_down(engine, tenure)
+    assert not heirs
 
 
 async def test_a_part_that_returns_by_itself_ends_the_daemon_by_its_name(
