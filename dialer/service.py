@@ -22,13 +22,16 @@ END_LIMIT_S = 20.0  # an embedded database with much to write is stopped in less
 
 
 def notify(state: str) -> None:
-    """Tell systemd, when it listens (sd_notify's datagram protocol)."""
+    """Tell systemd, when it listens (sd_notify's datagram protocol). What goes wrong is logged."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.connect("\0" + address[1:] if address.startswith("@") else address)
-        sock.sendall(state.encode())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.connect("\0" + address[1:] if address.startswith("@") else address)
+            sock.sendall(state.encode())
+    except OSError as fault:  # calls and their end do not depend on it
+        log.warning("systemd could not be told", state=state, reason=str(fault))
 
 
 async def watched() -> None:
@@ -66,8 +69,8 @@ def serve_signals(daemon: Daemon, config_file: Path | None) -> Iterator[None]:
     def stop() -> None:
         nonlocal asked
         asked += 1
-        notify("STOPPING=1")
         daemon.stop(0.0 if asked > 1 else None)
+        notify("STOPPING=1")
 
     def reload() -> None:
         if config_file is None:

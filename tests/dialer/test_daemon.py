@@ -207,6 +207,25 @@ def test_systemd_is_told_where_it_listens(tmp_path: Path, monkeypatch: pytest.Mo
         assert sock.recv(100) == b"STOPPING=1"
 
 
+async def test_sigterm_is_heard_and_the_watchdog_told_again_where_systemd_can_not_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    monkeypatch.setenv("WATCHDOG_USEC", "2000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    asked = asyncio.Event()
+    daemon: Any = SimpleNamespace(stop=lambda limit_s: asked.set())
+    watch = asyncio.create_task(watched())
+    with capture_logs() as said, serve_signals(daemon, None):
+        signal.raise_signal(signal.SIGTERM)
+        async with asyncio.timeout(LIMIT_S):
+            await asked.wait()
+            while sum(line.get("state") == "WATCHDOG=1" for line in said) < 2:
+                await asyncio.sleep(0.001)
+    assert not watch.done() and any(line.get("state") == "STOPPING=1" for line in said)
+    watch.cancel()
+
+
 async def test_an_engine_that_is_stopped_together_with_its_heir_drains_for_its_limit_in_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
