@@ -7,11 +7,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from cti.messages import Command, Reply
+from cti.messages import Command, Dispose, Reply, SaveNotes
 
 KEPT = 64  # replies of one user: more than a minute of anybody's keys and clicks
 KEPT_S = 600.0  # longer than any page tries to come back with a command
-NOT_DONE = frozenset({"no_engine"})  # nothing has heard the command: it may be sent again
+NOT_DONE = frozenset({"no_engine", "draining", "switch_down"})  # nothing came of it: it may be sent again
+# So may these where nobody knows whether they were saved: the last one counts.
+SAVED_AGAIN = (Dispose, SaveNotes)
 
 Work = Callable[[], Awaitable[Reply]]
 
@@ -23,7 +25,10 @@ class Once:
         self._kept: dict[int, OrderedDict[str, tuple[Command, asyncio.Task[Reply], float]]] = {}
 
     async def do(self, key: str, command: Command, work: Work) -> Reply:
-        """The reply to this command: of `work`, or of the time before under this key. An empty key is always new."""
+        """The reply to this command: of `work`, or of the time before under this key. An empty key is always new.
+
+        Under its key a command is done again that was not done before, or not saved.
+        """
         if not key:
             return await work()
         kept = self._kept.setdefault(command.user_id, OrderedDict())
@@ -32,7 +37,7 @@ class Once:
             first, task, _ = found
             if first != command:
                 return Reply(ok=False, code="key_reused", detail=key)
-            if not (task.done() and not task.cancelled() and task.result().code in NOT_DONE):
+            if not (task.done() and not task.cancelled() and _may_come_again(command, task.result())):
                 return await asyncio.shield(task)
         task = asyncio.ensure_future(work())
         kept[key] = (command, task, monotonic())
@@ -47,3 +52,7 @@ class Once:
             if (len(kept) <= KEPT and at > oldest) or not task.done():
                 return
             del kept[key]
+
+
+def _may_come_again(command: Command, reply: Reply) -> bool:
+    return reply.code in NOT_DONE or (reply.code == "not_saved" and isinstance(command, SAVED_AGAIN))

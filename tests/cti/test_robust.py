@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.drafts import DraftStore, StoredDraft
 from campaigns.people import People
-from cti.messages import Command, HangUp, LogIn, Mute, PageLost, Reply
+from cti.messages import Command, DialNumber, HangUp, LogIn, Mute, PageLost, Ready, Reply
 from cti.settings import WebSettings
 from cti.wire import Health
 from tests.cti.client import SeatClient, cookie, drop, page
@@ -93,6 +93,57 @@ async def test_what_no_engine_heard_may_be_sent_again_under_its_key(door: Door) 
         await client.send(**request)
         assert (await client.next_of("reply"))["ok"]
     assert len(door.engine.of(LogIn)) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ({"type": "log_in"}, "draining"),
+        ({"type": "redial_phone"}, "switch_down"),
+        ({"type": "save_notes", "call_id": CALL, "notes": "wants more"}, "not_saved"),
+        ({"type": "dispose", "call_id": CALL, "code": "sold"}, "not_saved"),
+    ],
+)
+async def test_what_was_not_done_or_not_saved_may_be_sent_again_under_its_key(
+    door: Door, command: dict[str, object], code: str
+) -> None:
+    replies = [Reply(ok=False, code=code), Reply(ok=True)]
+    given: list[Command] = []
+
+    async def answers(command: Command) -> Reply:
+        given.append(command)
+        return replies.pop(0)
+
+    async with page(door, AGENT) as client:
+        await client.hello()
+        door.bus.serve(answers)
+        request = {"type": "request", "id": 1, "key": "k", "command": command}
+        said = []
+        for _ in range(3):
+            await client.send(**request)
+            said.append((await client.next_of("reply"))["code"])
+    assert said == [code, "ok", "ok"] and len([each for each in given if not isinstance(each, PageLost)]) == 2
+
+
+async def test_of_what_nobody_knows_whether_it_was_done_the_key_keeps_the_answer(door: Door) -> None:
+    """A number that may be leased, and a command that may be carried out yet, are not asked for once more."""
+    given: list[Command] = []
+
+    async def answers(command: Command) -> Reply:
+        given.append(command)
+        return Reply(ok=False, code="not_saved" if isinstance(command, DialNumber) else "engine_slow")
+
+    async with page(door, AGENT) as client:
+        await client.hello()
+        door.bus.serve(answers)
+        for key, command in (
+            ("a", {"type": "dial_number", "campaign": "spring", "number": "13800138000"}),
+            ("b", {"type": "ready"}),
+        ):
+            for _ in range(2):
+                await client.send(type="request", id=1, key=key, command=command)
+                await client.next_of("reply")
+    assert [type(each) for each in given if not isinstance(each, PageLost)] == [DialNumber, Ready]
 
 
 async def test_keys_cost_a_bounded_memory(door: Door) -> None:
