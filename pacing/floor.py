@@ -3,8 +3,8 @@
 Theory of operation. Every campaign has its own pacer, which is told of all seats that may take its calls, whoever they
 talk to. What a pacer can't know is who else comes for these seats. So before it decides it is told: how many people of
 the other campaigns will have taken one of its seats by the time its next call is answered, and how many wait for one
-before its own people do. A campaign's people are spread over its seats, so of a rival's people that part counts which
-is the rival's share of common seats.
+before its own people do: callers whatever the priority, as they are served first. A campaign's people are spread over
+its seats, so of a rival's people that part counts which is the rival's share of common seats.
 
 The campaigns decide one after the other, the highest priority first, and what one has decided the next one sees. A
 campaign may risk people on common seats only as far as the more important ones there may themselves, or it would fill
@@ -84,13 +84,17 @@ class Floor:
             if mine.pacer.predictive:
                 demand = share * rival.pacer.demand(now, mine.pacer.horizon, rival.placed)
                 expected = demand if expected is None else expected + demand
-            if rival.priority >= mine.priority:
-                waiting += share * rival.pacer.waiting
+            waiting += share * (
+                rival.pacer.waiting if rival.priority >= mine.priority else rival.pacer.callers
+            )
             if rival.priority > mine.priority and rival.pacer.predictive:
                 part = common / len(mine.seats)
                 limit = min(limit, part * rival.pacer.risk_limit + (1.0 - part) * mine.pacer.risk_limit)
             if not rival.pacer.predictive or not mine.pacer.predictive:
-                claims += min(len(mine.pacer.idle & rival.pacer.idle), rival.pacer.in_air + rival.placed)
+                calls = rival.pacer.in_air + rival.placed
+                if not mine.pacer.predictive:  # else told of them as people who wait
+                    calls += rival.pacer.callers
+                claims += min(len(mine.pacer.idle & rival.pacer.idle), calls)
         return Others(expected, waiting, claims, limit) if expected is not None or claims else NOBODY_ELSE
 
     # --- within ---------------------------------------------------------------------------------------------------

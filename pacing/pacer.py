@@ -118,7 +118,7 @@ class CampaignPacer:
         # Progressive wants one line an idle seat. Ratio wants floor(ratio x idle), and at least one line an idle
         # seat; rounding down keeps a single idle seat at one line until the ratio reaches 2.
         ratio = config.ratio if config.mode is Mode.RATIO else 1.0
-        idle = max(0, idle - len(self._callers) - others.claims)
+        idle = max(0, idle - self.callers - others.claims)
         wanted = max(0, max(idle, math.floor(ratio * idle + 1e-9)) - in_air)
         why |= {"ratio": ratio, "wanted": wanted}
         return Decision(min(wanted, most), tightest if most < wanted else "seats", why)
@@ -143,7 +143,12 @@ class CampaignPacer:
     @property
     def waiting(self) -> int:
         """People who wait for a seat, called or calling."""
-        return len(self._waiting) + len(self._callers)
+        return len(self._waiting) + self.callers
+
+    @property
+    def callers(self) -> int:
+        """Of these who called in: any seat that may have them takes them before whom it was dialed for."""
+        return len(self._callers)
 
     @property
     def predictive(self) -> bool:

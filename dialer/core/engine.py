@@ -255,8 +255,9 @@ class EngineCore:
     def _who_counts_on(self, seat: Seat) -> tuple[str, ...]:
         """The campaigns whose pacing counts on this seat, the most important of those that dial now first.
 
-        They are on its switch, too. Those that dial, or still have calls out, share it. A seat that has leads to
-        preview is kept for them; and where nothing may be dialed one campaign has the seat, to say why.
+        They are on its switch, too. Those that dial, still have calls out, or may be called by customers share it. A
+        seat that has leads to preview is kept for them; and where nothing may be dialed one campaign has the seat, to
+        say why.
         """
         if seat.state is SeatState.OFFLINE:
             return ()
@@ -265,7 +266,11 @@ class EngineCore:
         first, rest = able[:1], able[1:]
         if first and first[0].config.mode == Mode.PREVIEW:
             rest = []
-        shared = (c for c in rest if c.part(seat.switch).in_air or (self.may_dial(c) and not c.dry))
+        shared = (
+            c
+            for c in rest
+            if c.config.inbound.numbers or c.part(seat.switch).in_air or (self.may_dial(c) and not c.dry)
+        )
         return tuple(c.name for c in (*first, *(c for c in shared if c.config.mode != Mode.PREVIEW)))
 
     def repace(self, now: float) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from campaigns.config import Inbound
 from cti.messages import LogIn, Ready
 from dialer.core.seat import SeatState
 from dialer.switch.port import CALL_PREFIX
-from tests.core.world import CAMPAIGN, World, config, lead, replace_config
+from tests.core.world import CALLED, CAMPAIGN, World, config, lead, replace_config
 
 FIRST, SECOND = "summer", CAMPAIGN  # by priority
 
@@ -78,6 +79,30 @@ def test_seats_with_customers_to_preview_are_kept_for_them() -> None:
     made.core.configure(2, replace_config(config(), name=FIRST, priority=5, mode="preview"), made.at)
     assert made.core.seats.by_user[1].paced == (FIRST,)
     assert made.core.decide(SECOND, made.at).dial == 0
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("mode", ["progressive", "predictive"])
+def test_who_calls_a_hotline_has_seats_that_another_campaign_does_not_dial_for(
+    mode: str, running: bool
+) -> None:
+    """The hotline has no leads, and need not run."""
+    made = world(seats=3, mode=mode)
+    inbound = Inbound((CALLED,), wait_limit_s=60.0)
+    made.core.configure(
+        2, replace_config(config(), name=FIRST, priority=-5, inbound=inbound, running=running), made.at
+    )
+    made.core.campaigns[FIRST].dry = True
+    made.core.repace(made.at)
+    seat = made.core.seats.by_user[1]
+    assert (seat.paced, seat.works_for) == ((SECOND, FIRST), SECOND)
+    assert made.core.decide(SECOND, made.at).dial == 3
+    made.call_in()
+    made.call_in()  # who they are is being looked up
+    assert made.core.decide(SECOND, made.at).dial == 1
+    made.look_up()
+    made.join_all()
+    assert made.core.decide(SECOND, made.at).dial == 1
 
 
 def test_a_customers_time_is_booked_to_the_campaign_that_called() -> None:

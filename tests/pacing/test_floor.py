@@ -105,6 +105,28 @@ def test_a_caller_who_waits_comes_before_the_next_call() -> None:
     assert made.ledger.answered == 3_010  # who calls in is in no abandon rate
 
 
+def test_callers_of_a_lesser_campaign_come_before_whoever_is_dialed() -> None:
+    """The hotline dials nobody; its callers are served first all the same."""
+    for mode in (Mode.PROGRESSIVE, Mode.PREDICTIVE):
+        placed = []
+        for callers in (0, 4):
+            made = floor(12, hotline=(campaign(Mode.PROGRESSIVE), 0), sales=(campaign(mode), 5))
+            for caller in range(callers):
+                made.observe("hotline", InboundOffered(0.0, caller))
+            placed.append(made.decide(0.0, {"sales": PLENTY})["sales"].dial)
+        assert placed[1] <= placed[0] - 4, mode
+
+
+def test_seats_are_kept_for_the_callers_of_a_hotline_beside() -> None:
+    made = floor(12, hotline=(campaign(Mode.PROGRESSIVE), 0), sales=(campaign(), 5))
+    for caller in range(400):
+        made.observe("hotline", InboundOffered(caller * 2.0, caller))
+        made.observe("hotline", CallEvent(caller * 2.0, caller, CallStage.HUNG_UP))
+    found = made.decide(800.0, {"sales": PLENTY})["sales"]
+    assert found.dial < floor(12, sales=(campaign(), 5)).decide(800.0, {"sales": PLENTY})["sales"].dial
+    assert float(found.why["expected_others"]) > 1.0
+
+
 def test_seats_are_kept_for_callers_who_are_to_be_expected() -> None:
     quiet, busy = campaign(), campaign()
     for caller in range(400):
