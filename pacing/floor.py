@@ -9,11 +9,14 @@ its seats, so of a rival's people that part counts which is the rival's share of
 The campaigns decide one after the other, the highest priority first, and what one has decided the next one sees. A
 campaign may risk people on common seats only as far as the more important ones there may themselves, or it would fill
 the room that their smaller budgets leave. Where a campaign dials by seats and not by risk, each of its calls claims a
-common seat.
+common seat. Beside one that dials by risk, it leaves seats for the people whom that one expects, if that one is as
+important; beside a lesser one it takes the idle seats as long as it is within its target, and the lesser one sees its
+calls.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -80,21 +83,25 @@ class Floor:
             common = self._common.get(_pair(campaign, name), 0) if name != campaign else 0
             if not common:
                 continue
-            share = common / len(rival.seats)
+            share, first = common / len(rival.seats), rival.priority >= mine.priority
+            ahead = share * (rival.pacer.waiting if first else rival.pacer.callers)
+            waiting += ahead
             if mine.pacer.predictive:
                 demand = share * rival.pacer.demand(now, mine.pacer.horizon, rival.placed)
                 expected = demand if expected is None else expected + demand
-            waiting += share * (
-                rival.pacer.waiting if rival.priority >= mine.priority else rival.pacer.callers
-            )
             if rival.priority > mine.priority and rival.pacer.predictive:
                 part = common / len(mine.seats)
                 limit = min(limit, part * rival.pacer.risk_limit + (1.0 - part) * mine.pacer.risk_limit)
-            if not rival.pacer.predictive or not mine.pacer.predictive:
+            taken = 0
+            if not rival.pacer.predictive:
                 calls = rival.pacer.in_air + rival.placed
-                if not mine.pacer.predictive:  # else told of them as people who wait
-                    calls += rival.pacer.callers
-                claims += min(len(mine.pacer.idle & rival.pacer.idle), calls)
+                taken = calls if mine.pacer.predictive else calls + rival.pacer.callers
+            elif not mine.pacer.predictive:
+                yields = first or mine.pacer.over_target
+                coming = rival.pacer.demand(now, rival.pacer.horizon[-1:], rival.placed)[0] if yields else 0.0
+                taken = math.ceil(ahead + share * coming - 0.05)  # people, as it dials several calls a seat
+            if taken:
+                claims += min(len(mine.pacer.idle & rival.pacer.idle), taken)
         return Others(expected, waiting, claims, limit) if expected is not None or claims else NOBODY_ELSE
 
     # --- within ---------------------------------------------------------------------------------------------------

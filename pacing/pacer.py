@@ -156,6 +156,11 @@ class CampaignPacer:
         return self._config.mode is Mode.PREDICTIVE
 
     @property
+    def over_target(self) -> bool:
+        """Whether more people were abandoned than its target allows."""
+        return self.ledger.surplus(self._config.target) < 0.0
+
+    @property
     def horizon(self) -> Floats:
         """The instants ahead, in seconds, at which a call placed now would be answered."""
         return self._model.answers.times

@@ -67,6 +67,41 @@ def test_two_predictive_campaigns_do_not_dial_for_the_same_seats_twice() -> None
     assert found["one"].dial + found["two"].dial <= single * 1.1
 
 
+def dialed(made: Floor, name: str, many: int) -> None:
+    for call in range(many):
+        made.observe(name, CallEvent(0.0, (name, call), CallStage.DIALED))
+
+
+def test_a_more_important_campaign_by_seats_has_the_idle_ones_beside_a_lesser_one_by_risk() -> None:
+    made = floor(10, one=(campaign(Mode.PROGRESSIVE), 5), two=(campaign(), 0))
+    alone = made.decide(0.0, {"two": PLENTY})["two"].dial
+    dialed(made, "two", alone)
+    found = made.decide(0.0, {"one": PLENTY, "two": PLENTY})
+    assert (found["one"].dial, found["two"].dial) == (10, 0)
+    again = floor(10, one=(campaign(Mode.PROGRESSIVE), 5), two=(campaign(), 0))
+    dialed(again, "one", 10)
+    assert again.decide(0.0, {"two": PLENTY})["two"].dial < alone - 3  # which sees what the other one dialed
+
+
+def test_a_campaign_by_seats_that_is_over_its_target_leaves_seats_for_the_people_of_a_lesser_one() -> None:
+    one = campaign(Mode.PROGRESSIVE)
+    made = floor(10, one=(one, 5), two=(campaign(), 0))
+    dialed(made, "two", 15)
+    assert made.decide(0.0, {"one": PLENTY})["one"].dial == 10
+    one.ledger.seed(0.0, 960, 0, 40)
+    assert made.decide(0.0, {"one": PLENTY})["one"].dial == 5
+
+
+@pytest.mark.parametrize("priority", [0, 5])
+def test_a_campaign_by_seats_leaves_seats_for_people_of_one_by_risk_not_for_its_calls(priority: int) -> None:
+    made = floor(20, one=(campaign(Mode.PROGRESSIVE), 0), two=(campaign(), priority))
+    dialed(made, "two", 20)  # of which three in ten are answered, for all that is known
+    assert 10 < made.decide(0.0, {"one": PLENTY})["one"].dial < 18
+    for call in range(20):
+        made.observe("two", CallEvent(1.0, ("two", call), CallStage.HUMAN))
+    assert made.decide(1.0, {"one": PLENTY})["one"].dial == 0
+
+
 def test_a_campaign_on_other_seats_does_not_matter() -> None:
     made = Floor()
     made.join("one", campaign())
