@@ -80,7 +80,11 @@ class SeatEvent:
 
 @dataclass(frozen=True, slots=True)
 class CallEvent:
-    """A call reached a stage. `cause` is the Q.850 cause where there is one; `list_id` and `hour` are for learning."""
+    """A call reached a stage. `cause` is the Q.850 cause where there is one; `list_id` and `hour` are for learning.
+
+    A call for which its own seat is kept (a callback on its agent's screen) asks for no free one: of it nothing need be
+    told before CONNECTED, HUNG_UP or ABANDONED, by which the ledger counts it.
+    """
 
     at: float
     call: Hashable

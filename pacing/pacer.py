@@ -354,8 +354,7 @@ class CampaignPacer:
                 if stage is CallStage.CONNECTED and picked_up is not None:  # else it may have been lost
                     self._told_by_answer = True
                 self._person(call, at if picked_up is None else picked_up, waits=False)
-            if known:
-                self._count(stage, at)
+            self._count(stage, at)  # also one of whom nothing was told before, whose own seat was kept
         elif call in self._air:
             since = self._air.pop(call) or 0.0
             self._model.answers.ended(at - since, False, self._lists.get(call))

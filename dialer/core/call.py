@@ -241,7 +241,7 @@ class Call:
     timer: int = 0  # the generation of its running timer; older ones are void
     caller_id: str = ""
     ended_by: str = "customer"  # or agent
-    adopted: bool = False  # of an engine before this one: pacing has not heard of it
+    adopted: bool = False  # of an engine before this one, or another part: pacing has not heard of it
     state_at: float = 0.0  # since when it is as its seat is told: connected, or held
     party: Party | None = None  # who else is asked, joined or sent the customer
     came_from: int | None = None  # the seat that sent it on, to which it comes back where nobody takes it
@@ -263,3 +263,8 @@ class Call:
     def inbound(self) -> bool:
         """Whether the customer called in. The law and the campaign's counts of dialed calls are not about it."""
         return bool(self.channel)
+
+    @property
+    def for_any_seat(self) -> bool:
+        """Whether it was dialed for whichever seat is free. Any other asks pacing for none: its own seat is kept."""
+        return not self.inbound and self.wanted_seat is None

@@ -15,7 +15,8 @@ from dialer.core.parties import SENT_LIMIT_S, SETTLE_S, Parties
 from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
 from pacing.contract import CallEvent as PacedCall
-from pacing.contract import CallStage, InboundOffered
+from pacing.contract import CallStage, InboundOffered, Mode
+from pacing.pacer import SETTLED
 
 if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
@@ -112,7 +113,6 @@ class Calls:
     def adopt(self, call: Call) -> None:
         """Take on a call found alive after a restart. Its state is set by the caller."""
         self.by_id[call.id] = call
-        call.adopted = True
         if call.inbound:
             self.callers[call.channel] = call
         if call.state in IN_AIR:
@@ -285,7 +285,8 @@ class Calls:
     def change_part(self, call: Call, before: Part, now: float) -> None:
         """This call is of another part of its campaign from now on: the one before does not wait for it."""
         before.observe(PacedCall(now, call.id, CallStage.FAILED))
-        if call.state in IN_AIR and not call.inbound:
+        call.adopted = True
+        if call.state in IN_AIR and call.for_any_seat:
             before.in_air -= 1
             self._enter_air(call)
 
@@ -471,8 +472,6 @@ class Calls:
         campaign = self.core.campaigns[call.campaign]
         self._count_human(call)
         campaign.counts.abandoned += 1
-        if call.adopted:
-            campaign.part(call.switch).pacer.ledger.abandoned(now)
         self._pace(call, CallStage.ABANDONED, now)
 
     def _play_harbour(self, call: Call, now: float) -> None:
@@ -607,9 +606,13 @@ class Calls:
         call.timer = self.core.timers.start(due, "call", call.id)
 
     def _pace(self, call: Call, stage: CallStage, now: float) -> None:
-        if call.inbound and stage is CallStage.HUMAN:
-            return  # pacing knows since they called in
+        if call.inbound and (call.adopted or stage is CallStage.HUMAN):
+            return  # pacing knows since they called in; of a caller of an engine before this one, not at all
         campaign = self.core.campaigns[call.campaign]
+        # A call for one seat alone keeps no other from being dialed for. Where all are such, they teach who answers.
+        alone = call.wanted_seat is not None and campaign.config.mode != Mode.PREVIEW
+        if alone and stage not in SETTLED:
+            return
         hour = int(self.core.wall_s(now) // 3600.0) % 24  # any clock does that goes round once a day
         cause = call.cause or None
         part = campaign.part(call.switch)
@@ -617,11 +620,11 @@ class Calls:
         self.core.touched.add(call.campaign)
 
     def _enter_air(self, call: Call) -> None:
-        if not call.inbound:
+        if call.for_any_seat:
             self.core.campaigns[call.campaign].part(call.switch).in_air += 1
 
     def _leave_air(self, call: Call) -> None:
-        if not call.inbound:
+        if call.for_any_seat:
             self.core.campaigns[call.campaign].part(call.switch).in_air -= 1
 
 

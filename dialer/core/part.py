@@ -30,7 +30,8 @@ class Part:
         self.key = key
         self.switch = switch
         self.pacer = CampaignPacer(pacing_config(config), ledger)
-        self.in_air = 0  # calls reserved, dialed, ringing, screened or waiting: not yet with a seat
+        # Calls reserved, dialed, ringing, screened or waiting: not yet with a seat, and none is kept for them.
+        self.in_air = 0
         self.paced: set[int] = set()  # seats that its pacing counts on
         self.paced_idle: set[int] = set()  # of those the ready ones
         self.decision = Decision(0, "start")

@@ -248,6 +248,7 @@ class Recovery:
             reserved_at=at,
             dialed_at=at,
             channel=flight.channel,
+            adopted=True,
             notes=flight.notes,
             answers=flight.answers,
         )

@@ -142,12 +142,6 @@ class Watch:
         if event.stage not in SETTLED:
             return False
         self._not_its.discard(call)
-        if event.stage is CallStage.CONNECTED:
-            pacer.ledger.connected(event.at)
-        elif event.stage is CallStage.ABANDONED:
-            pacer.ledger.abandoned(event.at)
-        elif event.stage is CallStage.HUNG_UP:
-            pacer.ledger.hung_up(event.at)
         return True
 
     def _fail(self) -> None:

@@ -142,3 +142,61 @@ def test_a_time_that_is_none_is_refused(local: str) -> None:
     call = talk(world, LI)
     reply = world.core.command(Dispose(user_id=LI, call_id=call, code="sold", callback_local=local), world.at)
     assert (reply.ok, reply.code) == (False, "bad_callback")
+
+
+@pytest.mark.parametrize("mode", ["progressive", "ratio", "predictive"])
+def test_colleagues_are_dialed_for_while_callbacks_ring(mode: str) -> None:
+    """Half the seats have their own callback on the screen, and dial it; the others are idle."""
+    world = World(config(mode=mode, ratio=1.0))
+    for user in range(1, 11):
+        world.seat(user)
+    for user in range(1, 6):
+        due(world, mine(user, user))
+        world.command(DialPreviewed(user_id=user, call_id=mine(user).call_id))
+    assert world.core.decide(CAMPAIGN, world.at).dial == 5
+    for call_id in world.asked:
+        world.core.permitted(call_id, "", world.at)
+    world.asked.clear()
+    world.run()
+    uids = [world.core.calls.by_id[mine(user).call_id].uid for user in range(1, 6)]
+    for uid in uids:
+        world.ring(uid)
+    assert world.core.decide(CAMPAIGN, world.at).dial == 5
+    world.answer(uids[0])
+    world.answer(uids[1])
+    world.join_all()
+    world.hang_up(uids[2], 17)  # busy: that seat is free again
+    campaign = world.core.campaigns[CAMPAIGN]
+    assert campaign.ledger.answered == 2  # they count for the law, as every answer
+    assert world.core.decide(CAMPAIGN, world.at).dial == 6
+    world.check()
+
+
+def test_a_callback_whose_seat_is_lost_as_it_is_answered_is_an_abandoned_call() -> None:
+    world = World()
+    world.seat(LI)
+    world.seat(WU)
+    due(world, mine(9))
+    world.command(DialPreviewed(user_id=LI, call_id=mine(9).call_id))
+    world.core.permitted(mine(9).call_id, "", world.at)
+    world.run()
+    world.answer(world.core.calls.by_id[mine(9).call_id].uid)
+    world.hang_up(world.core.seats.by_user[LI].leg)  # before the two were joined
+    world.pass_time(3.0)
+    ledger = world.core.campaigns[CAMPAIGN].ledger
+    assert (ledger.answered, ledger.given_up) == (1, 1)
+    assert world.core.decide(CAMPAIGN, world.at).dial == 1  # for the other seat
+    world.check()
+
+
+def test_what_previews_bring_teaches_who_answers() -> None:
+    """All calls of such a campaign are for one seat; it may be switched to predictive one day."""
+    world = World(config(mode="preview"))
+    world.seat(LI)
+    assert world.core.show(LI, lead(9), CAMPAIGN, world.at)
+    world.command(DialPreviewed(user_id=LI, call_id=lead(9).call_id))
+    world.core.permitted(lead(9).call_id, "", world.at)
+    world.run()
+    world.hang_up(world.core.calls.by_id[lead(9).call_id].uid, 19)
+    [part] = world.core.campaigns[CAMPAIGN].parts
+    assert part.pacer.learned()["answers"]["dials"] == 1

@@ -320,7 +320,7 @@ class World:
         for campaign in core.campaigns.values():
             ready = {s.user_id for s in seats.values() if s.state is SeatState.READY}
             assert set(campaign.idle) == ready
-            assert campaign.in_air == sum(c.state in IN_AIR and not c.inbound for c in calls.values())
+            assert campaign.in_air == sum(c.state in IN_AIR and c.for_any_seat for c in calls.values())
             sent = {
                 c.id
                 for c in calls.values()
