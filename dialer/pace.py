@@ -1,10 +1,10 @@
 """Pacing as a filter, for other dialers and simulators: JSON lines of events in, an answer out for each that asks.
 
 One campaign. The lines are `{"t": 12.3, "seat": 7, "state": "idle|talk|wrap|away"}`, `{"t": 12.3, "call": 991, "event":
-"dialed|ringing|answered|machine|no_answer|busy|failed|connected|abandoned|hung_up|ended", "seat": 7}`, and the question
-`{"t": 12.3, "decide": true, "free_lines": 30}`, which is answered at once by `{"dial": 3, "why": {…}}`. The event
-"offered" is of somebody who calls in. A line that can't be read is answered by `{"error": "…"}`, and the next one is
-served.
+"dialed|ringing|answered|machine|no_answer|busy|failed|cancelled|connected|abandoned|hung_up|ended", "seat": 7}`, and
+the question `{"t": 12.3, "decide": true, "free_lines": 30}`, which is answered at once by `{"dial": 3, "why": {…}}`.
+The event "offered" is of somebody who calls in. A line that can't be read is answered by `{"error": "…"}`, and the next
+one is served.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class SeatState(StrEnum):
 
 
 class CallStage(StrEnum):
-    """The life of a call, as far as pacing cares. The last seven end it."""
+    """The life of a call, as far as pacing cares. The last eight end it."""
 
     DIALED = "dialed"
     RINGING = "ringing"
@@ -59,6 +59,7 @@ class CallStage(StrEnum):
     NO_ANSWER = "no_answer"
     BUSY = "busy"
     FAILED = "failed"  # congestion, invalid number, refused by the switch
+    CANCELLED = "cancelled"  # not dialed after all, or taken back: nothing is learned of it
     HUNG_UP = "hung_up"  # the customer left while waiting, before the connect limit
     ABANDONED = "abandoned"  # no seat within the connect limit
     ENDED = "ended"  # a connected call is over

@@ -40,6 +40,7 @@ SETTLED = frozenset(
         CallStage.NO_ANSWER,
         CallStage.BUSY,
         CallStage.FAILED,
+        CallStage.CANCELLED,
         CallStage.HUNG_UP,
         CallStage.ABANDONED,
         CallStage.ENDED,
@@ -67,6 +68,7 @@ class CampaignPacer:
         self._waiting: set[Hashable] = set()  # people who wait for a seat
         self._arrivals = Arrivals()
         self._callers: set[Hashable] = set()  # people who called in and wait for a seat
+        self._rang: set[Hashable] = set()  # calls that are not over
         self._picked_up: dict[Hashable, float] = {}  # and nobody said yet by whom: when
         self._told_by_answer = False  # people are connected without a word that they are people
         self._ages: dict[Hashable, float] = {}  # of the calls of people, when they answered
@@ -177,7 +179,7 @@ class CampaignPacer:
         ages, factors = self._air.ages(now), self._air.factors()
         found = answers.expected(ages, level * factors, times_s)
         if placed:
-            found += placed * answers.expected(np.zeros(1), level, times_s)
+            found += placed * answers.rings * answers.expected(np.zeros(1), level, times_s)
         return found + self._arrivals.per_s(now) * times_s
 
     # --- keeping --------------------------------------------------------------------------------------------------
@@ -324,6 +326,8 @@ class CampaignPacer:
             self._air.add(call, at, level)
             self._lists[call] = event.list_id
             self._model.dialed(call)
+        if stage is not CallStage.DIALED:
+            self._rang.add(call)
         if stage is CallStage.ANSWERED and not self._told_by_answer:
             self._picked_up.setdefault(call, at)
         elif stage in (CallStage.HUMAN, CallStage.ANSWERED) and call in self._air:
@@ -357,7 +361,10 @@ class CampaignPacer:
             self._count(stage, at)  # also one of whom nothing was told before, whose own seat was kept
         elif call in self._air:
             since = self._air.pop(call) or 0.0
-            self._model.answers.ended(at - since, False, self._lists.get(call))
+            if stage is CallStage.FAILED and call not in self._rang:
+                self._model.answers.failed()
+            elif stage is not CallStage.CANCELLED:
+                self._model.answers.ended(at - since, False, self._lists.get(call))
         elif call in self._ages:
             self._model.answers.was_no_person(self._ages[call], self._lists.get(call))
         if known:
@@ -366,6 +373,7 @@ class CampaignPacer:
         if stage is CallStage.CONNECTED and event.seat is not None and event.seat in self._idle:
             self._seat(SeatEvent(at, event.seat, SeatState.TALK))  # its own event is on the way
         self._waiting.discard(call)
+        self._rang.discard(call)
         self._picked_up.pop(call, None)
         self._ages.pop(call, None)
         self._lists.pop(call, None)

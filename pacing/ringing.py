@@ -1,11 +1,15 @@
 """When, and whether, a dialed number is answered by a person: learned from how the campaign's own dials ended.
 
-Theory of operation. Dials are competing risks (a person answers, or the dial ends otherwise) followed by their age
-since they were dialed, in bins of half a second: hazards of a life table (Kaplan-Meier, cause-specific), so dials that
-end early tell nothing about the ages they never reached. The shape of the table is learned slowly. Its level, the share
-of people, moves by the hour and by the list, so it has a second, faster estimate: answers seen over answers the table
-expected for the same exposure (a standardised ratio). The fast one counts as far as it contradicts the slow one. Per
-list there is a ratio of its own, drawn to the whole by its lack of data.
+Theory of operation. Dials that ring are competing risks (a person answers, or the dial ends otherwise) followed by
+their age since they were dialed, in bins of half a second: hazards of a life table (Kaplan-Meier, cause-specific), so
+dials that end early tell nothing about the ages they never reached. The shape of the table is learned slowly. Its
+level, the share of people, moves by the hour and by the list, so it has a second, faster estimate: answers seen over
+answers the table expected for the same exposure (a standardised ratio). The fast one counts as far as it contradicts
+the slow one. Per list there is a ratio of its own, drawn to the whole by its lack of data.
+
+Dials that fail before they ring tell of the trunk, or of numbers that are none, and nothing of people: they are in none
+of this, or ten minutes of a trunk that is away would stand in the table for days. How many ring at all is followed
+apart, and fast; what is said of a new dial is multiplied by it.
 """
 
 from __future__ import annotations
@@ -39,6 +43,9 @@ LEVEL_PRIOR = 6.0  # expected answers' worth of "as in the table"
 LIST_PRIOR = 25.0  # and of "as in the other lists"
 LIST_DIALS = 1_000.0  # memory of a list's level
 LISTS = 500  # lists remembered
+RINGING_DIALS = 100.0  # memory of the share of dials that ring
+# No less is believed of a trunk that is away: the first dials on its return would be as many as if hardly one rang.
+FEWEST_RING = 0.2
 CONTRADICTS, CONVINCED = 2.0, 3.5  # standard deviations between which the fast level takes over
 
 NOTHING: Floats = np.zeros(0)
@@ -63,6 +70,7 @@ class AnswerModel:
         # Answers the table expected: of ended dials; and of all, when the level was measured last.
         self._ended_exposure = self._measured = 0.0
         self._seen = 0  # answers since then
+        self.rings = 1.0  # share of new dials that get as far as ringing
         self.dials = 0
         # A decision asks several things about the same ages: the array last asked about, and its bins.
         self._asked, self._asked_places = NOTHING, NOTHING.astype(np.intp)
@@ -71,9 +79,10 @@ class AnswerModel:
     # --- learning -------------------------------------------------------------------------------------------------
 
     def ended(self, age_s: float, person: bool, list_id: Hashable | None = None) -> None:
-        """A dial came to its end: a person answered after `age_s` seconds, or it ended otherwise."""
+        """A dial that rang came to its end: a person answered after `age_s` seconds, or it ended otherwise."""
         place = min(BINS - 1, max(0, int(age_s / BIN_S)))
         self.dials += 1
+        self.rings += (1.0 - self.rings) / RINGING_DIALS
         self._hours.ended(person)
         self._weight *= 1.0 + 1.0 / MEMORY_DIALS
         self._reached[: place + 1] += self._weight
@@ -82,6 +91,10 @@ class AnswerModel:
         self._seen += person
         if list_id is not None and self.dials > MATURE_DIALS:
             self._learn_list(list_id, person, float(self._exposure[place]))
+
+    def failed(self) -> None:
+        """A dial failed before it rang."""
+        self.rings = max(FEWEST_RING, self.rings - self.rings / RINGING_DIALS)
 
     def was_no_person(self, age_s: float, list_id: Hashable | None = None) -> None:
         """Take back that a person answered at this age: it was a machine."""
@@ -133,15 +146,15 @@ class AnswerModel:
         self._hazard: Floats = person
         self._exposure: Floats = np.cumsum(person)
         self._ended_exposure, self._measured = 0.0, self._exposure_of(ages_s)
-        self.share = float(answered[-1])  # of new dials, answered by a person, as in the table
+        self._share = float(answered[-1])  # of dials that ring, answered by a person, as in the table
         # Each bin's answers are a Poisson number. What no dial has been through yet is known from the prior alone: the
         # first dials of a day are all young, and what they did so far says little of how many will answer.
         variance = float(alive[:-1] ** 2 @ (self._person * self._weight / reached**2))
-        self._table_deviation = min(1.0, math.sqrt(variance) / max(self.share, 1e-9))
+        self._table_deviation = min(1.0, math.sqrt(variance) / max(self._share, 1e-9))
         rises = np.concatenate(([True], answered[1:] > answered[:-1]))
         self.times: Floats = (
-            np.interp(PARTS * self.share, answered[rises], EDGES[rises])
-            if self.share > 1e-9
+            np.interp(PARTS * self._share, answered[rises], EDGES[rises])
+            if self._share > 1e-9
             else np.zeros(QUANTILES)
         )
         """When a new dial is answered, if it is: equally likely instants, seconds from now."""
@@ -151,10 +164,15 @@ class AnswerModel:
         )  # where nobody is left nobody answers
         # bin of age x instant: answered until then
         self._by_age: Floats = self._by(PLACES, self.times)
-        self._new = PARTS * self.share
+        self._new = PARTS * self._share
         self._ever: Floats = np.minimum((answered[-1] - answered[:-1]) / left, 1.0)
 
     # --- asking ---------------------------------------------------------------------------------------------------
+
+    @property
+    def share(self) -> float:
+        """Of new dials, answered by a person, as in the table and as many as ring now."""
+        return self.rings * self._share
 
     def level(self) -> tuple[float, float]:
         """How many times as many people answer now as the table says, and the standard deviation of that estimate."""
@@ -197,7 +215,7 @@ class AnswerModel:
 
     def new(self, levels: Floats) -> Floats:
         """P(a new dial has been answered by a person) at each of `times`, at each level. Shape (levels * times,)."""
-        return np.minimum(np.outer(levels, self._new).ravel(), 1.0)
+        return np.minimum(np.outer(self.rings * levels, self._new).ravel(), 1.0)
 
     # --- keeping --------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ STAGES = {
     Outcome.MACHINE: CallStage.MACHINE,
     Outcome.BUSY: CallStage.BUSY,
     Outcome.NO_ANSWER: CallStage.NO_ANSWER,
+    Outcome.CANCELLED: CallStage.CANCELLED,
 }
 
 
@@ -284,7 +285,7 @@ class Calls:
 
     def change_part(self, call: Call, before: Part, now: float) -> None:
         """This call is of another part of its campaign from now on: the one before does not wait for it."""
-        before.observe(PacedCall(now, call.id, CallStage.FAILED))
+        before.observe(PacedCall(now, call.id, CallStage.CANCELLED))
         call.adopted = True
         if call.state in IN_AIR and call.for_any_seat:
             before.in_air -= 1
@@ -313,7 +314,7 @@ class Calls:
         )
 
     def _forget(self, call: Call, now: float) -> None:
-        self._pace(call, CallStage.FAILED, now)
+        self._pace(call, CallStage.CANCELLED, now)
         if call.wanted_seat is not None:
             self.core.seats.missed(call.wanted_seat, call, now, f"rule_{call.refusal}")
         self._remove(call)

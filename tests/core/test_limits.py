@@ -38,6 +38,19 @@ def test_a_refused_call_gives_its_line_and_its_turn_back() -> None:
     assert world.core.decide(CAMPAIGN, world.at).dial == 3
 
 
+def test_calls_that_the_rules_refuse_say_nothing_of_who_answers() -> None:
+    """A third of a list may be on a do-not-call list, and is met in one go."""
+    world = World(config(mode="predictive"), max_lines=1_000)
+    world.seat(1)
+    share = world.core.decide(CAMPAIGN, world.at).why["answer_share"]
+    for number in range(500):
+        world.core.reserve([lead(number)], CAMPAIGN, world.at)
+        world.core.refused(lead(number).call_id, "dnc", world.at)
+    world.run()
+    assert world.core.decide(CAMPAIGN, world.at).why["answer_share"] == share
+    world.check()
+
+
 def test_while_the_rules_do_not_answer_no_more_calls_gather_than_the_switch_takes_at_once() -> None:
     """They all leave when the answer comes; a carrier that counts calls per second refuses the rest of a burst."""
     rate = 20.0

@@ -41,16 +41,18 @@ def pacer(
     return made
 
 
-def teach(made: CampaignPacer, share: float, count: int = 400) -> float:
+def teach(made: CampaignPacer, share: float, count: int = 400, at: float = 0.0) -> float:
     """Dials one after the other, of which this share is answered by a person after twelve seconds; the time then."""
-    at = owed = 0.0
+    owed, first = 0.0, at
     for number in range(count):
         owed += share
         person = owed >= 1.0
         owed -= person
-        made.observe(CallEvent(at, ("taught", number), CallStage.DIALED))
+        made.observe(CallEvent(at, ("taught", first, number), CallStage.DIALED))
         at += 12.0 if person else 25.0
-        made.observe(CallEvent(at, ("taught", number), CallStage.HUNG_UP if person else CallStage.NO_ANSWER))
+        made.observe(
+            CallEvent(at, ("taught", first, number), CallStage.HUNG_UP if person else CallStage.NO_ANSWER)
+        )
     return at
 
 
@@ -106,6 +108,68 @@ def test_a_seat_about_to_be_free_is_dialed_for_and_one_that_leaves_is_not() -> N
 
     assert dials(busy(leaving=False).decide(110.0, PLENTY)) > 0
     assert dials(busy(leaving=True).decide(110.0, PLENTY)) == 0
+
+
+def fail(made: CampaignPacer, at: float, count: int, stage: CallStage = CallStage.FAILED) -> float:
+    """Dials that fail at once, one after the other, as over a trunk that is away; the time then."""
+    for number in range(count):
+        made.observe(CallEvent(at, (stage, at, number), CallStage.DIALED))
+        made.observe(CallEvent(at + 0.1, (stage, at, number), stage))
+        at += 0.2
+    return at
+
+
+def test_a_trunk_that_was_away_for_ten_minutes_leaves_no_trace_of_it_a_hundred_dials_after() -> None:
+    made = pacer(10)
+    now = teach(made, 0.25)
+    before = made.decide(now, PLENTY)
+    now = fail(made, now, 12_000)
+    away = made.decide(now, PLENTY)
+    assert dials(away) < 6 * dials(before)  # so many ring at once on its return, and no more
+    again = pacer(10)
+    again.restore(json.loads(json.dumps(made.learned())))
+    kept = again.decide(0.0, PLENTY)
+    assert kept.why["answer_share"] == pytest.approx(before.why["answer_share"], rel=0.1)
+    now = teach(made, 0.25, 300, now)
+    after = made.decide(now, PLENTY)
+    spared = pacer(10)
+    now = teach(spared, 0.25, 300, teach(spared, 0.25))
+    without = spared.decide(now, PLENTY)
+    assert after.why["answer_share"] == pytest.approx(without.why["answer_share"], rel=0.1)
+    assert dials(after) == pytest.approx(dials(without), rel=0.1)
+
+
+def test_numbers_that_are_none_lower_the_share_of_new_dials_and_not_of_those_that_ring() -> None:
+    made = pacer(10)
+    now = teach(made, 0.25)
+    ringing = made.decide(now, PLENTY)
+    for _ in range(400):
+        now = fail(made, now, 1)
+        now = teach(made, 0.25, 4, now)
+    half = made.decide(now, PLENTY)
+    assert half.why["answer_share"] == pytest.approx(0.8 * 0.25, rel=0.15)
+    assert dials(half) > dials(ringing)
+
+
+def test_a_call_that_was_not_dialed_after_all_teaches_nothing() -> None:
+    made = pacer(10)
+    now = teach(made, 0.25)
+    before = made.decide(now, PLENTY)
+    now = fail(made, now, 1_000, CallStage.CANCELLED)
+    assert made.decide(now, PLENTY).why["answer_share"] == before.why["answer_share"]
+    assert made.learned()["answers"]["dials"] == 400
+
+
+def test_a_call_that_is_refused_after_it_rang_is_a_dial_without_an_answer() -> None:
+    made = pacer(10)
+    now = teach(made, 0.25)
+    for call in range(400):
+        made.observe(CallEvent(now, call, CallStage.DIALED))
+        made.observe(CallEvent(now + 2.0, call, CallStage.RINGING))
+        made.observe(CallEvent(now + 8.0, call, CallStage.FAILED))
+        now += 8.0
+    assert made.learned()["answers"]["dials"] == 800
+    assert float(made.decide(now, PLENTY).why["answer_share"]) < 0.18
 
 
 def test_calls_that_have_rung_long_leave_room_for_new_ones() -> None:
