@@ -51,7 +51,10 @@ PERSON = frozenset({CallStage.CONNECTED, CallStage.HUNG_UP, CallStage.ABANDONED}
 # Settled calls remembered, so that an event that comes late or twice cannot bring one back into the air, where
 # nothing would ever end it. Far more than are settled within the seconds by which an event can be late.
 REMEMBERED = 4_096
-LATELY = 0.9  # of the last decisions, about ten, bound by the risk limit
+LATELY = 0.9  # of the last decisions, about ten, bound by its own risk limit
+# Times the limit that a more important campaign leaves it; there its own one says little, and would only rise. Where two
+# thirds of the seats are common it is never so far above: there it is what steers, and must learn.
+FAR_ABOVE = 3.0
 
 
 class CampaignPacer:
@@ -74,7 +77,7 @@ class CampaignPacer:
         self._ages: dict[Hashable, float] = {}  # of the calls of people, when they answered
         self._lists: dict[Hashable, Hashable | None] = {}
         self._settled: dict[Hashable, None] = {}  # oldest first
-        self._binding = 1.0  # how often the risk limit was what bound, lately
+        self._binding = 1.0  # how often its own risk limit was what bound, lately
 
     # --- in -------------------------------------------------------------------------------------------------------
 
@@ -232,7 +235,8 @@ class CampaignPacer:
         bound = outlook.bound or tightest
         if not seats:
             bound = "no_seats"
-        self._binding += (1.0 - LATELY) * ((bound == "risk") - self._binding)
+        own = bound == "risk" and self.risk_limit <= FAR_ABOVE * outlook.limit
+        self._binding += (1.0 - LATELY) * (own - self._binding)
         return Decision(outlook.dial, bound, why | self._explain(outlook))
 
     def _refresh(self, now: float) -> None:

@@ -121,6 +121,26 @@ def test_a_lesser_campaign_risks_no_more_on_common_seats_than_a_careful_greater_
     assert second(0.003) < second(0.03)
 
 
+def test_while_a_greater_campaign_s_limit_is_what_binds_a_lesser_one_s_does_not_rise() -> None:
+    """Else it would dial at many times its target as soon as the greater one has no leads left."""
+
+    def limit_after_answers(greater: float) -> float:
+        one, two = campaign(target=greater), campaign()
+        made = floor(10, one=(one, 1), two=(two, 0))
+        for round_ in range(60):
+            at = round_ * 30.0
+            dial = made.decide(at, {"two": PLENTY})["two"].dial
+            for call in range(dial):
+                made.observe("two", CallEvent(at, (round_, call), CallStage.DIALED))
+            for call in range(dial):
+                made.observe("two", CallEvent(at + 10.0, (round_, call), CallStage.HUMAN))
+                made.decide(at + 10.0, {"two": PLENTY})
+                made.observe("two", CallEvent(at + 10.0, (round_, call), CallStage.HUNG_UP))
+        return two.risk_limit
+
+    assert limit_after_answers(0.003) < 2.0 * 0.03 < limit_after_answers(0.5)
+
+
 def test_seats_that_went_home_are_common_to_nobody() -> None:
     made = floor(4, one=(campaign(Mode.PROGRESSIVE), 1), two=(campaign(Mode.PROGRESSIVE), 0))
     for seat in range(4):
