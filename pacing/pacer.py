@@ -261,12 +261,14 @@ class CampaignPacer:
 
     def _seat(self, event: SeatEvent) -> None:
         seat, state, at = event.seat, event.state, event.at
+        counted_on = seat not in self._leaving
         if event.gone or state is SeatState.AWAY:
-            if self._end(seat, at, follows=None) is not None:
+            # One that is counted out may be at work for others, and of one that was leaving no return was expected.
+            if self._end(seat, at, follows=None) is not None and counted_on and not event.gone:
                 self._model.release.came_back(False)
             self._idle.discard(seat)
         elif state is SeatState.IDLE:
-            if self._end(seat, at, follows=state) is not None:
+            if self._end(seat, at, follows=state) is not None and counted_on:
                 self._model.release.came_back(True)
             if event.leaving:
                 self._idle.discard(seat)

@@ -172,6 +172,25 @@ def test_a_call_that_is_refused_after_it_rang_is_a_dial_without_an_answer() -> N
     assert float(made.decide(now, PLENTY).why["answer_share"]) < 0.18
 
 
+def test_only_seats_that_were_counted_on_and_went_teach_that_seats_do_not_come_back() -> None:
+    """A pause that was asked for in the talk is known; a seat that is counted out works on for another campaign."""
+
+    def expected(leaving: bool, gone: bool) -> float:
+        made = pacer(0)
+        for seat in range(60):
+            made.observe(SeatEvent(0.0, seat, SeatState.TALK))
+            made.observe(SeatEvent(60.0, seat, SeatState.WRAP, leaving=leaving))
+            made.observe(SeatEvent(80.0, seat, SeatState.AWAY, gone=gone))
+        for seat in range(100, 140):
+            made.observe(SeatEvent(80.0, seat, SeatState.TALK))
+            made.observe(SeatEvent(140.0, seat, SeatState.WRAP))
+        return float(made.decide(145.0, PLENTY).why["expected_free"])
+
+    went = expected(leaving=False, gone=False)
+    assert expected(leaving=True, gone=False) > 2 * went
+    assert expected(leaving=False, gone=True) > 2 * went
+
+
 def test_calls_that_have_rung_long_leave_room_for_new_ones() -> None:
     made = pacer(4)
     now = teach(made, 0.25)
