@@ -20,9 +20,10 @@ class Arrivals:
         self._began = self._at = math.nan
 
     def offered(self, at: float) -> None:
-        """Somebody called in."""
+        """Somebody called in. With the first one the watch begins: it counts for nothing, or one would be a rate."""
         if math.isnan(self._at):
             self._began = self._at = at
+            return
         self._count = self._count * math.exp(-max(0.0, at - self._at) / MEMORY_S) + 1.0
         self._at = max(at, self._at)
 

@@ -205,6 +205,27 @@ def test_the_rate_of_callers_is_found_and_forgotten() -> None:
     assert arrivals.per_s(2_000.0 + 6 * 3600.0) < 0.001
 
 
+def test_one_caller_after_a_start_is_no_rate_and_two_are_one_in_the_time_between() -> None:
+    arrivals = Arrivals()
+    arrivals.offered(100.0)
+    assert [arrivals.per_s(100.0 + s) for s in (0.0, 1.0, 10.0, 600.0)] == [0.0] * 4
+    arrivals.offered(140.0)
+    assert arrivals.per_s(140.0) == pytest.approx(1 / 40, rel=0.05)
+
+
+def test_one_caller_after_a_start_stops_no_small_team() -> None:
+    placed = []
+    for callers in (0, 1):
+        made = campaign()
+        for caller in range(callers):
+            made.observe(InboundOffered(0.0, caller))
+            made.observe(CallEvent(0.5, caller, CallStage.HUNG_UP))
+        for seat in range(4):
+            made.observe(SeatEvent(0.0, seat, SeatState.IDLE))
+        placed.append(made.decide(1.5, PLENTY).dial)
+    assert placed[0] == placed[1] > 4
+
+
 def test_the_second_day_knows_what_the_hour_will_bring() -> None:
     hours = Hours()
     steps = []
