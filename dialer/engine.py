@@ -419,6 +419,8 @@ class Engine:
         if not self.core.may_dial(campaign) or self.core.draining:
             return 0
         seats = sum(len(part.paced) for part in campaign.parts)
+        if campaign.dry and not seats:  # they are there for others: one lead tells when there are some again
+            return int(any(name in seat.campaigns for seat in self.core.seats.by_user.values()))
         ratio = campaign.config.ratio if campaign.config.mode == Mode.RATIO else 1.0
         lines = max(math.ceil(ratio * seats), campaign.in_air)
         return min(1_000, 2 * lines + 20) if seats else 0

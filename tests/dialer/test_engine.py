@@ -273,6 +273,20 @@ async def test_a_campaign_on_a_switch_that_is_not_configured_takes_no_lead_and_n
         assert not here.core.breaches
 
 
+async def test_a_campaign_that_ran_dry_has_leads_again_while_its_seats_are_there_for_another(
+    tmp_path: Path,
+) -> None:
+    """Its customers are due again in a quarter of an hour, and the other one has leads all day."""
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        here.configure("winter", priority=5)
+        winter = here.core.campaigns["winter"]
+        winter.dry = True
+        await here.seat(campaigns=("spring", "winter"))
+        await here.until(lambda: not winter.dry)
+        assert here.core.seats.by_user[1].paced == ("winter", "spring")
+
+
 async def test_a_preview_campaign_that_loses_its_switch_is_told_so(tmp_path: Path) -> None:
     """A new version names another switch while a customer is on the screen: nothing is dialed, and nothing breaks."""
     async with floor(tmp_path) as here:
