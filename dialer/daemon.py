@@ -111,7 +111,8 @@ class _Taken:
 
     def served(self, switches: Iterable[str]) -> None:
         for switch in switches:
-            del self.waiting[switch], self._tried[switch]
+            del self.waiting[switch]
+            self._tried.pop(switch, None)
         if not self.waiting:
             self.more.clear()
 

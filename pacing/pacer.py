@@ -52,8 +52,8 @@ PERSON = frozenset({CallStage.CONNECTED, CallStage.HUNG_UP, CallStage.ABANDONED}
 # nothing would ever end it. Far more than are settled within the seconds by which an event can be late.
 REMEMBERED = 4_096
 LATELY = 0.9  # of the last decisions, about ten, bound by its own risk limit
-# Times the limit that a more important campaign leaves it. Farther above, its own says nothing and would only rise; where
-# two thirds of the seats are common it never is, and is what steers.
+# Times the limit that a more important campaign leaves it. Farther above, its own says nothing and would only rise;
+# where two thirds of the seats are common it never is, and is what steers.
 FAR_ABOVE = 3.0
 
 

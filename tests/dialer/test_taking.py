@@ -129,3 +129,30 @@ async def test_what_can_not_be_served_for_long_goes_to_another_engine_and_the_re
     await until(lambda: served == ["west", "west"])
     assert not leases.passed and not taken.more.is_set()
     serving.cancel()
+
+
+async def test_what_is_taken_while_another_switch_is_passed_on_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "UNSERVED_LIMIT_S", -1.0)
+    here, books, begun, taken = Daemon(CONFIG, tmp_path), Books(0), asyncio.Event(), room._Taken()
+    books.read.set()
+    begun.set()
+    served: list[str] = []
+
+    class Busy(Leases):
+        async def pass_on(self, switch: str) -> SimpleNamespace | None:
+            taken.add({"north": "a"})
+            return await super().pass_on(switch)
+
+    async def take(engine: Any, stored: Any, switches: Mapping[str, str]) -> None:
+        served.extend(switches)
+
+    monkeypatch.setattr(here, "_take", take)
+    asked: Any = books
+    tenure: Any = Busy()
+    serving = asyncio.create_task(here._serve(asked, asked, asked, begun, asked, tenure, taken))
+    taken.add({"main": "a"})
+    await until(lambda: served or serving.done())
+    assert served == ["north"] and not taken.waiting and not serving.done()
+    serving.cancel()
