@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,11 +240,11 @@ def _migrations() -> AlembicConfig:
     return config
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, stopped: Callable[[], bool] = lambda: False) -> None:
     """Bring the schema up to date, however long that takes; several engines that start at once take turns.
 
-    A change that wants a table which somebody works on, such as an import, is tried again until they are done. Raises
-    :class:`DatabaseError`.
+    A change that wants a table which somebody works on, such as an import, is tried again until they are done, or
+    this is `stopped`. Raises :class:`DatabaseError`.
     """
     config = _migrations()
     try:
@@ -254,6 +254,8 @@ def migrate(engine: Engine) -> None:
             connection.commit()
             config.attributes["connection"] = connection
             while not _upgraded(connection, config):
+                if stopped():
+                    raise DatabaseError("it was stopped while a change of the schema waited for its table")
                 time.sleep(SCHEMA_PAUSE_S)
             ensure_partitions(engine, datetime.now(UTC).date())
     except SQLAlchemyError as fault:

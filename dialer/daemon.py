@@ -191,7 +191,7 @@ class Daemon:
             backup.archive_to(self.data / "postgresql", Path(folder) if folder else None)
             url = database.start_embedded(self.data / "postgresql")
         engine = database.connect(url, name=database.session_name(self.config.engine.name))
-        database.migrate(engine)
+        database.migrate(engine, self._stop.is_set)
         return engine
 
     def _tenure(self, stored: DatabaseEngine) -> Tenure:

@@ -31,6 +31,7 @@ class _Member:
     priority: int
     seats: set[Hashable] = field(default_factory=set)  # at work, that may take its calls
     placed: int = 0  # calls decided on in this round: not in the air yet
+    rests: bool = False  # it dials nobody now, and may have callers
 
 
 class Floor:
@@ -47,6 +48,10 @@ class Floor:
             self._members[campaign] = _Member(pacer, priority)
         else:
             found.pacer, found.priority = pacer, priority
+
+    def rest(self, campaign: str, rests: bool) -> None:
+        """Whether it dials nobody now: then what it may risk limits no other, once nothing of it is in the air."""
+        self._members[campaign].rests = rests
 
     def observe(self, campaign: str, event: Event) -> None:
         """Something happened to a campaign. A seat's event is told to each campaign whose calls it takes."""
@@ -89,7 +94,8 @@ class Floor:
             if mine.pacer.predictive:
                 demand = share * rival.pacer.demand(now, mine.pacer.horizon, rival.placed)
                 expected = demand if expected is None else expected + demand
-            if rival.priority > mine.priority and rival.pacer.predictive:
+            dials = not rival.rests or rival.pacer.in_air > 0
+            if rival.priority > mine.priority and rival.pacer.predictive and dials:
                 part = common / len(mine.seats)
                 limit = min(limit, part * rival.pacer.risk_limit + (1.0 - part) * mine.pacer.risk_limit)
             taken = 0

@@ -27,6 +27,7 @@ CLASSES = {"30d": timedelta(days=30), "5y": timedelta(days=5 * 365 + 2), "10y": 
 SHORTEST_LIVE = 2  # months: what a call, its wrap-up or a journal that was cut off may still write to
 AT_ONCE = 5_000  # ids of leads that are looked through, and go, in one transaction
 OUTSIDE = timedelta(days=90)  # calls of agents to numbers of their own choice
+EVALUATED = timedelta(days=400)  # how far back evaluations look: `worth.days` of a campaign is 366 at most
 
 LEAD_IDS = text("SELECT COALESCE(min(id), 1) AS first, COALESCE(max(id), 0) AS last FROM lead")
 # Leads that are done, whose calls are all in the archive or gone, and which nobody holds or works on.
@@ -79,19 +80,20 @@ OLD = {
             SELECT FROM legal_hold h WHERE h.lifted_at IS NULL
                 AND (h.campaign_id = c.campaign_id OR h.e164 = c.number))
     """),
-    # That somebody bought, was held out or was told a script says nothing any more when nobody knows them.
+    # That somebody bought, was held out or was told a script says nothing any more when nobody knows them and no
+    # evaluation looks so far back.
     "purchases": text("""
-        DELETE FROM purchase p WHERE at < :leads
+        DELETE FROM purchase p WHERE at < :beside
             AND NOT EXISTS (SELECT FROM lead l WHERE l.customer_id = p.customer_id)
             AND NOT EXISTS (SELECT FROM archived_number k WHERE k.customer_id = p.customer_id)
             AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND h.customer_id = p.customer_id)
     """),
     "taken by segments": text(f"""
         DELETE FROM segment_member c USING segment_take t
-        WHERE t.id = c.take_id AND t.taken_at < :leads AND {UNKNOWN} AND {UNHELD}
+        WHERE t.id = c.take_id AND t.taken_at < :beside AND {UNKNOWN} AND {UNHELD}
     """),
     "scripts tried": text(f"""
-        DELETE FROM trial_member c WHERE at < :leads AND {UNKNOWN} AND {UNHELD}
+        DELETE FROM trial_member c WHERE at < :beside AND {UNKNOWN} AND {UNHELD}
             AND NOT EXISTS (SELECT FROM lead l WHERE 'lead ' || l.id = c.party)
     """),
 }
@@ -148,6 +150,7 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
         "calls": at - policy.kept("calls"),
         "leads": at - policy.kept("leads"),
         "outside": at - OUTSIDE,
+        "beside": at - max(policy.kept("leads"), EVALUATED),
         "caps": at - LONGEST_CAP,
         "now": at,
     }

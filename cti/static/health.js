@@ -14,7 +14,7 @@ export class Health {
         for (const { duration } of list.getEntries()) this.stall(duration / 1000);
       }).observe({ entryTypes: ["longtask"] });
     }
-    setInterval(() => this.tell(), TELL_EVERY_MS);
+    this.toldAt = performance.now();
   }
 
   clear() {
@@ -29,8 +29,10 @@ export class Health {
     if (list.length > MOST) list.shift();
   }
 
+  // The server has just answered: what is told now arrives, as it may not by a line that broke while the tab slept.
   trip(seconds) {
     this.add(this.trips, seconds);
+    if (performance.now() - this.toldAt >= TELL_EVERY_MS) this.tell();
   }
 
   stall(seconds) {
@@ -57,7 +59,8 @@ export class Health {
 
   tell() {
     const { trips, painted, stalls, drops } = this;
-    if (!trips.length && !painted.length && !stalls.length && !Object.keys(drops).length) return;
-    if (this.send({ type: "health", trips, painted, stalls, drops })) this.clear();
+    if (!this.send({ type: "health", trips, painted, stalls, drops })) return;
+    this.toldAt = performance.now();
+    this.clear();
   }
 }

@@ -162,7 +162,9 @@ class Campaign:
 
     def decide(self, part: Part, now: float, room: Room, draining: bool) -> Decision:
         """How many calls to place on this part's switch."""
-        if draining or not self.config.running:
+        stopped = draining or not self.config.running
+        self._floor.rest(part.key, stopped or self.dry)
+        if stopped:
             part.decision = Decision(0, "draining" if draining else "stopped")
             return part.decision
         return part.decide(now, room)

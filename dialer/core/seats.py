@@ -150,7 +150,7 @@ class Seats:
             return
         seat.call = ""
         if seat.mode == "ring":
-            self._note_unanswered(seat, now)
+            self._note_unanswered(seat, call, now)
             self._drop_leg(seat, now)
         self.core.tell(
             CallStatus(user_id=user_id, call_id=call.id, state="ended", at=self.core.wall_s(now), cause=cause)
@@ -409,9 +409,12 @@ class Seats:
             return "switch_down"
         return "phone_lost" if was_up else "phone_no_answer"
 
-    def _note_unanswered(self, seat: Seat, now: float) -> None:
-        """The customer for whom its phone rang is gone. Once it has rung in vain for long enough the seat pauses."""
-        if seat.state is not SeatState.CONNECTING or seat.leg_up:
+    def _note_unanswered(self, seat: Seat, call: Call, now: float) -> None:
+        """The customer for whom its phone rang is gone. Once it has rung in vain for long enough the seat pauses.
+
+        Who called in has no such limit, and may put down when they like: for them it rings for `RING_LIMIT_S`.
+        """
+        if call.inbound or seat.state is not SeatState.CONNECTING or seat.leg_up:
             return
         seat.unanswered_s += now - seat.since
         if seat.unanswered_s >= UNANSWERED_S and not seat.pause_later:

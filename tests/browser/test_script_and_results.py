@@ -154,6 +154,8 @@ async def test_what_was_answered_last_goes_with_the_customer_and_what_was_taken_
     page = await context.new_page()
     await talking(page, door, script="s1", dispositions=TREE)
     door.engine.tell_call(AGENT.user_id, "consulting", party="张伟")
+    await expect(page.locator("#script-text")).to_contain_text("Good day")
+    await expect(page.locator("#complete")).to_be_visible()
     for key in ("q", "Enter", "2", "Escape"):
         await page.keyboard.press(key)
     await page.locator("#complete").click()

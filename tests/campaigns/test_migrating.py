@@ -68,3 +68,12 @@ def test_a_change_of_a_table_that_is_in_use_lets_others_by_until_it_can_be_made(
     with engine.connect() as connection:
         assert connection.execute(REVISION).scalar_one() == database.newest_revision()
     engine.dispose()
+
+
+def test_who_is_to_stop_waits_for_a_table_no_longer() -> None:
+    engine = as_of("0052")
+    with engine.begin() as importing:
+        opt_out(importing, "+8613800000001")
+        with pytest.raises(database.DatabaseError, match="stopped"):
+            database.migrate(engine, lambda: True)
+    engine.dispose()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from campaigns.config import Inbound
 from cti.messages import Pause, Ready
-from tests.core.world import World, config
+from tests.core.world import CALLED, World, config
 
 
 def floor() -> World:
@@ -69,6 +70,18 @@ def test_customers_who_hardly_wait_say_little_of_the_phone() -> None:
     here = floor()
     for _ in range(5):
         in_vain(here, 0.5)
+    assert seat(here) == ("ready", "")
+
+
+def test_a_caller_who_puts_down_while_the_phone_rings_says_nothing_of_it() -> None:
+    here = World(config(inbound=Inbound((CALLED,), wait_limit_s=30.0)))
+    here.seat(1, "ring")
+    for _ in range(2):
+        uid = here.call_in()
+        here.look_up()
+        assert here.core.seats.by_user[1].state == "connecting"
+        here.pass_time(5.0)
+        here.hang_up(uid)
     assert seat(here) == ("ready", "")
 
 

@@ -160,6 +160,15 @@ def test_a_caller_who_waits_comes_before_the_next_call() -> None:
     assert made.ledger.answered == 3_010  # who calls in is in no abandon rate
 
 
+def test_a_greater_campaign_that_dials_nobody_limits_no_lesser_one() -> None:
+    made = floor(10, one=(campaign(target=0.003), 1), two=(campaign(), 0))
+    assert made.others("two", 0.0).limit < 0.03
+    made.rest("one", True)
+    assert made.others("two", 0.0).limit == 1.0
+    dialed(made, "one", 1)
+    assert made.others("two", 0.0).limit < 0.03
+
+
 def test_callers_of_a_lesser_campaign_come_before_whoever_is_dialed() -> None:
     """The hotline dials nobody; its callers are served first all the same."""
     for mode in (Mode.PROGRESSIVE, Mode.PREDICTIVE):

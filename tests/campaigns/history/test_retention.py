@@ -120,14 +120,14 @@ def test_what_is_kept_of_a_customer_beside_lists_and_calls_goes_after_them(
     Holds(db).place("wang", "complaint", TODAY, customer_id=held.customer_ids[0])
     customers = {"old": [held.customer_ids[0], gone.customer_ids[0], "never listed"], "new": ["just bought"]}
     with db.begin() as connection:
-        for age, days in (("old", 40), ("new", 20)):
+        for age, days in (("old", 410), ("new", 390)):  # a campaign is evaluated for up to a year
             at = str(TODAY - timedelta(days=days))
             values = {"campaign": past.campaign, "customers": customers[age], "at": at}
             connection.execute(text(KNOWN_BESIDE), values)
         for lead in (held.lead_ids[0], gone.lead_ids[0]):
             connection.execute(
                 text("INSERT INTO trial_member VALUES (:campaign, 'lead ' || :lead, 'gift', 0.5, :at)"),
-                {"campaign": past.campaign, "lead": lead, "at": IMPORTED},
+                {"campaign": past.campaign, "lead": lead, "at": TODAY - timedelta(days=410)},
             )
 
     def beside() -> list[set[str]]:
