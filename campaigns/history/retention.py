@@ -148,7 +148,6 @@ def run(job: Job, policy: Policy, who: str, at: datetime) -> Done:
     done.leads = _forget_leads(job, at - policy.kept("leads"))
     values = {
         "calls": at - policy.kept("calls"),
-        "leads": at - policy.kept("leads"),
         "outside": at - OUTSIDE,
         "beside": at - max(policy.kept("leads"), EVALUATED),
         "caps": at - LONGEST_CAP,

@@ -6,14 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from campaigns import database
 from campaigns.audit import By, acting, let_go, lines, masked, verify, write
-from tests.database import empty_url
+from tests.database import as_of
 
 NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
 
@@ -164,12 +162,8 @@ def test_a_number_is_not_to_be_read_from_it() -> None:
 
 
 def test_the_lines_of_before_are_chained_by_the_migration() -> None:
-    engine = database.connect(empty_url())
-    config = AlembicConfig()
-    config.set_main_option("script_location", "campaigns:migrations")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0017")
+    engine = as_of("0017")
+    with engine.begin() as connection:
         for n in range(3):
             values = {"at": NOW + timedelta(microseconds=n), "subject": f"主题 {n}"}
             connection.execute(
@@ -178,8 +172,7 @@ def test_the_lines_of_before_are_chained_by_the_migration() -> None:
                 ),
                 values,
             )
-        command.upgrade(config, "head")
-        connection.commit()
+    database.migrate(engine)
     log(engine, "after")
     found = verify(engine)
     assert (found.lines, found.fault) == (4, "")

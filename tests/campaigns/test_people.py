@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine, text
 
 from campaigns import database
@@ -14,7 +12,7 @@ from campaigns.rights import Right, Role
 from campaigns.units import BadUnit, NoSuchUnit, Units
 from campaigns.users import User, UserStore
 from tests.campaigns.world import Campaign
-from tests.database import empty_url
+from tests.database import as_of
 
 
 def signed_in(db: Engine, login: str) -> User:
@@ -137,12 +135,8 @@ def test_a_unit_lists_its_own_people_and_those_below(db: Engine) -> None:
 
 
 def test_organisations_and_branches_become_units_and_admins_keep_seeing_everything() -> None:
-    engine = database.connect(empty_url())
-    config = AlembicConfig()
-    config.set_main_option("script_location", "campaigns:migrations")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0013")
+    engine = as_of("0013")
+    with engine.begin() as connection:
         connection.execute(
             text("""
             INSERT INTO organisation (name) VALUES ('main'), ('西部/电信');
@@ -153,8 +147,7 @@ def test_organisations_and_branches_become_units_and_admins_keep_seeing_everythi
             INSERT INTO campaign (name, version) VALUES ('spring', 1);
         """)
         )
-        command.upgrade(config, "head")
-        connection.commit()
+    database.migrate(engine)
     people = {each.user.login: each for each in People(engine).list()}
     assert {login: (each.unit, each.user.role) for login, each in people.items()} == {
         "root": ("", str(Role.ADMINISTRATOR)),

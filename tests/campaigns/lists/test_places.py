@@ -6,8 +6,6 @@ from pathlib import Path
 
 import holidays
 import pytest
-from alembic import command
-from alembic.config import Config
 from phonenumbers.geodata import GEOCODE_DATA
 from sqlalchemy import Engine
 
@@ -19,7 +17,7 @@ from campaigns.lists.places import CHINA, ZONES, region_of
 from campaigns.rules.profiles import US_STATES
 from campaigns.values import Ask, Refusal, RefusalReason
 from tests.campaigns.world import NOON, Campaign, later
-from tests.database import empty_url
+from tests.database import as_of
 
 # Counties, towns of counties, and a misprint, that area codes are said to be of as well.
 COUNTIES = [
@@ -127,12 +125,8 @@ def test_each_state_has_its_zones_and_those_of_its_area_codes() -> None:
 
 
 def test_leads_that_were_there_before_get_the_zones_of_their_state() -> None:
-    engine = database.connect(empty_url())
-    config = Config()
-    config.set_main_option("script_location", "campaigns:migrations")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0053")
+    engine = as_of("0053")
+    with engine.begin() as connection:
         connection.exec_driver_sql("""
             INSERT INTO campaign (name, version, unit_id) SELECT 'spring', 1, id FROM unit;
             INSERT INTO list (campaign_id, name, source, imported_at) VALUES (1, 'list', 'test', now());
@@ -142,8 +136,8 @@ def test_leads_that_were_there_before_get_the_zones_of_their_state() -> None:
                 (1, 1, 'Cid', '{}', '{America/Denver,America/Los_Angeles}', 'US-CO', true),
                 (1, 1, '李娜', '{}', '{Asia/Shanghai}', 'CN-SD', true);
         """)
-        command.upgrade(config, "head")
-        connection.commit()
+    database.migrate(engine)
+    with engine.connect() as connection:
         zones = connection.exec_driver_sql("SELECT array_to_string(zones, ' ') FROM lead ORDER BY id")
         assert zones.scalars().all() == [
             "America/Los_Angeles America/New_York",
