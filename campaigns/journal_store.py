@@ -321,6 +321,13 @@ OUTSIDE_ENDED = """
 UPDATE outside_call o SET ended_at = v.at FROM (VALUES %s) AS v (uid, at) WHERE o.uid = v.uid AND o.ended_at IS NULL
 """
 SEATS = "INSERT INTO seat_log (at, user_id, session_id, state, reason, call_id, campaign_id) VALUES %s"
+# What an engine tells late, as it was away from the database, is not what its seats do now where they have moved on.
+SEATS_NOW = """
+INSERT INTO seat_now AS n (user_id, session_id, engine, state, at) VALUES %s
+ON CONFLICT (user_id) DO UPDATE SET session_id = excluded.session_id, engine = excluded.engine, state = excluded.state,
+    at = excluded.at
+WHERE n.engine = excluded.engine OR n.at <= excluded.at
+"""
 AUDIT = "INSERT INTO audit (at, actor, action, subject, detail) VALUES %s"
 
 # PostgreSQL takes a bare VALUES list's types from its first row, so each column names its own.
@@ -430,6 +437,8 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
         SEATS,
         [(r.at, r.user_id, r.session_id, r.state, r.reason, r.call_id, r.campaign_id or None) for r in seats],
     )
+    last = {r.user_id: (r.user_id, r.session_id, writer, r.state, r.at) for r in seats}
+    put(SEATS_NOW, [last[user_id] for user_id in sorted(last)])
     audit: list[Audited] = kinds.get(Audited, [])
     put(AUDIT, [(r.at, r.actor, r.action, r.subject, r.detail) for r in audit])
 

@@ -36,7 +36,8 @@ INSERT INTO engine AS e (name, home, address, able, own, since, until)
 VALUES (:name, :home, :address, :able, :own, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease))
 ON CONFLICT (name) DO UPDATE SET home = excluded.home, address = excluded.address, able = excluded.able,
     own = excluded.own,
-    until = excluded.until, since = CASE WHEN :began THEN excluded.since ELSE e.since END
+    until = excluded.until, since = CASE WHEN :began THEN excluded.since ELSE e.since END,
+    before = CASE WHEN :began THEN e.until ELSE e.before END
 WHERE e.home = excluded.home OR e.until < clock_timestamp()
 RETURNING name
 """)

@@ -11,6 +11,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
 from uuid import uuid4
@@ -29,6 +30,7 @@ from campaigns.messages.outbox import Outbox
 from campaigns.ownership import Ownership
 from campaigns.parts import PartStore
 from campaigns.reach import REPORTS, WEB, as_role, held
+from campaigns.seats_left import end_seats
 from campaigns.second_factor import seal_plain
 from campaigns.users import UserStore
 from campaigns.values import InFlight
@@ -133,6 +135,7 @@ class Daemon:
         self._certificates = Certificates(config, self.metrics)
         self._stop = asyncio.Event()
         self._drain_limit_s = config.engine.drain_limit_s
+        self._began = datetime.now(UTC)
 
     def stop(self, drain_limit_s: float | None = None) -> None:
         """Begin to drain; :meth:`run` returns when that is done."""
@@ -402,6 +405,7 @@ class Daemon:
             await engine.hopper.take_over(sorted(ours))
             # Until then an engine that only slept could still tell of them; what it tells now counts for nothing.
             found = [each for each in await engine.hopper.in_flight() if each.call_id in ours]
+        await asyncio.to_thread(end_seats, stored, name, self._began, others)
         users = await asyncio.to_thread(UserStore(stored).all)
         seats: Mapping[int, LogIn] = {
             u.user_id: LogIn(u.user_id, u.name, u.phone, u.campaigns, ranks=dict(u.ranks)) for u in users

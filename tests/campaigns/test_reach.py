@@ -30,8 +30,8 @@ SHARED = {"unit", "permit_basis", "archived_month", "list_source", "caller_id_us
           "rollup_seen"}  # fmt: skip
 # Tables that neither role has any business in; of `app_user` they see who is who, and no secret.
 CLOSED = {"alembic_version", "api_token", "app_user", "audit", "audit_link", "campaign_counted", "campaign_part",
-          "draft", "engine", "journal_cursor", "message_part", "outside_call", "recovery_code", "session", "sign_on",
-          "switch_lease"}  # fmt: skip
+          "draft", "engine", "journal_cursor", "message_part", "outside_call", "recovery_code", "seat_now", "session",
+          "sign_on", "switch_lease"}  # fmt: skip
 COMPANYS = {"erasure", "message_choice", "webhook_delivery"}  # of no branch at all
 COLUMNS = text("""
 SELECT column_name, data_type, is_nullable, column_default, is_identity FROM information_schema.columns

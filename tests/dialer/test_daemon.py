@@ -21,7 +21,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from campaigns.journal_store import JournalStore
-from campaigns.records import AttemptAnswered
+from campaigns.records import AttemptAnswered, SeatChanged
 from campaigns.values import Ask
 from dialer import daemon as daemon_module
 from dialer.config import Config, RecordingsSection
@@ -32,7 +32,7 @@ from dialer.service import notify, serve_signals, watched
 from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.faults import GARBAGE
 from simulator.switch.server import VirtualSwitch
-from tests.dialer.running import CAMPAIGN, LIMIT_S, Running, config, running
+from tests.dialer.running import CAMPAIGN, LIMIT_S, SEAT, Running, config, running
 from tests.switch.scripted import ODD_EVENTS, Peer, ScriptedPeer, block
 
 SHORT, LONG = "+8613800138001", "+8613800138008"  # leaves after 0.6 s; stays
@@ -328,6 +328,18 @@ async def test_what_the_last_run_had_in_its_spool_is_known_of_its_calls_before_t
     async with running(given, tmp_path / "data") as here:
         await here.until(lambda: here.rows("SELECT FROM attempt WHERE outcome IS NOT NULL"))
         assert here.rows("SELECT outcome FROM attempt") == [("abandoned",)]
+
+
+async def test_the_seats_of_the_last_run_are_at_work_no_longer(switch: VirtualSwitch, tmp_path: Path) -> None:
+    """It died, and its agents went home: no report may have them ready all night."""
+    given = of(switch)
+    async with running(given, tmp_path / "data") as here:
+        last = JournalStore(here.db, given.engine.name).last_serial()
+    ready = SeatChanged(at=datetime.now(UTC), user_id=SEAT, session_id="s", state="ready")
+    Spool(tmp_path / "data" / "spool" / given.engine.name / SPOOL).append([(last + 1_000, ready)])
+    async with running(given, tmp_path / "data") as here:
+        await here.until(lambda: len(here.rows("SELECT FROM seat_log")) == 2)
+        assert here.rows("SELECT state FROM seat_log ORDER BY at, id") == [("ready",), ("offline",)]
 
 
 # --- the watched folder ------------------------------------------------------------------------------------------
