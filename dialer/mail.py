@@ -24,12 +24,13 @@ class Mail:
 
     def __init__(self, section: MessageMailSection) -> None:
         self._section = section
+        self._server = MailServer(section)
 
     async def send(self, letter: Letter) -> tuple[str, ...]:
         """Hand it over. Raises :class:`NotTaken`."""
         section = self._section
         back = return_address(section.bounces, section.secret, letter.key) if section.bounces else None
-        await post(section, mail_of(letter, section.sender), back)
+        await self._server.post(mail_of(letter, section.sender), back)
         return ()
 
     async def run(self) -> None:
@@ -39,35 +40,45 @@ class Mail:
         """Nothing is held: each mail has a connection of its own."""
 
 
-async def post(section: MailSection, mail: EmailMessage, back: str | None = None) -> str:
-    """Hand a mail to the server; says which of its addresses were not taken. Raises :class:`NotTaken`: none was.
+class MailServer:
+    """The company's mail server. Each mail has a connection of its own."""
 
-    It comes back to the address `back`, None: to that of its sender.
-    """
-    server = aiosmtplib.SMTP(
-        hostname=section.host,
-        port=section.port,
-        use_tls=section.security == "tls",
-        start_tls=section.security == "starttls",
-        username=section.user or None,
-        password=section.password or None,
-        tls_context=ssl.create_default_context() if section.security != "none" else None,
-        timeout=STEP_S,
-    )
-    try:
-        async with server:
-            refused, _ = await server.send_message(mail, sender=back)
-    except (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPSenderRefused) as fault:
-        raise NotTaken(_said(fault)) from fault  # the set-up's fault, not the mail's
-    except aiosmtplib.SMTPRecipientsRefused as fault:
-        codes = [each.code for each in fault.recipients]
-        said = _said(fault.recipients[0])
-        raise NotTaken(said, min(codes) >= 500, nobody=min(codes) >= 500 and no_ones("", said)) from fault
-    except aiosmtplib.SMTPDataError as fault:
-        raise NotTaken(_said(fault), for_good=fault.code >= 500) from fault
-    except (aiosmtplib.SMTPException, OSError) as fault:
-        raise NotTaken(plain(str(fault)) or type(fault).__name__) from fault
-    return "; ".join(f"{address}: {_said(answer)}" for address, answer in refused.items())
+    def __init__(self, section: MailSection) -> None:
+        self._section = section
+        # This machine's authorities; read once, as it takes 20 ms, and the loop that sends brings screen-pops, too.
+        trusted = section.host and section.security != "none"
+        self._trust = ssl.create_default_context() if trusted else None
+
+    async def post(self, mail: EmailMessage, back: str | None = None) -> str:
+        """Hand a mail over; says which of its addresses were not taken. Raises :class:`NotTaken`: none was.
+
+        It comes back to the address `back`, None: to that of its sender.
+        """
+        section = self._section
+        server = aiosmtplib.SMTP(
+            hostname=section.host,
+            port=section.port,
+            use_tls=section.security == "tls",
+            start_tls=section.security == "starttls",
+            username=section.user or None,
+            password=section.password or None,
+            tls_context=self._trust,
+            timeout=STEP_S,
+        )
+        try:
+            async with server:
+                refused, _ = await server.send_message(mail, sender=back)
+        except (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPSenderRefused) as fault:
+            raise NotTaken(_said(fault)) from fault  # the set-up's fault, not the mail's
+        except aiosmtplib.SMTPRecipientsRefused as fault:
+            codes = [each.code for each in fault.recipients]
+            said = _said(fault.recipients[0])
+            raise NotTaken(said, min(codes) >= 500, nobody=min(codes) >= 500 and no_ones("", said)) from fault
+        except aiosmtplib.SMTPDataError as fault:
+            raise NotTaken(_said(fault), for_good=fault.code >= 500) from fault
+        except (aiosmtplib.SMTPException, OSError) as fault:
+            raise NotTaken(plain(str(fault)) or type(fault).__name__) from fault
+        return "; ".join(f"{address}: {_said(answer)}" for address, answer in refused.items())
 
 
 def mail_of(letter: Letter, address: str) -> EmailMessage:

@@ -26,7 +26,7 @@ from cti.report_desk import KINDS
 from cti.report_reader import Order
 from dialer.channel import NotTaken
 from dialer.config import Config, ReportSection
-from dialer.mail import headed, post
+from dialer.mail import MailServer, headed
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,7 @@ class Sending:
     def __init__(self, stored: DatabaseEngine, config: Config) -> None:
         self._stored = stored
         self._config = config
+        self._mail = MailServer(config.mail)
         self._runs = Runs(stored)
         self._configured = scheduled(config)
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -147,7 +148,7 @@ class Sending:
             raise Failed("mail", "[mail] has no host")
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await post(self._config.mail, self._letter(schedule, user, claim, file, body))
+                return await self._mail.post(self._letter(schedule, user, claim, file, body))
         except NotTaken as fault:
             raise Failed("mail", str(fault)) from fault
         except TimeoutError as fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import ssl
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -60,6 +61,23 @@ async def test_an_order_is_confirmed_by_a_mail_that_a_mail_server_takes(
     assert mail.get_content().strip() == "您订购了畅享199。"
     assert mail["List-Unsubscribe"] is None  # a service message
     assert messages.counters == {("email", "sent"): 3}
+
+
+async def test_whom_a_mail_servers_certificate_is_held_against_is_read_once_and_not_for_each_mail(
+    db: Engine, post: tuple[Box, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(make()) or made[-1])
+    _, port = post
+    world = Writing(db, steps=CONFIRMED)
+    for lead in world.calls("connected"):
+        world.disposed(lead, "sold")
+    mail = Mail(MessageMailSection(host="127.0.0.1", port=port, security="starttls", sender=SENDER))
+    assert len(made) == 1
+    await Messages(world.outbox, {"email": mail}, Announcer(db), lambda: NOON).look()
+    assert world.states() == [("waiting", "failed")] * 3  # this server has no certificate
+    assert len(made) == 1
 
 
 async def test_each_mail_has_an_address_of_its_own_to_come_back_to(db: Engine, post: tuple[Box, int]) -> None:

@@ -144,7 +144,7 @@ async def test_a_report_of_somebody_who_is_shut_out_or_unknown_is_on_record_and_
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("fails", ["cti.readers.asyncio.create_subprocess_exec", "dialer.sending.post"])
+@pytest.mark.parametrize("fails", ["cti.readers.asyncio.create_subprocess_exec", "dialer.mail.MailServer.post"])
 async def test_what_nobody_foresaw_of_one_report_is_on_record_and_ends_nothing(
     db: Engine, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
