@@ -116,7 +116,7 @@ class Messages:
             ours = await self._try(
                 lambda: self._outbox.failed(letter, self._clock(), why, fault.for_good, fault.nobody)
             )
-            result = "given_up" if fault.for_good else "failed"
+            result = "given_up" if fault.for_good or letter.last else "failed"
         # Not on record: the lease runs out, and the message is sent again under the same key.
         self.counters[letter.channel, result if ours else "unsettled"] += 1
 

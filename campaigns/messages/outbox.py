@@ -130,6 +130,11 @@ class Letter:
     body: str
     link: str = ""
 
+    @property
+    def last(self) -> bool:
+        """Whether it is given up when this try fails."""
+        return self.tries >= MOST_TRIES
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -238,7 +243,7 @@ class Outbox:
         if nobody:
             with self._engine.begin() as connection:
                 say(connection, letter.channel, letter.address, False, f"{BOUNCED}{fault}", now)
-        if for_good or letter.tries >= MOST_TRIES:
+        if for_good or letter.last:
             return self._settle(FAILED, letter, detail=fault)
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (letter.tries - 1))
         return self._settle(TRY_LATER, letter, detail=fault, next=now + pause)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from campaigns.messages.announcing import Announcer
 from campaigns.messages.bounces import bounce_of, return_address
 from campaigns.messages.choices import ChoiceStore
+from campaigns.messages.outbox import MOST_TRIES
 from dialer.cli import main
 from dialer.config import GatewaySection, MessageMailSection
 from dialer.gateway import Gateway
@@ -162,6 +163,18 @@ async def test_a_mail_server_that_is_away_is_waited_for(db: Engine, post: tuple[
     assert world.states() == [("waiting", "failed")]
     await sender(world, port, world.rows()[0].next_at + timedelta(seconds=1)).look()
     assert world.states() == [("sent", "")] and len(box.mails) == 1
+
+
+async def test_what_failed_for_the_last_time_counts_as_given_up(db: Engine) -> None:
+    world = Writing(db, steps=CONFIRMED, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    with db.begin() as connection:
+        connection.execute(text("UPDATE message SET tries = :tries"), {"tries": MOST_TRIES - 1})
+    messages = sender(world, 1)
+    await messages.look()
+    assert world.states() == [("failed", "failed")]
+    assert messages.counters == {("email", "given_up"): 1}
 
 
 def by_gateway(world: Writing, url: str, at: datetime = TWO_DAYS_LATER) -> Messages:
