@@ -19,7 +19,7 @@ from dialer.channel import Channel, NotTaken
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-AT_ONCE = 16  # messages of one look at the outbox
+AT_ONCE = 16  # messages of one channel
 LIMIT_S = 60.0  # for one message; far below its lease
 LOOK_S = 2.0  # between two looks where nothing was due
 FULL_S = 0.1  # where a channel has had all that it is let have in a second
@@ -47,7 +47,6 @@ class Messages:
         self._channels = channels
         self._announcer = announcer
         self._clock = clock
-        self._pause_s = LOOK_S
         self.counters: Counter[tuple[str, str]] = Counter()
         self.waiting: Mapping[str, int] = {}
 
@@ -61,36 +60,35 @@ class Messages:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._count())
                     tasks.create_task(self._announce())
-                    await self._send()
+                    for channel in self._channels:  # each by itself: one that is away holds up no other
+                        tasks.create_task(self._send(channel))
         finally:
             for channel in self._channels.values():
                 await channel.close()
 
-    async def look(self) -> int | None:
-        """Send what is due now; how many messages were looked at, None while the database is away."""
-        claimed = await self._try(lambda: self._outbox.claim(list(self._channels), AT_ONCE, self._clock()))
+    async def look(self, channel: str) -> float:
+        """Send what is due of a channel now; in how many seconds to look again."""
+        claimed = await self._try(lambda: self._outbox.claim([channel], AT_ONCE, self._clock()))
         if claimed is None:
-            return None
-        self._pause_s = FULL_S if claimed.full else LOOK_S
-        for (channel, reason), count in claimed.others.items():
-            self.counters[channel, reason] += count
+            return AWAY_S
+        for (of, reason), count in claimed.others.items():
+            self.counters[of, reason] += count
         await asyncio.gather(*(self._bring(letter) for letter in claimed.letters))
-        return len(claimed.letters) + sum(claimed.others.values())
+        if claimed.letters or claimed.others:
+            return 0.0
+        return FULL_S if claimed.full else LOOK_S
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    async def _send(self) -> None:
-        while self._channels:
+    async def _send(self, channel: str) -> None:
+        while True:
             # Broken off half-way nobody would know what was sent: it is waited for, LIMIT_S at most.
-            looking = asyncio.ensure_future(self.look())
+            looking = asyncio.ensure_future(self.look(channel))
             try:
-                looked = await asyncio.shield(looking)
+                pause_s = await asyncio.shield(looking)
             finally:
                 await asyncio.wait({looking})
-            if looked is None:
-                await asyncio.sleep(AWAY_S)
-            elif not looked:
-                await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(pause_s)
 
     async def _bring(self, letter: Letter) -> None:
         fault: NotTaken | None = None

@@ -9,6 +9,7 @@ permits a message is asked in the transaction that leases it, so also before it 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -291,14 +292,16 @@ class Outbox:
 
     def _config(self, row: Row[Any]) -> CampaignConfig | None:
         """The campaign's newest version; None when this program can't read it."""
-        if row.change not in self._configs:
-            if len(self._configs) > 1_000:
-                self._configs.clear()
-            try:
-                self._configs[row.change] = parse(row.text, f"campaign {row.campaign}")
-            except ConfigError:
-                self._configs[row.change] = None
-        return self._configs[row.change]
+        with suppress(KeyError):  # a channel is looked at in a thread; another's may clear it meanwhile
+            return self._configs[row.change]
+        try:
+            config = parse(row.text, f"campaign {row.campaign}")
+        except ConfigError:
+            config = None
+        if len(self._configs) > 1_000:
+            self._configs.clear()
+        self._configs[row.change] = config
+        return config
 
     def _judge(
         self,

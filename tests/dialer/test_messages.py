@@ -17,12 +17,12 @@ from sqlalchemy import Engine, text
 from campaigns.messages.announcing import Announcer
 from campaigns.messages.bounces import bounce_of, return_address
 from campaigns.messages.choices import ChoiceStore
-from campaigns.messages.outbox import MOST_TRIES
+from campaigns.messages.outbox import MOST_TRIES, Letter
 from dialer.cli import main
 from dialer.config import GatewaySection, MessageMailSection
 from dialer.gateway import Gateway
 from dialer.mail import Mail
-from dialer.messages import Messages
+from dialer.messages import LOOK_S, Messages
 from tests.campaigns.messages.mails import report
 from tests.campaigns.messages.test_announced import ANNOUNCED
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
@@ -52,7 +52,7 @@ async def test_an_order_is_confirmed_by_a_mail_that_a_mail_server_takes(
     for lead in world.calls("connected"):
         world.disposed(lead, "sold")
     messages = sender(world, port)
-    assert await messages.look() == 3 and await messages.look() == 0
+    assert await messages.look("email") == 0 and await messages.look("email") == LOOK_S
     assert world.states() == [("sent", "")] * 3
     assert sorted(to for to, _ in box.mails) == [[f"kunde{n}@example.com"] for n in range(3)]
     _, mail = next(each for each in box.mails if each[0] == ["kunde0@example.com"])
@@ -76,7 +76,7 @@ async def test_whom_a_mail_servers_certificate_is_held_against_is_read_once_and_
         world.disposed(lead, "sold")
     mail = Mail(MessageMailSection(host="127.0.0.1", port=port, security="starttls", sender=SENDER))
     assert len(made) == 1
-    await Messages(world.outbox, {"email": mail}, Announcer(db), lambda: NOON).look()
+    await Messages(world.outbox, {"email": mail}, Announcer(db), lambda: NOON).look("email")
     assert world.states() == [("waiting", "failed")] * 3  # this server has no certificate
     assert len(made) == 1
 
@@ -88,7 +88,7 @@ async def test_each_mail_has_an_address_of_its_own_to_come_back_to(db: Engine, p
     section = MessageMailSection(
         host="127.0.0.1", port=port, security="none", sender=SENDER, bounces=HOME, secret=SECRET
     )
-    await Messages(world.outbox, {"email": Mail(section)}, Announcer(db), lambda: NOON).look()
+    await Messages(world.outbox, {"email": Mail(section)}, Announcer(db), lambda: NOON).look("email")
     [back] = box.senders
     assert bounce_of(report(back), HOME, SECRET).key == world.rows()[0].key.hex
     assert box.mails[0][1]["From"] == SENDER
@@ -98,7 +98,7 @@ async def test_an_offer_can_be_answered_with_one_click(db: Engine, post: tuple[B
     box, port = post
     world = Writing(db, steps=OFFER, customers=1)
     world.calls()
-    await sender(world, port).look()
+    await sender(world, port).look("email")
     [(_, mail)] = box.mails
     link = f"https://dialer.example/unsubscribe/{world.rows()[0].key.hex}"
     assert mail["List-Unsubscribe"].strip() == f"<{link}>"
@@ -119,10 +119,10 @@ async def test_what_a_mail_server_refuses_waits_or_is_given_up(
     world.disposed(lead, "sold")
     box.answers = [answer]
     messages = sender(world, port)
-    await messages.look()
+    await messages.look("email")
     assert world.states() == [state] and answer in world.rows()[0].detail
     assert messages.counters == {("email", result): 1}
-    await sender(world, port, later(minutes=1)).look()
+    await sender(world, port, later(minutes=1)).look("email")
     assert len(box.mails) == (state[0] == "waiting")
 
 
@@ -134,7 +134,7 @@ async def test_an_address_that_the_mail_server_knows_to_be_no_ones_is_written_to
     for lead in world.calls("connected"):
         world.disposed(lead, "sold")
     box.nobody = {"kunde0@example.com"}
-    await sender(world, port).look()
+    await sender(world, port).look("email")
     assert sorted(world.states()) == [("failed", "failed"), ("sent", "")]
     [said] = ChoiceStore(db).of("kunde0@example.com")
     assert not said.agreed and said.source == "bounced: 550 5.1.1 nobody of that name"
@@ -149,7 +149,7 @@ async def test_what_a_mail_server_says_in_an_encoding_of_its_own_settles_the_mes
     [lead] = world.calls("connected")
     world.disposed(lead, "sold")
     box.nobody, box.unknown = {"kunde0@example.com"}, b"550 5.1.1 \xd3\xc3\0 1"  # GBK
-    await sender(world, port).look()
+    await sender(world, port).look("email")
     assert world.states() == [("failed", "failed")] and world.rows()[0].detail == "550 5.1.1 1"
     assert [said.source for said in ChoiceStore(db).of("kunde0@example.com")] == ["bounced: 550 5.1.1 1"]
 
@@ -159,9 +159,9 @@ async def test_a_mail_server_that_is_away_is_waited_for(db: Engine, post: tuple[
     world = Writing(db, steps=CONFIRMED, customers=1)
     [lead] = world.calls("connected")
     world.disposed(lead, "sold")
-    await sender(world, 1).look()
+    await sender(world, 1).look("email")
     assert world.states() == [("waiting", "failed")]
-    await sender(world, port, world.rows()[0].next_at + timedelta(seconds=1)).look()
+    await sender(world, port, world.rows()[0].next_at + timedelta(seconds=1)).look("email")
     assert world.states() == [("sent", "")] and len(box.mails) == 1
 
 
@@ -172,9 +172,48 @@ async def test_what_failed_for_the_last_time_counts_as_given_up(db: Engine) -> N
     with db.begin() as connection:
         connection.execute(text("UPDATE message SET tries = :tries"), {"tries": MOST_TRIES - 1})
     messages = sender(world, 1)
-    await messages.look()
+    await messages.look("email")
     assert world.states() == [("failed", "failed")]
     assert messages.counters == {("email", "given_up"): 1}
+
+
+class Away:
+    """A channel that gives no answer before it is `back`."""
+
+    def __init__(self) -> None:
+        self.back = asyncio.Event()
+
+    async def send(self, letter: Letter) -> tuple[str, ...]:
+        await self.back.wait()
+        return ()
+
+    async def run(self) -> None:
+        """Nothing is held."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_a_channel_that_gives_no_answer_holds_up_no_other(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.messages.AT_ONCE", 1)
+    world, away = Writing(db, steps=MISSED + OFFER, customers=2), Away()
+    world.calls()  # both mails are due before the texts
+    async with receiver() as there:
+        gateway = Gateway(GatewaySection(url=there.url, secret=SECRET, networks=("127.0.0.0/8",)))
+        channels = {"email": away, "sms": gateway}
+        messages = Messages(world.outbox, channels, Announcer(db), lambda: TWO_DAYS_LATER)
+        running = asyncio.create_task(messages.run())
+        try:
+            async with asyncio.timeout(30):
+                while len(there.got) < 2:
+                    await asyncio.sleep(0.02)
+        finally:
+            away.back.set()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert messages.counters["sms", "sent"] == 2
 
 
 def by_gateway(world: Writing, url: str, at: datetime = TWO_DAYS_LATER) -> Messages:
@@ -187,7 +226,7 @@ async def test_a_gateway_is_sent_a_text_that_it_can_tell_is_ours_and_knows_again
     world.calls()
     async with receiver() as there:
         messages = by_gateway(world, there.url)
-        await messages.look()
+        await messages.look("sms")
     [(headers, body)] = there.got
     key = world.rows()[0].key.hex
     assert body == {
@@ -209,7 +248,7 @@ async def test_what_a_gateway_refuses_waits_or_is_given_up(db: Engine, status: i
     world = Writing(db, steps=MISSED, customers=1)
     world.calls()
     async with receiver(lambda headers, body: status) as there:
-        await by_gateway(world, there.url).look()
+        await by_gateway(world, there.url).look("sms")
     assert [row.state for row in world.rows()] == [state] and there.asked == 1
 
 
@@ -218,7 +257,9 @@ async def test_a_gateway_in_a_network_that_was_not_named_is_not_reached(db: Engi
     world.calls()
     async with receiver() as there:
         gateway = Gateway(GatewaySection(url=there.url, secret=SECRET))
-        await Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: TWO_DAYS_LATER).look()
+        await Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: TWO_DAYS_LATER).look(
+            "sms"
+        )
     assert there.asked == 0 and "no network" in world.rows()[0].detail
 
 

@@ -72,7 +72,7 @@ def receipt(of: str, stat: str = "DELIVRD") -> dict[str, object]:
 async def test_a_text_goes_out_and_its_receipt_comes_back(db: Engine) -> None:
     world = calling(db)
     async with smsc() as there, sending(world, there, sender="10690001") as messages:
-        await messages.look()
+        await messages.look("sms")
         text = await there.told("id")
         assert (text["to"], text["from"], text["receipt"]) == ("8613800000000", "10690001", 1)
         assert (text["text"], text["coding"]) == ("客户0您好，我们曾致电给您。回复TD退订", 8)
@@ -87,7 +87,7 @@ async def test_a_text_goes_out_and_its_receipt_comes_back(db: Engine) -> None:
 async def test_a_long_text_has_arrived_when_all_of_its_parts_have(db: Engine) -> None:
     world = calling(db, LONG)
     async with smsc() as there, sending(world, there) as messages:
-        await messages.look()
+        await messages.look("sms")
         parts = [await there.told("id") for _ in range(3)]
         assert "".join(part["text"] for part in parts) == LONG
         reference = parts[0]["udh"][0][2]
@@ -111,7 +111,7 @@ async def test_too_many_texts_wait_a_moment_and_go_out(db: Engine) -> None:
     async with smsc() as there:
         await there.do(throttle=2)
         async with sending(world, there, window=1) as messages:
-            await messages.look()
+            await messages.look("sms")
             assert world.states() == [("sent", "")] * 3
             told = {(await there.told("id"))["to"] for _ in range(3)}
             assert told == {f"861380000000{n}" for n in range(3)}
@@ -123,7 +123,7 @@ async def test_what_an_smsc_refuses_waits_or_is_given_up(db: Engine, status: int
     async with smsc() as there, sending(world, there) as messages:
         await there.do(refuse=status, deliver=receipt("unknown"))
         await there.told("taken")
-        await messages.look()
+        await messages.look("sms")
         [row] = world.rows()
         assert (row.state, row.detail) == (state, f"SMPP status 0x{status:02X}")
 
@@ -131,7 +131,7 @@ async def test_what_an_smsc_refuses_waits_or_is_given_up(db: Engine, status: int
 async def test_stop_by_text_ends_texts_and_calls(db: Engine) -> None:
     world = calling(db)
     async with smsc() as there, sending(world, there) as messages:
-        await messages.look()
+        await messages.look("sms")
         reply = {"source_addr": "8613800000000", "source_addr_ton": 1, "destination_addr": "10690001"}
         for said in ("STOP", "退订"):
             await there.do(deliver=reply | {"short_message": said})
@@ -145,7 +145,7 @@ async def test_stop_from_abroad_by_a_number_without_its_type_is_of_whom_was_writ
     world.add("+13125550123")
     world.calls()
     async with smsc() as there, sending(world, there) as messages:
-        await messages.look()
+        await messages.look("sms")
         reply = {"source_addr": "13125550123", "source_addr_ton": 0, "destination_addr": "10690001"}
         await there.do(deliver=reply | {"short_message": "STOP"})
         await until(lambda: ChoiceStore(db).of("+13125550123"))
@@ -161,11 +161,11 @@ async def test_a_lost_session_is_bound_again_and_what_waited_goes_out(db: Engine
     async with smsc() as there, sending(world, there) as messages:
         await there.do(drop=True)
         await there.told("closed")
-        looking = asyncio.create_task(messages.look())
+        looking = asyncio.create_task(messages.look("sms"))
         await there.told("bound")
         await looking
         if world.states() == [("waiting", "failed")]:  # it was sent into the session while that was lost
-            await Messages(world.outbox, messages._channels, Announcer(db), lambda: later(days=3)).look()
+            await Messages(world.outbox, messages._channels, Announcer(db), lambda: later(days=3)).look("sms")
         assert world.states() == [("sent", "")]
 
 
@@ -209,7 +209,7 @@ async def test_without_a_session_texts_wait_and_say_why(db: Engine, monkeypatch:
     session = asyncio.create_task(channel.run())
     try:
         await until(lambda: channel._fault)
-        await Messages(world.outbox, {"sms": channel}, Announcer(db), lambda: TWO_DAYS_LATER).look()
+        await Messages(world.outbox, {"sms": channel}, Announcer(db), lambda: TWO_DAYS_LATER).look("sms")
     finally:
         session.cancel()
         await asyncio.gather(session, return_exceptions=True)
@@ -229,7 +229,7 @@ async def test_the_session_is_ciphered_and_only_with_whom_is_believed(
     monkeypatch.setenv("SSL_CERT_FILE", str(believed))
     async with smsc("--key", key, "--cert", chain) as there:
         async with sending(world, there, tls=True) as messages:
-            await messages.look()
+            await messages.look("sms")
             assert world.states() == [("sent", "")]
         trustme.CA().cert_pem.write_to_path(believed)  # another one
         channel = Smpp(section(there.port, tls=True), Receipts(db, "sms"))
