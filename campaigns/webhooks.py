@@ -46,8 +46,12 @@ UPDATE webhook_delivery SET dead_at = NULL, tries = 0, since = :now, next_at = :
 WHERE dead_at IS NOT NULL AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY(CAST(:ids AS bigint[])))
 """)
 LEFT = text("""
-UPDATE webhook_delivery SET dead_at = :now, fault = 'no engine sends to this webhook any more'
-WHERE dead_at IS NULL AND since < :before AND NOT (engine = :engine AND hook = ANY(:hooks))
+WITH gone AS (
+    UPDATE webhook_delivery SET dead_at = :now, fault = 'no engine sends to this webhook any more'
+    WHERE dead_at IS NULL AND since < :before AND NOT (engine = :engine AND hook = ANY(:hooks)) RETURNING id
+)
+SELECT hook, count(gone.id) AS given_up FROM webhook_delivery LEFT JOIN gone USING (id)
+WHERE dead_at IS NULL AND NOT (engine = :engine AND hook = ANY(:hooks)) GROUP BY hook
 """)
 SWEPT = text("DELETE FROM webhook_delivery WHERE dead_at < :before")
 
@@ -129,15 +133,15 @@ class WebhookStore:
         with self._engine.begin() as connection:
             connection.execute(GIVEN_UP, {"id": delivery_id, "now": now, "fault": fault})
 
-    def sweep(self, hooks: Sequence[str], now: datetime) -> int:
+    def sweep(self, hooks: Sequence[str], now: datetime) -> dict[str, int]:
         """Give up what waits for hooks or engines that are no more, and remove what was given up long ago.
 
-        `hooks` are this engine's. Returns how many were given up.
+        `hooks` are this engine's. Returns how many were given up of each hook that any wait for: 0 before their time.
         """
         values = {"engine": self._name, "hooks": list(hooks), "now": now, "before": now - LEFT_ALONE}
         with self._engine.begin() as connection:
             connection.execute(SWEPT, {"before": now - DEAD_LIFE})
-            return connection.execute(LEFT, values).rowcount
+            return {row.hook: row.given_up for row in connection.execute(LEFT, values)}
 
     def waiting(self) -> dict[str, int]:
         """How many wait, by hook."""

@@ -177,9 +177,11 @@ class Webhooks:
     async def _count(self) -> None:
         names = [hook.name for hook in self._hooks]
         while True:
-            left = await self._try(lambda: self._store.sweep(names, datetime.now(UTC)))
-            if left:
-                log.warning("events were given up that no engine sends any more", events=left)
+            left = await self._try(lambda: self._store.sweep(names, datetime.now(UTC))) or {}
+            for hook, count in left.items():  # at 0 while they wait, so that the first one is a rise
+                self.counters[hook, "dead"] += count
+                if count:
+                    log.warning("events were given up that no engine sends any more", hook=hook, events=count)
             found = await self._try(self._store.waiting)
             if found is not None:
                 self.waiting = {hook.name: found.get(hook.name, 0) for hook in self._hooks}

@@ -246,12 +246,17 @@ async def test_what_waits_for_a_hook_or_an_engine_that_is_no_more_is_told_of_and
         ("engine-2", "crm", GIVE_UP),
     ):
         WebhookStore(db, engine).add([NewDelivery(name, CALL, "screen_pop", '{"event": 1}')], now - age)
-    async with receiver() as there, running(db, hook(there)):
+    assert WebhookStore(db, "engine-1").sweep(["crm"], now - LEFT_ALONE) == {"old name": 0, "crm": 0}
+    async with receiver() as there, running(db, hook(there)) as (_, sender):
         await until(lambda: len(dead(db)) == 2 and waiting(db) == 2)
         assert len(there.got) == 1
+        await until(lambda: sender.counters["old name", "dead"] == 1 and sender.counters["crm", "dead"] == 1)
     assert [each.hook for each in dead(db)] == ["old name", "crm"]
     assert {each.fault for each in dead(db)} == {"no engine sends to this webhook any more"}
-    assert WebhookStore(db, "engine-1").sweep(["crm"], now + LEFT_ALONE + DEAD_LIFE) == 2
+    assert WebhookStore(db, "engine-1").sweep(["crm"], now + LEFT_ALONE + DEAD_LIFE) == {
+        "old name": 1,
+        "crm": 1,
+    }
     assert [each.since for each in dead(db)] == [now - GIVE_UP] * 2
 
 
