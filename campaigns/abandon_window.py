@@ -11,11 +11,13 @@ from campaigns.reports.counting import HALF_HOUR, HALF_HOUR_OF, LONGEST_BUFFER, 
 
 BUFFER = f"interval '{LONGEST_BUFFER.days} d'"
 MONTH = "date_trunc('month', ({}) AT TIME ZONE 'UTC')::date"
+BEGUN = "date_trunc('month', CAST(:since AS timestamptz) AT TIME ZONE 'UTC')"  # the month in which the window begins
 
 # Half hours are counted for reports (campaigns/reports/rolling.py). Here are counted those in which something changed
 # since, and the part of one with which the window begins. A mark is of when calls were leased, a half hour of when they
 # were dialed. Months that are archived, by when calls were leased, count as they were counted then: the half hours of
-# the day after one may have some of its calls, and are counted here as well.
+# the day after one may have some of its calls, and are counted here as well. Of the archived month in which the window
+# begins count its half hours, which stay: without the part of one, and what was leased in it and dialed in the next.
 WINDOW = text(f"""
 WITH archived AS MATERIALIZED (
     SELECT array(SELECT month FROM archived_month WHERE kind = 'attempt' AND state <> 'restored') AS months
@@ -54,7 +56,12 @@ WHERE {MONTH.format("a.leased_at")} <> ALL(months)
 UNION ALL
 SELECT sum(connected), sum(attempts - machines) FILTER (WHERE outcome = 'hung_up'),
     sum(attempts) FILTER (WHERE outcome = 'abandoned'), sum(connected) FILTER (WHERE code = ANY(:machine_codes))
-FROM archived_outcome WHERE campaign_id = :campaign AND month >= CAST(:since AS date)
+FROM archived_outcome WHERE campaign_id = :campaign AND month > {BEGUN}
+UNION ALL
+SELECT sum(connected), sum(attempts - machines) FILTER (WHERE outcome = 'hung_up'),
+    sum(attempts) FILTER (WHERE outcome = 'abandoned'), sum(connected) FILTER (WHERE code = ANY(:machine_codes))
+FROM rollup_call CROSS JOIN archived WHERE campaign_id = :campaign AND half_hour >= :whole_from
+    AND half_hour < ({BEGUN} + interval '1 month') AT TIME ZONE 'UTC' AND {MONTH.format("half_hour")} = ANY(months)
 ) x
 """)
 

@@ -270,3 +270,19 @@ def test_the_abandon_ledger_of_a_campaigns_life_counts_archived_calls(
     past.run()
     assert store.window(past.campaign, life, TODAY, ["sold"]) == before
     assert all(before)
+
+
+def test_a_window_that_begins_within_an_archived_month_counts_the_rest_of_it(
+    db: Engine, tmp_path: Path
+) -> None:
+    past = Past(db, tmp_path)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE attempt SET outcome = 'abandoned' WHERE number_id % 10 = 1"))
+        connection.execute(text("UPDATE attempt SET outcome = 'hung_up' WHERE number_id % 10 = 4"))
+    since = TODAY - datetime(2026, 7, 15, 12, tzinfo=UTC)  # of the second of two months that go into files
+    store = CampaignStore(db)
+    while (turn := roll(db, TODAY)) is None or turn.more:
+        pass
+    before = store.window(past.campaign, since, TODAY, ["sold"])
+    past.run()
+    assert store.window(past.campaign, since, TODAY, ["sold"]) == before
