@@ -33,7 +33,7 @@ from campaigns.partitions import bounds, month_of
 from campaigns.priority import step_back
 from campaigns.reports.asking import Question, answer
 from campaigns.reports.catalogue import REPORTS
-from campaigns.reports.rolling import roll
+from campaigns.reports.rolling import roll, standing
 from campaigns.store import CampaignStore
 
 ATTEMPTS = 50_000_000
@@ -75,10 +75,11 @@ def fill(engine: Engine, attempts: int, leads: int, now: datetime) -> None:
 
 def count(engine: Engine, now: datetime) -> float:
     """Seconds until everything is counted."""
-    begun = time.perf_counter()
-    while (turn := roll(engine, now)) is None or turn.more or turn.left:
-        if turn is not None:
-            print(f"roll-ups: {turn.left:,} half hours left", file=sys.stderr, flush=True)
+    begun, left = time.perf_counter(), 1
+    while left:
+        roll(engine, now)
+        _, left = standing(engine)
+        print(f"roll-ups: {left:,} half hours left", file=sys.stderr, flush=True)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE rollup_call, rollup_line, rollup_agent"))
     return time.perf_counter() - begun

@@ -157,6 +157,11 @@ class Metrics:
             "Half hours that reports have not counted anew since they changed.",
             registry=registry,
         )
+        self.reports_counted = Gauge(
+            "zhudong_reports_counted_timestamp_seconds",
+            "When half hours were last counted for reports, as seconds since 1970.",
+            registry=registry,
+        )
         self.recordings_unsealed = Gauge(
             "zhudong_recordings_unsealed",
             "Recordings of calls that are over which are to be sealed and are not.",

@@ -10,7 +10,7 @@ from time import monotonic
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
 
-from campaigns.reports.rolling import roll
+from campaigns.reports.rolling import Turn, roll, standing
 from dialer.metrics import Metrics
 from dialer.outage import Outage
 
@@ -34,14 +34,18 @@ class Rolling:
         while True:
             began, more = monotonic(), False
             with away.told():
-                turn = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, lambda: roll(self._stored, datetime.now(UTC))
-                )
-                if turn is not None:
-                    more = turn.more
-                    self._metrics.half_hours_due.set(turn.left)
+                turn = await asyncio.get_running_loop().run_in_executor(self._thread, self._turn)
+                more = turn is not None and turn.more
             rest = REST * (monotonic() - began)
             await asyncio.sleep(rest if more else max(ROLL_S, rest))
+
+    def _turn(self) -> Turn | None:
+        try:
+            return roll(self._stored, datetime.now(UTC))
+        finally:  # also of a turn that failed, or was another job's: nobody else tells that counting stands still
+            as_of, due = standing(self._stored)
+            self._metrics.half_hours_due.set(due)
+            self._metrics.reports_counted.set(as_of.timestamp())
 
     def close(self) -> None:
         """Let the thread end."""

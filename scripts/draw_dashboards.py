@@ -277,6 +277,11 @@ HEALTH: dict[str, list[Shown]] = {
             [(f"zhudong_report_spans_due{{{HERE}}}", "{{instance}}")],
         ),
         Shown(
+            "Since half hours were last counted for reports",
+            "s",
+            [(f"time() - (zhudong_reports_counted_timestamp_seconds{{{HERE}}} > 0)", "{{instance}}")],
+        ),
+        Shown(
             "Recordings that can't be sealed",
             "short",
             [(f"zhudong_recordings_unsealed{{{HERE}}}", "{{instance}}")],

@@ -43,7 +43,6 @@ SELECT DISTINCT half_hour FROM rollup_due WHERE kind = :kind
 ORDER BY half_hour DESC LIMIT :most
 """)
 TAKEN = text("DELETE FROM rollup_due WHERE kind = :kind AND half_hour >= :begin AND half_hour < :end")
-LEFT = text("SELECT count(DISTINCT (kind, half_hour)) FROM rollup_due")
 FILED = text("SELECT month FROM archived_month WHERE kind = ANY(:kinds) AND state <> 'restored'")
 STAYS = text("""
 INSERT INTO rollup_due SELECT 'stays', half_hour
@@ -51,6 +50,9 @@ FROM generate_series(CAST(:first AS timestamptz), CAST(:last AS timestamptz), in
 """)
 SEEN = text("SELECT seats_until FROM rollup_seen")
 SEEN_UNTIL = text("UPDATE rollup_seen SET seats_until = :now")
+STANDING = text("""
+SELECT seats_until AS as_of, (SELECT count(DISTINCT (kind, half_hour)) FROM rollup_due) AS due FROM rollup_seen
+""")
 # When the calls were dialed whose ids were made in this half hour: they are found by those.
 DIALED = text(f"""
 SELECT DISTINCT {HALF_HOUR_OF.format("dialed_at")} FROM attempt
@@ -82,10 +84,9 @@ MOST = 1_000  # half hours of a kind that a turn looks at
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn did: half hours counted, and those that are due still, in files or not."""
+    """What a turn did: how many half hours it counted."""
 
     counted: int
-    left: int
     more: bool  # it stopped before it was through
 
 
@@ -106,8 +107,14 @@ def roll(engine: Engine, now: datetime) -> Turn | None:
                 break
             connection.execute(TAKEN, {"kind": kind, "begin": begin, "end": end})
             counted += _count(connection, kind, begin, end, now, done)
-        left = connection.execute(LEFT).scalar_one()
-    return Turn(counted, left, more)
+    return Turn(counted, more)
+
+
+def standing(engine: Engine) -> tuple[datetime, int]:
+    """When the last turn was that counted, and how many half hours are due, in files or not."""
+    with engine.connect() as connection:
+        row = connection.execute(STANDING).one()
+        return row.as_of, row.due
 
 
 def _let_time_pass(connection: Connection, now: datetime) -> None:
