@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -36,6 +37,10 @@ LIMIT_S = 60.0  # for a mail: with the making far below the lease
 PLAIN = re.compile(r"\w[\w.@+-]{0,99}")  # a login that is a folder's name
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Failed(Exception):
     """A report that was not sent. `fault` is one of the page's words; the text says more."""
 
@@ -47,9 +52,10 @@ class Failed(Exception):
 class Sending:
     """The scheduled reports of one daemon: those of its configuration, and those that people made."""
 
-    def __init__(self, stored: DatabaseEngine, config: Config) -> None:
+    def __init__(self, stored: DatabaseEngine, config: Config, clock: Callable[[], datetime] = _now) -> None:
         self._stored = stored
         self._config = config
+        self._clock = clock
         self._mail = MailServer(config.mail)
         self._runs = Runs(stored)
         self._configured = scheduled(config)
@@ -63,7 +69,7 @@ class Sending:
         try:
             while True:
                 try:
-                    await self.look(datetime.now(UTC))
+                    await self.look()
                 except SQLAlchemyError as fault:
                     log.warning("reports wait for the database", reason=database.reason(fault))
                 await asyncio.sleep(LOOK_S)
@@ -74,32 +80,34 @@ class Sending:
         """End the readers."""
         await self._readers.close()
 
-    async def look(self, now: datetime) -> int:
+    async def look(self) -> int:
         """Send what is to be sent; how many went out. Raises what the database raises."""
+        now = self._clock()
         made, settled, asked = await asyncio.to_thread(
             lambda: (Schedules(self._stored).all(), self._runs.settled(now), self._runs.asked(now))
         )
         by_id = {each.schedule_id: each for each in made}
-        work = [self._asked(by_id[schedule], run, now) for run, schedule in asked if schedule in by_id]
+        work = [self._asked(by_id[schedule], run) for run, schedule in asked if schedule in by_id]
         for each in (*self._configured, *made):
             span = None if each.paused else each.due(now)
             if span is not None and (*each.key, span.until) not in settled:
-                work.append(self._due(each, span, now))
+                work.append(self._due(each, span))
         return sum(await asyncio.gather(*work))
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    async def _due(self, schedule: Schedule, span: Span, now: datetime) -> bool:
+    # A claim waits for its turn, so its lease begins when that has come.
+    async def _due(self, schedule: Schedule, span: Span) -> bool:
         async with self._turns:
-            claim = await asyncio.to_thread(self._runs.claim, schedule, span, now)
-            return claim is not None and await self._run(schedule, claim, now)
+            claim = await asyncio.to_thread(self._runs.claim, schedule, span, self._clock())
+            return claim is not None and await self._run(schedule, claim)
 
-    async def _asked(self, schedule: Schedule, run_id: int, now: datetime) -> bool:
+    async def _asked(self, schedule: Schedule, run_id: int) -> bool:
         async with self._turns:
-            claim = await asyncio.to_thread(self._runs.claim_asked, run_id, now)
-            return claim is not None and await self._run(schedule, claim, now)
+            claim = await asyncio.to_thread(self._runs.claim_asked, run_id, self._clock())
+            return claim is not None and await self._run(schedule, claim)
 
-    async def _run(self, schedule: Schedule, claim: Claim, now: datetime) -> bool:
+    async def _run(self, schedule: Schedule, claim: Claim) -> bool:
         """Make it and send it; what came of it is on record."""
         told = {"report": schedule.name, "since": str(claim.span.since), "until": str(claim.span.until)}
         try:
@@ -118,9 +126,9 @@ class Sending:
                 reason=str(why),
                 exc_info=why is not fault,
             )
-            await asyncio.to_thread(self._runs.failed, claim, now, why.fault, str(why))
+            await asyncio.to_thread(self._runs.failed, claim, self._clock(), why.fault, str(why))
             return False
-        await asyncio.to_thread(self._runs.sent, claim, datetime.now(UTC), refused)
+        await asyncio.to_thread(self._runs.sent, claim, self._clock(), refused)
         log.info("a report was sent", **told)
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from campaigns.reports.runs import AGAIN, LEASE, Runs
 from campaigns.reports.schedule import BadSchedule, Schedule, Span, due_at, span_after, span_of
 from campaigns.reports.schedules import Schedules
 from dialer.config import Config, MailSection, ReportSection, ReportsSection, SwitchSection
+from dialer.mail import MailServer
 from dialer.sending import Sending, scheduled
 from tests.campaigns.reports.raw import Call, World
 from tests.campaigns.world import later
@@ -23,6 +25,18 @@ from tests.post import Box, post_office
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SWITCH = SwitchSection(name="main", host="127.0.0.1", user="u", secret="s")
 NEXT_DAY = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)  # seven in the morning of the 25th in Shanghai
+
+
+class Timed(Sending):
+    """Looks when it is told to."""
+
+    def __init__(self, stored: Engine, config: Config) -> None:
+        super().__init__(stored, config, lambda: self.now)
+        self.now = NEXT_DAY
+
+    async def at(self, now: datetime) -> int:
+        self.now = now
+        return await self.look()
 
 
 @pytest.fixture
@@ -54,8 +68,8 @@ async def test_a_report_goes_out_once_and_again_when_it_could_not(
         folder=str(tmp_path / "law"),
     )  # fmt: skip
     mail = MailSection(host="127.0.0.1", port=1, security="none", sender="dialer@company.example")
-    away = Sending(db, Config(switch=(SWITCH,), mail=mail, report=(section,)))
-    here = Sending(
+    away = Timed(db, Config(switch=(SWITCH,), mail=mail, report=(section,)))
+    here = Timed(
         db,
         Config(
             switch=(SWITCH,),
@@ -64,12 +78,12 @@ async def test_a_report_goes_out_once_and_again_when_it_could_not(
         ),
     )
     try:
-        assert await away.look(NEXT_DAY) == 0
+        assert await away.at(NEXT_DAY) == 0
         # Not at once: a mail server that is away is given some minutes. What a regulator asks for goes to its folder.
-        assert await here.look(NEXT_DAY) == 1
-        assert await here.look(NEXT_DAY + AGAIN) == 1
-        assert await here.look(NEXT_DAY + 2 * AGAIN) == 0
-        assert await here.look(NEXT_DAY + timedelta(days=8)) == 2
+        assert await here.at(NEXT_DAY) == 1
+        assert await here.at(NEXT_DAY + AGAIN) == 1
+        assert await here.at(NEXT_DAY + 2 * AGAIN) == 0
+        assert await here.at(NEXT_DAY + timedelta(days=8)) == 2
     finally:
         for each in (away, here):
             await each.close()
@@ -101,9 +115,9 @@ async def test_a_report_went_out_also_where_one_is_refused_in_an_encoding_of_the
     section = ReportSection(name="daily", report="campaigns", login="agent0", to=to)
     mail = MailSection(host="127.0.0.1", port=port, security="none", sender="dialer@company.example")
     config = Config(switch=(SWITCH,), mail=mail, report=(section,))
-    sending = Sending(db, config)
+    sending = Timed(db, config)
     try:
-        assert await sending.look(NEXT_DAY) == 1
+        assert await sending.at(NEXT_DAY) == 1
     finally:
         await sending.close()
     [run] = Runs(db).last(scheduled(config))[0, "daily"]
@@ -115,8 +129,8 @@ async def test_who_may_not_see_reports_is_sent_none(db: Engine, tmp_path: Path) 
     World(db)
     section = ReportSection(name="daily", report="campaigns", login="agent0", folder=str(tmp_path / "out"))
     config = Config(switch=(SWITCH,), report=(section,))
-    sending = Sending(db, config)
-    assert await sending.look(NEXT_DAY) == 0
+    sending = Timed(db, config)
+    assert await sending.at(NEXT_DAY) == 0
     [run] = Runs(db).last(scheduled(config))[0, "daily"]
     assert (run.fault, run.detail, run.sent_at) == ("nobody", "agent0", None)
     assert not (tmp_path / "out").exists()
@@ -135,16 +149,18 @@ async def test_a_report_of_somebody_who_is_shut_out_or_unknown_is_on_record_and_
     Schedules(db).save(made, user, NEXT_DAY - timedelta(days=1))
     section = ReportSection(name="daily", report="campaigns", login="nobody", folder=str(tmp_path / "out"))
     config = Config(switch=(SWITCH,), report=(section,), reports=ReportsSection(folder=str(tmp_path / "out")))
-    sending, runs = Sending(db, config), Runs(db)
+    sending, runs = Timed(db, config), Runs(db)
     for tries, now in ((1, NEXT_DAY), (1, NEXT_DAY), (2, NEXT_DAY + AGAIN)):
-        assert await sending.look(now) == 0
+        assert await sending.at(now) == 0
         for each in (*Schedules(db).all(), *scheduled(config)):
             [run] = runs.last([each])[each.key]
             assert (run.fault, run.detail, run.tries) == ("nobody", each.login, tries)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("fails", ["cti.readers.asyncio.create_subprocess_exec", "dialer.mail.MailServer.post"])
+@pytest.mark.parametrize(
+    "fails", ["cti.readers.asyncio.create_subprocess_exec", "dialer.mail.MailServer.post"]
+)
 async def test_what_nobody_foresaw_of_one_report_is_on_record_and_ends_nothing(
     db: Engine, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
@@ -158,9 +174,9 @@ async def test_what_nobody_foresaw_of_one_report_is_on_record_and_ends_nothing(
     section = ReportSection(name="daily", report="campaigns", login="agent0", to=("boss@company.example",))
     mail = MailSection(host="127.0.0.1", security="none", sender="dialer@company.example")
     config = Config(switch=(SWITCH,), mail=mail, report=(section,))
-    sending = Sending(db, config)
+    sending = Timed(db, config)
     try:
-        assert await sending.look(NEXT_DAY) == 0
+        assert await sending.at(NEXT_DAY) == 0
     finally:
         await sending.close()
     [run] = Runs(db).last(scheduled(config))[0, "daily"]
@@ -185,21 +201,19 @@ async def test_what_people_schedule_goes_out_when_it_is_due_or_wanted_and_says_w
     mail = MailSection(host="127.0.0.1", port=port, security="none", sender="dialer@company.example")
     reports = ReportsSection(folder=str(tmp_path / "out"))
     sending, bare = (
-        Sending(db, Config(switch=(SWITCH,), mail=mail, reports=each)) for each in (reports, ReportsSection())
+        Timed(db, Config(switch=(SWITCH,), mail=mail, reports=each)) for each in (reports, ReportsSection())
     )
     runs, day = Runs(db), timedelta(days=1)
     try:
-        assert await sending.look(NEXT_DAY) == 0  # it was due before it was made
+        assert await sending.at(NEXT_DAY) == 0  # it was due before it was made
         span = span_of("day", time(6), SHANGHAI, NEXT_DAY)
         runs.ask(kept, "chen", span, NEXT_DAY)
         with pytest.raises(BadSchedule, match="a moment ago"):
             runs.ask(kept, "chen", span, NEXT_DAY)
-        assert (
-            await bare.look(NEXT_DAY) == 0 and await bare.look(NEXT_DAY + AGAIN) == 0
-        )  # nobody presses twice
-        assert await sending.look(NEXT_DAY + day) == 1
+        assert await bare.at(NEXT_DAY) == 0 and await bare.at(NEXT_DAY + AGAIN) == 0  # nobody presses twice
+        assert await sending.at(NEXT_DAY + day) == 1
         Schedules(db).pause(number)
-        assert await sending.look(NEXT_DAY + 2 * day) == 0
+        assert await sending.at(NEXT_DAY + 2 * day) == 0
     finally:
         for each in (sending, bare):
             await each.close()
@@ -226,6 +240,41 @@ def test_a_run_is_one_engines_at_a_time_and_the_next_ones_when_that_died(db: Eng
     [run] = runs.last([schedule])[schedule.key]
     assert run.sent_at is not None and run.fault == "" and run.tries == 2
     assert runs.claim(schedule, span, NEXT_DAY + 3 * LEASE) is None
+
+
+async def test_a_run_that_waited_for_its_turn_is_no_other_engines_when_it_has_come(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    World(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    sections = tuple(
+        ReportSection(name=f"r{n}", report="campaigns", login="agent0", to=("boss@company.example",))
+        for n in range(4)
+    )
+    mail = MailSection(host="127.0.0.1", security="none", sender="dialer@company.example")
+    config = Config(switch=(SWITCH,), mail=mail, report=sections)
+    schedules = {each.name: each for each in scheduled(config)}
+    taken = []
+
+    async def slow(server: MailServer, mail: EmailMessage) -> str:
+        """Meanwhile another engine would have this report."""
+        [attached] = mail.iter_attachments()
+        schedule = schedules[(attached.get_filename() or "").partition("-")[0]]
+        span = schedule.due(NEXT_DAY)
+        assert span is not None
+        taken.append(other.claim(schedule, span, sending.now))
+        sending.now += LEASE * 0.6
+        return ""
+
+    monkeypatch.setattr("dialer.sending.AT_ONCE", 1)
+    monkeypatch.setattr(MailServer, "post", slow)
+    sending, other = Timed(db, config), Runs(db)
+    try:
+        assert await sending.at(NEXT_DAY) == 4
+    finally:
+        await sending.close()
+    assert taken == [None] * 4
 
 
 @pytest.mark.parametrize("every", ["day", "week", "month"])
