@@ -83,15 +83,19 @@ class Sending:
     async def look(self) -> int:
         """Send what is to be sent; how many went out. Raises what the database raises."""
         now = self._clock()
-        made, settled, asked = await asyncio.to_thread(
-            lambda: (Schedules(self._stored).all(), self._runs.settled(now), self._runs.asked(now))
+        made, settled, first, asked = await asyncio.to_thread(
+            lambda: (
+                Schedules(self._stored).all(),
+                self._runs.settled(now),
+                self._runs.first(now),
+                self._runs.asked(now),
+            )
         )
         by_id = {each.schedule_id: each for each in made}
         work = [self._asked(by_id[schedule], run) for run, schedule in asked if schedule in by_id]
         for each in (*self._configured, *made):
-            span = None if each.paused else each.due(now)
-            if span is not None and (*each.key, span.until) not in settled:
-                work.append(self._due(each, span))
+            spans = () if each.paused else each.due(now, first.get(each.key))
+            work += [self._due(each, span) for span in spans if (*each.key, span.until) not in settled]
         return sum(await asyncio.gather(*work))
 
     # --- within ---------------------------------------------------------------------------------------------------

@@ -27,6 +27,11 @@ SETTLED = text("""
 SELECT COALESCE(schedule_id, 0) AS schedule_id, name, until FROM report_run
 WHERE asked_by = '' AND until >= :since AND (sent_at IS NOT NULL OR next_at > :now)
 """)
+# Of the configuration's, that do not say since when they are kept, those of each day.
+FIRST = text("""
+SELECT name, min(until) AS until FROM report_run
+WHERE schedule_id IS NULL AND asked_by = '' AND since = until AND until >= :since GROUP BY name
+""")
 # In the name of its user, who may be shut out; where the configuration names nobody, in that of who was here first.
 CLAIM = text("""
 WITH named AS (SELECT COALESCE((SELECT id FROM app_user WHERE login = :login), min(id)) AS id FROM app_user)
@@ -103,6 +108,12 @@ class Runs:
         with self._engine.connect() as connection:
             rows = connection.execute(SETTLED, {"since": (now - LOOKED_BACK).date(), "now": now})
             return {(row.schedule_id, row.name, row.until) for row in rows}
+
+    def first(self, now: datetime) -> Mapping[tuple[int, str], date]:
+        """The first day that is on record of each of the configuration's, by its key, of those looked back to."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(FIRST, {"since": (now - LOOKED_BACK).date()})
+            return {(0, row.name): row.until for row in rows}
 
     def claim(self, schedule: Schedule, span: Span, now: datetime) -> Claim | None:
         """Have the run of these days for a while; None: it was sent, or is another's."""

@@ -14,6 +14,7 @@ from campaigns.reports.asking import BadQuestion, Question, checked, zone_of
 from campaigns.reports.catalogue import COMPLIANCE
 
 DAY = timedelta(days=1)
+MADE_UP = timedelta(days=7)  # so long one of a day is sent still, others until the next is due
 EVERY = ("day", "week", "month")
 FORMATS = ("xlsx", "csv")
 NAMED = re.compile(r"\w[\w .()+-]{0,62}[\w)]|\w")  # it is part of a file's name
@@ -67,11 +68,21 @@ class Schedule:
         """By what its runs are known."""
         return self.schedule_id, "" if self.schedule_id else self.name
 
-    def due(self, now: datetime) -> Span | None:
-        """The last days that are over, if they were due since this is kept."""
+    def due(self, now: datetime, first: date | None = None) -> Sequence[Span]:
+        """The days that are over and were due since this is kept: the last ones, and before them those to be made up.
+
+        Of one that does not say since when it is kept, none before the `first` that is on record are made up.
+        """
         zone = zone_of(self.zone)
-        span = span_of(self.every, self.at, zone, now)
-        return span if self.since is None or due_at(span, self.at, zone) >= self.since else None
+        spans = [span_of(self.every, self.at, zone, now)]
+        while due_at(before := self._before(spans[0], zone), self.at, zone) > now - MADE_UP:
+            spans.insert(0, before)
+        if self.since is not None:
+            return [span for span in spans if due_at(span, self.at, zone) >= self.since]
+        return [span for span in spans if span is spans[-1] or (first is not None and span.until >= first)]
+
+    def _before(self, span: Span, zone: ZoneInfo) -> Span:
+        return span_of(self.every, self.at, zone, due_at(span, self.at, zone) - timedelta(seconds=1))
 
     def next_at(self, now: datetime) -> datetime:
         """When it goes out next."""

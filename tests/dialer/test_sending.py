@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -83,12 +84,15 @@ async def test_a_report_goes_out_once_and_again_when_it_could_not(
         assert await here.at(NEXT_DAY) == 1
         assert await here.at(NEXT_DAY + AGAIN) == 1
         assert await here.at(NEXT_DAY + 2 * AGAIN) == 0
-        assert await here.at(NEXT_DAY + timedelta(days=8)) == 2
+        # Nobody was there for eight days: of those of each day a week is made up for.
+        assert await here.at(NEXT_DAY + timedelta(days=8)) == 7 + 1
     finally:
         for each in (away, here):
             await each.close()
-    (to, message), _ = box.mails
+    (to, message), *missed = box.mails
     assert to == ["boss@company.example"] and "2026-11-24" in message["Subject"]
+    days = [f"2026-11-{n}" for n in range(26, 31)] + ["2026-12-01", "2026-12-02"]
+    assert sorted(mail["Subject"].rpartition(" ")[2] for _, mail in missed) == days
     [attached] = message.iter_attachments()
     body = attached.get_payload(decode=True)
     told = body.decode("utf-8-sig")
@@ -261,8 +265,7 @@ async def test_a_run_that_waited_for_its_turn_is_no_other_engines_when_it_has_co
         """Meanwhile another engine would have this report."""
         [attached] = mail.iter_attachments()
         schedule = schedules[(attached.get_filename() or "").partition("-")[0]]
-        span = schedule.due(NEXT_DAY)
-        assert span is not None
+        [span] = schedule.due(NEXT_DAY)
         taken.append(other.claim(schedule, span, sending.now))
         sending.now += LEASE * 0.6
         return ""
@@ -275,6 +278,21 @@ async def test_a_run_that_waited_for_its_turn_is_no_other_engines_when_it_has_co
     finally:
         await sending.close()
     assert taken == [None] * 4
+
+
+def test_days_are_made_up_for_a_week_long_and_none_from_before_it_was_kept() -> None:
+    daily = Schedule("daily", "campaigns", "agent0", "day", time(6), "Asia/Shanghai")
+
+    def days(schedule: Schedule, first: date | None = None) -> list[int]:
+        return [span.until.day for span in schedule.due(NEXT_DAY, first)]
+
+    assert days(daily) == [24]
+    assert days(daily, date(2026, 11, 22)) == [22, 23, 24]
+    assert days(daily, date(2026, 9, 1)) == [18, 19, 20, 21, 22, 23, 24]
+    assert days(replace(daily, since=NEXT_DAY - timedelta(days=2))) == [23, 24]
+    assert days(replace(daily, since=NEXT_DAY)) == []
+    assert days(replace(daily, every="week", since=NEXT_DAY - timedelta(days=60))) == [22]
+    assert days(replace(daily, every="month", since=NEXT_DAY - timedelta(days=60))) == [31]
 
 
 @pytest.mark.parametrize("every", ["day", "week", "month"])
