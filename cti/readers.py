@@ -20,6 +20,7 @@ WAITING = 8  # orders, those at work among them; what comes on top is refused
 LOOK_S = 0.2  # between two looks whether somebody still waits
 LIMIT_S = 40.0  # of an order: some statements, and a file of fifty thousand rows
 MOST_LINE = 1 << 16  # bytes of a reply's first line
+BUSY = "it took too long, or the database of reports is away; try again, or ask for fewer days"
 
 
 class Readers:
@@ -52,9 +53,9 @@ class Readers:
             self._waiting -= 1
         if reply.status != 200:
             log.info("a report was not made", report=order.question.report, reason=reply.detail)
-            code, said = ("malformed", reply.detail) if reply.status == 400 else ("busy", "it took too long, or the "
-                          "database of reports is away; try again, or ask for fewer days")  # fmt: skip
-            raise Refusal(reply.status, code, said)
+            if reply.status == 503:
+                raise Refusal(503, "busy", BUSY)
+            raise Refusal(reply.status, "malformed" if reply.status == 400 else "counting", reply.detail)
         return body
 
     async def run(self) -> None:

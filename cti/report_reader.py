@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
+from campaigns.config import CampaignsError
 from campaigns.priority import step_back
 from campaigns.reach import REPORTS as ROLE
 from campaigns.reach import held, reaching
@@ -36,7 +37,7 @@ NOW = "now"  # the form of the compliance report that programs ask for: each win
 class Order(msgspec.Struct, frozen=True):
     """A report for `user`, who may be told of the campaigns `seen` (None: of all), as `page`, JSON, CSV or workbook.
 
-    `links` are those of the page to its files.
+    `links` are those of the page to its files. `counted`: it is made only if its days are counted.
     """
 
     user: int
@@ -46,6 +47,11 @@ class Order(msgspec.Struct, frozen=True):
     language: str
     pauses: tuple[PauseReason, ...] = ()
     links: dict[str, str] = {}
+    counted: bool = False
+
+
+class NotCounted(CampaignsError):
+    """A report whose days are not over, or not all counted. The text says how far they are."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -57,30 +63,34 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def done(engine: Engine, order: Order) -> bytes:
-    """An order carried out. Raises :class:`BadQuestion`, and what the database raises."""
-    words = Words(catalogue(order.language), order.pauses)
-    if order.question.report == COMPLIANCE:
-        if order.form not in ("page", NOW):
-            return as_file(by_day(engine, order.question, order.seen), order.form, words)
-        law = windows(engine, datetime.now(UTC), allowed(order.question, order.seen))
+    """An order carried out. Raises :class:`BadQuestion`, :class:`NotCounted`, and what the database raises."""
+    words, now = Words(catalogue(order.language), order.pauses), datetime.now(UTC)
+    by_law = order.question.report == COMPLIANCE
+    if by_law and order.form in ("page", NOW):
+        law = windows(engine, now, allowed(order.question, order.seen))
         if order.form == "page":
             return _rendered("report_law.html", order, words, law=law)
         return msgspec.json.encode([_told_law(each) for each in law])
-    table = answer(engine, order.question, order.seen)
+    table = (by_day if by_law else answer)(engine, order.question, order.seen)
+    if order.counted and not table.counted:
+        raise NotCounted(f"{table.due} half hours are due, all is known until {table.as_of:%F %R}Z")
     if order.form == "page":
         report = REPORTS[order.question.report]
         rows, chart = words.rows(table, SHOWN), report.chart or report.measures[0]
-        return _rendered("report_table.html", order, words, table=table, rows=rows, chart=chart)
-    return as_file(table, order.form, words)
+        values = {"table": table, "rows": rows, "chart": chart, "behind": table.behind(now)}
+        return _rendered("report_table.html", order, words, **values)
+    return as_file(table, order.form, words, now)
 
 
-def as_file(table: Table, form: str, words: Words) -> bytes:
-    """A report as JSON, a CSV or a workbook."""
+def as_file(table: Table, form: str, words: Words, now: datetime) -> bytes:
+    """A report as JSON, a CSV or a workbook, made at `now`."""
     if form == "json":
         return msgspec.json.encode(_told(table))
+    note = words.behind if table.behind(now) else ""
     if form == "csv":
-        return as_csv(table, words.column, words.value, words.total)
-    return as_workbook(table, words.column, words.value, words.total, words.title(table.question.report))
+        return as_csv(table, words.column, words.value, words.total, note)
+    title = words.title(table.question.report)
+    return as_workbook(table, words.column, words.value, words.total, title, note)
 
 
 def _rendered(template: str, order: Order, words: Words, **values: Any) -> bytes:
@@ -120,6 +130,8 @@ def main() -> None:
             body = done(reaching(engine, order.user), order)
         except BadQuestion as fault:
             reply = Reply(400, str(fault))
+        except NotCounted as fault:
+            reply = Reply(409, str(fault))
         except SQLAlchemyError as fault:
             reply = Reply(503, database.reason(fault))
         out = sys.stdout.buffer

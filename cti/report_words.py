@@ -35,6 +35,10 @@ class Words:
     def total(self) -> str:
         return self._t("report.total")
 
+    @property
+    def behind(self) -> str:
+        return self._t("report.due")
+
     def value(self, dimension: str, value: str) -> str:
         """A row's value of a dimension, for people."""
         if not value or (dimension == "sip" and value == "0"):

@@ -82,7 +82,7 @@ def report(
     if form == "table":
         _show(table, words)
         return
-    told = as_file(table, form, words)
+    told = as_file(table, form, words, datetime.now(UTC))
     if output is not None:
         output.write_bytes(told)
     else:

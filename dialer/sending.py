@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
+import msgspec
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 LOOK_S = 5.0  # who presses "send now" waits for it
 AT_ONCE = 4  # below what readers have waiting at most
 LIMIT_S = 60.0  # for a mail: with the making far below the lease
+PATIENCE = timedelta(hours=3)  # with days that are not counted; then it goes out, and says so
 PLAIN = re.compile(r"\w[\w.@+-]{0,99}")  # a login that is a folder's name
 
 
@@ -143,9 +145,11 @@ class Sending:
             schedule.report, span.since, span.until, schedule.zone, schedule.by, schedule.campaigns
         )
         seen = None if user.seen is None else sorted(user.seen)
-        order = Order(user.user_id, question, seen, schedule.format, schedule.language, self._config.pause)
+        order = Order(
+            user.user_id, question, seen, schedule.format, schedule.language, self._config.pause, counted=True
+        )
         try:
-            body = await self._readers.ask(order, _never)
+            body, counted = await self._made(order, claim)
         except Refusal as fault:
             raise Failed("made", fault.detail) from fault
         file = f"{schedule.name}-{span.since}-{span.until}.{schedule.format}"
@@ -160,11 +164,23 @@ class Sending:
             raise Failed("mail", "[mail] has no host")
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await self._mail.post(self._letter(schedule, user, claim, file, body))
+                letter = self._letter(schedule, user, claim, file, body, counted)
+                return await self._mail.post(letter)
         except NotTaken as fault:
             raise Failed("mail", str(fault)) from fault
         except TimeoutError as fault:
             raise Failed("mail", f"no answer within {LIMIT_S:g} s") from fault
+
+    async def _made(self, order: Order, claim: Claim) -> tuple[bytes, bool]:
+        """The file, and whether its days are counted. Raises :class:`Failed` and :class:`Refusal`."""
+        try:
+            return await self._readers.ask(order, _never), True
+        except Refusal as fault:
+            if fault.code != "counting":
+                raise
+            if not claim.asked_by and self._clock() < claim.made_at + PATIENCE:
+                raise Failed("counting", fault.detail) from fault
+        return await self._readers.ask(msgspec.structs.replace(order, counted=False), _never), False
 
     def _user(self, login: str) -> User | None:
         """Whose rights a report has; None: nobody is called so, or they are shut out."""
@@ -179,12 +195,15 @@ class Sending:
         own = user.login if PLAIN.fullmatch(user.login) else f"user {user.user_id}"
         return Path(self._config.reports.folder) / own
 
-    def _letter(self, schedule: Schedule, user: User, claim: Claim, file: str, body: bytes) -> EmailMessage:
+    def _letter(
+        self, schedule: Schedule, user: User, claim: Claim, file: str, body: bytes, counted: bool
+    ) -> EmailMessage:
         texts, span = catalogue(schedule.language), claim.span
         days = f"{span.since}" if span.since == span.until else f"{span.since} – {span.until}"
         subject = f"{texts('brand')}: {texts(f'report.{schedule.report}')}, {days}"
         mail = headed(self._config.mail.sender, ", ".join(schedule.to), subject, f"report-{claim.run_id}")
-        mail.set_content(texts("report.mail", days=days, name=schedule.name, who=user.name))
+        told = texts("report.mail", days=days, name=schedule.name, who=user.name)
+        mail.set_content(told if counted else f"{told}\n\n{texts('report.due')}")
         kind, _, of = KINDS[schedule.format].partition("/")
         mail.add_attachment(body, maintype=kind, subtype=of, filename=file)
         return mail

@@ -17,6 +17,7 @@ from campaigns.units import PATHS
 
 LONGEST_D = 1_100  # three years and some days
 MOST_ROWS = 50_000  # a sheet that somebody still reads has far fewer
+LIVE = 2  # half hours that are due at any moment while people call
 IN_ORDER = frozenset({"day", "hour", "half_hour", "month"})  # by itself; other rows by their first figure
 # `rollup_seen` tells when the last turn of the count was; on a replica, when it was as far as that has come.
 SEEN = text("SELECT seats_until FROM rollup_seen")
@@ -71,6 +72,15 @@ class Table:
     totals: tuple[Any, ...]
     due: int
     as_of: datetime
+
+    @property
+    def counted(self) -> bool:
+        """Whether its days are over and all of them is counted."""
+        return not self.due and self.as_of >= self.question.span()[1]
+
+    def behind(self, now: datetime) -> bool:
+        """Whether what is over by `now` is not all in it. Of days that go on, a little never is."""
+        return not self.counted if self.question.span()[1] <= now else self.due > LIVE
 
 
 def answer(engine: Engine, question: Question, seen: Collection[str] | None) -> Table:

@@ -39,14 +39,14 @@ INSERT INTO report_run AS r (schedule_id, name, user_id, since, until, made_at, 
 SELECT NULLIF(:schedule, 0), :name, id, :since, :until, :now, :lease, 1 FROM named WHERE id IS NOT NULL
 ON CONFLICT (COALESCE(schedule_id, 0), name, until) WHERE asked_by = ''
 DO UPDATE SET tries = r.tries + 1, next_at = :lease, user_id = EXCLUDED.user_id
-WHERE r.sent_at IS NULL AND r.next_at <= :now RETURNING id, tries, asked_by, since, until
+WHERE r.sent_at IS NULL AND r.next_at <= :now RETURNING id, tries, asked_by, made_at, since, until
 """)
 ASKED = text("""
 SELECT id, schedule_id FROM report_run WHERE asked_by <> '' AND sent_at IS NULL AND next_at <= :now ORDER BY id LIMIT 50
 """)
 CLAIM_ASKED = text("""
 UPDATE report_run SET tries = tries + 1, next_at = :lease
-WHERE id = :id AND sent_at IS NULL AND next_at <= :now RETURNING id, tries, asked_by, since, until
+WHERE id = :id AND sent_at IS NULL AND next_at <= :now RETURNING id, tries, asked_by, made_at, since, until
 """)
 SENT = text("""
 UPDATE report_run SET sent_at = :now, fault = '', detail = :detail WHERE id = :id AND tries = :tries
@@ -75,12 +75,13 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:names AS text[])) AS k (schedule_id, n
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that is ours for a while: of these days, wanted by `asked_by` if it was not due."""
+    """A run that is ours for a while: of these days, wanted by `asked_by` if it was not due, first at `made_at`."""
 
     run_id: int
     tries: int
     span: Span
     asked_by: str
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +183,6 @@ class Runs:
     def _claimed(self, statement, values) -> Claim | None:  # type: ignore[no-untyped-def]
         with self._engine.begin() as connection:
             row = connection.execute(statement, values).one_or_none()
-        return None if row is None else Claim(row.id, row.tries, Span(row.since, row.until), row.asked_by)
+        if row is None:
+            return None
+        return Claim(row.id, row.tries, Span(row.since, row.until), row.asked_by, row.made_at)

@@ -27,8 +27,11 @@ FORMATS = {
 }
 
 
-def as_csv(table: Table, label: Label, shown: Shown, total: str) -> bytes:
-    """UTF-8 with the mark by which a spreadsheet knows it; durations in seconds, shares from 0 to 1."""
+def as_csv(table: Table, label: Label, shown: Shown, total: str, note: str = "") -> bytes:
+    """UTF-8 with the mark by which a spreadsheet knows it; durations in seconds, shares from 0 to 1.
+
+    A `note` is its last line.
+    """
     out = StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow([plain(label(column.key)) for column in table.columns])
@@ -36,11 +39,16 @@ def as_csv(table: Table, label: Label, shown: Shown, total: str) -> bytes:
         writer.writerow([_cell(*pair, shown) for pair in zip(table.columns, row, strict=True)])
     if table.totals:
         writer.writerow(_total(table, total, lambda column, value: _cell(column, value, shown)))
+    if note:
+        writer.writerow([note])
     return out.getvalue().encode("utf-8-sig")
 
 
-def as_workbook(table: Table, label: Label, shown: Shown, total: str, title: str) -> bytes:
-    """A workbook of one sheet, with its head frozen. Strings are strings in it, whatever they begin with."""
+def as_workbook(table: Table, label: Label, shown: Shown, total: str, title: str, note: str = "") -> bytes:
+    """A workbook of one sheet, with its head frozen. Strings are strings in it, whatever they begin with.
+
+    A `note` is below the table.
+    """
     import xlsxwriter
 
     out = BytesIO()
@@ -67,6 +75,8 @@ def as_workbook(table: Table, label: Label, shown: Shown, total: str, title: str
                 elif value is not None:
                     number = value / DAY_S if column.unit in (Unit.SECONDS, Unit.TOTAL) else value
                     sheet.write_number(line, place, number, (sums if last else formats)[column.unit])
+        if note:
+            sheet.write_string(2 + len(table.rows) + len(sum_up), 0, note)
         sheet.freeze_panes(1, sum(column.unit is None for column in table.columns))
     return out.getvalue()
 

@@ -32,7 +32,7 @@ async def door(db: Engine, tmp_path: Path) -> AsyncIterator[Door]:
         for n in range(5)
     ]
     world.write(calls, [], 0, {})
-    world.roll(later(hours=2))
+    world.roll(later(days=3))
     async with open_door(stored=stored_in(db, tmp_path)) as opened:
         opened.accounts.users[EAST.login] = EAST, "correct horse"
         enrol(db, [EAST])

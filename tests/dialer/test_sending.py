@@ -18,9 +18,9 @@ from campaigns.reports.schedule import BadSchedule, Schedule, Span, due_at, span
 from campaigns.reports.schedules import Schedules
 from dialer.config import Config, MailSection, ReportSection, ReportsSection, SwitchSection
 from dialer.mail import MailServer
-from dialer.sending import Sending, scheduled
+from dialer.sending import PATIENCE, Sending, scheduled
 from tests.campaigns.reports.raw import Call, World
-from tests.campaigns.world import later
+from tests.campaigns.world import NOON, later
 from tests.post import Box, post_office
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -29,15 +29,21 @@ NEXT_DAY = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)  # seven in the morning of 
 
 
 class Timed(Sending):
-    """Looks when it is told to."""
+    """Looks when it is told to. All days are counted."""
 
     def __init__(self, stored: Engine, config: Config) -> None:
         super().__init__(stored, config, lambda: self.now)
         self.now = NEXT_DAY
+        counted(stored, NEXT_DAY + timedelta(days=30))
 
     async def at(self, now: datetime) -> int:
         self.now = now
         return await self.look()
+
+
+def counted(db: Engine, until: datetime) -> None:
+    with db.begin() as connection:
+        connection.execute(text("UPDATE rollup_seen SET seats_until = :until"), {"until": until})
 
 
 @pytest.fixture
@@ -244,6 +250,40 @@ def test_a_run_is_one_engines_at_a_time_and_the_next_ones_when_that_died(db: Eng
     [run] = runs.last([schedule])[schedule.key]
     assert run.sent_at is not None and run.fault == "" and run.tries == 2
     assert runs.claim(schedule, span, NEXT_DAY + 3 * LEASE) is None
+
+
+async def test_a_report_waits_until_its_days_are_counted_and_after_hours_says_that_they_are_not(
+    db: Engine, tmp_path: Path, post: tuple[Box, int]
+) -> None:
+    box, port = post
+    World(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    folder = tmp_path / "out"
+    section = ReportSection(
+        name="daily", report="campaigns", login="agent0", language="en", to=("boss@company.example",),
+        folder=str(folder),
+    )  # fmt: skip
+    mail = MailSection(host="127.0.0.1", port=port, security="none", sender="dialer@company.example")
+    config = Config(switch=(SWITCH,), mail=mail, report=(section,))
+    sending = Timed(db, config)
+    try:
+        counted(db, NEXT_DAY - timedelta(hours=8))  # an hour of the day is missing
+        assert await sending.at(NEXT_DAY) == 0
+        counted(db, NEXT_DAY + timedelta(days=30))
+        with db.begin() as connection:  # what came in late
+            connection.execute(text("INSERT INTO rollup_due VALUES ('calls', :noon)"), {"noon": NOON})
+        assert await sending.at(NEXT_DAY + AGAIN) == 0
+        [run] = Runs(db).last(scheduled(config))[0, "daily"]
+        assert (run.fault, run.sent_at, box.mails, folder.exists()) == ("counting", None, [], False)
+        assert await sending.at(NEXT_DAY + PATIENCE) == 1
+        with db.begin() as connection:
+            connection.execute(text("DELETE FROM rollup_due"))
+        assert await sending.at(NEXT_DAY + timedelta(days=1)) == 1
+    finally:
+        await sending.close()
+    unsure, sure = (message.get_body().get_content() for _, message in box.mails)
+    assert "these figures will change" in unsure and "will change" not in sure
 
 
 async def test_a_run_that_waited_for_its_turn_is_no_other_engines_when_it_has_come(

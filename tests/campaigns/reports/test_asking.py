@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from io import BytesIO, StringIO
 from random import Random
 from typing import Any
@@ -17,6 +17,9 @@ from campaigns.reports.catalogue import MEASURES, REPORTS
 from campaigns.reports.compliance import windows
 from campaigns.reports.rolling import roll
 from campaigns.reports.writing import as_csv, as_workbook
+from cti.language import catalogue
+from cti.report_reader import as_file
+from cti.report_words import Words
 from tests.campaigns.reports.raw import CODES, OUTCOMES, STATES, TURNS, Call, Line, World
 from tests.campaigns.world import NOON, Campaign, later
 
@@ -188,3 +191,32 @@ def test_what_the_rules_refuse_is_counted_by_rule(db: Engine) -> None:
     assert table.rows == [("spring", "dnc", 5)]
     with db.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM rollup_refusal")).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    ("counted", "due", "now", "says"),
+    [
+        (later(days=3), 0, later(days=4), False),
+        (later(hours=1), 0, later(days=4), True),  # counting has stood still since
+        (later(days=3), 1, later(days=4), True),  # something came late
+        (later(hours=1), 1, later(hours=1), False),  # the days go on: it is counted in a moment
+        (later(hours=1), 5, later(hours=1), True),
+    ],
+)
+def test_a_file_says_below_when_what_is_over_is_not_all_in_it(
+    db: Engine, counted: datetime, due: int, now: datetime, says: bool
+) -> None:
+    world = World(db)
+    world.write([Call(0, 1, 0, "", "connected", 16, 0, 5, 60, None, "sold", (0, 0, 0))], [], 0, {})
+    world.roll(NOON + timedelta(hours=1))
+    with db.begin() as connection:
+        connection.execute(text("UPDATE rollup_seen SET seats_until = :at"), {"at": counted})
+        for n in range(due):
+            mark = text("INSERT INTO rollup_due VALUES ('calls', :at)")
+            connection.execute(mark, {"at": NOON + n * timedelta(minutes=30)})
+    table, words = asked(world, "campaigns"), Words(catalogue("zh"))
+    note = "这些天的数据尚未全部统计完，数字还会变化。"
+    *_, last = csv.reader(StringIO(as_file(table, "csv", words, now).decode("utf-8-sig")))
+    assert (last == [note]) == says and (last[0] == "合计") == (not says)
+    book = CalamineWorkbook.from_filelike(BytesIO(as_file(table, "xlsx", words, now)))
+    assert (book.get_sheet_by_index(0).to_python()[-1][0] == note) == says
