@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
 from campaigns.audit import write
+from campaigns.history.holds import in_force
 from campaigns.ids import as_uuid, leased_at
 from campaigns.key_file import KeyFile, VaultError
 from campaigns.sealed import CHUNK, Damaged, Sealed, opened, rewrap, seal, wipe
@@ -28,6 +29,7 @@ LOOKED_AT = 20_000  # calls of which those with a file are shown: seconds where 
 STREAMED = {"stream_results": True, "yield_per": 1_000}
 LONGEST = timedelta(days=1)  # from the lease of a call to its connection, and far more
 QUIET = timedelta(minutes=1)  # since the switch last wrote: who was sent on to somebody is still heard
+AT_ONCE = 1_000  # of those that are let go, before it is on record how many went
 CALL_ID = re.compile(r"[0-9a-f]{32}")
 PLAIN, SEALED = ".wav", ".sealed"
 
@@ -53,6 +55,14 @@ WHERE a.call_id = CAST(:call AS uuid) AND a.leased_at = :at
 OVER = text("""
 SELECT call_id FROM attempt WHERE call_id = ANY(CAST(:calls AS uuid[]))
     AND leased_at = ANY(CAST(:at AS timestamptz[])) AND ended_at IS NOT NULL
+""")
+
+# Those of which it is on record that no hold covers them.
+UNHELD = text("""
+SELECT a.call_id FROM attempt a LEFT JOIN number n ON n.id = a.number_id LEFT JOIN lead l ON l.id = a.lead_id
+WHERE a.call_id = ANY(CAST(:calls AS uuid[])) AND a.leased_at = ANY(CAST(:at AS timestamptz[]))
+    AND NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (h.campaign_id = a.campaign_id
+        OR h.e164 = COALESCE(a.e164, n.e164) OR h.customer_id = COALESCE(a.customer_id, l.customer_id)))
 """)
 
 
@@ -172,22 +182,13 @@ class Recordings:
     def to_seal(self, now: datetime) -> Sequence[str]:
         """The calls that are over and whose recordings are plain, the oldest first."""
         still = (now - QUIET).timestamp()
-        found: list[tuple[float, str]] = []
-        # One after the other: years of sealed ones lie there, too.
-        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                if not entry.name.endswith(PLAIN):
-                    continue
-                call_id = entry.name.removesuffix(PLAIN)
-                with suppress(FileNotFoundError, ValueError):  # it is gone; it is no call's
-                    about = entry.stat(follow_symlinks=False)
-                    if CALL_ID.fullmatch(call_id) and leased_at(call_id) and stat.S_ISREG(about.st_mode):
-                        found.append((about.st_mtime, call_id))
-        found = [each for each in found if each[0] < still]
-        calls = [call for _, call in sorted(found)]
-        values = {"calls": [as_uuid(call) for call in calls], "at": [leased_at(call) for call in calls]}
+        found = [
+            (about.st_mtime, call_id)
+            for call_id, _, about in self._files(PLAIN)
+            if about.st_mtime < still and stat.S_ISREG(about.st_mode)
+        ]
         with self._engine.connect() as connection:
-            over = {str(each).replace("-", "") for each in connection.execute(OVER, values).scalars()}
+            over = _calls(connection, OVER, [call for _, call in found])
         # Of a call that is not in the tables, or not any more, nobody will say that it ended.
         old = (now - LONGEST).timestamp()
         return [call for written, call in sorted(found) if call in over or written < old]
@@ -199,18 +200,19 @@ class Recordings:
 
     def clear(self, now: datetime) -> None:
         """Delete what a sealing that was cut off left."""
-        for path in self._folder.glob(f".*{SEALED}.*"):
-            with suppress(FileNotFoundError):  # it is another engine's, which is done
-                if path.lstat().st_mtime < (now - LONGEST).timestamp():
-                    path.unlink()
+        for entry in self._entries():
+            if entry.name.startswith(".") and f"{SEALED}." in entry.name:
+                with suppress(FileNotFoundError):  # it is another engine's, which is done
+                    if entry.stat(follow_symlinks=False).st_mtime < (now - LONGEST).timestamp():
+                        os.unlink(entry.path)
 
     def rewrap(self, told: Callable[[str], None]) -> tuple[int, int]:
         """Wrap all keys by the first key of the file: how many were, and how many could not be, each told."""
         assert self._keys is not None
         changed = failed = 0
-        for path in self._folder.glob(f"*{SEALED}"):
+        for call_id, _, _ in self._files(SEALED):
             try:
-                changed += rewrap(path, path.stem, self._keys)
+                changed += rewrap(self._sealed(call_id), call_id, self._keys)
             except FileNotFoundError:
                 continue
             except (OSError, VaultError, Damaged) as fault:
@@ -222,23 +224,66 @@ class Recordings:
         return changed, failed
 
     def let_go(self, before: datetime) -> int:
-        """Delete the recordings that were last written before then, with their keys; how many."""
+        """Delete the recordings that were last written before then, with their keys; how many.
+
+        What a legal hold covers stays; so does, while there is any, what is of a call that the tables do not have, or
+        not any more.
+        """
         gone = 0
-        for kind, delete in ((PLAIN, Path.unlink), (SEALED, wipe)):
-            for path in self._folder.glob(f"*{kind}"):
-                try:
-                    about = path.lstat()
-                    if about.st_mtime < before.timestamp() and not stat.S_ISDIR(about.st_mode):
-                        delete(path)
-                        gone += 1
-                except FileNotFoundError:
-                    continue  # somebody else was faster
+        old: list[tuple[str, str]] = []
+        for call_id, kind, about in self._files(PLAIN, SEALED):
+            if about.st_mtime < before.timestamp() and not stat.S_ISDIR(about.st_mode):
+                old.append((call_id, kind))
+            if len(old) == AT_ONCE:
+                gone += self._delete(old, before)
+                old.clear()
+        return gone + self._delete(old, before)
+
+    # --- within ---------------------------------------------------------------------------------------------------
+
+    def _delete(self, old: Sequence[tuple[str, str]], before: datetime) -> int:
+        if not old:
+            return 0
+        may_go = {call_id for call_id, _ in old}
+        with self._engine.connect() as connection:
+            if in_force(connection):
+                may_go = _calls(connection, UNHELD, may_go)
+        gone = 0
+        for call_id, kind in old:
+            if call_id not in may_go:
+                continue
+            try:
+                if kind == SEALED:
+                    wipe(self._sealed(call_id))
+                else:
+                    self._plain(call_id).unlink()
+                gone += 1
+            except FileNotFoundError:
+                continue  # somebody else was faster
         if gone:
             with self._engine.begin() as connection:
                 write(
                     connection, "recordings deleted", f"before {before:%Y-%m-%d}", after={"recordings": gone}
                 )
         return gone
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        """What is in the folder, one after the other: years of recordings lie there."""
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            yield from entries
+
+    def _files(self, *kinds: str) -> Iterator[tuple[str, str, os.stat_result]]:
+        """The call, the kind and the state of each file of these kinds that is named after a call."""
+        for entry in self._entries():
+            call_id, dot, rest = entry.name.partition(".")
+            if (kind := dot + rest) not in kinds or not CALL_ID.fullmatch(call_id):
+                continue
+            try:
+                leased_at(call_id)
+                about = entry.stat(follow_symlinks=False)
+            except (FileNotFoundError, ValueError):
+                continue  # it is gone; it is no call's
+            yield call_id, kind, about
 
     def _plain(self, call_id: str) -> Path:
         return self._folder / f"{call_id}{PLAIN}"
@@ -248,3 +293,9 @@ class Recordings:
 
     def _is_there(self, call_id: str) -> bool:
         return self._sealed(call_id).is_file() or self._plain(call_id).is_file()
+
+
+def _calls(connection: Connection, which: TextClause, calls: Collection[str]) -> set[str]:
+    """Those of these calls that a statement finds."""
+    values = {"calls": [as_uuid(call) for call in calls], "at": [leased_at(call) for call in calls]}
+    return {each.hex for each in connection.execute(which, values).scalars()}

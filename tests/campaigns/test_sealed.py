@@ -291,16 +291,21 @@ def test_a_long_one_is_sealed_and_played_in_little_memory(folder: Path, keys: Ke
     assert most < 4 << 20
 
 
-def test_a_look_for_what_is_to_be_sealed_takes_no_memory_for_what_is(db: Engine, folder: Path) -> None:
+def test_a_look_through_the_folder_takes_no_memory_for_all_that_is_in_it(db: Engine, folder: Path) -> None:
     recordings = Recordings(db, folder)
     for n in range(5_000):
         (folder / f"{n:032x}.sealed").touch()
-    assert recordings.to_seal(NOON) == []
-    tracemalloc.start()
-    assert recordings.to_seal(NOON) == []
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 500_000
+    for look in (
+        lambda: recordings.to_seal(NOON),
+        lambda: recordings.clear(NOON),
+        lambda: recordings.let_go(NOON - timedelta(days=3650)),
+    ):
+        assert not look()
+        tracemalloc.start()
+        assert not look()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 500_000
 
 
 def test_what_grows_meanwhile_or_is_no_file_of_the_switchs_is_left_alone(

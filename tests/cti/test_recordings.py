@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from campaigns import recordings
 from campaigns.audit import lines
+from campaigns.history.holds import Holds
 from campaigns.key_file import KeyFile
 from campaigns.recordings import Recordings
 from campaigns.records import AttemptConnected
@@ -158,9 +160,40 @@ async def test_one_behind_thousands_of_calls_without_any_is_found(
     assert heard.mine not in page and "2,000" in page  # and what is not known is not said
 
 
-async def test_what_is_older_than_it_is_kept_is_let_go(heard: Heard, db: Engine) -> None:
+OF = text("""
+SELECT a.campaign_id, n.e164 FROM attempt a JOIN number n ON n.id = a.number_id WHERE a.call_id = CAST(:call AS uuid)
+""")
+
+
+async def test_what_is_older_than_it_is_kept_is_let_go_and_nothing_else(heard: Heard, db: Engine) -> None:
     old = (NOON - timedelta(days=40)).timestamp()
-    os.utime(heard.folder / f"{heard.theirs}.wav", (old, old))
+    others = {"welcome.wav", f"{heard.mine}-de.wav", "notes.sealed"}  # of whoever else uses the folder
+    for name in (f"{heard.theirs}.wav", *others):
+        (heard.folder / name).write_bytes(SOUND)
+        os.utime(heard.folder / name, (old, old))
     assert Recordings(db, heard.folder).let_go(NOON - timedelta(days=30)) == 1
-    assert [path.stem for path in heard.folder.iterdir()] == [heard.mine]
+    assert {path.name for path in heard.folder.iterdir()} == {f"{heard.mine}.wav", *others}
     assert len(lines(db, action="recordings deleted")) == 1
+
+
+@pytest.mark.parametrize("held", ["number", "campaign"])
+async def test_what_a_legal_hold_covers_is_not_let_go_before_it_is_lifted(
+    heard: Heard, db: Engine, held: str
+) -> None:
+    """Nor is, until then, a recording of a call in a month that has moved to a file: whose that is, is not known."""
+    with db.connect() as connection:
+        of = connection.execute(OF, {"call": heard.theirs}).one()
+    filed = "01" * 16
+    (heard.folder / f"{filed}.wav").write_bytes(SOUND)
+    heard.seal(heard.theirs)
+    old = (NOON - timedelta(days=40)).timestamp()
+    for path in heard.folder.iterdir():
+        os.utime(path, (old, old))
+    subject: dict[str, Any] = {"e164": of.e164} if held == "number" else {"campaign_id": of.campaign_id}
+    hold = Holds(db).place("wang", "suit 7 of 2026", NOON, **subject)
+    recordings = Recordings(db, heard.folder)
+    assert recordings.let_go(NOON - timedelta(days=30)) == 1
+    assert {path.name for path in heard.folder.iterdir()} == {f"{heard.theirs}.sealed", f"{filed}.wav"}
+    Holds(db).lift(hold, "wang", "settled", NOON)
+    assert recordings.let_go(NOON - timedelta(days=30)) == 2
+    assert list(heard.folder.iterdir()) == []
