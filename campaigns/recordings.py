@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, TextClause, text
@@ -22,6 +22,7 @@ from campaigns.audit import write
 from campaigns.history.holds import in_force
 from campaigns.ids import as_uuid, leased_at
 from campaigns.key_file import KeyFile, VaultError
+from campaigns.partitions import bounds
 from campaigns.sealed import CHUNK, Damaged, Sealed, opened, rewrap, seal, wipe
 
 MOST = 200  # shown
@@ -46,6 +47,7 @@ WHERE a.leased_at >= :leased_since AND a.leased_at < :until AND a.connected_at >
     AND (:agent = '' OR u.login = :agent OR u.name = :agent)
 ORDER BY a.connected_at DESC LIMIT :most
 """)
+FILED = text("SELECT month FROM archived_month WHERE kind = 'attempt' AND state = 'archived' ORDER BY month")
 CAMPAIGN = text("""
 SELECT c.name FROM attempt a JOIN campaign c ON c.id = a.campaign_id
 WHERE a.call_id = CAST(:call AS uuid) AND a.leased_at = :at
@@ -100,10 +102,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The newest recordings of those that were asked for; where not all calls were looked at, how many were."""
+    """The newest recordings of those that were asked for; where not all calls were looked at, how many were.
+
+    `filed`: the months that were asked for and whose calls are in files of the archive, where they are not looked for.
+    """
 
     recordings: Sequence[Recording]
     looked_at: int | None
+    filed: Sequence[date]
 
 
 class Recordings:
@@ -140,6 +146,8 @@ class Recordings:
         found: list[Recording] = []
         looked_at = 0
         with self._engine.connect() as connection:
+            months = connection.execute(FILED).scalars()
+            filed = [each for each in months if bounds(each)[0] < until and bounds(each)[1] > since]
             for r in connection.execute(FIND, values, execution_options=STREAMED):
                 looked_at += 1
                 call_id = str(r.call_id).replace("-", "")
@@ -149,7 +157,7 @@ class Recordings:
                     )
                     if len(found) == MOST:
                         break
-        return Found(found, looked_at if looked_at == LOOKED_AT else None)
+        return Found(found, looked_at if looked_at == LOOKED_AT else None, filed)
 
     def campaign_of(self, call_id: str) -> str | None:
         """The campaign of a recorded call; None when there is no such recording."""

@@ -48,7 +48,7 @@ class RecordingDesk(Desk):
         asked = request.query_params
         zone = ZoneInfo(self._stored.zone)
         today = datetime.now(zone).date()
-        problem, found = "", Found((), None)
+        problem, found = "", Found((), None, ())
         first, last = today - WEEK, today
         try:
             first = date.fromisoformat(asked.get("from") or str(first))
@@ -72,6 +72,7 @@ class RecordingDesk(Desk):
             home=home_of(asker),
             found=found.recordings,
             looked_at=found.looked_at,
+            filed=[f"{month:%Y-%m}" for month in found.filed],
             most=MOST,
             problem=problem,
             zone=zone,

@@ -197,3 +197,21 @@ async def test_what_a_legal_hold_covers_is_not_let_go_before_it_is_lifted(
     Holds(db).lift(hold, "wang", "settled", NOON)
     assert recordings.let_go(NOON - timedelta(days=30)) == 2
     assert list(heard.folder.iterdir()) == []
+
+
+FILED = text("""
+INSERT INTO archived_month (kind, month, state, generation, manifest, changed_at)
+SELECT 'attempt', CAST(month AS date), state, 1, '{}', now()
+FROM (VALUES ('2026-10-01', 'archived'), ('2026-11-01', :state), ('2026-12-01', 'archived')) m (month, state)
+""")
+
+
+@pytest.mark.parametrize("state", ["archived", "restored"])
+async def test_the_page_says_of_which_months_the_calls_are_in_files(
+    heard: Heard, db: Engine, state: str
+) -> None:
+    with db.begin() as connection:
+        connection.execute(FILED, {"state": state})
+    page = (await heard.get("/recordings")).text
+    assert ("2026-11 have moved" in page) is (state == "archived")
+    assert ("archive restore" in page) is (state == "archived")
