@@ -149,6 +149,10 @@ class Audited(Record, frozen=True, tag="audit"):
     detail: str = ""
 
 
+# What is audited of a call's recording; what the switch did not do is taken back by a word of its own.
+RECORDING_PAUSED, RECORDING_RESUMED = "recording_paused", "recording_resumed"
+RECORDING_NOT_PAUSED, RECORDING_NOT_RESUMED = "recording_not_paused", "recording_not_resumed"
+
 AnyRecord = (
     CalledIn
     | AttemptAnswered

@@ -139,6 +139,8 @@ class Orders:
             await self._switches[effect.switch].redirect(effect.uid, effect.context)
         except port.SwitchError as fault:
             log.info("a redirect failed", uid=effect.uid, context=effect.context, reason=str(fault))
+            if isinstance(fault, port.ActionRefused):  # after a lost reply it is looked at with the link
+                self._core.calls.not_held(effect.uid, monotonic())
 
     async def confer(self, effect: Confer) -> None:
         try:
@@ -154,6 +156,8 @@ class Orders:
             await self._switches[effect.switch].mute(effect.uid, effect.on)
         except port.SwitchError as fault:
             log.warning("a seat was not muted or unmuted", uid=effect.uid, on=effect.on, reason=str(fault))
+            if effect.on or isinstance(fault, port.ActionRefused):  # else it is done again with the link
+                self._core.seats.not_muted(effect.uid, effect.on)
 
     async def press(self, effect: Press) -> None:
         try:
@@ -164,6 +168,8 @@ class Orders:
     async def start_recording(self, effect: StartRecording) -> None:
         try:
             await self._switches[effect.switch].start_recording(effect.uid, effect.path)
+        except port.ReplyLost as fault:  # it may be recorded, and then it can be paused
+            log.warning("whether a call is recorded is not known", uid=effect.uid, reason=str(fault))
         except port.SwitchError as fault:
             log.warning("a call is not recorded", uid=effect.uid, reason=str(fault))
             self._core.calls.recording_failed(effect.call_id)
@@ -173,6 +179,8 @@ class Orders:
             await self._switches[effect.switch].pause_recording(effect.uid, not effect.on)
         except port.SwitchError as fault:
             log.warning("a recording was not paused or resumed", uid=effect.uid, reason=str(fault))
+            if not effect.on or isinstance(fault, port.ActionRefused):  # else it is done again with the link
+                self._core.calls.recording_not_set(effect.uid, effect.was, str(fault), monotonic())
 
     async def overhear(self, effect: Overhear) -> None:
         try:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from campaigns.records import AttemptAnswered, AttemptConnected, AttemptEnded, OptedOut
+from campaigns.audit import ITSELF
+from campaigns.records import (
+    RECORDING_NOT_PAUSED,
+    RECORDING_NOT_RESUMED,
+    AttemptAnswered,
+    AttemptConnected,
+    AttemptEnded,
+    Audited,
+    OptedOut,
+)
 from campaigns.recycle import After, after_no_call, after_outcome
 from campaigns.values import NO_PERSON, Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import BEFORE_ANSWER, CALL, Call, CallAction, CallEvent, CallState
-from dialer.core.effects import Drop, Join, Originate, Refused, Send, StartRecording
+from dialer.core.effects import Drop, Join, Originate, PauseRecording, Refused, Send, StartRecording
 from dialer.core.parties import SENT_LIMIT_S, SETTLE_S, Parties
 from dialer.core.seat import SeatEvent
 from dialer.switch.port import Origination
@@ -232,9 +241,28 @@ class Calls:
 
     def changed(self, call: Call) -> None:
         """Tell its seat anew how the call stands: muted, recorded or not."""
-        if call.seat is not None:
-            party = call.party.name if call.party is not None else ""
-            self.tell(call, call.seat, call.state.value, party=party)
+        if call.seat is None or call.state is CallState.CONNECTING:  # it is told once they are joined
+            return
+        asks = call.party is not None and not call.party.up
+        party = call.party.name if call.party is not None else ""
+        self.tell(call, call.seat, "asking" if asks else call.state.value, party=party)
+
+    def set_recording(self, call: Call, was: str) -> None:
+        """Have the switch record what is said, or silence, as it shall be; `was`: how it is where that is not done."""
+        if call.recording not in ("on", "paused"):
+            return
+        self.core.effects.append(PauseRecording(call.switch, call.uid, call.recording == "on", was))
+
+    def recording_not_set(self, uid: str, was: str, reason: str, now: float) -> None:
+        """The switch has not paused a recording, or not gone on with it: as it was before it is shown again."""
+        call = self.core.call_of(uid)
+        if call is None or call.recording in (was, "failed"):
+            return
+        action = RECORDING_NOT_PAUSED if call.recording == "paused" else RECORDING_NOT_RESUMED
+        call.recording = was
+        at = self.core.wall(now)
+        self.core.write(Audited(at=at, actor=ITSELF.who, action=action, subject=call.id, detail=reason))
+        self.changed(call)
 
     def recording_failed(self, call_id: str) -> None:
         """The switch does not record this call."""
@@ -242,6 +270,19 @@ class Calls:
         if call is not None:
             call.recording = "failed"
             self.changed(call)
+
+    def hold(self, call: Call) -> None:
+        """Ask the switch for music for the customer; the seat hears nothing."""
+        seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
+        if seat is not None and seat.mode == "ring":  # else its phone is hung up as the bridge ends
+            self.core.effects.append(Send(seat.switch, seat.leg, "zhudong-seat"))
+        self.core.effects.append(Send(call.switch, call.uid, "zhudong-hold"))
+
+    def not_held(self, uid: str, now: float) -> None:
+        """The switch has refused to put a customer on hold: they hear the seat still, and the page says so."""
+        call = self.core.call_of(uid)
+        if call is not None and call.state in (CallState.HELD, CallState.CONSULTING):
+            self.step(call, CallEvent.RESUME, now)
 
     def join(self, call: Call, leg: str) -> None:
         """Ask the switch to bridge the customer with a seat's leg."""
@@ -457,10 +498,7 @@ class Calls:
             self._status(call, call.seat, "held", now)
 
     def _put_on_hold(self, call: Call, now: float) -> None:
-        seat = self.core.seats.by_user.get(call.seat) if call.seat is not None else None
-        if seat is not None and seat.mode == "ring":  # else its phone is hung up as the bridge ends
-            self.core.effects.append(Send(seat.switch, seat.leg, "zhudong-seat"))
-        self.core.effects.append(Send(call.switch, call.uid, "zhudong-hold"))
+        self.hold(call)
         if call.seat is not None:
             self._status(call, call.seat, "held", now)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaigns.numbers import NotANumber, number_of
 from campaigns.patterns import fits
-from campaigns.records import Audited
+from campaigns.records import RECORDING_PAUSED, RECORDING_RESUMED, Audited
 from campaigns.values import Lead, OutsideCaller
 from cti.messages import (
     Assign,
@@ -48,7 +48,7 @@ from cti.messages import (
 )
 from dialer.core.call import BEFORE_ANSWER, Call, CallEvent, CallState
 from dialer.core.campaign import Campaign
-from dialer.core.effects import Overhear, PauseRecording, Press
+from dialer.core.effects import Overhear, Press
 from dialer.core.parties import Party
 from dialer.core.seat import BY_HAND, Seat, SeatEvent, SeatState
 from dialer.core.verdicts import OK, Verdicts, refuse
@@ -335,9 +335,9 @@ class Commands:
         if call.recording not in ("on", "paused"):
             return refuse("not_recorded")
         if call.recording != wanted:
-            call.recording = wanted
-            self.core.effects.append(PauseRecording(call.switch, call.uid, command.on))
-            action = "recording_resumed" if command.on else "recording_paused"
+            was, call.recording = call.recording, wanted
+            self.core.calls.set_recording(call, was)
+            action = RECORDING_RESUMED if command.on else RECORDING_PAUSED
             self.core.write(Audited(at=self.core.wall(now), actor=seat.name, action=action, subject=call.id))
             self.core.calls.changed(call)
         return OK

@@ -95,11 +95,12 @@ class StartRecording:
 
 @dataclass(frozen=True, slots=True)
 class PauseRecording:
-    """Write silence into a recording, or go on with it."""
+    """Write silence into a recording, or go on with it. `was` is how the page shows it where that is not done."""
 
     switch: str
     uid: str
     on: bool
+    was: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ class Recovery:
         step = self.core.calls.step
         if call.state is CallState.RESERVED:
             return
+        if channel is not None:
+            self.core.calls.set_recording(call, call.recording)  # the last word on it may be lost
         if channel is None:
             step(call, CallEvent.LOST, at)
         elif call.state is CallState.CLOSING:
@@ -120,6 +122,8 @@ class Recovery:
             step(call, CallEvent.BRIDGED, at)
         elif self.core.calls.found_alone(call, at):
             pass  # abandoned: the limit passed meanwhile
+        elif call.state in (CallState.HELD, CallState.CONSULTING, CallState.SENT) and channel.bridge_id:
+            self.core.calls.hold(call)  # it was not heard
         elif call.state is CallState.CONFERENCE and not channel.bridge_id:
             step(call, CallEvent.PARTY_GONE, at)  # its bridge is over: the two that are ours again
         elif call.state is CallState.OUTSIDE and not channel.bridge_id and call.party is not None:
@@ -138,8 +142,8 @@ class Recovery:
             seats.step(seat, SeatEvent.REDIAL, at)  # the switch lost it, not its user
         elif channel.state == port.UP and not seat.leg_up:
             seats.leg_answered(seat, at)
-        elif seat.muted and (seat.state is not SeatState.TALKING or consults):
-            seats.mute(seat, False)  # its call ended, or its conference, while the link was away
+        elif seat.leg_up:  # its call may have ended, or its conference, while the link was away
+            seats.mute_again(seat, seat.muted and seat.state is SeatState.TALKING and not consults)
 
     def _find(self, flight: InFlight, event: port.LinkUp) -> None:
         channel = event.snapshot.channels.get(flight.channel or port.CALL_PREFIX + flight.call_id)

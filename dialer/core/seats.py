@@ -104,8 +104,7 @@ class Seats:
         """This channel, which is up, is the seat's leg."""
         seat.leg, seat.leg_up = leg, True
         self.by_leg[leg] = seat
-        seat.muted = True  # for all that is known
-        self.mute(seat, False)
+        self.mute_again(seat, False)
 
     def step(self, seat: Seat, event: SeatEvent, now: float, reason: str = "") -> bool:
         """Move a seat on. False, and an anomaly counted, where the table knows no way."""
@@ -162,6 +161,7 @@ class Seats:
         seat = self.by_user[user_id]
         if seat.state is SeatState.CONNECTING:
             seat.calls += 1
+            self.mute(seat, False)  # if that could not be done after the call before
             self.step(seat, SeatEvent.BRIDGED, now)
 
     def taken_over(self, call: Call) -> None:
@@ -213,6 +213,20 @@ class Seats:
         if seat.muted is not on and self.core.is_up(seat.switch):
             seat.muted = on
             self.core.effects.append(Mute(seat.switch, seat.leg, on))
+
+    def mute_again(self, seat: Seat, on: bool) -> None:
+        """Mute or unmute it whatever is known: a reply may have been lost with the link."""
+        seat.muted = not on
+        self.mute(seat, on)
+
+    def not_muted(self, leg: str, on: bool) -> None:
+        """The switch has not muted this leg, or not unmuted it, or nobody knows: that it was is not said."""
+        seat = self.by_leg.get(leg)
+        if seat is not None and seat.muted is on:
+            seat.muted = not on
+            call = self.core.calls.by_id.get(seat.call)
+            if call is not None:
+                self.core.calls.changed(call)
 
     def tell_status(self, seat: Seat) -> None:
         """Tell the page how its seat stands."""

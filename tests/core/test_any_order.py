@@ -119,6 +119,16 @@ class AnyOrder(RuleBasedStateMachine):
         }[what]
         self.world.command(command)
 
+    @rule(user=USERS)
+    def switch_refused_it(self, user: int) -> None:
+        """The hold, or the pause of the recording, that this seat wanted last."""
+        seat = self.world.core.seats.by_user.get(user)
+        call = self.world.core.calls.by_id.get(seat.call) if seat is not None else None
+        if call is not None and self.world.core.is_up(SWITCH):
+            self.world.core.calls.not_held(call.uid, self.world.at)
+            self.world.core.calls.recording_not_set(call.uid, "on", "refused", self.world.at)
+            self.world.run()
+
     # calls
     @rule(count=st.integers(1, 4), answered=st.booleans(), joined=st.booleans())
     def dial(self, count: int, answered: bool, joined: bool) -> None:
