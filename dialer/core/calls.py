@@ -248,10 +248,14 @@ class Calls:
         self.tell(call, call.seat, "asking" if asks else call.state.value, party=party)
 
     def set_recording(self, call: Call, was: str) -> None:
-        """Have the switch record what is said, or silence, as it shall be; `was`: how it is where that is not done."""
+        """Have the switch record what is said, or silence, as it shall be; `was`: how it is where that is not done.
+
+        What a customer says to an outside number is not the company's to keep.
+        """
         if call.recording not in ("on", "paused"):
             return
-        self.core.effects.append(PauseRecording(call.switch, call.uid, call.recording == "on", was))
+        on = call.recording == "on" and call.state is not CallState.OUTSIDE
+        self.core.effects.append(PauseRecording(call.switch, call.uid, on, was))
 
     def recording_not_set(self, uid: str, was: str, reason: str, now: float) -> None:
         """The switch has not paused a recording, or not gone on with it: as it was before it is shown again."""
@@ -463,6 +467,8 @@ class Calls:
             if campaign.config.record:
                 call.recording = "on"
                 self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
+        elif call.came_from is not None:
+            self.set_recording(call, call.recording)  # silent while the customer was outside
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
         self.core.seats.taken_over(call)

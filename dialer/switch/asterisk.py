@@ -284,10 +284,6 @@ class AsteriskSwitch:
         headers = (("Channel", uid), ("Direction", "both"), ("State", "1" if on else "0"))
         await self._ready().ask("MixMonitorMute", headers)
 
-    async def stop_recording(self, uid: str) -> None:
-        """End the recording of a channel."""
-        await self._ready().ask("StopMixMonitor", (("Channel", uid),))
-
     async def listen(self, listener_dial: str, target_uid: str, options: str = "q") -> None:
         """Ring `listener_dial` and let it hear this target until one of them hangs up (ChanSpy).
 

@@ -281,8 +281,6 @@ class Switch(Protocol):
         """Have silence written into a channel's recording, or what is said."""
         ...
 
-    async def stop_recording(self, uid: str) -> None: ...
-
     async def listen(self, listener_dial: str, target_uid: str, options: str = "q") -> None:
         """Ring `listener_dial` and let it hear this target until one of them hangs up (ChanSpy).
 

@@ -17,6 +17,7 @@ from cti.messages import (
     Hold,
     Mute,
     Ready,
+    Record,
     Reply,
     SaveNotes,
     SeatStatus,
@@ -24,7 +25,7 @@ from cti.messages import (
     Transfer,
     WhoIsThere,
 )
-from dialer.core.effects import Originate
+from dialer.core.effects import Originate, PauseRecording
 from dialer.core.seats import paced
 from dialer.switch.port import PARTY_PREFIX
 from pacing.contract import SeatState as PacedState
@@ -425,6 +426,30 @@ def test_an_outside_number_is_asked_and_then_has_the_customer_without_any_seat()
     assert ended.outcome == "connected" and ended.talk_s == 50.5  # the consultation too
     [over] = [r for r in floor.records if isinstance(r, OutsideEnded)]
     assert over.uid == call.uid
+    floor.check()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("ask_first", [False, True])
+def test_what_a_customer_says_to_an_outside_number_is_not_recorded(ask_first: bool, paused: bool) -> None:
+    """And once they are back with a seat it is as that seat had it."""
+    floor = Floor(record=True)
+    if paused:
+        assert floor.command(Record(user_id=LINA, call_id=floor.call_id, on=False)).ok
+    floor.transfer(ask_first=ask_first, to_number=DESK)
+    floor.done.clear()
+    floor.answer(floor.outside())
+    if ask_first:
+        floor.join_all()
+        floor.complete()
+    assert [e.on for e in floor.done if isinstance(e, PauseRecording)] == [False]
+    floor.done.clear()
+    floor.joins.clear()
+    floor.core.join_failed(floor.call_id, floor.at)  # the two could not be brought together
+    floor.run()
+    floor.join_all()
+    assert (floor.call_state(), floor.state(LINA)) == ("connected", "talking")
+    assert [e.on for e in floor.done if isinstance(e, PauseRecording)] == [not paused]
     floor.check()
 
 
