@@ -7,10 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, Row, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns import callbacks
 from campaigns.ids import leased_at
+from campaigns.records import (
+    RECORDING_NOT_PAUSED,
+    RECORDING_NOT_RESUMED,
+    RECORDING_PAUSED,
+    RECORDING_RESUMED,
+)
 from campaigns.rules.facts import LeadRow
 from campaigns.rules.held import ANYONE_AT
 from campaigns.trials.assigning import ARM_OF
@@ -69,6 +75,13 @@ SELECT a.call_id, a.owner, {FLIGHT}
 FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
 WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND (a.owner = ANY(:owners) OR a.switch = ANY(:switches))
     AND a.leased_at >= :oldest AND l.lease IS DISTINCT FROM a.call_id
+""")
+# The last word on the recordings of these calls.
+PAUSED = text("""
+SELECT subject FROM (
+    SELECT DISTINCT ON (subject) subject, action FROM audit
+    WHERE at >= :since AND subject = ANY(:calls) AND action = ANY(:all) ORDER BY subject, at DESC, id DESC
+) last WHERE action = ANY(:paused)
 """)
 TAKE_OVER = text("""
 UPDATE lead SET lease_owner = :owner, lease_until = :until WHERE lease = ANY(CAST(:ids AS uuid[]))
@@ -129,6 +142,7 @@ class Leases:
         }
         with self._engine.connect() as connection:
             rows = connection.execute(IN_FLIGHT, values).all()
+            paused = _paused(connection, [row.call_id.hex for row in rows if row.connected_at is not None])
         return [
             InFlight(
                 call_id=row.call_id.hex,
@@ -143,6 +157,7 @@ class Leases:
                 connected_at=row.connected_at,
                 notes=row.notes,
                 answers=msgspec.json.decode(row.answers, type=dict[str, str]),
+                paused=row.call_id.hex in paused,
             )
             for row in rows
         ]
@@ -153,6 +168,20 @@ class Leases:
         with self._engine.begin() as connection:
             connection.execute(TAKE_OVER_CALLS, values | {"times": [leased_at(each) for each in call_ids]})
             return connection.execute(TAKE_OVER, values).rowcount
+
+
+def _paused(connection: Connection, calls: Sequence[str]) -> set[str]:
+    """Those of these calls whose recordings are paused."""
+    if not calls:
+        return set()
+    paused = [RECORDING_PAUSED, RECORDING_NOT_RESUMED]
+    values = {
+        "since": min(map(leased_at, calls)),
+        "calls": calls,
+        "all": [*paused, RECORDING_RESUMED, RECORDING_NOT_PAUSED],
+        "paused": paused,
+    }
+    return set(connection.execute(PAUSED, values).scalars())
 
 
 def lead_of_row(row: LeadRow | Row[Any], call_id: str, arm: str | None) -> Lead:

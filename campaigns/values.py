@@ -133,3 +133,4 @@ class InFlight:
     channel: str = ""  # of a customer who called in: the Uniqueid, which is not of our making
     notes: str = ""  # what was written down so far
     answers: dict[str, str] = field(default_factory=dict)  # to the script, likewise
+    paused: bool = False  # its recording, by whoever has it

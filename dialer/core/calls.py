@@ -247,6 +247,12 @@ class Calls:
         party = call.party.name if call.party is not None else ""
         self.tell(call, call.seat, "asking" if asks else call.state.value, party=party)
 
+    def start_recording(self, call: Call) -> None:
+        """Have the switch record this call, if its campaign wants that."""
+        if self.core.campaigns[call.campaign].config.record:
+            call.recording = "on"
+            self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
+
     def set_recording(self, call: Call, was: str) -> None:
         """Have the switch record what is said, or silence, as it shall be; `was`: how it is where that is not done.
 
@@ -464,9 +470,7 @@ class Calls:
             campaign.counts.connected += 1
             self._count_human(call)
             self._pace(call, CallStage.CONNECTED, now)
-            if campaign.config.record:
-                call.recording = "on"
-                self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
+            self.start_recording(call)
         elif call.came_from is not None:
             self.set_recording(call, call.recording)  # silent while the customer was outside
         seat = call.seat

@@ -167,6 +167,7 @@ class Recovery:
         party = self._with(port.PARTY_PREFIX, channel, event.snapshot)
         seat = self._seat(leg, call, event) if leg else None
         if seat is not None:
+            call.state_at = event.at if call.connected_at is None else call.connected_at
             if call.connected_at is None:  # the record was lost with the engine
                 self.core.write(
                     AttemptConnected(
@@ -177,18 +178,21 @@ class Recovery:
                     )
                 )
                 call.connected_at = event.at
+                self.core.calls.start_recording(call)  # that may not have been heard either
+            else:
+                self.core.calls.set_recording(call, call.recording)
             call.seat = call.last_seat = seat.user_id
             call.state = CallState.CONNECTED
-            call.recording = "on" if self.core.campaigns[call.campaign].config.record else ""
             self.core.calls.adopt(call)
             self.core.seats.adopt(seat, leg, event.at)
-            pop = self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at)
-            self.core.tell(pop)
+            self.core.tell(self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at))
+            self.core.calls.changed(call)
         elif party and not leg:
             if call.connected_at is None:
                 call.connected_at = event.at
             call.state = CallState.OUTSIDE
             self.core.calls.adopt(call)
+            self.core.calls.set_recording(call, call.recording)
             self.core.calls.parties.adopt(call, party)
         elif call.inbound and call.connected_at is None:
             call.state = CallState.OFFERED
@@ -262,6 +266,8 @@ class Recovery:
             connected = flight.connected_at
             call.connected_at = at if connected is None else self._instant(connected, at)
             call.last_seat = flight.seat_user_id
+            if self.core.campaigns[call.campaign].config.record:
+                call.recording = "paused" if flight.paused else "on"
         return call
 
     def _instant(self, on_record: datetime, now: float) -> float:

@@ -59,6 +59,7 @@ BETWEEN_KEYS_S = 0.06
 PHONE_PASSWORDS = "zhudong/auth"  # sorcery.conf: auth = astdb,zhudong
 SHUTTING_DOWN = "Asterisk is shutting down"
 ANSWERED = "ZD_ANSWERED"  # in which the dialplan notes when a customer has answered
+RECORDED = "MIXMONITOR_FILENAME"  # in which MixMonitor notes what it writes to
 
 # 31 events of a bridged call become 12. Replies and list items always pass.
 WANTED = (
@@ -276,8 +277,14 @@ class AsteriskSwitch:
                 link.close()
 
     async def start_recording(self, uid: str, path: str) -> None:
-        """Record both directions of a channel into a file on the switch."""
-        await self._ready().ask("MixMonitor", (("Channel", uid), ("File", path)))
+        """Record both directions of a channel into a file on the switch, unless that is done already.
+
+        A second MixMonitor would write into the file of the first.
+        """
+        link = self._ready()
+        recorded = await link.ask("Getvar", (("Channel", uid), ("Variable", RECORDED)))
+        if not recorded.get("Value"):
+            await link.ask("MixMonitor", (("Channel", uid), ("File", path)))
 
     async def pause_recording(self, uid: str, on: bool) -> None:
         """Have silence written into a channel's recording, or what is said."""

@@ -275,7 +275,9 @@ class Switch(Protocol):
         """Send telephone keys to a channel's far end; returns once the last one has sounded."""
         ...
 
-    async def start_recording(self, uid: str, path: str) -> None: ...
+    async def start_recording(self, uid: str, path: str) -> None:
+        """Record both directions of a channel into a file on the switch, unless that is done already."""
+        ...
 
     async def pause_recording(self, uid: str, on: bool) -> None:
         """Have silence written into a channel's recording, or what is said."""

@@ -265,15 +265,19 @@ class Actions:
     def record(self, session: Session, action: Action) -> None:
         if (channel := self._channel(session, action)) is not None:
             channel.recordings += 1
+            channel.variables["MIXMONITOR_FILENAME"] = action.get("file")
             self._switch.exchange.bridges.recording_changed(channel)
             session.accept(action)
             self._switch.exchange.feed.channel("MixMonitorStart", channel)
 
     def mute_recording(self, session: Session, action: Action) -> None:
         if (channel := self._channel(session, action)) is not None:
+            if not channel.recordings:
+                return session.refuse(action, "Cannot set mute flag")
             session.accept(action)
             tail = f"Direction: {action.get('direction')}\r\nState: {action.get('state')}\r\n"
             self._switch.exchange.feed.channel("MixMonitorMute", channel, tail)
+        return None
 
     def mute(self, session: Session, action: Action) -> None:
         if (channel := self._channel(session, action)) is None:

@@ -15,7 +15,7 @@ from campaigns.ids import leased_at
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.prepared import PLANNED, text_array
-from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned, NotesSaved, OptedOut
+from campaigns.records import AttemptConnected, AttemptEnded, Audited, Dispositioned, NotesSaved, OptedOut
 from campaigns.script import as_text
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
 from campaigns.why import Explainer
@@ -97,6 +97,31 @@ def test_after_a_crash_the_leases_tell_what_was_in_flight(db: Engine) -> None:
     assert found[talking.call_id].lead.attempts == 0
     assert (found[talking.call_id].notes, found[talking.call_id].answers) == ("hers", {"bill": "99"})
     assert (found[dialed.call_id].notes, found[dialed.call_id].answers) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("said", "paused"),
+    [
+        ([], False),
+        (["recording_paused"], True),
+        (["recording_paused", "recording_resumed"], False),
+        (["recording_paused", "recording_not_paused"], False),
+        (["recording_paused", "recording_resumed", "recording_not_resumed"], True),
+    ],
+)
+def test_after_a_crash_it_is_known_whose_recording_is_paused(
+    db: Engine, said: list[str], paused: bool
+) -> None:
+    campaign = Campaign(db, leads=2)
+    leads = campaign.lease(2)
+    campaign.dial(leads)
+    mine, other = (each.call_id for each in leads)
+    for call_id in (mine, other):
+        campaign.record(AttemptConnected(at=NOON, call_id=call_id, user_id=7))
+    for n, action in enumerate(said):
+        campaign.record(Audited(at=later(seconds=n), actor="Lina", action=action, subject=mine))
+    found = {f.call_id: f.paused for f in Hopper(db, "engine-1").in_flight(NOON)}
+    assert found == {mine: paused, other: False}
 
 
 def test_another_engines_leases_are_left_alone_until_they_run_out(db: Engine) -> None:

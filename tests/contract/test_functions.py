@@ -308,7 +308,7 @@ async def test_a_seat_takes_the_customer_back_while_the_sound_is_played(desk: De
 
 
 async def test_a_call_is_recorded_from_start_to_end(desk: Desk, switch: SwitchUnderTest) -> None:
-    customer, _ = await desk.joined("seat001", TALKS)
+    customer, leg = await desk.joined("seat001", TALKS)
     await desk.port.start_recording(customer, f"{customer}.wav")
     await desk.overhears("MixMonitorStart", "Uniqueid", customer)
     recording = None if switch.recordings is None else switch.recordings / f"{customer}.wav"
@@ -318,8 +318,13 @@ async def test_a_call_is_recorded_from_start_to_end(desk: Desk, switch: SwitchUn
     await desk.overhears("MixMonitorMute", "Uniqueid", customer)
     for on in (True, False, False):  # once more does no harm
         await desk.port.pause_recording(customer, on)
+    await desk.port.start_recording(customer, f"{customer}.wav")  # nor does this: what was said stays
     await desk.port.hang_up(customer)
     await desk.told(HungUp, customer)
+    told = [name for name, of in desk.overheard if of.get("Uniqueid") == customer]
+    assert told.count("MixMonitorStart") == 1
+    with pytest.raises(ActionRefused):
+        await desk.port.pause_recording(leg, True)
     if recording is not None:
         await until_so("somebody is heard to speak", lambda: speaks(recording))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from campaigns.records import AttemptAnswered, AttemptEnded, Dispositioned
 from campaigns.trials.keys import Arm, Trial
 from campaigns.values import InFlight
-from cti.messages import Dispose, LogIn, ReadScript, Script
+from cti.messages import CallStatus, Dispose, LogIn, ReadScript, Record, Script
+from dialer.core.effects import PauseRecording, StartRecording
 from dialer.core.seats import leg_uid
 from dialer.switch import port
 from tests.core.test_verdicts import FULL
@@ -126,6 +129,36 @@ def test_after_a_restart_a_callback_is_due_in_the_customers_own_time_still() -> 
     assert here.command(said).ok
     [record] = [r for r in here.records if isinstance(r, Dispositioned)]
     assert record.callback_at == datetime(2026, 11, 25, 7, 30, tzinfo=UTC)  # in Shanghai
+
+
+def talks_on(here: World, *others: str, **known: Any) -> tuple[str, str]:
+    """After a restart a customer is found in a call with a seat, and with others in it; their channels."""
+    flight = replace(killed(here, 31.0, 30.0), **known)
+    customer, leg = f"zdc-{flight.call_id}", leg_uid(1)
+    here.channels |= {each: Channel(each, UP, "b") for each in (*others, customer, leg)}
+    who = {n: LogIn(user_id=n, name=f"u{n}", phone=f"seat{n}", campaigns=("spring",)) for n in (1, 2)}
+    here.core.recover([flight], who, here.at)
+    here.link_up()
+    return customer, leg
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_after_a_restart_a_recording_that_was_paused_still_is_and_can_be_resumed(paused: bool) -> None:
+    here = World(config(record=True))
+    customer, _ = talks_on(here, paused=paused)
+    [shown] = [m for m in here.told if isinstance(m, CallStatus)]
+    assert (shown.state, shown.recording) == ("connected", "paused" if paused else "on")
+    assert shown.at == pytest.approx(here.core.wall_s(here.at) - 30.0, abs=0.01)
+    assert [(e.uid, e.on) for e in here.done if isinstance(e, PauseRecording)] == [(customer, not paused)]
+    assert not [e for e in here.done if isinstance(e, StartRecording)]
+    assert here.command(Record(user_id=1, call_id=customer.removeprefix("zdc-"), on=paused)).ok
+    assert [e.on for e in here.done if isinstance(e, PauseRecording)] == [not paused, paused]
+
+
+def test_after_a_restart_a_call_whose_connection_nobody_had_recorded_is_recorded() -> None:
+    here = World(config(record=True))
+    customer, _ = talks_on(here, seat_user_id=None, connected_at=None)
+    assert [e.uid for e in here.done if isinstance(e, StartRecording)] == [customer]
 
 
 # --- heard too late ----------------------------------------------------------------------------------------------
