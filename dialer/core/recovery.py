@@ -18,6 +18,7 @@ from campaigns.values import InFlight
 from cti.messages import LogIn
 from dialer.core.call import Call, CallEvent, CallState
 from dialer.core.effects import Drop
+from dialer.core.parties import SETTLE_S
 from dialer.core.seat import Seat, SeatEvent, SeatState
 from dialer.core.seats import leg_user
 from dialer.switch import port
@@ -163,8 +164,10 @@ class Recovery:
             if not call.inbound:
                 self.core.write(AttemptAnswered(at=self.core.wall(call.answered_at), call_id=call.id))
         call.human_at = call.answered_at
-        leg = self._with(port.LEG_PREFIX, channel, event.snapshot)
-        party = self._with(port.PARTY_PREFIX, channel, event.snapshot)
+        legs = self._with(port.LEG_PREFIX, channel, event.snapshot)
+        legs.sort(key=lambda each: leg_user(each) != flight.seat_user_id)  # before who was asked
+        leg = next(iter(legs), "")
+        party = next(iter(self._with(port.PARTY_PREFIX, channel, event.snapshot)), "")
         seat = self._seat(leg, call, event) if leg else None
         if seat is not None:
             call.state_at = event.at if call.connected_at is None else call.connected_at
@@ -187,6 +190,8 @@ class Recovery:
             self.core.seats.adopt(seat, leg, event.at)
             self.core.tell(self.core.screen_pop(call.campaign, call.lead, seat.user_id, event.at))
             self.core.calls.changed(call)
+            if len(event.snapshot.bridges[channel.bridge_id]) > 2:  # a bridge ends with who is third in it
+                self.core.timers.start(event.at + SETTLE_S, "join", call.id)
         elif party and not leg:
             if call.connected_at is None:
                 call.connected_at = event.at
@@ -204,10 +209,10 @@ class Recovery:
             ended = call.connected_at is not None
             self.core.calls.step(call, CallEvent.HANG if ended else CallEvent.LIMIT, event.at)
 
-    def _with(self, prefix: str, channel: port.Channel, snapshot: port.Snapshot) -> str:
-        """The seat's leg, or the third party, in one bridge with this channel."""
+    def _with(self, prefix: str, channel: port.Channel, snapshot: port.Snapshot) -> list[str]:
+        """The seats' legs, or the third party, in one bridge with this channel."""
         members = snapshot.bridges.get(channel.bridge_id, ()) if channel.bridge_id else ()
-        return next((uid for uid in members if uid.startswith(prefix)), "")
+        return [uid for uid in members if uid.startswith(prefix)]
 
     def _seat(self, leg: str, call: Call, event: port.LinkUp) -> Seat | None:
         """The seat this leg belongs to, as it was before the engine stopped."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.contract.house import House
+from tests.contract.house import House, number
 from tests.contract.switches import channels
 
 pytestmark = pytest.mark.timeout(120)
@@ -100,6 +100,33 @@ async def test_the_engine_is_killed_in_mid_campaign_and_comes_back(house: House)
     await house.recorded(3)
     first = next(row for row in house.attempts() if row.e164 == pop["number"])
     assert (first.outcome, first.code, first.notes) == ("connected", "sold", "and signed")
+    await house.books_are_square()
+
+
+async def test_an_engine_that_is_killed_in_a_conference_leaves_the_customer_with_the_seat(
+    house: House,
+) -> None:
+    """And the recording as paused as it was."""
+    house.campaign(["08"], 'transfer_numbers = ["+8613800090*"]\nrecord = true')
+    await house.start()
+    lina = await house.working("lina", "seat001")
+    call = (await lina.connected())["call_id"]
+    await lina.do("record", call_id=call, on=False)
+    await lina.do("transfer", call_id=call, to_number=number(900, "08"))
+    await lina.until("they speak", lambda: lina.call is not None and lina.call["state"] == "consulting")
+    await lina.do("confer", call_id=call)
+    await house.together(3, "all three")
+    await house.kill()
+    await house.start()
+    await lina.open()
+    await lina.until("the same customer", lambda: lina.state == "talking" and lina.call is not None)
+    assert lina.call is not None
+    assert (lina.call["call_id"], lina.call["recording"]) == (call, "paused")
+    await house.together(2, "the customer and the seat")
+    await lina.do("hang_up", call_id=call)
+    await lina.dispose()
+    (attempt,) = await house.recorded(1)
+    assert attempt.outcome == "connected"
     await house.books_are_square()
 
 

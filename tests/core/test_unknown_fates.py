@@ -161,6 +161,23 @@ def test_after_a_restart_a_call_whose_connection_nobody_had_recorded_is_recorded
     assert [e.uid for e in here.done if isinstance(e, StartRecording)] == [customer]
 
 
+@pytest.mark.parametrize("outside", [True, False])
+def test_after_a_restart_in_a_conference_the_customer_stays_with_whose_call_it_is(outside: bool) -> None:
+    """Who was asked leaves, and with whoever leaves the bridge of all three ends."""
+    here = World()
+    third = port.PARTY_PREFIX + "5" * 32 if outside else leg_uid(2)
+    customer, leg = talks_on(here, third)
+    assert here.core.seats.by_user[1].call == customer.removeprefix("zdc-")
+    if outside:
+        assert here.dropped == [third]
+        here.hang_up(third)
+    here.pass_time(0.5)
+    here.join_all()
+    assert here.channels[customer].bridge == here.channels[leg].bridge != ""
+    assert here.channels[customer].bridge != here.channels.get(third, Channel(third)).bridge
+    here.check()
+
+
 # --- heard too late ----------------------------------------------------------------------------------------------
 
 
