@@ -34,7 +34,7 @@ FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
 LOOKED_AT = 1_000  # sealed recordings
 MISSED_FOR = timedelta(days=1)  # an engine that is not there any more
 CLOCKS_APART_S = 2.0  # of this machine and the database's: leases and callbacks go by both
-OLDEST_POSTGRESQL = 14
+OLDEST_POSTGRESQL = 15
 RENEWED_BEFORE = timedelta(days=14)  # a certificate that renews itself has done so a month before
 NEWEST_BASE = timedelta(hours=36)  # of a nightly one, and some patience
 

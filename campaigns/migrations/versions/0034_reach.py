@@ -29,7 +29,9 @@ BEGIN
                         wanted, wanted, wanted, current_user;
             END;
         END IF;
-        IF NOT pg_has_role(current_user, wanted, 'SET') THEN
+        -- To become it is what is needed, which PostgreSQL tells apart from membership since 16.
+        IF NOT pg_has_role(current_user, wanted,
+            CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
             EXECUTE format('GRANT %%I TO %%I', wanted, current_user);
         END IF;
     END LOOP;
