@@ -51,7 +51,10 @@ def start_embedded(folder: Path) -> str:
 
     Raises :class:`DatabaseError`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise DatabaseError(f"the embedded PostgreSQL can't be in {folder}: {fault.strerror}") from fault
     _not_anothers(folder)
     try:
         return _server(folder)

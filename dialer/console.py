@@ -16,11 +16,12 @@ WRONG_INPUT = 2
 
 
 class Settings:
-    """What every command is given."""
+    """What every command is given; `unfit` is its exit code where the installation can't be used, else 2 and 1."""
 
-    def __init__(self, config_file: Path | None, data: Path | None) -> None:
+    def __init__(self, config_file: Path | None, data: Path | None, unfit: int = 0) -> None:
         self.config_file = config_file
         self.given_data = data
+        self.unfit = unfit
 
     @property
     def data(self) -> Path:
@@ -35,13 +36,13 @@ class Settings:
         return self.config().reports if self.config_file is not None else ReportsSection()
 
     def config(self) -> Config:
-        """The configuration, or the end of the command with exit code 2."""
+        """The configuration, or the end of the command."""
         if self.config_file is None:
-            fail("--config FILE is needed here; deploy/dialer.toml is an example")
+            fail("--config FILE is needed here; deploy/dialer.toml is an example", self.unfit or WRONG_INPUT)
         try:
             return load(self.config_file)
         except ConfigError as fault:
-            fail(str(fault))
+            fail(str(fault), self.unfit or WRONG_INPUT)
 
 
 def fail(message: str, code: int = WRONG_INPUT) -> NoReturn:
@@ -79,11 +80,10 @@ def as_json(command: Any) -> Any:
     return click.option("--json", "json_out", is_flag=True, help="Print the result as JSON.")(command)
 
 
-def opened_database(settings: Settings, by: str = "", away: int = 1):  # type: ignore[no-untyped-def]
+def opened_database(settings: Settings, by: str = ""):  # type: ignore[no-untyped-def]
     """The database of the daemon, as a context: of its config's URL, or embedded in the data folder.
 
-    What is done in it is on record as done by `by`, or else by the system's user. `away`: the exit code where the
-    database can't be reached.
+    What is done in it is on record as done by `by`, or else by the system's user.
     """
     from contextlib import contextmanager
 
@@ -94,13 +94,12 @@ def opened_database(settings: Settings, by: str = "", away: int = 1):  # type: i
     @contextmanager
     def opened():  # type: ignore[no-untyped-def]
         url = settings.config().database.url if settings.config_file is not None else ""
+        postgresql = settings.data / "postgresql"
         try:
-            engine = database.connect(
-                url or database.start_embedded(settings.data / "postgresql"), pool_size=2
-            )
+            engine = database.connect(url or database.start_embedded(postgresql), pool_size=2)
             database.migrate(engine)
         except CampaignsError as fault:
-            fail(str(fault), away)
+            fail(str(fault), settings.unfit or 1)
         try:
             yield acting(engine, By(by or getpass.getuser(), "command line"))
         finally:

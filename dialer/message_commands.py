@@ -144,19 +144,27 @@ def import_choices(
 @common
 def bounced(config_file: Path | None, data: Path | None) -> None:
     """Take a mail that came back, from standard input; by its return address it is told whose message it was."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from campaigns import database
     from campaigns.messages.bounces import MOST_MAIL, bounce_of, take_bounce
 
-    settings = Settings(config_file, data)
+    # Mail servers come again after this code. After any other the mail is refused, and lost.
+    settings = Settings(config_file, data, unfit=os.EX_TEMPFAIL)
     email = settings.config().messages.email
     if not email.bounces:
-        fail("messages.email.bounces of the configuration names no address to which mails come back")
+        fail(
+            "messages.email.bounces of the configuration names no address to which mails come back",
+            os.EX_TEMPFAIL,
+        )
     mail = sys.stdin.buffer.read(MOST_MAIL + 1)
     with told_apart():
         bounce = bounce_of(mail, email.bounces, email.secret)
-    with opened_database(
-        settings, "mail server", os.EX_TEMPFAIL
-    ) as engine:  # by which mail servers come again
-        new = take_bounce(engine, bounce, datetime.now(UTC))
+    try:
+        with opened_database(settings, "mail server") as engine:
+            new = take_bounce(engine, bounce, datetime.now(UTC))
+    except SQLAlchemyError as fault:
+        fail(f"the database: {database.reason(fault)}", os.EX_TEMPFAIL)
     click.echo(f"{bounce.fate}: {bounce.why}" if new else "it is on record already, or of no message")
 
 
