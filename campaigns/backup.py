@@ -96,6 +96,8 @@ def archive_to(postgresql: Path, folder: Path | None) -> None:
 
 def take(postgresql: Path, folder: Path, keep: int) -> Base:
     """A base backup of the running server, proved; of older ones the last `keep` stay. Raises :class:`BackupError`."""
+    if not database.is_made(postgresql):
+        raise BackupError(f"there is no database in {postgresql}: give --data of the daemon")
     url = make_url(database.start_embedded(postgresql))
     _made(folder, postgresql)
     with _one_at_a_time(postgresql):

@@ -65,6 +65,11 @@ def start_embedded(folder: Path) -> str:
         ) from fault
 
 
+def is_made(folder: Path) -> bool:
+    """Whether this folder has an embedded PostgreSQL, running or not."""
+    return (folder / "PG_VERSION").exists()
+
+
 def _server(folder: Path) -> str:
     """Its URL when it is ready. The package waits ten seconds, and a server may have a long log to take in first."""
     with (
@@ -87,9 +92,8 @@ def _server(folder: Path) -> str:
 
 def _not_anothers(folder: Path) -> None:
     """To root the package makes the folder its own user's, and so takes it from a server that runs as somebody else."""
-    made = folder / "PG_VERSION"
-    if os.geteuid() == 0 and made.exists():
-        owner = made.owner()
+    if os.geteuid() == 0 and is_made(folder):
+        owner = (folder / "PG_VERSION").owner()
         if owner not in (FOR_ROOT, "root"):
             raise DatabaseError(
                 f"the PostgreSQL in {folder} is {owner}'s, and as root it would be taken away; "

@@ -83,7 +83,8 @@ def as_json(command: Any) -> Any:
 def opened_database(settings: Settings, by: str = ""):  # type: ignore[no-untyped-def]
     """The database of the daemon, as a context: of its config's URL, or embedded in the data folder.
 
-    What is done in it is on record as done by `by`, or else by the system's user.
+    What is done in it is on record as done by `by`, or else by the system's user. It is made in a data folder that was
+    named, and in no other: the daemon would never see what a command without `--data` says to a new one.
     """
     from contextlib import contextmanager
 
@@ -95,6 +96,11 @@ def opened_database(settings: Settings, by: str = ""):  # type: ignore[no-untype
     def opened():  # type: ignore[no-untyped-def]
         url = settings.config().database.url if settings.config_file is not None else ""
         postgresql = settings.data / "postgresql"
+        if not url and settings.given_data is None and not database.is_made(postgresql):
+            fail(
+                f"no database in {settings.data}: give --config and --data of the daemon",
+                settings.unfit or WRONG_INPUT,
+            )
         try:
             engine = database.connect(url or database.start_embedded(postgresql), pool_size=2)
             database.migrate(engine)

@@ -127,7 +127,7 @@ def _wrapped_by(path: Path) -> Sequence[bytes]:
 def stored(config: Config, data: Path) -> dict[str, list[Step]]:
     """The database, and where it is sound the campaigns in it."""
     postgresql = data / "postgresql"
-    if not config.database.url and not (postgresql / "PG_VERSION").exists():
+    if not config.database.url and not database.is_made(postgresql):
         hint = "the daemon makes it when it first starts, as the user that it runs as"
         return {"database": [Step("connection", False, f"{postgresql} has no database yet", hint)]}
     where = "embedded" if not config.database.url else "server"

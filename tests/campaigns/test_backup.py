@@ -136,6 +136,12 @@ def test_what_was_there_between_two_calls_is_there_again(home: Path) -> None:
     assert not steps["archive"].ok
 
 
+def test_no_database_is_made_to_be_backed_up(home: Path) -> None:
+    code, output = run(home, "backup", data="nowhere")
+    assert code == 1 and "no database in" in output
+    assert not (home / "nowhere").exists()
+
+
 @pytest.mark.timeout(300)
 def test_who_said_no_after_a_restore_is_barred_after_the_next_one(home: Path) -> None:
     folder, pg = home / "timelines", home / "first/postgresql"

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, text
 
 from campaigns import database
+from campaigns.messages.bounces import return_address
 from campaigns.second_factor import SecondFactor
 from campaigns.steering import changed
 from campaigns.store import CampaignStore
@@ -26,6 +27,7 @@ from campaigns.users import UserStore
 from campaigns.vault import KEYS, Vault
 from dialer.cli import main
 from dialer.console import WRONG_INPUT
+from tests.campaigns.messages.mails import report
 from tests.database import fresh_url
 
 DIALER = Path(sys.executable).with_name("dialer")
@@ -476,6 +478,67 @@ def test_without_a_config_the_embedded_database_of_the_data_folder_is_used(tmp_p
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout) == [{"campaign": "spring", "version": 1, "running": False}]
     assert (data / "postgresql").is_dir()
+
+
+@pytest.mark.parametrize("configured", [False, True])
+@pytest.mark.parametrize(
+    "words", [("dnc", "add", "13800138000"), ("apply", "spring.toml"), ("archive", "run")]
+)
+def test_a_command_that_names_no_data_folder_makes_no_database(
+    words: tuple[str, ...], configured: bool, here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = here.folder / "home"
+    monkeypatch.setattr("dialer.console.default_data_folder", lambda: home)
+    monkeypatch.chdir(here.file("spring.toml", CAMPAIGN).parent)
+    here.url = ""
+    here.write()
+    result = here.do(*words) if configured else dialer(*words)
+    refused(result, f"no database in {home}", "--config and --data of the daemon")
+    assert not home.exists()
+
+
+def test_a_command_that_names_no_data_folder_uses_the_users_own_database(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = here.folder / "home/postgresql/PG_VERSION"
+    made.parent.mkdir(parents=True)
+    made.write_text("9.6\n")  # it is there, and does not start
+    monkeypatch.setattr("dialer.console.default_data_folder", lambda: here.folder / "home")
+    result = dialer("dnc", "add", "13800138000")
+    assert result.exit_code == 1 and f"PostgreSQL in {made.parent} did not start" in result.stderr
+
+
+MAILS = (
+    '[messages]\npublic_url = "https://dialer.example"\n'
+    '[messages.email]\nhost = "127.0.0.1"\nsender = "us@company.example"\n'
+    'bounces = "bounces@company.example"\nsecret = "sixteen characters"\n'
+)
+
+
+def test_a_mail_that_comes_back_is_refused_for_what_it_is_alone(here: Installation) -> None:
+    def handed_in(mail: bytes, *options: object) -> int:
+        words = ["messages", "bounced", *(str(option) for option in options)]
+        return CliRunner().invoke(main, words, input=mail).exit_code
+
+    config = ("--config", here.config)
+    ours = report(return_address("bounces@company.example", "sixteen characters", "1" * 32))
+    here.write(MAILS)
+    assert handed_in(ours, *config) == 0
+    assert handed_in(report("bounces@company.example"), *config) == WRONG_INPUT
+    assert handed_in(ours) == os.EX_TEMPFAIL
+    with here.opened() as engine, engine.begin() as connection:
+        connection.execute(text("ALTER TABLE message RENAME TO gone"))
+    assert handed_in(ours, *config) == os.EX_TEMPFAIL
+    here.url = "postgresql://nobody@127.0.0.1:1/none"
+    here.write(MAILS)
+    assert handed_in(ours, *config) == os.EX_TEMPFAIL
+    here.url = ""
+    here.write(MAILS)
+    assert handed_in(ours, *config, "--data", here.file("file", "") / "data") == os.EX_TEMPFAIL
+    here.write()
+    assert handed_in(ours, *config) == os.EX_TEMPFAIL
+    here.config.unlink()
+    assert handed_in(ours, *config) == os.EX_TEMPFAIL
 
 
 def test_the_keys_are_rotated_where_there_are_some(here: Installation) -> None:
