@@ -132,7 +132,7 @@ class Recordings:
         agent: str = "",
     ) -> Found:
         """The newest :data:`MOST`, newest first, of these campaigns (None: all), with a number (E.164), of an agent by
-        login or name.
+        login or name. Raises OSError where the folder can't be entered, as the methods below do.
         """
         values = {
             "since": since,

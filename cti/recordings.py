@@ -62,9 +62,13 @@ class RecordingDesk(Desk):
             campaign = asked.get("campaign", "")
             campaigns = asker.seen if not campaign else [campaign] if asker.sees(campaign) else []
             within = Recordings(self.within(request, asker), self._folder)
-            found = await self.run(
-                lambda: within.find(since, until, campaigns, number, asked.get("agent", ""))
-            )
+            try:
+                found = await self.run(
+                    lambda: within.find(since, until, campaigns, number, asked.get("agent", ""))
+                )
+            except OSError as fault:
+                log.error("recordings can't be read", reason=str(fault))
+                problem = "recordings.unreadable"
         return self._front.page(
             request,
             "recordings.html",
@@ -87,7 +91,10 @@ class RecordingDesk(Desk):
         if not CALL_ID.fullmatch(call_id):
             raise Refusal(404, "not_found")
         within = Recordings(self.within(request, asker), self._folder, self._keys)
-        campaign = await self.run(lambda: within.campaign_of(call_id))
+        try:
+            campaign = await self.run(lambda: within.campaign_of(call_id))
+        except OSError as fault:
+            raise unreadable(fault) from fault
         if campaign is None or not asker.sees(campaign):
             raise Refusal(404, "not_found", f"there is no recording of a call {call_id}")
         if begins(request) or not self._is_heard(asker, call_id):
@@ -102,6 +109,8 @@ class RecordingDesk(Desk):
             except (Damaged, VaultError) as fault:
                 log.error("a recording can't be played", reason=str(fault))
                 raise Refusal(500, "sealed", str(fault)) from fault
+            except OSError as fault:
+                raise unreadable(fault) from fault
 
         return await self.run(opened)
 
@@ -126,3 +135,9 @@ class RecordingDesk(Desk):
             except Exception:  # the folder or the database is away: the next hour will do
                 log.warning("recordings could not be looked through", exc_info=True)
             await asyncio.sleep(SWEEP_S)
+
+
+def unreadable(fault: OSError) -> Refusal:
+    """What is answered where folder or file are there, and not for the daemon's user; the log has it too."""
+    log.error("recordings can't be read", reason=str(fault))
+    return Refusal(500, "unreadable", str(fault))

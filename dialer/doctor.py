@@ -42,8 +42,8 @@ NEWEST_BASE = timedelta(hours=36)  # of a nightly one, and some patience
 def examine(config: Config, file: Path, data: Path) -> dict[str, list[Step]]:
     """Every part of the installation, with what was looked at in it. Changes nothing."""
     found = {"machine": [readers(file), *machine(data)], **stored(config, data)}
-    if config.recordings.keys:
-        found["recordings"] = sealed_by(config, data)
+    if config.recordings.folder or config.recordings.keys:
+        found["recordings"] = recorded(config, data)
     found["calendar"] = [check_calendar(datetime.now(UTC).year)]
     if certificates := [_certificate(name, until) for name, until in in_use(config)]:
         found["certificates"] = certificates
@@ -96,18 +96,25 @@ def machine(data: Path) -> list[Step]:
     return steps
 
 
-def sealed_by(config: Config, data: Path) -> list[Step]:
+def recorded(config: Config, data: Path) -> list[Step]:
+    """Whether the daemon's user, who this is to be, gets at the recordings, and at what seals them."""
+    section, folder = config.recordings, recordings_of(config, data)
+    changed = section.keep_days or section.keys
+    there = os.access(folder, os.R_OK | os.X_OK | (os.W_OK if changed else 0))
+    what = "read and write" if changed else "read"
+    hint = f"make it, or mount it, and let the daemon's user {what} there: docs/howto/service.md"
+    steps = [Step("folder", there, str(folder), hint)]
+    return [*steps, *_sealed_by(KeyFile(Path(section.keys)), folder)] if section.keys else steps
+
+
+def _sealed_by(keys: KeyFile, folder: Path) -> list[Step]:
     """Whether recordings can be sealed, and the newest of those that are opened."""
-    keys, folder = KeyFile(Path(config.recordings.keys)), recordings_of(config, data)
     hint = f"put its backup back, or make one: dialer recordings new-key; then chown {keys.path} to the daemon's user"
     try:
         known = {key_id(key) for key in keys.read()}
     except VaultError as fault:
         return [Step("keys", False, str(fault), hint)]
     steps = [Step("keys", True, f"{keys.path}, {len(known)} of them", hint)]
-    writable = folder.is_dir() and os.access(folder, os.W_OK)
-    hint = "make it, and let the daemon's user write there: it puts sealed recordings in place of plain ones"
-    steps.append(Step("folder", writable, str(folder), hint))
     newest = sorted(folder.glob(f"*{SEALED}"), key=lambda path: path.name)[-LOOKED_AT:]
     lost = [path.name for path in newest if not known & set(_wrapped_by(path))]
     hint = (

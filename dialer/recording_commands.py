@@ -62,7 +62,7 @@ def rewrap(forget: bool, config_file: Path | None, data: Path | None) -> None:
                 fail(f"{failed} recordings could not be rewrapped; all keys are kept", 1)
             if forget:
                 keys.drop_old()
-        except VaultError as fault:
+        except (OSError, VaultError) as fault:
             fail(str(fault), 1)
     click.echo(f"{changed} recordings rewrapped; all in {folder} are opened by the newest key of {keys.path}")
 

@@ -132,6 +132,22 @@ async def test_a_sealed_one_that_was_changed_or_whose_key_is_away_is_not_played(
     assert away.status_code == 500 and away.json()["error"] == "sealed"
 
 
+async def test_a_folder_that_can_not_be_entered_is_told_as_such(
+    heard: Heard, db: Engine, tmp_path: Path
+) -> None:
+    away = tmp_path / ("x" * 300)  # not even root gets there
+    stored = replace(stored_in(db, tmp_path), recordings=away)
+    async with open_door(stored=stored) as door:
+        there = replace(heard, door=door)
+        page = await there.get("/recordings")
+        assert page.status_code == 200
+        assert "can&#39;t be read" in page.text and "There is no recording" not in page.text
+        played = await there.get(f"/recordings/{heard.mine}")
+        assert (played.status_code, played.json()["error"]) == (500, "unreadable")
+    with pytest.raises(OSError):
+        Recordings(db, away).let_go(NOON)
+
+
 async def test_nobody_plays_what_is_not_theirs_or_not_there(heard: Heard, db: Engine) -> None:
     odd = ["0" * 32, "..%2f..%2fetc%2fpasswd", heard.mine[:-1], heard.mine.upper() + "x"]
     for call_id in (heard.theirs, heard.unrecorded, *odd):
