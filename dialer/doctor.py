@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import backup, database
 from campaigns.config import CampaignsError
+from campaigns.history.files import Files
+from campaigns.history.months import all_months
 from campaigns.key_file import KeyFile, VaultError
 from campaigns.ownership import engines
 from campaigns.partitions import KEYS, month_of, partition_name
@@ -161,6 +163,7 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
             steps.append(look(engine))
             if not steps[-1].ok and look is _schema:
                 return {"database": steps}
+        steps += _months(engine, Path(config.history.folder) if config.history.folder else data / "archive")
         if config.backup.folder:
             steps += _backups(engine, Path(config.backup.folder))
         campaigns = _campaigns(engine, config)
@@ -255,6 +258,26 @@ def _partitions(engine: Engine) -> Step:
     missing = sorted(set(wanted) - there)
     hint = "the daemon makes them when it starts, and every day"
     return Step("months ahead", not missing, f"missing: {', '.join(missing)}" if missing else "made", hint)
+
+
+def _months(engine: Engine, folder: Path) -> list[Step]:
+    """Whether the months that are in files are in this folder; nothing before the first one is."""
+    with engine.connect() as connection:
+        filed = [
+            Files(folder).path(month.manifest)
+            for month in all_months(connection)
+            if month.state == "archived"
+        ]
+    if not filed:
+        return []
+    missing = [path for path in filed if not os.access(path, os.R_OK)]
+    detail = (
+        f"{len(missing)} of {len(filed)} files can't be read, such as {missing[0]}"
+        if missing
+        else f"{folder}"
+    )
+    hint = "mount the folder that has them here, or name it as [history] folder: all hosts share one"
+    return [Step("months in files", not missing, detail, hint)]
 
 
 def _backups(engine: Engine, folder: Path) -> list[Step]:

@@ -244,7 +244,7 @@ class Job:
 def holding(engine: Engine, files: Files) -> Iterator[Job]:
     """Hold the archive for one job, with everything an earlier one left over settled first.
 
-    Raises :class:`ArchiveError` when another job holds it for a minute.
+    Raises :class:`ArchiveError` when another job holds it for a minute, or the folder is not this database's.
     """
     plainly = engine.execution_options(isolation_level="AUTOCOMMIT")
     with apart(engine) as work, apart(plainly) as plain, files.opened() as duck:
@@ -253,9 +253,10 @@ def holding(engine: Engine, files: Files) -> Iterator[Job]:
             if time.monotonic() > deadline:
                 raise ArchiveError("another job works on the archive; try again when it is done")
             time.sleep(POLL_S)
-        with work.begin():
-            files.claim(work.execute(IDENTITY).scalar_one())
         job = Job(work, plain, duck, files)
+        begun = bool(job.manifests())
+        with work.begin():
+            files.claim(work.execute(IDENTITY).scalar_one(), begun)
         job.settle(datetime.now(UTC))
         yield job
 

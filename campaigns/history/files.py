@@ -98,13 +98,19 @@ class Files:
         except duckdb.Error as fault:
             raise ArchiveError(f"{self.folder}: {fault}") from fault
 
-    def claim(self, database: str) -> None:
+    def claim(self, database: str, begun: bool) -> None:
         """Keep the folder for one database: another would take its files for leftovers.
 
-        Raises :class:`ArchiveError` when it is another's.
+        Raises :class:`ArchiveError` when it is another's, or has nothing yet although `begun` says that months are in
+        files: it is not mounted, or another host has another one.
         """
         owner = self.folder / "database"
         if not owner.exists():
+            if begun and not any(self.written()):
+                raise ArchiveError(
+                    f"{self.folder} is empty, and months of this database are in files of another folder: mount that "
+                    f"one here, or name it as history.folder. If they are lost, write {database} into {owner}"
+                )
             new = self.scratch / "database"
             new.write_text(database + "\n", encoding="utf-8")
             sync(new)

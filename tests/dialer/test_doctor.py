@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from campaigns.sealed import seal
 from dialer.check import Step
 from dialer.cli import main
 from dialer.config import Config, RecordingsSection, load
-from dialer.doctor import machine, readers, sealed_by, stored
+from dialer.doctor import examine, machine, readers, recorded, stored
+from tests.campaigns.history.past import Past
 from tests.campaigns.world import Campaign
 
 TOML = """
@@ -74,18 +76,48 @@ def test_keys_of_recordings_that_are_away_or_of_others_are_told(config: Config, 
     (tmp_path / "monitor").mkdir()
     section = RecordingsSection(folder=str(tmp_path / "monitor"), keys=str(tmp_path / "recording-keys"))
     config = msgspec.structs.replace(config, recordings=section)
-    assert "dialer recordings new-key" in wrong({"recordings": sealed_by(config, tmp_path)})["keys"]
+    assert "dialer recordings new-key" in wrong({"recordings": recorded(config, tmp_path)})["keys"]
     keys, others = KeyFile(tmp_path / "recording-keys"), KeyFile(tmp_path / "others")
     keys.make()
     others.make()
     call = "01" * 16
     for file, name in ((keys, call), (others, "02" * 16)):
-        assert wrong({"recordings": sealed_by(config, tmp_path)}) == {}
+        assert wrong({"recordings": recorded(config, tmp_path)}) == {}
         (tmp_path / "sound.wav").write_bytes(b"RIFF")
         seal(tmp_path / "sound.wav", tmp_path / "monitor" / f"{name}.sealed", name, file)
-    assert f"{'02' * 16}.sealed" in wrong({"recordings": sealed_by(config, tmp_path)})["sealed"]
+    assert f"{'02' * 16}.sealed" in wrong({"recordings": recorded(config, tmp_path)})["sealed"]
     keys.path.chmod(0o644)
-    assert "keys" in wrong({"recordings": sealed_by(config, tmp_path)})
+    assert "keys" in wrong({"recordings": recorded(config, tmp_path)})
+
+
+@pytest.mark.parametrize("keep_days", [0, 30])
+def test_a_folder_of_recordings_that_the_daemon_does_not_get_at_is_told(
+    keep_days: int, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "monitor"
+    section = RecordingsSection(folder=str(folder), keep_days=keep_days)
+    config = msgspec.structs.replace(config, recordings=section)
+    data = tmp_path / "data"
+    assert "docs/howto/service.md" in wrong(examine(config, tmp_path / "dialer.toml", data))["folder"]
+    folder.mkdir()
+    assert wrong({"recordings": recorded(config, data)}) == {}
+    monkeypatch.setattr("os.access", lambda path, how: not how & os.W_OK)  # root may do anything
+    found = wrong({"recordings": recorded(config, data)})
+    assert ("read and write" in found["folder"]) if keep_days else found == {}
+
+
+def test_months_whose_files_are_in_another_folder_are_told(
+    db: Engine, config: Config, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    past = Past(db, data / "archive")
+    assert "months in files" not in [step.what for step in stored(config, data)["database"]]
+    past.run()
+    assert "months in files" not in wrong(stored(config, data))
+    (data / "archive").rename(tmp_path / "elsewhere")
+    assert "all hosts share one" in wrong(stored(config, data))["months in files"]
+    history = msgspec.structs.replace(config.history, folder=str(tmp_path / "elsewhere"))
+    assert "months in files" not in wrong(stored(msgspec.structs.replace(config, history=history), data))
 
 
 def test_a_database_that_is_away_is_told_as_such(config: Config, tmp_path: Path) -> None:

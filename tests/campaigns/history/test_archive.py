@@ -15,7 +15,7 @@ from campaigns import database
 from campaigns.day import dialed_calls, seat_intervals
 from campaigns.history import archive
 from campaigns.history.archive import holding
-from campaigns.history.files import ArchiveError
+from campaigns.history.files import ArchiveError, Files
 from campaigns.history.kinds import KINDS, SEAT_LOG
 from campaigns.history.query import History, Person
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
@@ -224,6 +224,21 @@ def test_a_folder_is_the_archive_of_one_database_and_another_touches_nothing(
     with pytest.raises(ArchiveError, match="is the archive of another database"), holding(other, past.files):
         pass
     other.dispose()
+    past.check()
+
+
+def test_months_do_not_go_to_a_second_folder(db: Engine, tmp_path: Path) -> None:
+    past = Past(db, tmp_path / "shared")
+    past.run()
+    other = Files(tmp_path / "another")  # of another host, or what a disk is to be mounted over
+    with pytest.raises(ArchiveError, match="in files of another folder") as refused, holding(db, other):
+        pass
+    assert not list(other.written())
+    _, _, way_out = str(refused.value).partition("If they are lost, write ")
+    identity, path = way_out.split(" into ")
+    Path(path).write_text(identity)
+    with holding(db, other):
+        pass
     past.check()
 
 
