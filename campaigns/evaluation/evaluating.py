@@ -43,11 +43,11 @@ SPLITS = {
     "campaign": ("''", ""),
     "list": ("i.name", "JOIN list i ON i.id = l.list_id"),
     "segment": (
-        "COALESCE(s.name, '')",
+        "COALESCE(t.segment, '')",
         """LEFT JOIN segment_member m ON m.campaign_id = a.campaign_id
             AND m.party = COALESCE('customer ' || l.customer_id, (
                 SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1))
-        LEFT JOIN segment_take t ON t.id = m.take_id LEFT JOIN segment s ON s.id = t.segment_id""",
+        LEFT JOIN segment_take t ON t.id = m.take_id""",
     ),
     "arm": ("COALESCE(a.arm, '')", ""),
     "script": (
@@ -101,15 +101,15 @@ WHERE s.campaign_id = :campaign AND s.half_hour >= :since AND s.half_hour < :unt
 GROUP BY 1
 """)
 HELD_OUT = text("""
-SELECT s.name, m.held_out, count(*) AS customers, count(*) FILTER (WHERE b.orders > 0) AS buyers,
+SELECT t.segment, m.held_out, count(*) AS customers, count(*) FILTER (WHERE b.orders > 0) AS buyers,
     COALESCE(sum(b.amount), 0) AS revenue, COALESCE(sum(b.amount * b.amount), 0) AS squares
-FROM segment_take t JOIN segment s ON s.id = t.segment_id JOIN segment_member m ON m.take_id = t.id
+FROM segment_take t JOIN segment_member m ON m.take_id = t.id
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE amount >= 0) AS orders, COALESCE(sum(amount), 0) AS amount FROM purchase p
     WHERE starts_with(m.party, 'customer ') AND p.customer_id = substr(m.party, 10) AND p.unit_id = ANY(:units)
         AND p.at >= t.taken_at AND p.at < t.taken_at + CAST(:days AS interval)
 ) b
-WHERE t.campaign_id = :campaign AND t.taken_at >= :since AND t.taken_at < :until GROUP BY s.name, m.held_out
+WHERE t.campaign_id = :campaign AND t.taken_at >= :since AND t.taken_at < :until GROUP BY t.segment, m.held_out
 """)
 
 
@@ -268,7 +268,7 @@ def _order(by: str) -> Any:
 def _gains(connection: Connection, values: dict[str, Any]) -> tuple[Gain, ...]:
     arms: dict[str, dict[bool, Any]] = {}
     for row in connection.execute(HELD_OUT, values):
-        arms.setdefault(row.name, {})[row.held_out] = row
+        arms.setdefault(row.segment, {})[row.held_out] = row
     gains = []
     for name, each in sorted(arms.items()):
         called, held = (

@@ -50,8 +50,7 @@ FROM (
 ) c
 """)
 TAKEN = text("""
-SELECT s.name FROM segment_take t JOIN segment s ON s.id = t.segment_id WHERE t.campaign_id = :campaign
-ORDER BY t.taken_at DESC
+SELECT segment FROM segment_take WHERE campaign_id = :campaign ORDER BY taken_at DESC
 """)
 KEEP = text("""
 INSERT INTO plan (campaign_id, based_on, segment, arm, hours, until, customers, seats, talked, conversions,

@@ -57,8 +57,10 @@ WHERE NOT EXISTS (SELECT FROM segment_member m WHERE m.campaign_id = :campaign A
 ORDER BY c.place
 """
 TAKE = """
-INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called, held_out)
-VALUES (%(segment)s, %(version)s, %(campaign)s, %(list)s, %(hold_out)s, %(at)s, %(who)s, %(called)s, %(held_out)s)
+INSERT INTO segment_take (segment_id, segment, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
+    held_out)
+VALUES (%(segment)s, %(name)s, %(version)s, %(campaign)s, %(list)s, %(hold_out)s, %(at)s, %(who)s, %(called)s,
+    %(held_out)s)
 RETURNING id
 """
 MEMBERS = (
@@ -137,8 +139,9 @@ def take(engine: Engine, wish: Wish, who: str, now: datetime) -> Taken:
     def keep(cursor: Any) -> None:
         nonlocal take_id
         values = {
-            "segment": segment.segment_id, "version": segment.version, "campaign": campaign, "list": wish.list_name,
-            "hold_out": wish.hold_out, "at": now, "who": who, "called": called, "held_out": len(members) - called,
+            "segment": segment.segment_id, "name": segment.name, "version": segment.version, "campaign": campaign,
+            "list": wish.list_name, "hold_out": wish.hold_out, "at": now, "who": who, "called": called,
+            "held_out": len(members) - called,
         }  # fmt: skip
         cursor.execute(TAKE, values)
         take_id = cursor.fetchone()[0]

@@ -15,6 +15,8 @@ from campaigns.evaluation.purchases import Purchase, bring_in
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.people import People
+from campaigns.segments.store import SegmentStore
+from campaigns.segments.taking import Wish, take
 from campaigns.units import Units
 from campaigns.users import UserStore
 from tests.campaigns.world import Campaign
@@ -135,3 +137,31 @@ async def test_orders_count_for_who_asks_as_they_do_for_the_company(
         for browser in (meng, other):
             seen = (await browser.get("/api/evaluation?campaign=mine")).json()["whole"]
             assert (seen["conversions"], seen["revenue"]) == (1, 111.0)
+
+
+async def test_what_a_segment_of_a_unit_above_gained_is_told_of_ones_own_campaign(
+    meng: httpx2.AsyncClient, db: Engine
+) -> None:
+    """Also to who serves it, and reaches no unit; the segment itself stays the company's."""
+    now = datetime.now(UTC)
+    pool = Campaign(db, leads=0, name="pool")
+    rows = [
+        Row(n, (f"+8613900{n:06d}",), "客户", {}, ("Asia/Shanghai",), customer_id=f"C{n}")
+        for n in range(1, 41)
+    ]
+    store_rows(db, pool.id, "all", "test", now, rows)
+    SegmentStore(db).save("companys", 'list = "all"', "", "li", now)
+    wish = Wish("companys", "mine", "w", hold_out=0.5, rest_days=0)
+    taken = take(db, wish, "li", now - timedelta(days=3))
+    with db.begin() as connection:
+        connection.execute(TALKED, {"at": now - timedelta(days=2)})
+    chen = People(db).add("", "chen", "陈静", "supervisor", "", campaigns=["mine"])
+    cookies = {"zd_session": UserStore(db).open_session(chen, "test")}
+    async with http_client(base_url=meng.base_url, cookies=cookies, timeout=30) as other:
+        for browser in (meng, other):
+            seen = (await browser.get("/api/evaluation?campaign=mine&by=segment")).json()
+            assert [(each["segment"], each["called"], each["held_out"]) for each in seen["gains"]] == [
+                ("companys", taken.called, taken.held_out)
+            ]
+            assert [(row["key"], row["calls"]) for row in seen["rows"]] == [("companys", 1)]
+    assert "companys" not in (await meng.get("/segments")).text

@@ -38,9 +38,9 @@ WITH sold AS (
 ), made AS (
     INSERT INTO segment (unit_id, name, version) SELECT id, 'all', 1 FROM unit RETURNING id
 ), taken AS (
-    INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
-        held_out)
-    SELECT id, 1, (SELECT min(id) FROM campaign), 'w', 0, :at, 'li', 1, 0 FROM made RETURNING id, campaign_id
+    INSERT INTO segment_take (segment_id, segment, version, campaign_id, list_name, hold_out, taken_at, taken_by,
+        called, held_out)
+    SELECT id, 'all', 1, (SELECT min(id) FROM campaign), 'w', 0, :at, 'li', 1, 0 FROM made RETURNING id, campaign_id
 ), tried AS (
     INSERT INTO trial_member SELECT campaign_id, 'customer ' || :customer, 'plain', 0.5, :at FROM taken
 ) INSERT INTO segment_member SELECT campaign_id, 'customer ' || :customer, id, false FROM taken

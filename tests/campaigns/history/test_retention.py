@@ -101,9 +101,9 @@ WITH sold AS (
 ), made AS (
     INSERT INTO segment (unit_id, name, version) SELECT id, :at, 1 FROM unit RETURNING id
 ), taken AS (
-    INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
-        held_out)
-    SELECT id, 1, :campaign, 'w', 0, CAST(:at AS timestamptz), 'li', 1, 0 FROM made RETURNING id
+    INSERT INTO segment_take (segment_id, segment, version, campaign_id, list_name, hold_out, taken_at, taken_by,
+        called, held_out)
+    SELECT id, 'all', 1, :campaign, 'w', 0, CAST(:at AS timestamptz), 'li', 1, 0 FROM made RETURNING id
 ), tried AS (
     INSERT INTO trial_member
     SELECT :campaign, 'customer ' || c, 'plain', 0.5, CAST(:at AS timestamptz) FROM unnest(CAST(:customers AS text[])) c

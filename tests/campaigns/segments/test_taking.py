@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from campaigns import database
 from campaigns.evaluation.evaluating import evaluate
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
@@ -21,6 +22,7 @@ from campaigns.store import NoSuchCampaign
 from campaigns.units import NoSuchUnit, Units
 from tests.campaigns.history.past import TODAY, Past
 from tests.campaigns.world import NOON, Campaign, later
+from tests.database import as_of
 
 MEMBERS = text(
     "SELECT party, held_out FROM segment_member m JOIN campaign c ON c.id = m.campaign_id WHERE c.name = :c"
@@ -203,3 +205,21 @@ def test_whom_a_campaign_called_stays_taken_and_so_do_those_held_out_beside_them
     assert sum(left.values()) == taken.held_out
     [gain] = evaluate(db, "spring", later(days=-1), later(days=1), "campaign").gains
     assert (gain.called, gain.held_out) == (1, taken.held_out)
+
+
+def test_takes_of_before_know_their_segments_name() -> None:
+    engine = as_of("0054")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("""
+            INSERT INTO campaign (name, version, unit_id) SELECT 'spring', 1, id FROM unit;
+            INSERT INTO segment (unit_id, name, version) SELECT id, unnest(ARRAY['young', 'fibre']), 1 FROM unit;
+            INSERT INTO segment_take (segment_id, version, campaign_id, list_name, hold_out, taken_at, taken_by, called,
+                held_out)
+            SELECT id, 1, 1, 'w', 0.1, now(), 'li', 1, 0 FROM segment;
+        """)
+    database.migrate(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT segment FROM segment_take ORDER BY id").scalars().all() == [
+            "young", "fibre",
+        ]  # fmt: skip
+    engine.dispose()
