@@ -19,15 +19,8 @@ from campaigns.best_time.store import local_hour
 from campaigns.config import CampaignsError
 from campaigns.evaluation.arms import ArmResult, compare
 from campaigns.evaluation.calls import asked_of
-from campaigns.evaluation.intervals import (
-    Interval,
-    Sample,
-    at_any_time,
-    difference,
-    difference_of_means,
-    mean,
-    share,
-)
+from campaigns.evaluation.held_out import compared
+from campaigns.evaluation.intervals import Interval, Sample, mean, share
 from campaigns.evaluation.written import StepGain, gained_by_messages
 from campaigns.reports.catalogue import AGENT
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
@@ -101,7 +94,7 @@ WHERE s.campaign_id = :campaign AND s.half_hour >= :since AND s.half_hour < :unt
 GROUP BY 1
 """)
 HELD_OUT = text("""
-SELECT t.segment, m.held_out, count(*) AS customers, count(*) FILTER (WHERE b.orders > 0) AS buyers,
+SELECT t.segment, t.id AS take, m.held_out, count(*) AS customers, count(*) FILTER (WHERE b.orders > 0) AS buyers,
     COALESCE(sum(b.amount), 0) AS revenue, COALESCE(sum(b.amount * b.amount), 0) AS squares
 FROM segment_take t JOIN segment_member m ON m.take_id = t.id
 CROSS JOIN LATERAL (
@@ -109,7 +102,7 @@ CROSS JOIN LATERAL (
     WHERE starts_with(m.party, 'customer ') AND p.customer_id = substr(m.party, 10) AND p.unit_id = ANY(:units)
         AND p.at >= t.taken_at AND p.at < t.taken_at + CAST(:days AS interval)
 ) b
-WHERE t.campaign_id = :campaign AND t.taken_at >= :since AND t.taken_at < :until GROUP BY t.segment, m.held_out
+WHERE t.campaign_id = :campaign AND t.taken_at >= :since AND t.taken_at < :until GROUP BY t.id, m.held_out
 """)
 
 
@@ -142,6 +135,9 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Gain:
     """A segment's customers who were to be called beside those held out: shares of buyers, and revenue a customer.
+
+    Of several takes each is compared with its own held out, and what was gained is their average by customers; one that
+    held nobody out is left out where others did.
 
     `looked` is as `buyers_gained`, and good however often one looks before it is decided.
     """
@@ -266,23 +262,17 @@ def _order(by: str) -> Any:
 
 
 def _gains(connection: Connection, values: dict[str, Any]) -> tuple[Gain, ...]:
-    arms: dict[str, dict[bool, Any]] = {}
+    takes: dict[str, dict[int, dict[bool, Any]]] = {}
     for row in connection.execute(HELD_OUT, values):
-        arms.setdefault(row.segment, {})[row.held_out] = row
+        takes.setdefault(row.segment, {}).setdefault(row.take, {})[row.held_out] = row
     gains = []
-    for name, each in sorted(arms.items()):
-        called, held = (
-            (r.customers, r.buyers, float(r.revenue), float(r.squares))
-            if (r := each.get(out))
-            else (0, 0, 0.0, 0.0)
-            for out in (False, True)
-        )
-        buyers = called[1], called[0], held[1], held[0]
-        spent = [Sample(arm[0], arm[2], arm[3]) for arm in (called, held)]
+    for segment, each in sorted(takes.items()):
+        found = compared(each.values())
+        called, held_out = found.reached, found.held_out
         gains.append(
             Gain(
-                name, called[0], called[1], held[0], held[1],
-                difference(*buyers), at_any_time(*buyers), difference_of_means(*spent),
+                segment, called.customers, called.buyers, held_out.customers, held_out.buyers,
+                found.buyers, found.looked, found.revenue,
             )
         )  # fmt: skip
     return tuple(gains)

@@ -3,13 +3,18 @@
 - A share: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
 - A difference of two shares: R. G. Newcombe, "Interval estimation for the difference between independent proportions",
   Statistics in Medicine 17, 1998, method 10.
+- A share in several strata: Wilson's of the number of cases that would tell as much in one, as for complex surveys:
+  C. Franco, R. J. A. Little, T. A. Louis and E. V. Slud, "Comparative study of confidence intervals for proportions in
+  complex sample surveys", Journal of Survey Statistics and Methodology 7, 2019. Their difference is Newcombe's.
 - A difference that is looked at again and again while it grows: an asymptotic confidence sequence, I. Waudby-Smith,
   D. Arbour, R. Sinha, E. H. Kennedy and A. Ramdas, "Time-uniform central limit theory and asymptotic confidence
-  sequences", Annals of Statistics 52, 2024, theorem 2.2. It is wider than Newcombe's, and holds at all looks at once.
+  sequences", Annals of Statistics 52, 2024, theorem 2.2; of several strata
+  theorem 2.5, for cases that are not all alike. It is wider than Newcombe's, and holds at all looks at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log, sqrt
 from typing import NamedTuple
 
@@ -25,6 +30,10 @@ class Interval(NamedTuple):
     estimate: float
     low: float
     high: float
+
+
+# Of a stratum, hits and cases of one arm and of the other. The differences of several are averaged by their cases.
+Shares = tuple[int, int, int, int]
 
 
 class Sample(NamedTuple):
@@ -44,7 +53,7 @@ class Sample(NamedTuple):
         return max(0.0, self.squares / self.count - self.mean**2) if self.count else 0.0
 
 
-def share(hits: int, count: int) -> Interval | None:
+def share(hits: float, count: float) -> Interval | None:
     """Of `count` cases `hits` did; None without a case."""
     if count <= 0:
         return None
@@ -54,9 +63,12 @@ def share(hits: int, count: int) -> Interval | None:
     return Interval(p, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
-def difference(hits: int, count: int, other_hits: int, other_count: int) -> Interval | None:
+def difference(*strata: Shares) -> Interval | None:
     """The first share less the other one; None where one of them has no case."""
-    one, other = share(hits, count), share(other_hits, other_count)
+    if not _told(strata):
+        return None
+    weights = _weights([count + other for _, count, _, other in strata])
+    one, other = (_share_of(weights, [(each[n], each[n + 1]) for each in strata]) for n in (0, 2))
     if one is None or other is None:
         return None
     gained = one.estimate - other.estimate
@@ -73,23 +85,32 @@ def mean(sample: Sample, times: float = 1.0) -> Interval | None:
     return Interval(sample.mean * times, sample.mean * times - reach, sample.mean * times + reach)
 
 
-def difference_of_means(one: Sample, other: Sample) -> Interval | None:
-    """The first mean less the other one, for many values in each; None with fewer than two in one."""
-    if min(one.count, other.count) < 2:
+def difference_of_means(*strata: tuple[Sample, Sample]) -> Interval | None:
+    """The first mean less the other one, for many values in each; None where there are fewer than two in one."""
+    told = [(one, other) for one, other in strata if min(one.count, other.count) >= 2]
+    if not told:
         return None
-    gained = one.mean - other.mean
-    reach = Z * sqrt(one.variance / one.count + other.variance / other.count)
+    weights = _weights([one.count + other.count for one, other in told])
+    gained = variance = 0.0
+    for weight, (one, other) in zip(weights, told, strict=True):
+        gained += weight * (one.mean - other.mean)
+        variance += weight**2 * (one.variance / one.count + other.variance / other.count)
+    reach = Z * sqrt(variance)
     return Interval(gained, gained - reach, gained + reach)
 
 
-def at_any_time(hits: int, count: int, other_hits: int, other_count: int) -> Interval | None:
+def at_any_time(*strata: Shares) -> Interval | None:
     """The first share less the other one, good at every look while both grow; None where one of them has no case."""
-    if min(count, other_count) <= 0:
+    if not _told(strata):
         return None
-    gained, n = hits / count - other_hits / other_count, count + other_count
-    # The two arms are one sequence, each case weighted by how rare its arm is.
-    spread_2 = n * (_variance(hits, count) / count + _variance(other_hits, other_count) / other_count)
-    reach = reach_at_any_time(n, spread_2)
+    counts = [one + other for _, one, _, other in strata]
+    gained = variance = 0.0
+    for weight, (hits, count, other_hits, other_count) in zip(_weights(counts), strata, strict=True):
+        gained += weight * (hits / count - other_hits / other_count)
+        spread_2 = _variance(hits, count) / count + _variance(other_hits, other_count) / other_count
+        variance += weight**2 * spread_2
+    # All are one sequence, each case weighted by how rare its arm is in its stratum.
+    reach = reach_at_any_time(sum(counts), sum(counts) * variance)
     return Interval(gained, max(-1.0, gained - reach), min(1.0, gained + reach))
 
 
@@ -97,6 +118,28 @@ def reach_at_any_time(count: int, variance: float, alpha: float = ALPHA) -> floa
     """How far to both sides the mean of so many values reaches, at every look while they come."""
     widened = count * RHO_2 + 1
     return sqrt(variance * 2 * widened / (count * count * RHO_2) * log(sqrt(widened) / alpha))
+
+
+def _told(strata: Sequence[Shares]) -> bool:
+    return bool(strata) and all(count > 0 and other > 0 for _, count, _, other in strata)
+
+
+def _weights(counts: Sequence[int]) -> list[float]:
+    return [count / sum(counts) for count in counts]
+
+
+def _share_of(weights: Sequence[float], strata: Sequence[tuple[int, int]]) -> Interval | None:
+    """The average of shares, each by its weight."""
+    p = within = alike = 0.0
+    for weight, (hits, count) in zip(weights, strata, strict=True):
+        of_stratum = hits / count
+        p += weight * of_stratum
+        within += weight**2 * of_stratum * (1 - of_stratum) / count
+        alike += weight**2 / count
+    # In strata of a few cases less is seen than there is: they vary at least as if all were alike.
+    variance = max(within, p * (1 - p) * alike)
+    count = p * (1 - p) / variance if variance else 1 / alike
+    return share(p * count, count)
 
 
 def _variance(hits: int, count: int) -> float:

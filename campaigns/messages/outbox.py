@@ -86,7 +86,7 @@ SELECT channel, address, id, agreed, source, at, expires_at FROM message_choice 
 TAKEN = text("""
 UPDATE message SET state = 'sending', reason = '', detail = '', tries = tries + 1, next_at = :until, engine = :engine,
     customer_id = :customer, address = :address, sender = :sender, subject = :subject, body = :body,
-    permitted_at = :now, basis_id = :basis, choice_id = :choice
+    permitted_at = :now, basis_id = :basis, choice_id = :choice, hold_out = :hold_out
 WHERE id = :id
 """)
 LATER = text("""
@@ -95,7 +95,7 @@ WHERE id = :id
 """)
 NOT_SENT = text("""
 UPDATE message SET state = 'not_sent', reason = :reason, detail = :detail, customer_id = :customer,
-    next_at = :now
+    next_at = :now, hold_out = :hold_out
 WHERE id = :id
 """)
 # Only by who has the lease: an engine that slept over it changes nothing.
@@ -324,7 +324,7 @@ class Outbox:
                 _refused(connection, case.row, answer, now)
             elif isinstance(answer[1], str):
                 other(case.row.channel, answer[0])
-                _not_sent(connection, case.row, answer[0], answer[1], now=now)
+                _not_sent(connection, case.row, answer[0], answer[1], now=now, share=case.step.hold_out)
             else:
                 permitted.append((case, answer[0], answer[1]))
                 before.add(case, now)
@@ -335,6 +335,7 @@ class Outbox:
                 "id": case.row.id, "until": now + LEASE, "engine": self._name, "customer": case.customer_id,
                 "address": letter.address, "sender": letter.sender, "subject": letter.subject, "body": letter.body,
                 "now": now, "basis": ids[basis], "choice": consent_of(facts, now),
+                "hold_out": case.step.hold_out,
             }  # fmt: skip
             connection.execute(TAKEN, values)
             letters.append(letter)
@@ -456,6 +457,8 @@ def _refused(connection: Connection, row: Row[Any], refusal: Refusal, now: datet
     connection.execute(LATER, values)
 
 
-def _not_sent(connection: Connection, row: Row[Any], reason: str, detail: str, now: datetime) -> None:
+def _not_sent(
+    connection: Connection, row: Row[Any], reason: str, detail: str, now: datetime, share: float | None = None
+) -> None:
     values = {"id": row.id, "reason": reason, "detail": detail, "customer": row.customer_id, "now": now}
-    connection.execute(NOT_SENT, values)
+    connection.execute(NOT_SENT, values | {"hold_out": share})

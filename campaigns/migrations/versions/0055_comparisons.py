@@ -1,4 +1,4 @@
-"""A take has its segment by its name.
+"""What comparisons with those held out go by: a take's segment by its name, and a step's share as it was at a message.
 
 Whose a campaign is may see what was gained there, also by a segment of a unit above, which itself is not theirs to see.
 """
@@ -10,13 +10,15 @@ from alembic import op
 revision = "0055"
 down_revision = "0054"
 
-NAMED = """
+# Messages of before are compared as they were: nobody knows what the share was then.
+COLUMNS = """
 ALTER TABLE segment_take ADD segment text;
 UPDATE segment_take t SET segment = s.name FROM segment s WHERE s.id = t.segment_id;
 ALTER TABLE segment_take ALTER segment SET NOT NULL;
+ALTER TABLE message ADD hold_out real;
 """
 
 
 def upgrade() -> None:
-    """Add it."""
-    op.get_bind().exec_driver_sql(NAMED)
+    """Add them."""
+    op.get_bind().exec_driver_sql(COLUMNS)

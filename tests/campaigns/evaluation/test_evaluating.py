@@ -254,6 +254,39 @@ def test_what_was_gained_is_told_by_those_held_out(db: Engine) -> None:
     assert spring.lease(1)
 
 
+def test_each_take_is_compared_with_its_own_held_out(db: Engine) -> None:
+    """The same share buys of those called and of those held out, but not of each take; and most were held out of the
+    first one."""
+    pool, _ = Campaign(db, leads=0, name="pool"), Campaign(db, leads=0, more=WORTH)
+    rows = [
+        Row(n, (f"+8613900{n:06d}",), "客户", {"n": n}, ("Asia/Shanghai",), customer_id=f"C{n}")
+        for n in range(600)
+    ]
+    store_rows(db, pool.id, "all", "test", NOON, rows)
+    for take_no, (words, share) in enumerate((("n < 200", 0.5), ("n < 400", 0.1), ("", 0.0))):
+        SegmentStore(db).save("all", words, "", "li", NOON)
+        wish = Wish("all", "spring", f"w{take_no}", hold_out=share, rest_days=0)
+        take(db, wish, "li", later(minutes=take_no))
+    with db.connect() as connection:
+        members = connection.execute(
+            text(
+                "SELECT t.list_name, m.held_out, array_agg(substr(m.party, 10)) AS customers FROM segment_member m "
+                "JOIN segment_take t ON t.id = m.take_id GROUP BY 1, 2"
+            )
+        ).all()
+    arms = {(m.list_name, m.held_out): m.customers for m in members}
+    buys = {"w0": 0.4, "w1": 0.0, "w2": 1.0}
+    for (name, _), customers in arms.items():
+        buyers = customers[: round(buys[name] * len(customers))]
+        bought(db, *((customer, later(days=2), 50.0) for customer in buyers))
+    [gain] = evaluate(db, "spring", SINCE, UNTIL, "list").gains
+    # Nobody was held out of the third one.
+    assert gain.called == len(arms["w0", False]) + len(arms["w1", False])
+    assert gain.held_out == len(arms["w0", True]) + len(arms["w1", True])
+    for gained, unit in ((gain.buyers_gained, 1), (gain.looked, 1), (gain.revenue_gained, 50.0)):
+        assert gained is not None and abs(gained.estimate) < 0.01 * unit and gained.low < 0 < gained.high
+
+
 def test_each_order_comes_in_once_and_a_bad_row_says_why(db: Engine, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     head = "客户编号,成交日期,金额,订单号\n"

@@ -16,12 +16,14 @@ from campaigns.history import person as persons
 from campaigns.history.archive import holding
 from campaigns.history.files import Files
 from campaigns.history.query import History
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.messages.choices import ChoiceStore
 from campaigns.messages.figures import figures, send_again
 from campaigns.messages.outbox import LEASE, MOST_TRIES, TOO_LATE, Outbox
 from campaigns.records import NotesSaved
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
-from tests.campaigns.world import NOON, later
+from tests.campaigns.world import CONFIG, NOON, later
 
 
 def test_who_did_not_answer_is_written_to_two_days_later_and_once(db: Engine) -> None:
@@ -355,3 +357,32 @@ def test_messages_are_a_treatment_of_their_own(db: Engine) -> None:
     assert (step.step, step.written, step.written_buyers) == ("missed", len(letters), 5)
     assert (step.held_out, step.held_out_buyers) == (40 - len(letters), 0)
     assert step.buyers_gained is not None and step.buyers_gained.estimate == pytest.approx(5 / len(letters))
+
+
+def test_a_step_is_compared_by_itself_while_it_held_out_another_share(db: Engine) -> None:
+    """The same share buys of those written to and of those held out, but none who came when fewer were held out."""
+    world = Writing(db, customers=60, steps=MISSED + "hold_out = 0.5\n")
+    world.calls()
+    assert all(world.outbox.sent(each, TWO_DAYS_LATER) for each in world.claim(TWO_DAYS_LATER))
+    waves = {
+        state: [row.customer_id for row in world.rows() if row.state == state]
+        for state in ("sent", "not_sent")
+    }
+    world.campaign.store.apply(f"{CONFIG}{MISSED}hold_out = 0.1\n", "test", "tester", TWO_DAYS_LATER)
+    rows = [
+        Row(n, (f"+8613700{n:06d}",), "客户", {}, ("Asia/Shanghai",), customer_id=f"d{n}") for n in range(60)
+    ]
+    store_rows(db, world.campaign.id, "more", "test", NOON, rows)
+    leads = world.campaign.lease(1_000, later(days=1))
+    world.call(*(lead for lead in leads if (lead.customer_id or "").startswith("d")), at=later(days=1))
+    assert all(world.outbox.sent(each, later(days=3)) for each in world.claim(later(days=3)))
+    assert {round(row.hold_out, 2) for row in world.rows()} == {0.5, 0.1}
+    with db.connect() as connection:
+        unit = connection.execute(text("SELECT id FROM unit WHERE parent_id IS NULL")).scalar_one()
+    at = (TWO_DAYS_LATER + timedelta(hours=1)).isoformat()
+    buyers = [customer for wave in waves.values() for customer in wave[: round(0.4 * len(wave))]]
+    bring_in(db, unit, [Purchase(customer, at, 100.0) for customer in buyers], "Asia/Shanghai", "test")
+    [step] = evaluate(db, "spring", later(days=-1), later(days=9), "message").messages
+    assert (step.written + step.held_out, step.written_buyers + step.held_out_buyers) == (120, len(buyers))
+    for gained in (step.buyers_gained, step.looked):
+        assert gained is not None and abs(gained.estimate) < 0.03
