@@ -24,12 +24,15 @@ LIST = text("SELECT id FROM list WHERE campaign_id = :campaign AND name = :name"
 LAST_OUTCOME = f"""
 (SELECT a.outcome FROM attempt a WHERE a.call_id = l.last_call AND a.leased_at = {LAST_LEASED_AT})
 """
-# What was closed when its list was taken back stays so, unless that list is named.
+# What was closed when its list was taken back stays so, unless that list is named; and who was promised a callback is
+# called when it is due, unless one of their numbers is named.
 FITS = f"""
 l.campaign_id = :campaign AND l.lease IS NULL
     AND CASE WHEN CAST(:lists AS bigint[]) IS NOT NULL THEN l.list_id = ANY(CAST(:lists AS bigint[]))
         ELSE l.list_id <> ALL(ARRAY(SELECT id FROM list WHERE campaign_id = :campaign AND undone_at IS NOT NULL)) END
     AND (CAST(:outcome AS text) IS NULL OR {LAST_OUTCOME} = :outcome)
+    AND (CAST(:numbers AS text[]) <> '{{}}' OR NOT l.open
+        OR NOT EXISTS (SELECT FROM callback k WHERE k.lead_id = l.id AND k.done_at IS NULL))
 """
 OF_NUMBERS = text("""
 SELECT DISTINCT lead_id FROM number WHERE campaign_id = :campaign AND e164 = ANY(:numbers) ORDER BY lead_id
@@ -56,7 +59,8 @@ class Which:
 
 
 def requeue(engine: Engine, which: Which, who: str, at: datetime) -> int:
-    """Have leads called again from `at` on; returns how many. Those in an engine's hands are left out.
+    """Have leads called again from `at` on; returns how many. Those in an engine's hands are left out and, where no
+    numbers are named, those that wait for a callback.
 
     Attempts, caps, lists and lock-outs count on: a lead that the rules don't allow is put aside again. Done some leads
     at a time beside the calls; what is done is on record, also when the rest is not. Raises :class:`NothingToRequeue`.

@@ -162,7 +162,8 @@ def requeue(
 ) -> None:
     """Have leads called again: those of NUMBERS, of a list, or whose last call came to an outcome.
 
-    The rules are asked as at every call: attempts and caps count on.
+    The rules are asked as at every call: attempts and caps count on. Leads that wait for a callback are left to it,
+    unless their numbers are named.
     """
     from campaigns.numbers import number_of
     from campaigns.requeue import Which

@@ -15,7 +15,7 @@ from campaigns.config import CampaignConfig, ConfigError, parse
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.lists.undoing import undo
-from campaigns.records import AttemptEnded, Dispositioned
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.recycle import PARTS, after_outcome, other_part
 from campaigns.requeue import NothingToRequeue, Which, requeue
 from campaigns.rules import calendar
@@ -200,6 +200,29 @@ def test_what_was_closed_with_its_list_stays_closed_unless_that_list_is_named(db
     assert len(campaign.lease(at=later(days=1))) == 1
 
 
+def test_who_was_promised_a_callback_is_called_sooner_only_when_their_number_is_named(db: Engine) -> None:
+    campaign = Campaign(db, leads=2)
+    [lead, other] = campaign.lease(2)
+    assert len(campaign.dial([lead, other])) == 2
+    for each in (lead, other):
+        campaign.record(
+            AttemptConnected(at=NOON, call_id=each.call_id, user_id=7),
+            AttemptEnded(at=NOON, call_id=each.call_id, outcome="connected", final=True),
+        )
+    due = later(hours=5)
+    campaign.record(
+        Dispositioned(
+            at=NOON, call_id=lead.call_id, user_id=7, code="interested", callback_at=due, anyone_at=due,
+            expires_at=later(days=2),
+        )
+    )  # fmt: skip
+    for which in (Which("spring", list_name="list"), Which("spring", outcome="connected")):
+        assert requeue(db, which, "lin", later(hours=1)) == 1
+    assert [each.lead_id for each in campaign.lease(2, later(hours=2))] == [other.lead_id]
+    assert requeue(db, Which("spring", numbers=(lead.number,)), "lin", later(hours=2)) == 1
+    assert [each.lead_id for each in campaign.lease(2, later(hours=2))] == [lead.lead_id]
+
+
 def test_many_leads_are_called_again_some_at_a_time_each_time_on_record(
     db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +240,8 @@ def test_many_leads_are_called_again_some_at_a_time_each_time_on_record(
 def test_leads_to_be_called_again_are_looked_for_by_a_span_of_ids(db: Engine) -> None:
     """Not by going through the leads of every campaign until enough of them fit."""
     campaign = Campaign(db, leads=1)
-    asked = {"campaign": campaign.id, "lists": None, "outcome": "lost", "after": 0, "upto": requeueing.SPAN}
+    asked = {"campaign": campaign.id, "numbers": [], "lists": None, "outcome": "lost"}
+    asked |= {"after": 0, "upto": requeueing.SPAN}
     with db.connect() as connection:
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         lines = connection.execute(text(f"EXPLAIN {requeueing.WITHIN.text}"), asked).scalars().all()
