@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Engine, text
 from campaigns.audit import write
 from campaigns.config import CampaignsError, Field, known_zone
 from campaigns.lists.encodings import encoding_of
-from campaigns.lists.fields import NotOfType, value_of
+from campaigns.lists.fields import NotOfType, value_of, without_thousands
 from campaigns.lists.mapping import plain
 
 CHUNK = 5_000
@@ -30,6 +31,8 @@ MOST_CELL = 10_000
 DELIMITERS = ",\t;|"
 DAY = Field(name="at", type="date")
 LAST = time(23, 59, 59)  # of a day that has no time: it is after that day's call
+# As spreadsheets write it: 2026/1/5 9:30.
+TIME = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?[T ](\d{1,2}):")
 NAMES = {
     "customer": {"customerid", "customer", "客户编号", "客户号", "客户id", "用户编号", "编号"},
     "at": {
@@ -176,9 +179,10 @@ def _read(row: Purchase, zone: ZoneInfo) -> tuple[str, datetime, Decimal, str]:
     if not customer:
         raise ValueError("there is no customer")
     try:
-        amount = Decimal(str(row.amount).strip().replace(",", "").lstrip("¥￥"))
+        amount = Decimal(without_thousands(str(row.amount).strip().lstrip("¥￥").strip()))
     except InvalidOperation:
-        raise ValueError(f"the amount {str(row.amount)[:40]!r} is no number") from None
+        written = str(row.amount)[:40]
+        raise ValueError(f"the amount {written!r} is no number, such as 1234.50 or 1,234.50") from None
     if not amount.is_finite() or abs(amount) >= MOST_AMOUNT:
         raise ValueError("the amount is too large")
     return customer, _instant(row.at.strip(), zone), amount.quantize(Decimal("0.01")), reference
@@ -190,11 +194,13 @@ def _instant(written: str, zone: ZoneInfo) -> datetime:
     except NotOfType:
         day = None
     try:
-        at = (
-            datetime.combine(day, LAST)
-            if day is not None
-            else datetime.fromisoformat(written.replace("/", "-"))
-        )
+        if day is not None:
+            at = datetime.combine(day, LAST)
+        else:
+            iso = written.replace("/", "-")
+            if found := TIME.match(written):
+                iso = "{}-{:0>2}-{:0>2}T{:0>2}:".format(*found.groups()) + written[found.end() :]
+            at = datetime.fromisoformat(iso)
         at = at if at.tzinfo is not None else at.replace(tzinfo=zone)
         if not 1970 <= at.year <= 2100:
             raise ValueError

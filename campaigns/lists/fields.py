@@ -15,7 +15,9 @@ FALSE = frozenset(("false", "no", "n", "0", "f", "否", "无", "没有", "不是
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 INTEGER = re.compile(r"[+-]?\d{1,18}(?:\.0+)?")
 DECIMAL = re.compile(r"[+-]?(?:\d{1,15}(?:\.\d{1,15})?|\.\d{1,15})")
-DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?(?:[T ]00:00(?::00(?:\.0+)?)?)?")
+DATE = re.compile(
+    r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?(?:[T ]0{1,2}:00(?::00(?:\.0+)?)?)?"
+)
 COMPACT = re.compile(r"(19\d\d|20\d\d)(\d\d)(\d\d)")
 SERIAL = re.compile(r"([2-7]\d{4})(?:\.0+)?")  # days since FIRST: what a spreadsheet makes of 1954 to 2118
 FIRST = date(1899, 12, 30)
@@ -36,15 +38,20 @@ def value_of(field: Field, cell: Any) -> Any:
     return READ[field.type](text.strip(), field)
 
 
+def without_thousands(text: str) -> str:
+    """A number as it is written in figures alone; a comma that parts no thousands stays."""
+    return text.replace(",", "") if THOUSANDS.fullmatch(text) else text
+
+
 def _integer(text: str, field: Field) -> int:
-    whole = text.replace(",", "") if THOUSANDS.fullmatch(text) else text
+    whole = without_thousands(text)
     if not INTEGER.fullmatch(whole) or not whole.isascii():
         raise NotOfType("is no whole number")
     return int(whole.partition(".")[0])
 
 
 def _decimal(text: str, field: Field) -> float:
-    plain_text = text.replace(",", "") if THOUSANDS.fullmatch(text) else text
+    plain_text = without_thousands(text)
     if not DECIMAL.fullmatch(plain_text) or not plain_text.isascii():
         raise NotOfType("is no number")
     return float(plain_text)

@@ -321,6 +321,25 @@ def test_each_order_comes_in_once_and_a_bad_row_says_why(db: Engine, tmp_path: P
         bring_in(db, root(db), (), "Mars/Base", "x")
 
 
+def test_amounts_and_times_are_read_as_spreadsheets_write_them_or_not_at_all(db: Engine) -> None:
+    amounts = {"1,234.50": 1234.5, "￥ 1,234,567": 1234567.0, "-1,000": -1000.0, "12,50": None, "1.234,50": None,
+               "1,23": None}  # fmt: skip
+    rows = [Purchase("A", "2026-01-05", amount, f"A{n}") for n, amount in enumerate(amounts)]
+    found = bring_in(db, root(db), rows, "UTC", "x")
+    assert (found.accepted, found.rejected) == (3, 3)
+    assert all(each.reason.endswith("is no number, such as 1234.50 or 1,234.50") for each in found.rejects)
+    times = {"2026/1/5 9:30": "09:30:00", "2026-1-5 9:30:15": "09:30:15", "2026/01/05T09:30": "09:30:00",
+             "2026年1月5日 9:30": "09:30:00", "2026-1-5": "23:59:59", "2026/1/5 0:00": "23:59:59"}  # fmt: skip
+    rows = [Purchase("T", at, 1, f"T{n}") for n, at in enumerate(times)]
+    assert bring_in(db, root(db), rows, "UTC", "x").rejects == ()
+    with db.connect() as connection:
+        order = "SELECT {} FROM purchase WHERE customer_id = '{}' ORDER BY reference"
+        read = connection.execute(text(order.format("amount", "A"))).scalars().all()
+        assert [float(each) for each in read] == [each for each in amounts.values() if each is not None]
+        at = connection.execute(text(order.format("at AT TIME ZONE 'UTC'", "T"))).scalars().all()
+        assert [each.isoformat() for each in at] == [f"2026-01-05T{each}" for each in times.values()]
+
+
 @pytest.mark.parametrize("row", [
     Purchase("C" * 201, "2026-01-01", 1), Purchase("C\n1", "2026-01-01", 1), Purchase("C1", "0001-01-01", 1),
     Purchase("C1", "2026-01-01", "NaN"), Purchase("C1", "2026-01-01", 1e15), Purchase("C1", "2026-13-01", 1),

@@ -56,6 +56,7 @@ def test_a_list_is_held_to_the_campaigns_fields(db: Engine, tmp_path: Path) -> N
         ("integer", "12.5", None), ("integer", "1e3", None), ("integer", "12,50", None), ("integer", "９" * 30, None),
         ("decimal", "-0.5", -0.5), ("decimal", "1.2.3", None), ("decimal", "nan", None), ("decimal", "12,50", None),
         ("date", "2026/1/5", "2026-01-05"), ("date", "2026-01-05 00:00:00", "2026-01-05"),
+        ("date", "2026/1/5 0:00", "2026-01-05"),
         ("date", "46000", "2025-12-09"),
         ("date", "20260105", "2026-01-05"), ("date", "05/01/2026", None), ("date", "20261305", None),
         ("boolean", "是", True), ("boolean", "No", False), ("boolean", True, True), ("boolean", "maybe", None),
