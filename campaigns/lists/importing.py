@@ -31,10 +31,14 @@ from campaigns.lists.sources import ImportFailed
 PREVIEW = 1_000  # rows that a dry run reads
 BATCH = "batch"  # and its key: what an import of a batch came from
 
-KNOWN_SOURCE = text("SELECT columns FROM list_source WHERE name = :name")
+# Each unit has its own: what one says of a file's columns is no word in how another's come in.
+KNOWN_SOURCE = text("""
+SELECT s.columns FROM list_source s JOIN campaign c ON c.unit_id = s.unit_id WHERE c.id = :campaign AND s.name = :name
+""")
 KEEP_SOURCE = text("""
-INSERT INTO list_source (name, columns) VALUES (:name, CAST(:columns AS jsonb))
-ON CONFLICT (name) DO UPDATE SET columns = list_source.columns || excluded.columns
+INSERT INTO list_source (unit_id, name, columns)
+SELECT unit_id, :name, CAST(:columns AS jsonb) FROM campaign WHERE id = :campaign
+ON CONFLICT (unit_id, name) DO UPDATE SET columns = list_source.columns || excluded.columns
 """)
 
 CONFIG = text("""
@@ -49,9 +53,10 @@ Progress = Callable[[int, float], None]
 class Request:
     """What is to be imported, and how.
 
-    `source` names files of one origin: what `columns` (column to field) say is kept for it. `country` (ISO 3166) and
-    `area_code` read national and local numbers; `zone` (IANA) stands for numbers that name none. `sql` and `query`
-    take the place of the file. A `batch` that is in already, by this key, goes in no second time.
+    `source` names files of one origin: what `columns` (column to field) say is kept for it, for the campaign's unit.
+    `country` (ISO 3166) and `area_code` read national and local numbers; `zone` (IANA) stands for numbers that name
+    none. `sql` and `query` take the place of the file. A `batch` that is in already, by this key, goes in no second
+    time.
     """
 
     file: str
@@ -113,8 +118,9 @@ def _columns(engine: Engine, request: Request) -> Mapping[str, str]:
     check_given(request.columns)
     if not request.source:
         return request.columns
+    asked = {"campaign": request.campaign_id, "name": request.source}
     with engine.connect() as connection:
-        kept = connection.execute(KNOWN_SOURCE, {"name": request.source}).scalar_one_or_none()
+        kept = connection.execute(KNOWN_SOURCE, asked).scalar_one_or_none()
     if kept is None and not request.columns:
         raise ImportFailed(
             f"there is no source {request.source!r} yet; the first time say --map COLUMN=FIELD"
@@ -127,7 +133,9 @@ def _keep_columns(engine: Engine, request: Request) -> None:
     if request.source and request.columns and not request.dry_run:
         told = msgspec.json.encode(dict(request.columns)).decode()
         with engine.begin() as connection:
-            connection.execute(KEEP_SOURCE, {"name": request.source, "columns": told})
+            connection.execute(
+                KEEP_SOURCE, {"campaign": request.campaign_id, "name": request.source, "columns": told}
+            )
 
 
 def _fields(engine: Engine, campaign_id: int) -> Sequence[Field]:

@@ -26,7 +26,7 @@ OF_TYPE = {
     "time without time zone": "'06:00'",
 }  # fmt: skip
 # Tables without anything of a customer or of a campaign; what is in them is for all.
-SHARED = {"unit", "permit_basis", "archived_month", "list_source", "caller_id_use", "caller_id_watch", "rollup_due",
+SHARED = {"unit", "permit_basis", "archived_month", "caller_id_use", "caller_id_watch", "rollup_due",
           "rollup_seen"}  # fmt: skip
 # Tables that neither role has any business in; of `app_user` they see who is who, and no secret.
 CLOSED = {"alembic_version", "api_token", "app_user", "audit", "audit_link", "campaign_counted", "campaign_part",
