@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from campaigns.audit import write_through
 from campaigns.config import CampaignsError, parse
@@ -27,10 +29,13 @@ from campaigns.messages.permission import announced_by
 from campaigns.order import MOST_RANK
 from campaigns.rules.known import LENGTHS
 
+log = structlog.get_logger(__name__)
+
 CHUNK = 10_000  # rows judged at a time
 SOON = timedelta(days=30)
 IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
 TURN_S = 0.2  # between two looks whether it is one's turn
+ENOUGH = 0.01  # of the leads there were: fewer new ones change nothing of how they are looked for
 
 CREATE = """
 INSERT INTO list (campaign_id, name, source, imported_at, announces, first_lead, lane)
@@ -165,6 +170,10 @@ COUNTED = """
 UPDATE list SET accepted = %(accepted)s, rejected = %(rejected)s, duplicates = %(duplicates)s,
     last_lead = (SELECT last_value FROM lead_id_seq), finished_at = %(finished)s WHERE id = %(list)s
 """
+
+GREW = text("SELECT :added >= :enough * reltuples FROM pg_class WHERE oid = 'lead'::regclass")
+# An autovacuum that is at work would be cancelled for whoever waits for it, and would begin anew.
+ANALYZE = text("ANALYZE (SKIP_LOCKED) lead, number")
 
 
 class AlreadyIn(CampaignsError):
@@ -323,9 +332,7 @@ class Loading:
         self._open = False
         if changes:
             end_unfinished(self._engine, self._values["campaign"], at)  # what came before first
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("ANALYZE lead"))
-            connection.execute(text("ANALYZE number"))
+        _analyze(self._engine, self.counts.accepted)
         return self.counts
 
     def abandon(self) -> None:
@@ -386,6 +393,16 @@ def store_rows(
     except BaseException:
         loading.abandon()
         raise
+
+
+def _analyze(engine: Engine, added: int) -> None:
+    """Have the planner know of the leads, which are in whatever becomes of this: nobody is told that they are not."""
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.execute(GREW, {"added": added, "enough": ENOUGH}).scalar_one():
+                connection.execute(ANALYZE)
+    except DBAPIError as fault:
+        log.warning("import_not_analyzed", error=str(fault))
 
 
 WHY = {
