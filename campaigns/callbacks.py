@@ -64,7 +64,7 @@ WITH over AS (
 SOON = text("""
 SELECT c.id, c.user_id, c.due_at, l.name, n.e164 FROM callback c JOIN lead l ON l.id = c.lead_id
 JOIN LATERAL (SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1) n ON true
-WHERE c.campaign_id = :campaign AND c.done_at IS NULL AND c.personal AND c.user_id = ANY(:users)
+WHERE c.campaign_id = :campaign AND c.done_at IS NULL AND c.personal AND l.open AND c.user_id = ANY(:users)
     AND c.due_at > :now AND c.due_at <= :until ORDER BY c.due_at
 """)
 # What leads wait for: the callback that holds each of them.

@@ -52,6 +52,7 @@ SELECT k.due_at, l.name AS customer, c.name AS campaign,
     (SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1) AS number
 FROM callback k JOIN lead l ON l.id = k.lead_id JOIN campaign c ON c.id = k.campaign_id
 WHERE c.name = ANY(:campaigns) AND k.done_at IS NULL AND k.user_id = :user AND k.personal AND k.expires_at > :now
+    AND l.open
 ORDER BY k.due_at LIMIT :most
 """)
 

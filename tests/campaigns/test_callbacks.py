@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
+from campaigns.contacts import Contacts
 from campaigns.dnc import DncStore, Layer
+from campaigns.lists.undoing import undo
 from campaigns.people import People
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.requeue import Which, requeue
 from campaigns.units import Units
 from campaigns.values import Ask, Lead, Permit, Refusal
 from campaigns.why import Explainer
@@ -169,6 +172,21 @@ def test_a_person_is_reminded_of_what_comes_soon(db: Engine) -> None:
     soon = campaign.hopper.coming_callbacks(campaign.id, [LI, WU], later(minutes=116), later(minutes=121))
     assert [(each.user_id, each.due_at, each.number) for each in soon] == [(LI, DUE, lead.number)]
     assert campaign.hopper.coming_callbacks(campaign.id, [WU], NOON, DUE) == []
+
+
+def test_nobody_is_reminded_of_a_callback_whose_lead_is_closed_until_it_is_opened_again(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    promised(campaign, LI)
+
+    def told() -> tuple[int, int]:
+        soon = campaign.hopper.coming_callbacks(campaign.id, [LI], later(minutes=116), later(minutes=121))
+        return len(soon), len(Contacts(db).day(LI, NOON, NOON, ["spring"]).callbacks)
+
+    assert told() == (1, 1)
+    assert undo(db, campaign.id, "list", later(minutes=1)).closed == 1
+    assert told() == (0, 0)
+    assert requeue(db, Which("spring", list_name="list"), "lin", later(minutes=2)) == 1
+    assert told() == (1, 1)
 
 
 def test_callbacks_are_found_by_their_index(db: Engine) -> None:
