@@ -102,12 +102,16 @@ class Dispose(Message, frozen=True, tag="dispose"):
 
 
 class SaveNotes(Message, frozen=True, tag="save_notes"):
-    """What was written down so far: notes, and answers to the script."""
+    """What was written down so far: notes, and answers to the script.
+
+    `do_not_call`: the customer, who is done with without a result, wants no more calls. No later verdict takes it back.
+    """
 
     user_id: int
     call_id: str
     notes: str
     answers: Answers = {}
+    do_not_call: bool = False
 
 
 class ReadScript(Message, frozen=True, tag="read_script"):

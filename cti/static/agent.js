@@ -36,6 +36,7 @@ let lastEpoch = "";
 let again = wasReady(); // once it has the seat
 let toldDraft = null; // what the server kept
 let savedWork = ""; // notes and answers as they are on record
+let judged = false; // the call on the screen has its result, and with it its tick
 let savedBefore = 0; // the end of wrap-up before which what had been typed was saved
 let notesTimer;
 let messageTimer;
@@ -49,6 +50,7 @@ function loadDraft(callId) {
   drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, callback: "", zone: "", owner: null, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
   if (model.disposed) Object.assign(drafts, { notes, answers: { ...answers } }); // with its result, by another window perhaps
   savedWork = work(notes, answers);
+  judged = model.disposed;
 }
 
 const work = (notes, answers) => JSON.stringify([notes, Object.entries(answers ?? {}).sort()]);
@@ -201,6 +203,7 @@ function hangUp() {
 }
 
 async function dial(skip) {
+  if (skip) saveRest();
   const ok = await ask({ type: "dial_previewed", call_id: model.pop.call_id, skip });
   if (ok && !skip) {
     drafts.dialed = true;
@@ -264,6 +267,7 @@ async function save(hang_up) {
     if (pop?.call_id === call_id) {
       noteLast(pop, chosen);
       savedWork = work(notes, answers);
+      judged = true;
     }
     kept.drop(call_id);
     seat.disposed(model, call_id);
@@ -306,10 +310,13 @@ async function saveNotes() {
   }
 }
 
-// What was typed last for a call that leaves the screen: there may have been no pause in which it was saved.
+// What was typed last, or ticked, for a call that leaves the screen: there may have been no pause in which it was saved,
+// and a tick goes with the result, which there may have been none of.
 function saveRest() {
-  if (!shownCall || sending || work(drafts.notes, drafts.answers) === savedWork) return;
-  ask({ type: "save_notes", call_id: shownCall, notes: drafts.notes, answers: drafts.answers });
+  const { notes, answers, dnc } = drafts;
+  const bars = Boolean(dnc) && !judged;
+  if (!shownCall || sending || (!bars && work(notes, answers) === savedWork)) return;
+  ask({ type: "save_notes", call_id: shownCall, notes, answers, do_not_call: bars });
 }
 
 // --- drawing --------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from campaigns.config import Callbacks, CampaignConfig
 from campaigns.dispositions import CALLBACK, NOTES, Disposition, given
-from campaigns.records import Dispositioned, NotesSaved
+from campaigns.records import Dispositioned, NotesSaved, OptedOut
 from campaigns.recycle import again
 from campaigns.rules import calendar
 from campaigns.rules.terms import refusal_lock_s
@@ -57,11 +57,18 @@ class Verdicts:
         return OK
 
     def save_notes(self, command: SaveNotes, seat: Seat, now: float) -> Reply:
-        """Keep what was written down; of a customer whom another seat has, or had since, that one writes down more."""
+        """Keep what was written down; of a customer whom another seat has, or had since, that one writes down more.
+
+        That a customer wants no more calls holds whoever has them since, and whatever else is wrong.
+        """
         found = self._of(command.call_id, seat)
-        if found is None or self._handed_on(command, found[1]):
+        if found is None:
             return refuse("not_your_call")
         campaign, served = found
+        if command.do_not_call:
+            self.core.write(self._no_more_calls(command, campaign, now))
+        if self._handed_on(command, served):
+            return refuse("not_your_call")
         if fault := fault_of_answers(campaign.said(served.arm).steps, command.answers):
             return refuse("bad_answer", fault)
         call = self.core.calls.by_id.get(command.call_id)
@@ -116,6 +123,17 @@ class Verdicts:
         """Whether another seat has this customer, or had them since."""
         call = self.core.calls.by_id.get(command.call_id)
         return served.handed_on or (call is not None and call.seat not in (None, command.user_id))
+
+    def _no_more_calls(self, command: SaveNotes, campaign: Campaign, now: float) -> OptedOut:
+        """Whose number it is the attempt knows; who is only previewed has none yet."""
+        lead = self.core.previews.get(command.user_id)
+        return OptedOut(
+            at=self.core.wall(now),
+            call_id=command.call_id,
+            number=lead.number if lead is not None and lead.call_id == command.call_id else "",
+            source="agent",
+            campaign_id=campaign.id,
+        )
 
     def _record(
         self,

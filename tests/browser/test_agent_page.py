@@ -381,6 +381,58 @@ async def test_what_is_being_typed_when_wrap_up_runs_out_is_saved_for_its_call(
     await expect(page.locator("#customer")).to_be_hidden()
 
 
+async def test_who_asked_for_no_more_calls_is_barred_though_wrap_up_ran_out_without_a_result(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.press("c")
+    await page.keyboard.press("c")  # a slip, taken back
+    door.engine.release(AGENT.user_id)
+    await state(page, "ready")
+    second = door.engine.pop(AGENT.user_id)
+    door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await page.keyboard.press("c")
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    assert second != call and not door.engine.of(SaveNotes)
+    door.engine.release(AGENT.user_id)
+    await until(lambda: door.engine.of(SaveNotes))
+    assert door.engine.of(SaveNotes) == [SaveNotes(user_id=7, call_id=second, notes="", do_not_call=True)]
+
+
+async def test_a_tick_at_a_customer_who_is_skipped_is_kept_and_one_with_a_result_is_saved_once(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    first = door.engine.pop(AGENT.user_id, preview=True)
+    await state(page, "preview")
+    await page.keyboard.press("c")
+    await page.keyboard.press("s")
+    await until(lambda: door.engine.of(DialPreviewed))
+    kinds = (SaveNotes, DialPreviewed)
+    assert [each for each in door.engine.commands if isinstance(each, kinds)] == [
+        SaveNotes(user_id=7, call_id=first, notes="", do_not_call=True),
+        DialPreviewed(user_id=7, call_id=first, skip=True),
+    ]
+    door.engine.release(AGENT.user_id)
+    await state(page, "ready")
+    await until(lambda: len(door.engine.of(SaveNotes)) == 2)  # of a call that is gone from the screen
+    door.engine.pop(AGENT.user_id)
+    door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await page.keyboard.press("c")
+    await page.keyboard.press("1")
+    door.engine.end(AGENT.user_id)
+    await state(page, "ready")
+    assert door.engine.of(Dispose)[0].do_not_call  # type: ignore[attr-defined]
+    assert len(door.engine.of(SaveNotes)) == 2
+
+
 async def test_what_is_typed_without_a_pause_is_saved_before_wrap_up_runs_out(
     context: BrowserContext,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campaigns.config import ConfigError, parse
-from campaigns.records import AttemptEnded, Dispositioned, OutsideEnded, SeatChanged
+from campaigns.records import AttemptEnded, Dispositioned, OptedOut, OutsideEnded, SeatChanged
 from campaigns.values import InFlight
 from cti.messages import (
     CallStatus,
@@ -273,6 +273,16 @@ def test_a_customer_sent_on_comes_with_what_was_written_down() -> None:
     floor.command(SaveNotes(user_id=LINA, call_id=floor.call_id, notes="hers"))
     floor.transfer(ask_first=False)
     assert (floor.pops()[-1].user_id, floor.pops()[-1].notes) == (ZHANG, "hers")
+
+
+def test_who_sent_a_customer_on_may_still_say_that_they_want_no_more_calls() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    floor.transfer(ask_first=False)
+    said = SaveNotes(user_id=LINA, call_id=floor.call_id, notes="late", do_not_call=True)
+    assert floor.command(said).code == "not_your_call"  # the notes are the other one's
+    assert [r.source for r in floor.records if isinstance(r, OptedOut)] == ["agent"]
+    assert floor.core.calls.by_id[floor.call_id].notes == ""
 
 
 def test_the_verdict_of_who_has_handed_the_customer_on_says_so() -> None:

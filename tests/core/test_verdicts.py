@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from campaigns.config import parse
-from campaigns.records import Dispositioned, NotesSaved
+from campaigns.records import Dispositioned, NotesSaved, OptedOut
 from campaigns.trials.keys import Arm, Trial
 from cti.messages import Dispose, LogIn, ReadScript, Ready, SaveNotes, ScreenPop, Script
 from tests.campaigns.test_script import SCRIPT, TREE
@@ -53,6 +53,31 @@ def test_answers_are_kept_as_they_are_given() -> None:
     assert saved.answers == '{"bill":"99"}'
     wrong = SaveNotes(user_id=7, call_id=call_id, notes="", answers={"bill": "lots"})
     assert (world.command(wrong).code, world.command(wrong).detail) == ("bad_answer", "bill")
+
+
+def test_who_wants_no_more_calls_is_barred_without_a_verdict_whatever_was_written_down() -> None:
+    """The time for one has run out: the next customer is there."""
+    world, call_id = called()
+    assert world.command(SaveNotes(user_id=7, call_id=call_id, notes="half")).ok
+    assert not barred(world)
+    world.hang_up(f"zdc-{call_id}")
+    world.command(Ready(user_id=7))
+    asked = SaveNotes(user_id=7, call_id=call_id, notes="half", answers={"bill": "lots"}, do_not_call=True)
+    assert world.command(asked).code == "bad_answer"
+    assert barred(world) == [(call_id, "", "agent")]  # whose number it is, the attempt knows
+
+
+def test_who_is_previewed_and_wants_no_calls_is_barred_by_their_number() -> None:
+    """There is no attempt that would know it."""
+    world = World(config(mode="preview"))
+    world.seat(7)
+    assert world.core.show(7, lead(1), CAMPAIGN, world.at)
+    assert world.command(SaveNotes(user_id=7, call_id=lead(1).call_id, notes="", do_not_call=True)).ok
+    assert barred(world) == [(lead(1).call_id, lead(1).number, "agent")]
+
+
+def barred(world: World) -> list[tuple[str, str, str]]:
+    return [(r.call_id, r.number, r.source) for r in world.records if isinstance(r, OptedOut)]
 
 
 def test_a_verdict_waits_for_what_it_asks_for_and_a_heading_is_none() -> None:
