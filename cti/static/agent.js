@@ -91,6 +91,7 @@ const link = new Link("/ws", {
       Object.assign(model, { seat: status, pop, call, notes, answers, disposed });
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
       if (restarted && seat.stateOf(model) === "offline") again ||= atWork;
+      else if (seat.atWork(model)) again = false; // it has the seat, and a pause from now on is meant
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
       notesIn.state(frame.unread, frame.epoch);
@@ -108,7 +109,8 @@ const link = new Link("/ws", {
       if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
       if (takesOver) shownCall = null; // drawn anew: what the colleague has written down is gone on with
-      if (again && seat.stateOf(model) === "paused") ready();
+      if (seat.atWork(model)) again = false;
+      else if (again && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before.call_id !== model.pop?.call_id) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));

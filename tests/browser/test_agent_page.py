@@ -476,6 +476,35 @@ async def test_the_refusal_of_the_engine_is_said_in_words(context: BrowserContex
     assert door.engine.of(LogIn)[0].phone == "desk-9"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("how", ["restarted", "moved"])
+async def test_who_is_found_in_a_call_again_may_pause(context: BrowserContext, door: Door, how: str) -> None:
+    """What was ready is ready again where the daemon has forgotten it. A pause after that is meant."""
+    page = await context.new_page()
+    await talking(page, door)
+    if how == "moved":
+        await page.goto("about:blank")
+        await page.goto(f"{door.url}/#ready")
+    else:
+        door.gateway._channels[AGENT.user_id] = SeatChannel(AGENT.user_id, "another process", 64)
+        door.engine.hear_phone = False
+        cut(door)
+        await until(lambda: len(door.engine.of(LogIn)) == 2)
+        door.engine.pop(AGENT.user_id)
+        door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await page.keyboard.press("p")
+    await page.keyboard.press("2")
+    await until(lambda: door.engine.of(Pause))
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.press("1")
+    await state(page, "paused")
+    door.bus.to_seat(SupervisorNote(user_id=7, id=1, text="Lunch", by="陈静", at=time.time()))
+    await page.locator("#notes-in").get_by_role("button").click()
+    await until(lambda: not door.gateway._channels[AGENT.user_id].unread)  # after all that the page had sent
+    assert len(door.engine.of(Ready)) == 1 and door.engine.state[AGENT.user_id] == "paused"
+
+
 async def test_keys_can_be_switched_off(context: BrowserContext, door: Door) -> None:
     page = await context.new_page()
     await log_in(page, door)
