@@ -5,11 +5,13 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
 from starlette.websockets import WebSocket
 
 from campaigns.users import User
 from cti import wire
 from cti.bus import Bus
+from cti.entry import Way
 from cti.front import SESSION_COOKIE, Front
 from cti.gateway import Gateway
 from cti.language import COOKIE as LANGUAGE_COOKIE
@@ -19,23 +21,6 @@ from cti.settings import WebSettings
 from cti.status import StatusBoard
 
 YEAR_S = 365 * 86_400
-# Where a language is chosen.
-BACK = (
-    "/",
-    "/status",
-    "/login",
-    "/login/code",
-    "/login/enrol",
-    "/account",
-    "/account/factor",
-    "/account/tokens",
-    "/people",
-    "/recordings",
-    "/segments",
-    "/evaluation",
-    "/best-time",
-    "/reports",
-)
 
 
 class Pages:
@@ -53,8 +38,7 @@ class Pages:
     async def choose_language(self, request: Request) -> Response:
         """POST /language: remember the choice, return to where it was made."""
         form = await self._front.form(request)
-        back = form.get("back", "/")
-        response = RedirectResponse(back if back in BACK else "/", 303)
+        response = RedirectResponse(_page_at(request, form.get("back", "")), 303)
         if form.get("language") in LANGUAGES:
             self._front.set(request, response, LANGUAGE_COOKIE, form["language"], max_age=YEAR_S)
         return response
@@ -121,3 +105,13 @@ class Pages:
     async def status_socket(self, ws: WebSocket, user: User) -> None:
         """/ws/status"""
         await self._board.serve(ws, user, ws.cookies[SESSION_COOKIE])
+
+
+def _page_at(request: Request, path: str) -> str:
+    """Our own page at this path, or that whose form was sent there: one above it."""
+    ways = [way for way in request.app.routes if isinstance(way, Way)]
+    for shown in (path, path.rpartition("/")[0]):
+        asked = {**request.scope, "method": "GET", "path": shown}
+        if any(way.matches(asked)[0] is Match.FULL for way in ways):
+            return shown
+    return "/"

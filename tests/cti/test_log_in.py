@@ -6,16 +6,19 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import Engine
 
 from campaigns.passwords import LONGEST
 from cti.app import STATIC
+from cti.entry import Way
 from cti.front import templates
 from cti.settings import WebSettings
 from cti.throttle import PER_PAIR, PER_SOURCE
-from tests.cti.running import AGENT, PASSWORD, SUPERVISOR, Door, open_door, until
+from tests.cti.running import ADMIN, AGENT, PASSWORD, SUPERVISOR, Door, open_door, stored_in, until
 from tests.loopback import http_client
 
 RIGHT = {"login": AGENT.login, "password": PASSWORD}
@@ -207,6 +210,41 @@ async def test_the_language_follows_the_browser_until_it_is_chosen(browser: http
 async def test_the_way_back_from_the_language_form_stays_here(browser: httpx2.AsyncClient) -> None:
     response = await browser.post("/language", data={"language": "zh", "back": "//evil.example/"})
     assert response.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("back", "page"),
+    [
+        ("/account/password", "/account"),  # where what was wrong with the form is said
+        ("/account/tokens/revoke", "/account/tokens"),
+        ("/nothing/there", "/"),
+        ("https://evil.example/status", "/"),
+        ("", "/"),
+        (f"{'/a' * 900}", "/"),
+    ],
+)
+async def test_the_language_is_chosen_where_a_form_was_sent_to(
+    db: Engine, tmp_path: Path, back: str, page: str
+) -> None:
+    async with open_door(stored=stored_in(db, tmp_path)) as door, http_client(base_url=door.url) as browser:
+        response = await browser.post("/language", data={"language": "zh", "back": back})
+        assert response.headers["location"] == page
+
+
+async def test_who_chooses_the_language_stays_on_the_page(db: Engine, tmp_path: Path) -> None:
+    async with open_door(stored=stored_in(db, tmp_path)) as door, http_client(base_url=door.url) as browser:
+        await browser.post("/login", data={"login": ADMIN.login, "password": PASSWORD})
+        asked = {
+            way.path for way in door.app.routes
+            if isinstance(way, Way) and "GET" in (way.methods or ()) and not way.path.startswith("/api/")
+        }  # fmt: skip
+        chosen = {}
+        for path in sorted(asked):
+            if back := re.findall(r'name="back" value="([^"]*)"', (await browser.get(path)).text):
+                answer = await browser.post("/language", data={"language": "en", "back": back[0]})
+                chosen[path] = answer.headers["location"]
+        assert chosen == {path: path for path in chosen}
+        assert chosen.keys() >= {"/status", "/campaigns", "/plans", "/reports/schedules", "/people"}
 
 
 async def test_names_are_shown_as_text(browser: httpx2.AsyncClient) -> None:
