@@ -28,6 +28,7 @@ export function steering() {
   const form = $("steer-form");
   let name = "";
   let live = { version: 0, settings: {} };
+  let opening = 0; // counts them
 
   const inputs = () => [...form.querySelectorAll("[data-setting]")];
   const shown = (key, value) => (SHARES.has(key) ? Number((value * 100).toFixed(3)) : value);
@@ -49,14 +50,38 @@ export function steering() {
     $("steer-said").hidden = !text;
   }
 
+  // The answer, or null when the dialog has been opened anew since: for another campaign, perhaps.
+  async function still(asking) {
+    const here = opening;
+    const answer = await asking;
+    return here === opening ? answer : null;
+  }
+
+  function usable(on) {
+    for (const each of form.elements) each.disabled = !on;
+  }
+
+  // Nothing of the campaign that it was opened for before.
+  function clear() {
+    opening += 1;
+    form.reset();
+    usable(false);
+    $("steer-version").textContent = "";
+    $("steer-versions").replaceChildren();
+    $("steer-effect").hidden = true;
+    say("");
+  }
+
   async function load() {
-    const found = await ask(`/api/campaign?campaign=${encodeURIComponent(name)}`);
+    const found = await still(ask(`/api/campaign?campaign=${encodeURIComponent(name)}`));
+    if (!found) return;
     if (found.status !== 200) return say(problem(found), true);
     live = found;
     for (const input of inputs()) input.value = shown(input.dataset.setting, live.settings[input.dataset.setting]);
     $("steer-version").textContent = t("steer.version", { n: live.version });
     $("steer-versions").replaceChildren(...live.versions.map(version));
     $("steer-effect").hidden = true;
+    usable(true);
   }
 
   function version(each) {
@@ -89,12 +114,11 @@ export function steering() {
   }
 
   async function made(asking) {
-    const answer = await asking;
-    if (answer.status === 200) {
-      $("steer-why").value = "";
-      await load();
-      say(t("steer.done", { n: answer.version }));
-    } else say(problem(answer), true);
+    const answer = await still(asking);
+    if (!answer) return;
+    if (answer.status !== 200) return say(problem(answer), true);
+    $("steer-why").value = "";
+    if (await still(load().then(() => true))) say(t("steer.done", { n: answer.version }));
   }
 
   function effect(found) {
@@ -120,7 +144,8 @@ export function steering() {
   $("steer-preview").addEventListener("click", async () => {
     $("steer-preview").disabled = true;
     say(t("steer.previewing"));
-    const found = await ask("/api/campaign/preview", { campaign: name, settings: wanted() });
+    const found = await still(ask("/api/campaign/preview", { campaign: name, settings: wanted() }));
+    if (!found) return;
     $("steer-preview").disabled = false;
     say("");
     if (found.status === 200) effect(found);
@@ -138,7 +163,7 @@ export function steering() {
     async open(campaign) {
       name = campaign;
       $("steer-name").textContent = name;
-      say("");
+      clear();
       dialog.showModal();
       await load();
     },

@@ -138,6 +138,55 @@ async def test_a_campaign_that_was_paused_by_somebody_else_between_two_clicks_is
     assert changes == [{"running": True}]
 
 
+async def test_a_campaigns_settings_are_never_shown_as_anothers(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    held: dict[str, list[Route]] = {"North": [], "South": []}
+
+    async def hold(route: Route) -> None:
+        held["North" if "North" in route.request.url else "South"].append(route)
+
+    async def answer(name: str, lines: int) -> None:
+        await until(lambda: held[name])
+        settings = {
+            "mode": "ratio", "target": 0.03, "ratio": 2.0, "max_lines": lines, "priority": 0, "ring_limit_s": 30.0,
+            "wrap_up_s": 20.0,
+        }  # fmt: skip
+        async with page.expect_response(lambda response: name in response.url) as told:
+            await held[name].pop().fulfill(json={"version": lines, "settings": settings, "versions": []})
+        await (await told.value).finished()
+        await page.evaluate("new Promise(requestAnimationFrame)")
+
+    await page.route(re.compile(r"/api/campaign\?"), hold)
+    await log_in(page, door, MANAGER.login)
+    await until(lambda: door.app.state.board.watchers == 1)
+    for name in held:
+        door.bus.snapshot(snapshot(name, "ratio"))
+    north, south = (
+        page.locator(".campaign").filter(has_text=name).locator("[data-f=steer]") for name in held
+    )
+    lines, version = page.locator("[data-setting=max_lines]"), page.locator("#steer-version")
+    await north.click()
+    await answer("North", 40)
+    await expect(lines).to_have_value("40")
+    await page.fill("#steer-why", "of the north")
+    await page.click("#steer-close")
+    await south.click()
+    await expect(page.locator("#steer-name")).to_have_text("South")
+    for each in (lines, page.locator("#steer-why")):
+        await expect(each).to_have_value("")
+        await expect(each).to_be_disabled()
+    await expect(page.locator("#steer-form button.primary")).to_be_disabled()
+    await expect(version).to_be_empty()
+    await page.click("#steer-close")
+    await north.click()
+    await answer("North", 41)
+    await expect(lines).to_have_value("41")
+    await answer("South", 7)  # which comes late
+    await expect(lines).to_have_value("41")
+    await expect(version).to_have_text("version 41 is live")
+    await expect(lines).to_be_enabled()
+
+
 async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:
     page = await context.new_page()
     await log_in(page, door, MANAGER.login)
