@@ -14,6 +14,7 @@ async function ask(path, body) {
   }
 }
 
+const TOLD = { take: "taken", log_out: "logged_out" }; // of what is not told as the others are
 const problem = ({ error, detail }) => (has(`oversight.${error}`) ? t(`oversight.${error}`) : has(`problem.${error}`) ? t(`problem.${error}`) : [error, detail].filter(Boolean).join(": "));
 
 // `campaigns` gives the names there are. `open(userId)` is about one seat; `write(campaign)` about a note to a campaign's seats, or, empty, to all.
@@ -45,15 +46,16 @@ export function oversight(campaigns) {
 
   for (const button of dialog.querySelectorAll("[data-how], [data-state]")) {
     button.addEventListener("click", async () => {
+      const { how, state } = button.dataset;
       if (button.classList.contains("danger") && armed !== button) {
         disarm();
         armed = button;
+        say(state === "log_out" ? t("oversight.log_out_again") : "", true);
         return button.classList.add("armed");
       }
       disarm();
-      const { how, state } = button.dataset;
       const answer = how ? await ask("/api/seats/listen", { seat, how, phone: $("listen-phone").value.trim() }) : await ask("/api/seats/state", { seat, state });
-      if (answer.status === 200) say(t(how ? (how === "take" ? "oversight.taken" : "oversight.rings") : "oversight.done"));
+      if (answer.status === 200) say(t(`oversight.${TOLD[how ?? state] ?? (how ? "rings" : "done")}`));
       else say(problem(answer), true);
     });
   }

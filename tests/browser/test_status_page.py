@@ -187,6 +187,29 @@ async def test_a_campaigns_settings_are_never_shown_as_anothers(context: Browser
     await expect(lines).to_be_enabled()
 
 
+async def test_who_logs_a_seat_out_is_told_that_its_call_ends_before_and_after(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await page.route("**/api/seats/state", lambda route: route.fulfill(json={"ok": True}))
+    await log_in(page, door, MANAGER.login)
+    await until(lambda: door.app.state.board.watchers == 1)
+    newest = snapshot("Broadband renewal", "ratio")
+    door.bus.snapshot(newest)
+    door.bus.floor(floor("Broadband renewal", NAMES["en"], newest.at))
+    await page.locator("[data-f=roster_part] summary").click()
+    await page.locator("[data-f=roster_rows] button").first.click()
+    said = page.locator("#oversight-said")
+    log_out, pause = (page.locator(f"#oversight [data-state={each}]") for each in ("log_out", "pause"))
+    await log_out.click()
+    await expect(said).to_contain_text("is hung up at once. Click again")
+    await pause.click()
+    await expect(said).to_have_text("Done; in a call it takes effect after it.")
+    await log_out.click()
+    await log_out.click()
+    await expect(said).to_have_text("Logged out; a call that the seat had was hung up.")
+
+
 async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:
     page = await context.new_page()
     await log_in(page, door, MANAGER.login)
