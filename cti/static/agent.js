@@ -707,6 +707,7 @@ drawKeys();
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat) return;
+  if (document.querySelector("dialog[open]")) return; // what lies behind it is not clicked, either
   const typing = event.target.matches("textarea, select, input:not([type=checkbox], [type=radio])");
   const key = event.key.toUpperCase();
   if (!typing && $("keys").checked && (tools.key(key) || script.key(key) || results.key(key))) return event.preventDefault();

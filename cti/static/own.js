@@ -32,9 +32,10 @@ export function ownTools({ model, resultOf, reasonOf, editOf, now }) {
 
   const outcome = (contact) => (contact.code ? resultOf(contact.code) : has(`outcome.${contact.outcome}`) ? t(`outcome.${contact.outcome}`) : contact.outcome);
 
-  // Another customer: nothing of the last one stays.
+  // Another customer: nothing of the last one stays, and nothing lies over this one.
   async function begin() {
     const { call_id } = model.pop;
+    if (asked !== call_id) $("day").close();
     asked = call_id;
     $("contacts").hidden = true;
     const found = await get(`/api/contacts?call_id=${call_id}`);
@@ -53,9 +54,10 @@ export function ownTools({ model, resultOf, reasonOf, editOf, now }) {
   }
 
   async function open() {
+    const shown = model.pop?.call_id;
     const midnight = new Date(now() * 1000).setHours(0, 0, 0, 0) / 1000;
     const found = await get(`/api/day?since=${Math.max(midnight, now() - DAY_S)}`);
-    if (!found) return;
+    if (!found || (model.pop && model.pop.call_id !== shown)) return; // a customer has come meanwhile
     const { calls, seconds, paused, verdicts, callbacks } = found;
     const talk = seconds.talking ?? 0;
     const work = talk + (seconds.wrap_up ?? 0) + (seconds.connecting ?? 0) + (seconds.preview ?? 0) + (seconds.asked ?? 0);

@@ -505,6 +505,39 @@ async def test_who_is_found_in_a_call_again_may_pause(context: BrowserContext, d
     assert len(door.engine.of(Ready)) == 1 and door.engine.state[AGENT.user_id] == "paused"
 
 
+async def test_the_day_does_not_stay_open_over_a_customer_and_no_key_reaches_what_is_behind_it(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    found = {"calls": 1, "seconds": {}, "paused": {}, "verdicts": {}, "callbacks": []}
+    await page.route("**/api/day?*", lambda route: route.fulfill(json=found))
+    await ready(page, door)
+    day = page.locator("#day")
+    await page.click("#day-open")
+    await expect(day).to_be_visible()
+    await page.keyboard.press("p")
+    await page.keyboard.press("Escape")
+    await expect(day).to_be_hidden()
+    await expect(page.locator("#reasons")).to_be_hidden()
+    await page.click("#day-open")
+    await expect(day).to_be_visible()
+    door.engine.pop(AGENT.user_id)
+    await expect(day).to_be_hidden()
+    door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await page.keyboard.press("h")
+    await state(page, "held")
+    await page.click("#day-open")  # who looks in a call wants to
+    await expect(day).to_be_visible()
+    await page.keyboard.press("x")
+    await page.keyboard.press("x")
+    await page.keyboard.press("Escape")
+    await expect(day).to_be_hidden()
+    await page.keyboard.press("h")
+    await state(page, "talking")
+    assert not door.engine.of(HangUp)
+
+
 async def test_keys_can_be_switched_off(context: BrowserContext, door: Door) -> None:
     page = await context.new_page()
     await log_in(page, door)
