@@ -162,7 +162,7 @@ async function takeSeat() {
   if (name && (await ask({ type: "log_in", phone: name }))) {
     if (!phone.used) document.body.dataset.phone = name;
     $("phone-name").textContent = phone.used ? t("phone.browser") : name;
-  } else again = false;
+  } else if (!phone.owes) again = false;
   taking = false;
   draw();
 }

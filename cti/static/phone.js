@@ -24,12 +24,13 @@ export class Phone {
     this.offered = Boolean($("phone-panel"));
     this.choosing = false;
     this.started = false;
+    this.owes = false; // the seat is taken once the phone is registered
     this.redials = 0; // since a leg was up
     if (!this.offered) return;
     if (document.body.dataset.choice) localStorage.setItem(CHOICE, document.body.dataset.choice);
     this.soft = new Softphone({
       access: () => desk.request({ type: "open_phone" }),
-      registered: () => this.heal(),
+      registered: () => this.arrive(),
       up: () => (this.redials = 0),
       lost: () => this.used && desk.request({ type: "phone_lost" }),
       changed: () => {
@@ -60,7 +61,12 @@ export class Phone {
       localStorage.setItem(CHOICE, $("phone-choice").querySelector(":checked").value);
       this.choosing = false;
       this.started = this.used;
-      if (this.used) return this.soft.start(localStorage.getItem(MICROPHONE) ?? "");
+      if (this.used) {
+        const name = await this.soft.start(localStorage.getItem(MICROPHONE) ?? "");
+        this.owes = !name;
+        return name;
+      }
+      this.owes = false;
       this.soft.stop();
     }
     return typed || document.body.dataset.phone;
@@ -73,10 +79,18 @@ export class Phone {
     this.heal();
   }
 
+  // It is registered. The seat that waits for that is taken, unless another phone is being chosen.
+  arrive() {
+    const here = $("phone-choice").querySelector(":checked").value === "browser";
+    if (this.owes && here && !this.choosing && (this.desk.model.seat?.state ?? "offline") === "offline") $("take-seat").click();
+    this.heal();
+  }
+
   // The seat was taken elsewhere, or left.
   stop() {
     this.over = true;
     this.started = false;
+    this.owes = false;
     this.soft?.stop();
   }
 
@@ -198,6 +212,7 @@ export class Phone {
     $("echo").addEventListener("click", () => (soft.echo ? soft.endEcho() : this.echo()));
     $("phone-change").addEventListener("click", () => {
       this.choosing = true;
+      if (soft.whenRegistered) soft.stop(); // what it waits for may never come
       this.close();
       this.desk.changed();
       radios.find((radio) => radio.checked).focus();

@@ -95,7 +95,7 @@ export class Softphone {
     clearTimeout(this.renewal);
     const reply = await this.on.access();
     if (!reply.ok) {
-      if (this.ua) this.renew();
+      if (this.ua || this.mic) this.renew(); // not once it was stopped
       return this.fail(reply.code === "switch_down" ? "switch" : reply.code === "lost" ? this.problem : "refused");
     }
     const { UA, WebSocketInterface } = await import("./vendor/jssip.js");

@@ -1,0 +1,102 @@
+"""The phone in the page while its switch is away: it is tried again by itself, and another one may be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, expect
+
+from cti.messages import Command, LogIn, OpenPhone, PhoneAccess, Reply
+from cti.settings import WebSettings
+from tests.browser.desk import log_in, state
+from tests.cti.running import Door, open_door, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SWITCH = "wss://pbx.example:8089/ws"
+ACCESS = PhoneAccess("main", SWITCH, "seat007-web", "secret")
+MICROPHONE = """
+navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream;
+"""
+# In place of the library that speaks SIP: a phone that registers at once, or never.
+REGISTERS = """
+export class WebSocketInterface {}
+export class UA {
+  on(event, told) { if (event === "registered") this.registered = told; }
+  start() { if (%s) setTimeout(() => this.registered?.()); }
+  stop() {}
+  removeAllListeners() { this.registered = null; }
+}
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def there() -> AsyncIterator[Door]:
+    async with open_door(WebSettings(softphones=(SWITCH,))) as door:
+        door.engine.hear_phone = False
+        yield door
+
+
+async def phone_in_page(context: BrowserContext, door: Door, registers: str) -> Page:
+    page = await context.new_page()
+    await page.add_init_script(MICROPHONE)
+    script = REGISTERS % registers
+    await page.route(
+        "**/vendor/jssip.js", lambda route: route.fulfill(body=script, content_type="text/javascript")
+    )
+    await log_in(page, door)
+    await state(page, "offline")
+    await expect(page.get_by_label("In this browser")).to_be_checked()
+    return page
+
+
+def switch_of(door: Door, up: bool) -> list[OpenPhone]:
+    """Have the engine say whether its switch is there; returns what it is asked."""
+    asked: list[OpenPhone] = []
+
+    async def engine(command: Command) -> Reply:
+        if not isinstance(command, OpenPhone):
+            return await door.engine.answer(command)
+        asked.append(command)
+        return Reply(ok=True, phone=ACCESS) if up else Reply(ok=False, code="switch_down", detail="main")
+
+    door.bus.serve(engine)
+    return asked
+
+
+@pytest.mark.parametrize("chosen", ["In this browser", "On my desk"])
+async def test_a_seat_whose_switch_was_down_is_taken_once_it_is_back_unless_the_desk_phone_was_chosen(
+    context: BrowserContext, there: Door, chosen: str
+) -> None:
+    page = await phone_in_page(context, there, "true")
+    asked = switch_of(there, up=False)
+    await page.keyboard.press("l")
+    await expect(page.locator("#state-next")).to_contain_text("It is tried again by itself")
+    await until(lambda: len(asked) > 1)
+    await page.get_by_label(chosen).check()
+    switch_of(there, up=True)
+    if chosen == "On my desk":
+        await expect(page.locator("#phone-open")).to_have_attribute("data-word", "there")
+        assert not there.engine.of(LogIn)
+        await page.click("#take-seat")
+    await until(lambda: there.engine.of(LogIn))
+    phone = "seat007-web" if chosen == "In this browser" else "seat007"
+    assert [each.phone for each in there.engine.of(LogIn)] == [phone]  # type: ignore[attr-defined]
+
+
+async def test_the_phone_on_the_desk_is_chosen_while_the_one_in_the_page_gets_nowhere(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "false")
+    switch_of(there, up=True)
+    await page.keyboard.press("l")
+    await expect(page.locator("#seat-form")).to_be_hidden()
+    await page.click("#phone-open")
+    await page.click("#phone-change")
+    await expect(page.locator("#seat-form")).to_be_visible()
+    await page.get_by_label("On my desk").check()
+    await page.click("#take-seat")
+    await until(lambda: there.engine.of(LogIn))
+    assert [each.phone for each in there.engine.of(LogIn)] == ["seat007"]  # type: ignore[attr-defined]
