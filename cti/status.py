@@ -238,6 +238,8 @@ class StatusBoard:
                     user = await self._accounts.session(page.token)
                     if user is None or not user.may(Right.WATCH):
                         page.end(wire.NO_SESSION, "session_ended")
+                    elif any(page.user.sees(name) and not user.sees(name) for name in self._snapshots):
+                        page.end(wire.SEES_LESS, flush=False)  # it shows what is not theirs any more
                     else:
                         if user.seen != page.user.seen:  # what they see has changed, and so have the rows
                             page.unsent.update(self._seats)

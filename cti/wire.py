@@ -26,6 +26,7 @@ TAKEN_OVER = 4001  # the seat was opened elsewhere
 ELSEWHERE = 4002  # the seat is open in another window; say hello with `take` to have it
 LAGGING = 4008  # the reader stopped
 SILENT = 4009  # the page pinged, and then said nothing for too long
+SEES_LESS = 4010  # campaigns were taken from a watcher: load the page anew
 NO_SESSION = 4401  # log in first
 NOT_ALLOWED = 4403  # this account may not
 POLICY = 1008  # too many faulty messages

@@ -14,7 +14,7 @@ const PONG_LIMIT_MS = 4000;
 const PROBE_LIMIT_MS = 1500; // after a sleep or a change of network, when there is reason to doubt
 const OPEN_LIMIT_MS = 5000;
 const RESEND_MS = 30000; // a command is not done later than this: by then it is another situation
-const FINAL = { 4001: "taken_over", 4002: "elsewhere", 4401: "no_session", 4403: "not_allowed" }; // then we stay away
+const FINAL = { 4001: "taken_over", 4002: "elsewhere", 4010: "sees_less", 4401: "no_session", 4403: "not_allowed" }; // then we stay away
 
 const random = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("");
 

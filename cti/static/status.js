@@ -39,6 +39,7 @@ const link = new Link(
     },
     end(why) {
       if (why === "no_session") location.assign("/login");
+      else if (why === "sees_less") location.reload();
       else show(t(`banner.${why}`));
     },
     frame(frame) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from playwright.async_api import Browser, BrowserContext, Route, expect
 from sqlalchemy import Engine
 
 from cti.figures import FlaggedCallerId, FloorChange
+from cti.settings import WebSettings
 from tests.browser.desk import log_in
 from tests.browser.screenshots import NAMES, floor, hours, snapshot
-from tests.cti.running import MANAGER, Door, open_door, stored_in, until
+from tests.cti.running import MANAGER, SUPERVISOR, Door, open_door, stored_in, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -208,6 +210,24 @@ async def test_who_logs_a_seat_out_is_told_that_its_call_ends_before_and_after(
     await log_out.click()
     await log_out.click()
     await expect(said).to_have_text("Logged out; a call that the seat had was hung up.")
+
+
+async def test_a_campaign_that_is_taken_from_a_supervisor_leaves_their_open_console(
+    context: BrowserContext,
+) -> None:
+    async with open_door(WebSettings(session_check_s=0.05)) as door:
+        page = await context.new_page()
+        await log_in(page, door, SUPERVISOR.login)
+        await page.wait_for_url("**/status")
+        (token,) = door.accounts.sessions
+        door.accounts.sessions[token] = replace(SUPERVISOR, campaigns=("North", "South"))
+        for name in ("North", "South"):
+            door.bus.snapshot(snapshot(name, "ratio"))
+        await page.reload()
+        await expect(page.locator(".campaign")).to_have_count(2)
+        door.accounts.sessions[token] = replace(SUPERVISOR, campaigns=("South",))
+        await expect(page.locator(".campaign")).to_have_count(1)
+        await expect(page.locator(".campaign")).to_contain_text("South")
 
 
 async def test_old_figures_are_marked_as_old(context: BrowserContext, door: Door) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import msgspec
 
@@ -65,6 +66,21 @@ async def test_a_watcher_sees_the_campaigns_that_are_theirs_and_no_other() -> No
             door.bus.snapshot(snapshot("demo", 6))
             assert (await client.next_of("campaign_snapshot"))["dials"] == 6
             assert "north" not in {frame.get("campaign") for frame in client.frames}
+
+
+async def test_from_whom_a_campaign_is_taken_loads_the_page_anew_and_who_gets_one_goes_on() -> None:
+    async with open_door(WebSettings(status_interval_s=0.01, session_check_s=0.02)) as door:
+        door.bus.snapshot(snapshot("north", 3))
+        door.bus.snapshot(snapshot("demo", 4))
+        async with page(door, SUPERVISOR, path="/ws/status") as client:
+            (token,) = door.accounts.sessions
+            door.accounts.sessions[token] = replace(SUPERVISOR, campaigns=("demo", "north"))
+            await until(lambda: "north" in door.app.state.board.watched())
+            door.bus.snapshot(snapshot("north", 5))
+            while (await client.next_of("campaign_snapshot"))["campaign"] != "north":
+                pass
+            door.accounts.sessions[token] = replace(SUPERVISOR, campaigns=("north",))
+            assert await client.closed() == 4010
 
 
 async def test_seats_come_whole_and_then_as_they_change() -> None:
