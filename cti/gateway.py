@@ -30,6 +30,7 @@ from cti.drafts import Drafts
 from cti.identity import Accounts
 from cti.messages import (
     Command,
+    CustomerEdited,
     Dispose,
     LogIn,
     LogOut,
@@ -88,11 +89,16 @@ class Gateway:
         channel = self._channels.get(user_id)
         return channel.pop if channel is not None else None
 
-    def customer_edited(self, user_id: int, call_id: str, name: str, attributes: dict[str, Any]) -> None:
-        """The data of the customer at this seat are others now: a page that is loaded anew shows them."""
+    async def customer_edited(
+        self, user_id: int, call_id: str, name: str, attributes: dict[str, Any]
+    ) -> None:
+        """The data of the customer at this seat are others now: for a page loaded anew, and for who has them next."""
         channel = self._channels.get(user_id)
         if channel is not None and channel.pop is not None and channel.pop.call_id == call_id:
             channel.pop = msgspec.structs.replace(channel.pop, customer=name, attributes=attributes)
+        await self._command(
+            CustomerEdited(user_id=user_id, call_id=call_id, name=name, attributes=attributes)
+        )
 
     # --- events out -----------------------------------------------------------------------------------------
 

@@ -81,6 +81,18 @@ class PageBack(Message, frozen=True, tag="page_back"):
     user_id: int
 
 
+class CustomerEdited(Message, frozen=True, tag="customer_edited"):
+    """The data of this seat's customer are others from now on, for whoever has them next as well.
+
+    The door sends it, never a page.
+    """
+
+    user_id: int
+    call_id: str
+    name: str
+    attributes: dict[str, Any]
+
+
 class Dispose(Message, frozen=True, tag="dispose"):
     """The verdict on the call just had (or still on); ends wrap-up when `and_ready`.
 
@@ -282,7 +294,7 @@ class HangUpRinging(Message, frozen=True, tag="hang_up_ringing"):
     campaign: str
 
 
-Command = SeatCommand | PageLost | PageBack | Listen | Assign | HangUpRinging
+Command = SeatCommand | PageLost | PageBack | CustomerEdited | Listen | Assign | HangUpRinging
 
 
 class PhoneAccess(msgspec.Struct, frozen=True):

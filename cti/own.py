@@ -60,7 +60,7 @@ class OwnDesk(Desk):
                 raise Refusal(422, fault.code, fault.field) from fault
 
         now = await self.run(change)
-        self._gateway.customer_edited(asker.user_id, asked.call_id, now.name, now.attributes)
+        await self._gateway.customer_edited(asker.user_id, asked.call_id, now.name, now.attributes)
         return JSONResponse(msgspec.to_builtins(now))
 
     async def day(self, request: Request, asker: User) -> Response:

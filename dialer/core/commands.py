@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from campaigns.numbers import NotANumber, number_of
 from campaigns.patterns import fits
 from campaigns.records import RECORDING_PAUSED, RECORDING_RESUMED, Audited
@@ -17,6 +19,7 @@ from cti.messages import (
     Command,
     Complete,
     Confer,
+    CustomerEdited,
     DialNumber,
     DialPreviewed,
     Dispose,
@@ -84,6 +87,7 @@ class Commands:
             MoreTime: self._more_time,
             PageLost: self._page_lost,
             PageBack: self._page_back,
+            CustomerEdited: self._customer_edited,
             Dispose: self._dispose,
             SaveNotes: self.verdicts.save_notes,
             ReadScript: self.verdicts.read_script,
@@ -263,6 +267,18 @@ class Commands:
         seat.absent = False
         if seat.state is SeatState.PAUSED and seat.reason == "page_lost":
             self.core.seats.step(seat, SeatEvent.READY, now)
+        return OK
+
+    def _customer_edited(self, command: CustomerEdited, seat: Seat, now: float) -> Reply:
+        call = self.core.calls.by_id.get(command.call_id)
+        lead = call.lead if call is not None else self.core.previews.get(seat.user_id)
+        if lead is None or lead.call_id != command.call_id or seat.served(command.call_id) is None:
+            return refuse("not_your_call")
+        edited = structs.replace(lead, name=command.name, attributes=command.attributes)
+        if call is not None:
+            call.lead = edited
+        else:
+            self.core.previews[seat.user_id] = edited
         return OK
 
     def _dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:

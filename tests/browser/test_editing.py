@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 from sqlalchemy import Engine
 
-from cti.messages import FieldLabel
+from cti.messages import CustomerEdited, FieldLabel
 from tests.browser.desk import state, talking
 from tests.browser.test_accessibility import clean
 from tests.campaigns.test_editing import FIELDS
@@ -50,6 +50,8 @@ async def test_data_are_changed_and_what_they_were_is_shown(
         await expect(form).to_be_hidden()
         await expect(page.locator("#customer-name")).to_have_text("王小明")
         await expect(page.locator("#attributes")).to_contain_text("41")
+        told = door.engine.of(CustomerEdited)[-1]  # for a colleague who has the customer next
+        assert (told.name, told.attributes["age"]) == ("王小明", 41)  # type: ignore[attr-defined]
         await expect(page.locator("#edit-list li")).to_have_count(4)
         await expect(page.locator("#other-numbers")).to_contain_text("139 1111 2222")
         await page.screenshot(path=str(tmp_path / f"edited-{locale}.png"))

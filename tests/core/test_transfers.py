@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from campaigns.config import ConfigError, parse
 from campaigns.records import AttemptEnded, Dispositioned, OptedOut, OutsideEnded, SeatChanged
@@ -11,6 +12,7 @@ from cti.messages import (
     CallStatus,
     Complete,
     Confer,
+    CustomerEdited,
     DialPreviewed,
     Dispose,
     HangUp,
@@ -283,6 +285,32 @@ def test_who_sent_a_customer_on_may_still_say_that_they_want_no_more_calls() -> 
     assert floor.command(said).code == "not_your_call"  # the notes are the other one's
     assert [r.source for r in floor.records if isinstance(r, OptedOut)] == ["agent"]
     assert floor.core.calls.by_id[floor.call_id].notes == ""
+
+
+def test_a_colleague_sees_what_was_put_right_before() -> None:
+    floor = Floor()
+    floor.seat(ZHANG)
+    right = CustomerEdited(user_id=LINA, call_id=floor.call_id, name="王小明", attributes={"plan": "family"})
+    assert floor.command(structs.replace(right, user_id=ZHANG)).code == "not_your_call"
+    assert floor.command(right).ok
+    floor.transfer()
+    assert (floor.pops()[-1].user_id, floor.pops()[-1].customer) == (ZHANG, "王小明")
+    assert floor.pops()[-1].attributes == {"plan": "family"}
+    floor.hang_up(floor.customer)
+    assert floor.command(right).code == "not_your_call"  # nobody has them any more
+
+
+def test_what_was_put_right_at_a_preview_goes_with_the_call() -> None:
+    world = World(config(mode="preview"))
+    world.seat(LINA)
+    world.seat(ZHANG)
+    shown = lead(1).call_id
+    assert world.core.show(LINA, lead(1), CAMPAIGN, world.at)
+    assert world.command(CustomerEdited(user_id=LINA, call_id=shown, name="王小明", attributes={})).ok
+    assert world.command(DialPreviewed(user_id=LINA, call_id=shown)).ok
+    world.core.permitted(shown, "", world.at)
+    world.run()
+    assert world.core.calls.by_id[shown].lead.name == "王小明"
 
 
 def test_the_verdict_of_who_has_handed_the_customer_on_says_so() -> None:

@@ -16,6 +16,7 @@ from cti.messages import (
     Command,
     Complete,
     Confer,
+    CustomerEdited,
     DialNumber,
     DialPreviewed,
     Dispose,
@@ -181,7 +182,7 @@ class ScriptedEngine:
             case RedialPhone():
                 self.seat(user, "phone")
                 self.seat(user, "paused")
-            case DialPreviewed() | Listen() | Assign():
+            case CustomerEdited() | DialPreviewed() | Listen() | Assign():
                 pass
             case DialNumber():
                 return self.refuse or Reply(ok=True)
