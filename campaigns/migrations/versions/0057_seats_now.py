@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0060"
-down_revision = "0054"
+revision = "0057"
+down_revision = "0056"
 
 # Changed with each call of a seat, in place: there is room on the page.
 SEATS = """
