@@ -405,7 +405,7 @@ class Daemon:
             await engine.hopper.take_over(sorted(ours))
             # Until then an engine that only slept could still tell of them; what it tells now counts for nothing.
             found = [each for each in await engine.hopper.in_flight() if each.call_id in ours]
-        await asyncio.to_thread(end_seats, stored, name, self._began, others)
+        await asyncio.to_thread(end_seats, stored, name, others, self._began if at_start else None)
         users = await asyncio.to_thread(UserStore(stored).all)
         seats: Mapping[int, LogIn] = {
             u.user_id: LogIn(u.user_id, u.name, u.phone, u.campaigns, ranks=dict(u.ranks)) for u in users
