@@ -49,6 +49,7 @@ class CallEvent(StrEnum):
     BRIDGE_FAILED = "bridge_failed"
     SEAT_LOST = "seat_lost"
     HOLD = "hold"
+    NOT_HELD = "not_held"  # the switch has refused to put them on hold
     RESUME = "resume"
     CONSULT = "consult"
     PARTY_UP = "party_up"  # the third party is there
@@ -84,6 +85,7 @@ class CallAction(StrEnum):
     CALL_PARTY = "call_party"
     JOIN_PARTY = "join_party"
     TELL_PARTY = "tell_party"
+    TELL_CONNECTED = "tell_connected"  # still, as they were
     TELL_HELD = "tell_held"  # the party is gone, the customer still on hold
     DROP_PARTY = "drop_party"
     CONFER = "confer"
@@ -140,10 +142,12 @@ _entries: dict[tuple[CallState, CallEvent], tuple[CallState, tuple[CallAction, .
     (S.CONNECTED, E.SEAT_LOST): (S.WAITING, (A.RESCUE, A.SEEK_SEAT)),
     (S.CONNECTED, E.HOLD): (S.HELD, (A.PUT_ON_HOLD,)),
     (S.HELD, E.RESUME): (S.CONNECTING, (A.TAKE_BACK,)),
+    (S.HELD, E.NOT_HELD): (S.CONNECTED, (A.TELL_CONNECTED,)),
     (S.HELD, E.SEAT_LOST): (S.WAITING, (A.RESCUE, A.SEEK_SEAT)),
     # a third party
     (S.CONNECTED, E.CONSULT): (S.CONSULTING, (A.PUT_ON_HOLD, A.CALL_PARTY)),
     (S.HELD, E.CONSULT): (S.CONSULTING, (A.CALL_PARTY,)),
+    (S.CONSULTING, E.NOT_HELD): (S.CONNECTED, (A.DROP_PARTY, A.TELL_CONNECTED)),
     (S.CONSULTING, E.PARTY_UP): (S.CONSULTING, (A.JOIN_PARTY,)),
     (S.CONSULTING, E.PARTY_GONE): (S.HELD, (A.DROP_PARTY, A.TELL_HELD)),
     (S.CONSULTING, E.BRIDGE_FAILED): (S.HELD, (A.DROP_PARTY, A.TELL_HELD)),

@@ -291,8 +291,13 @@ class Calls:
     def not_held(self, uid: str, now: float) -> None:
         """The switch has refused to put a customer on hold: they hear the seat still, and the page says so."""
         call = self.core.call_of(uid)
-        if call is not None and call.state in (CallState.HELD, CallState.CONSULTING):
+        seat = self.core.seats.by_user.get(call.seat or 0) if call is not None else None
+        if call is None or seat is None or call.state not in (CallState.HELD, CallState.CONSULTING):
+            return
+        if call.party is not None and call.party.up:  # the seat has left the customer's bridge meanwhile
             self.step(call, CallEvent.RESUME, now)
+        elif self.step(call, CallEvent.NOT_HELD, now) and seat.mode == "ring":  # as it was asked to
+            self.join(call, seat.leg)
 
     def join(self, call: Call, leg: str) -> None:
         """Ask the switch to bridge the customer with a seat's leg."""
@@ -502,6 +507,10 @@ class Calls:
         user, call.seat = call.seat, None
         if user is not None:
             self.let_go(call, user, now)
+
+    def _tell_connected(self, call: Call, now: float) -> None:
+        if call.seat is not None:
+            self._status(call, call.seat, "connected", now)
 
     def _tell_held(self, call: Call, now: float) -> None:
         if call.seat is not None:

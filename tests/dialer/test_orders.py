@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from campaigns.records import Audited
-from cti.messages import CallStatus, Hold, Mute, Record
+from cti.messages import CallStatus, Hold, Mute, Record, Transfer
 from dialer.core.effects import Effect, PauseRecording, Send, StartRecording
 from dialer.core.effects import Mute as Muting
 from dialer.orders import Orders
 from dialer.switch.port import ActionRefused, NotConnected, ReplyLost, SwitchError
 from tests.core.world import SWITCH, World, config
 
-LINA = 7
+LINA, ANNA = 7, 8
 REFUSED = ActionRefused("Cannot set mute flag")
 LOST = ReplyLost("no reply within 5 s")
 AWAY = NotConnected("there is no link to the switch main")
@@ -177,6 +177,29 @@ async def test_who_was_not_put_on_hold_is_heard_and_the_page_says_so(mode: str) 
     await floor.fails(Send, ActionRefused("Redirect failed"))
     floor.join_all()
     assert floor.shown.state == "connected"
+    floor.check()
+
+
+@pytest.mark.parametrize("consults", [False, True])
+@pytest.mark.parametrize("mode", ["nailed", "ring"])
+async def test_a_switch_that_refuses_a_hold_and_all_that_follows_ends_no_call(
+    mode: str, consults: bool
+) -> None:
+    floor = Floor(mode)
+    floor.seat(ANNA)
+    if consults:
+        ask = Transfer(user_id=LINA, call_id=floor.call_id, to_user=ANNA)
+        assert floor.command(ask).ok
+    else:
+        assert floor.command(Hold(user_id=LINA, call_id=floor.call_id, on=True)).ok
+    await floor.fails(Send, ActionRefused("Permission denied"))
+    for _ in range(60):
+        joins, floor.joins = floor.joins, []
+        for _ in joins:
+            floor.core.join_failed(floor.call_id, floor.at)
+        floor.pass_time(0.5)
+    assert floor.shown.state == "connected" and floor.call_id in floor.core.calls.by_id
+    assert floor.core.seats.by_user[ANNA].state == "ready"
     floor.check()
 
 
