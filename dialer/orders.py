@@ -167,20 +167,26 @@ class Orders:
 
     async def start_recording(self, effect: StartRecording) -> None:
         try:
-            await self._switches[effect.switch].start_recording(effect.uid, effect.path)
-        except port.ReplyLost as fault:  # it may be recorded, and then it can be paused
-            log.warning("whether a call is recorded is not known", uid=effect.uid, reason=str(fault))
-        except port.SwitchError as fault:
+            await self._switches[effect.switch].start_recording(effect.uid, effect.path, effect.again)
+        except port.ActionRefused as fault:
             log.warning("a call is not recorded", uid=effect.uid, reason=str(fault))
             self._core.calls.recording_failed(effect.call_id)
+        except port.SwitchError as fault:  # it may be, and then it can be paused; it is seen to with the link
+            log.warning("whether a call is recorded is not known", uid=effect.uid, reason=str(fault))
+        else:
+            if effect.again:
+                self._core.calls.recorded_again(effect.call_id)
 
     async def pause_recording(self, effect: PauseRecording) -> None:
         try:
             await self._switches[effect.switch].pause_recording(effect.uid, not effect.on)
         except port.SwitchError as fault:
             log.warning("a recording was not paused or resumed", uid=effect.uid, reason=str(fault))
-            if not effect.on or isinstance(fault, port.ActionRefused):  # else it is done again with the link
-                self._core.calls.recording_not_set(effect.uid, effect.was, str(fault), monotonic())
+            refused = isinstance(fault, port.ActionRefused)
+            if effect.again and refused:  # there is none
+                self._core.calls.recording_failed(effect.call_id)
+            elif refused or not (effect.on or effect.again):  # else it is done again with the link
+                self._core.calls.recording_not_set(effect.call_id, effect.on, str(fault), monotonic())
 
     async def overhear(self, effect: Overhear) -> None:
         try:

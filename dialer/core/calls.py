@@ -251,24 +251,36 @@ class Calls:
         """Have the switch record this call, if its campaign wants that."""
         if self.core.campaigns[call.campaign].config.record:
             call.recording = "on"
-            self.core.effects.append(StartRecording(call.switch, call.id, call.uid, f"{call.id}.wav"))
+            self._record_it(call, again=False)
 
-    def set_recording(self, call: Call, was: str) -> None:
-        """Have the switch record what is said, or silence, as it shall be; `was`: how it is where that is not done.
+    def record_again(self, call: Call) -> None:
+        """Have the switch record this call if it does not, and then as it shall be: the last word may be lost."""
+        if call.recording in ("on", "paused"):
+            self._record_it(call, again=True)
+
+    def recorded_again(self, call_id: str) -> None:
+        """The switch does record this call."""
+        call = self.by_id.get(call_id)
+        if call is not None:
+            self.set_recording(call, again=True)
+
+    def set_recording(self, call: Call, again: bool) -> None:
+        """Have the switch record what is said, or silence, as it shall be; `again`: as its page shows it already.
 
         What a customer says to an outside number is not the company's to keep.
         """
         if call.recording not in ("on", "paused"):
             return
         on = call.recording == "on" and call.state is not CallState.OUTSIDE
-        self.core.effects.append(PauseRecording(call.switch, call.uid, on, was))
+        self.core.effects.append(PauseRecording(call.switch, call.id, call.uid, on, again))
 
-    def recording_not_set(self, uid: str, was: str, reason: str, now: float) -> None:
+    def recording_not_set(self, call_id: str, on: bool, reason: str, now: float) -> None:
         """The switch has not paused a recording, or not gone on with it: as it was before it is shown again."""
-        call = self.core.call_of(uid)
-        if call is None or call.recording in (was, "failed"):
+        call = self.by_id.get(call_id)
+        wanted, was = ("on", "paused") if on else ("paused", "on")
+        if call is None or call.recording != wanted:
             return
-        action = RECORDING_NOT_PAUSED if call.recording == "paused" else RECORDING_NOT_RESUMED
+        action = RECORDING_NOT_RESUMED if on else RECORDING_NOT_PAUSED
         call.recording = was
         at = self.core.wall(now)
         self.core.write(Audited(at=at, actor=ITSELF.who, action=action, subject=call.id, detail=reason))
@@ -477,7 +489,7 @@ class Calls:
             self._pace(call, CallStage.CONNECTED, now)
             self.start_recording(call)
         elif call.came_from is not None:
-            self.set_recording(call, call.recording)  # silent while the customer was outside
+            self.set_recording(call, again=True)  # silent while the customer was outside
         seat = call.seat
         assert seat is not None  # CONNECTING is entered with a seat only
         self.core.seats.taken_over(call)
@@ -659,6 +671,10 @@ class Calls:
                 party=party,
             )
         )
+
+    def _record_it(self, call: Call, again: bool) -> None:
+        path = f"{call.id}.wav"
+        self.core.effects.append(StartRecording(call.switch, call.id, call.uid, path, again))
 
     def _timer(self, call: Call, due: float) -> None:
         call.timer = self.core.timers.start(due, "call", call.id)

@@ -351,8 +351,8 @@ class Commands:
         if call.recording not in ("on", "paused"):
             return refuse("not_recorded")
         if call.recording != wanted:
-            was, call.recording = call.recording, wanted
-            self.core.calls.set_recording(call, was)
+            call.recording = wanted
+            self.core.calls.set_recording(call, again=False)
             action = RECORDING_RESUMED if command.on else RECORDING_PAUSED
             self.core.write(Audited(at=self.core.wall(now), actor=seat.name, action=action, subject=call.id))
             self.core.calls.changed(call)

@@ -85,22 +85,24 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """Record a customer's channel into a file of this name."""
+    """Record a customer's channel into a file of this name. `again`: it may be recorded already."""
 
     switch: str
     call_id: str
     uid: str
     path: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PauseRecording:
-    """Write silence into a recording, or go on with it. `was` is how the page shows it where that is not done."""
+    """Write silence into a recording, or go on with it. `again`: its page shows it so already."""
 
     switch: str
+    call_id: str
     uid: str
     on: bool
-    was: str
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)

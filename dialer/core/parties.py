@@ -167,7 +167,7 @@ class Parties:
         if call.party is not None:
             call.party.up = True
             self.calls.join(call, call.party.uid)
-        self.calls.set_recording(call, call.recording)
+        self.calls.set_recording(call, again=True)
         before, call.seat = call.seat, None
         if before is not None:
             self.calls.let_go(call, before, now)

@@ -108,7 +108,7 @@ class Recovery:
         if call.state is CallState.RESERVED:
             return
         if channel is not None:
-            self.core.calls.set_recording(call, call.recording)  # the last word on it may be lost
+            self.core.calls.record_again(call)
         if channel is None:
             step(call, CallEvent.LOST, at)
         elif call.state is CallState.CLOSING:
@@ -181,9 +181,9 @@ class Recovery:
                     )
                 )
                 call.connected_at = event.at
-                self.core.calls.start_recording(call)  # that may not have been heard either
-            else:
-                self.core.calls.set_recording(call, call.recording)
+                if self.core.campaigns[call.campaign].config.record:
+                    call.recording = "on"
+            self.core.calls.record_again(call)
             call.seat = call.last_seat = seat.user_id
             call.state = CallState.CONNECTED
             self.core.calls.adopt(call)
@@ -197,7 +197,7 @@ class Recovery:
                 call.connected_at = event.at
             call.state = CallState.OUTSIDE
             self.core.calls.adopt(call)
-            self.core.calls.set_recording(call, call.recording)
+            self.core.calls.record_again(call)
             self.core.calls.parties.adopt(call, party)
         elif call.inbound and call.connected_at is None:
             call.state = CallState.OFFERED

@@ -276,15 +276,17 @@ class AsteriskSwitch:
             finally:
                 link.close()
 
-    async def start_recording(self, uid: str, path: str) -> None:
-        """Record both directions of a channel into a file on the switch, unless that is done already.
+    async def start_recording(self, uid: str, path: str, again: bool = False) -> None:
+        """Record both directions of a channel into a file on the switch; `again`: unless that is done already.
 
         A second MixMonitor would write into the file of the first.
         """
         link = self._ready()
-        recorded = await link.ask("Getvar", (("Channel", uid), ("Variable", RECORDED)))
-        if not recorded.get("Value"):
-            await link.ask("MixMonitor", (("Channel", uid), ("File", path)))
+        if again:
+            recorded = await link.ask("Getvar", (("Channel", uid), ("Variable", RECORDED)))
+            if recorded.get("Value"):
+                return
+        await link.ask("MixMonitor", (("Channel", uid), ("File", path)))
 
     async def pause_recording(self, uid: str, on: bool) -> None:
         """Have silence written into a channel's recording, or what is said."""

@@ -275,8 +275,8 @@ class Switch(Protocol):
         """Send telephone keys to a channel's far end; returns once the last one has sounded."""
         ...
 
-    async def start_recording(self, uid: str, path: str) -> None:
-        """Record both directions of a channel into a file on the switch, unless that is done already."""
+    async def start_recording(self, uid: str, path: str, again: bool = False) -> None:
+        """Record both directions of a channel into a file on the switch; `again`: unless that is done already."""
         ...
 
     async def pause_recording(self, uid: str, on: bool) -> None:

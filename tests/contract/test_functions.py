@@ -318,7 +318,8 @@ async def test_a_call_is_recorded_from_start_to_end(desk: Desk, switch: SwitchUn
     await desk.overhears("MixMonitorMute", "Uniqueid", customer)
     for on in (True, False, False):  # once more does no harm
         await desk.port.pause_recording(customer, on)
-    await desk.port.start_recording(customer, f"{customer}.wav")  # nor does this: what was said stays
+    path = f"{customer}.wav"
+    await desk.port.start_recording(customer, path, again=True)  # nor does this: what was said stays
     await desk.port.hang_up(customer)
     await desk.told(HungUp, customer)
     told = [name for name, of in desk.overheard if of.get("Uniqueid") == customer]

@@ -126,7 +126,7 @@ class AnyOrder(RuleBasedStateMachine):
         call = self.world.core.calls.by_id.get(seat.call) if seat is not None else None
         if call is not None and self.world.core.is_up(SWITCH):
             self.world.core.calls.not_held(call.uid, self.world.at)
-            self.world.core.calls.recording_not_set(call.uid, "on", "refused", self.world.at)
+            self.world.core.calls.recording_not_set(call.id, False, "refused", self.world.at)
             self.world.run()
 
     # calls

@@ -150,7 +150,7 @@ def test_after_a_restart_a_recording_that_was_paused_still_is_and_can_be_resumed
     assert (shown.state, shown.recording) == ("connected", "paused" if paused else "on")
     assert shown.at == pytest.approx(here.core.wall_s(here.at) - 30.0, abs=0.01)
     assert [(e.uid, e.on) for e in here.done if isinstance(e, PauseRecording)] == [(customer, not paused)]
-    assert not [e for e in here.done if isinstance(e, StartRecording)]
+    assert [e.again for e in here.done if isinstance(e, StartRecording)] == [True]
     assert here.command(Record(user_id=1, call_id=customer.removeprefix("zdc-"), on=paused)).ok
     assert [e.on for e in here.done if isinstance(e, PauseRecording)] == [not paused, paused]
 
@@ -158,7 +158,7 @@ def test_after_a_restart_a_recording_that_was_paused_still_is_and_can_be_resumed
 def test_after_a_restart_a_call_whose_connection_nobody_had_recorded_is_recorded() -> None:
     here = World(config(record=True))
     customer, _ = talks_on(here, seat_user_id=None, connected_at=None)
-    assert [e.uid for e in here.done if isinstance(e, StartRecording)] == [customer]
+    assert [(e.uid, e.again) for e in here.done if isinstance(e, StartRecording)] == [(customer, True)]
 
 
 @pytest.mark.parametrize("outside", [True, False])

@@ -119,36 +119,42 @@ class World:
 
     def run(self) -> None:
         """Carry out what the core wants, as a switch would."""
-        for effect in self.core.take():
-            self.done.append(effect)
-            match effect:
-                case Originate():
-                    uid = effect.origination.uid
-                    self.originated[uid] += 1
-                    self.channels[uid] = Channel(uid)
-                case Join():
-                    self.joins.append(effect)
-                case Drop():
-                    self.dropped.append(effect.uid)
-                case Send():
-                    self.sent.append(effect)
-                case Confer():
-                    self.confers.append(effect)
-                case Mute():
-                    if effect.uid in self.channels:
-                        self.channels[effect.uid].muted = effect.on
-                case Press() | StartRecording() | PauseRecording() | Overhear():
-                    pass
-                case Tell():
-                    self.told.append(effect.message)
-                case Write():
-                    self.records.append(effect.record)
-                case Authorize():
-                    self.asked.extend(effect.call_ids)
-                case LookUp():
-                    self.looking.append(effect)
-                case Free():
-                    self.freed.extend(effect.call_ids)
+        while effects := self.core.take():
+            for effect in effects:
+                self._obey(effect)
+
+    def _obey(self, effect: Effect) -> None:
+        self.done.append(effect)
+        match effect:
+            case Originate():
+                uid = effect.origination.uid
+                self.originated[uid] += 1
+                self.channels[uid] = Channel(uid)
+            case Join():
+                self.joins.append(effect)
+            case Drop():
+                self.dropped.append(effect.uid)
+            case Send():
+                self.sent.append(effect)
+            case Confer():
+                self.confers.append(effect)
+            case Mute():
+                if effect.uid in self.channels:
+                    self.channels[effect.uid].muted = effect.on
+            case StartRecording() if effect.again:
+                self.core.calls.recorded_again(effect.call_id)
+            case Press() | StartRecording() | PauseRecording() | Overhear():
+                pass
+            case Tell():
+                self.told.append(effect.message)
+            case Write():
+                self.records.append(effect.record)
+            case Authorize():
+                self.asked.extend(effect.call_ids)
+            case LookUp():
+                self.looking.append(effect)
+            case Free():
+                self.freed.extend(effect.call_ids)
 
     def event(self, event: port.SwitchEvent) -> None:
         self.core.handle(event)

@@ -47,8 +47,11 @@ class Floor(World):
 
     async def fails(self, kind: type[Effect], fault: SwitchError) -> None:
         """The last command of this kind comes to nothing."""
+        await self.carry_out(kind, Failing(fault))
+
+    async def carry_out(self, kind: type[Effect], switch: object) -> None:
         nothing: Any = None
-        switches: Any = {SWITCH: Failing(fault)}
+        switches: Any = {SWITCH: switch}
         orders = Orders(self.core, switches, nothing, nothing, nothing)
         last = [effect for effect in self.done if isinstance(effect, kind)][-1]
         await orders.by_kind[kind](last)
@@ -111,6 +114,39 @@ def test_after_a_lost_link_the_switch_is_told_again_what_to_record() -> None:
         floor.link_down()
         floor.link_up()
         assert [e.on for e in floor.done if isinstance(e, PauseRecording)] == [on]
+
+
+class Recording:
+    """A switch that records what it is told to."""
+
+    async def start_recording(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_after_a_lost_link_a_call_is_recorded_that_was_not_and_then_as_it_shall_be(on: bool) -> None:
+    floor = Floor()
+    await floor.fails(StartRecording, LOST)
+    if not on:
+        floor.record(False)
+    floor.link_down()
+    floor.link_up()
+    start = [effect for effect in floor.done if isinstance(effect, StartRecording)][-1]
+    assert start.again
+    floor.done = [start]
+    await floor.carry_out(StartRecording, Recording())
+    assert [e.on for e in floor.done if isinstance(e, PauseRecording)] == [on]
+
+
+@pytest.mark.parametrize("kind", [StartRecording, PauseRecording])
+@pytest.mark.parametrize(("fault", "shown"), [(REFUSED, "failed"), (LOST, "on"), (AWAY, "on")])
+async def test_what_is_not_recorded_after_a_lost_link_is_not_said_to_be(
+    kind: type[Effect], fault: SwitchError, shown: str
+) -> None:
+    floor = Floor()
+    floor.link_down()
+    floor.link_up()
+    await floor.fails(kind, fault)
+    assert floor.shown.recording == shown
 
 
 async def test_a_lost_link_takes_no_pause_back_that_the_switch_had_done() -> None:

@@ -218,7 +218,7 @@ async def test_every_command_refuses_an_unsafe_value_and_sends_nothing_of_it() -
         assert {type(result) for result in results} == {UnsafeValue}
         await switch.hang_up(CALL)
         sent = [name for name in peer.peers[0].names if name not in ("Filter", "Ping")]
-        assert sent[5:] == ["Getvar", "Hangup"]
+        assert sent[5:] == ["Hangup"]
 
 
 # --- a stranger's stream at the adapter --------------------------------------------------------------------------
