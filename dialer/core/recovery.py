@@ -195,7 +195,7 @@ class Recovery:
         elif party and not leg:
             if call.connected_at is None:
                 call.connected_at = event.at
-            call.state = CallState.OUTSIDE
+            call.state, call.came_from = CallState.OUTSIDE, call.last_seat
             self.core.calls.adopt(call)
             self.core.calls.record_again(call)
             self.core.calls.parties.adopt(call, party)

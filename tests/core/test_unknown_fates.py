@@ -161,6 +161,29 @@ def test_after_a_restart_a_call_whose_connection_nobody_had_recorded_is_recorded
     assert [(e.uid, e.again) for e in here.done if isinstance(e, StartRecording)] == [(customer, True)]
 
 
+def test_after_a_restart_who_comes_back_from_an_outside_number_is_recorded_again() -> None:
+    here = World(config(record=True))
+    flight = killed(here, 31.0, 30.0)
+    both = f"zdc-{flight.call_id}", port.PARTY_PREFIX + "5" * 32
+    here.channels |= {each: Channel(each, UP, "b") for each in both}
+    here.core.recover([flight], {}, here.at)
+    here.link_up()
+    assert [e.on for e in here.done if isinstance(e, PauseRecording)] == [False]
+    here.seat(2)
+    for each in both:
+        here.channels[each].bridge = ""
+    here.link_down()
+    here.link_up()
+    here.done.clear()
+    here.joins.clear()
+    here.core.join_failed(flight.call_id, here.at)  # the two are not brought together again
+    here.run()
+    here.join_all()
+    assert here.core.seats.by_user[2].call == flight.call_id
+    assert [e.on for e in here.done if isinstance(e, PauseRecording)] == [True]
+    here.check()
+
+
 @pytest.mark.parametrize("outside", [True, False])
 def test_after_a_restart_in_a_conference_the_customer_stays_with_whose_call_it_is(outside: bool) -> None:
     """Who was asked leaves, and with whoever leaves the bridge of all three ends."""
