@@ -156,7 +156,8 @@ class Orders:
             await self._switches[effect.switch].mute(effect.uid, effect.on)
         except port.SwitchError as fault:
             log.warning("a seat was not muted or unmuted", uid=effect.uid, on=effect.on, reason=str(fault))
-            if effect.on or isinstance(fault, port.ActionRefused):  # else it is done again with the link
+            unsure = effect.on and not effect.again
+            if unsure or isinstance(fault, port.ActionRefused):  # else it is done again with the link
                 self._core.seats.not_muted(effect.uid, effect.on)
 
     async def press(self, effect: Press) -> None:

@@ -67,11 +67,12 @@ class Confer:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Let nothing through that is said at a channel, or again all of it."""
+    """Let nothing through that is said at a channel, or again all of it. `again`: it is so as far as anyone knows."""
 
     switch: str
     uid: str
     on: bool
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,16 +208,19 @@ class Seats:
         elif seat.state is SeatState.TALKING and call is not None:
             self.core.calls.step(call, CallEvent.HANG, now)  # putting the phone down ends the call
 
-    def mute(self, seat: Seat, on: bool) -> None:
-        """Let the far end hear nothing of this seat, or hear it again. While the switch is away it stays as it is."""
+    def mute(self, seat: Seat, on: bool, again: bool = False) -> None:
+        """Let the far end hear nothing of this seat, or hear it again. While the switch is away it stays as it is.
+
+        `again`: nothing has changed, so that no reply means nothing.
+        """
         if seat.muted is not on and self.core.is_up(seat.switch):
             seat.muted = on
-            self.core.effects.append(Mute(seat.switch, seat.leg, on))
+            self.core.effects.append(Mute(seat.switch, seat.leg, on, again))
 
     def mute_again(self, seat: Seat, on: bool) -> None:
         """Mute or unmute it whatever is known: a reply may have been lost with the link."""
         seat.muted = not on
-        self.mute(seat, on)
+        self.mute(seat, on, again=True)
 
     def not_muted(self, leg: str, on: bool) -> None:
         """The switch has not muted this leg, or not unmuted it, or nobody knows: that it was is not said."""

@@ -205,6 +205,22 @@ def test_a_muted_seat_stays_muted_when_the_link_is_back() -> None:
     assert floor.core.seats.by_user[LINA].muted
 
 
+@pytest.mark.parametrize("fault", [LOST, AWAY])
+async def test_a_muted_seat_stays_muted_when_the_link_goes_once_more_before_it_has_answered(
+    fault: SwitchError,
+) -> None:
+    floor = Floor()
+    floor.mute(True)
+    floor.link_down()
+    floor.link_up()
+    await floor.fails(Muting, fault)
+    floor.done.clear()
+    floor.link_down()
+    floor.link_up()
+    assert [e.on for e in floor.done if isinstance(e, Muting)] == [True]
+    assert floor.shown.muted
+
+
 @pytest.mark.parametrize("mode", ["nailed", "ring"])
 async def test_who_was_not_put_on_hold_is_heard_and_the_page_says_so(mode: str) -> None:
     floor = Floor(mode)
