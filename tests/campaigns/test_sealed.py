@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -306,6 +307,23 @@ def test_a_look_through_the_folder_takes_no_memory_for_all_that_is_in_it(db: Eng
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 500_000
+
+
+def test_all_that_is_old_goes_in_one_look_and_how_many_is_on_record(
+    db: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("campaigns.recordings.AT_ONCE", 7)
+    recordings, old = Recordings(db, folder), (NOON - timedelta(days=31)).timestamp()
+    for n in range(40):
+        path = folder / f"{n:032x}.{'wav' if n % 2 else 'sealed'}"
+        path.touch()
+        if n < 30:
+            os.utime(path, (old, old))
+    assert recordings.let_go(NOON - timedelta(days=30)) == 30
+    assert {int(each.stem, 16) for each in folder.iterdir()} == set(range(30, 40))
+    told = [json.loads(line.after or "") for line in lines(db, action="recordings deleted")]
+    assert sum(each["recordings"] for each in told) == 30
+    assert recordings.let_go(NOON - timedelta(days=30)) == 0
 
 
 def test_what_grows_meanwhile_or_is_no_file_of_the_switchs_is_left_alone(
