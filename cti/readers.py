@@ -33,8 +33,11 @@ class Readers:
         self._idle: list[Process] = []
         self._all: set[Process] = set()
 
-    async def ask(self, order: Order, gone: Callable[[], Awaitable[bool]]) -> bytes:
-        """What an order gives, unless who waits for it is `gone` before. Raises :class:`Refusal`."""
+    async def ask(self, order: Order, gone: Callable[[], Awaitable[bool]]) -> tuple[bytes, bool]:
+        """What an order gives, unless who waits for it is `gone` before, and whether its days are counted.
+
+        Raises :class:`Refusal`.
+        """
         if self._waiting >= WAITING:
             raise Refusal(503, "busy")
         self._waiting += 1
@@ -56,7 +59,7 @@ class Readers:
             if reply.status == 503:
                 raise Refusal(503, "busy", BUSY)
             raise Refusal(reply.status, "malformed" if reply.status == 400 else "counting", reply.detail)
-        return body
+        return body, reply.counted
 
     async def run(self) -> None:
         """Wait to be cancelled, and end them all; with its connection goes the statement that one waits for."""

@@ -160,7 +160,8 @@ class ReportsDesk(Desk):
     ) -> bytes:
         seen = None if asker.seen is None else sorted(asker.seen)
         order = Order(asker.user_id, question, seen, form, language, self._pauses, links or {})
-        return await self._readers.ask(order, request.is_disconnected)
+        body, _ = await self._readers.ask(order, request.is_disconnected)
+        return body
 
 
 def _link(request: Request, name: str, form: str, language: str) -> str:

@@ -17,11 +17,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
-from campaigns.config import CampaignsError
 from campaigns.priority import step_back
 from campaigns.reach import REPORTS as ROLE
 from campaigns.reach import held, reaching
-from campaigns.reports.asking import BadQuestion, Question, Table, allowed, answer
+from campaigns.reports.asking import BadQuestion, NotCounted, Question, Table, allowed, answer
 from campaigns.reports.catalogue import COMPLIANCE, REPORTS
 from campaigns.reports.compliance import Window, by_day, windows
 from campaigns.reports.writing import as_csv, as_workbook
@@ -50,36 +49,37 @@ class Order(msgspec.Struct, frozen=True):
     counted: bool = False
 
 
-class NotCounted(CampaignsError):
-    """A report whose days are not over, or not all counted. The text says how far they are."""
-
-
 class Reply(msgspec.Struct, frozen=True):
-    """What comes of an order: a status of HTTP, why it is none of success, and the length of what follows."""
+    """What comes of an order: a status of HTTP, why it is none of success, and the length of what follows.
+
+    `counted`: that is of days that are over, and all of them is counted.
+    """
 
     status: int
     detail: str = ""
     length: int = 0
+    counted: bool = False
 
 
-def done(engine: Engine, order: Order) -> bytes:
-    """An order carried out. Raises :class:`BadQuestion`, :class:`NotCounted`, and what the database raises."""
+def done(engine: Engine, order: Order) -> tuple[bytes, bool]:
+    """An order carried out, and whether its days are counted.
+
+    Raises :class:`BadQuestion`, :class:`NotCounted`, and what the database raises.
+    """
     words, now = Words(catalogue(order.language), order.pauses), datetime.now(UTC)
     by_law = order.question.report == COMPLIANCE
     if by_law and order.form in ("page", NOW):
         law = windows(engine, now, allowed(order.question, order.seen))
         if order.form == "page":
-            return _rendered("report_law.html", order, words, law=law)
-        return msgspec.json.encode([_told_law(each) for each in law])
-    table = (by_day if by_law else answer)(engine, order.question, order.seen)
-    if order.counted and not table.counted:
-        raise NotCounted(f"{table.due} half hours are due, all is known until {table.as_of:%F %R}Z")
+            return _rendered("report_law.html", order, words, law=law), False
+        return msgspec.json.encode([_told_law(each) for each in law]), False
+    table = (by_day if by_law else answer)(engine, order.question, order.seen, order.counted)
     if order.form == "page":
         report = REPORTS[order.question.report]
         rows, chart = words.rows(table, SHOWN), report.chart or report.measures[0]
         values = {"table": table, "rows": rows, "chart": chart, "behind": table.behind(now)}
-        return _rendered("report_table.html", order, words, **values)
-    return as_file(table, order.form, words, now)
+        return _rendered("report_table.html", order, words, **values), table.counted
+    return as_file(table, order.form, words, now), table.counted
 
 
 def as_file(table: Table, form: str, words: Words, now: datetime) -> bytes:
@@ -124,10 +124,11 @@ def main() -> None:
     url = sys.stdin.buffer.readline().decode().strip()
     engine = held(database.connect_reading(url, 1), ROLE)
     for line in sys.stdin.buffer:
-        body, reply = b"", Reply(200)
+        body = b""
         try:
             order = msgspec.json.decode(line, type=Order)
-            body = done(reaching(engine, order.user), order)
+            body, counted = done(reaching(engine, order.user), order)
+            reply = Reply(200, length=len(body), counted=counted)
         except BadQuestion as fault:
             reply = Reply(400, str(fault))
         except NotCounted as fault:
@@ -135,7 +136,7 @@ def main() -> None:
         except SQLAlchemyError as fault:
             reply = Reply(503, database.reason(fault))
         out = sys.stdout.buffer
-        out.write(msgspec.json.encode(msgspec.structs.replace(reply, length=len(body))) + b"\n" + body)
+        out.write(msgspec.json.encode(reply) + b"\n" + body)
         out.flush()
 
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
-import msgspec
 import structlog
 from sqlalchemy import Engine as DatabaseEngine
 from sqlalchemy.exc import SQLAlchemyError
@@ -145,13 +144,14 @@ class Sending:
             schedule.report, span.since, span.until, schedule.zone, schedule.by, schedule.campaigns
         )
         seen = None if user.seen is None else sorted(user.seen)
+        waits = not claim.asked_by and self._clock() < claim.made_at + PATIENCE
         order = Order(
-            user.user_id, question, seen, schedule.format, schedule.language, self._config.pause, counted=True
-        )
+            user.user_id, question, seen, schedule.format, schedule.language, self._config.pause, counted=waits,
+        )  # fmt: skip
         try:
-            body, counted = await self._made(order, claim)
+            body, counted = await self._readers.ask(order, _never)
         except Refusal as fault:
-            raise Failed("made", fault.detail) from fault
+            raise Failed("counting" if fault.code == "counting" else "made", fault.detail) from fault
         file = f"{schedule.name}-{span.since}-{span.until}.{schedule.format}"
         if schedule.laid:
             try:
@@ -170,17 +170,6 @@ class Sending:
             raise Failed("mail", str(fault)) from fault
         except TimeoutError as fault:
             raise Failed("mail", f"no answer within {LIMIT_S:g} s") from fault
-
-    async def _made(self, order: Order, claim: Claim) -> tuple[bytes, bool]:
-        """The file, and whether its days are counted. Raises :class:`Failed` and :class:`Refusal`."""
-        try:
-            return await self._readers.ask(order, _never), True
-        except Refusal as fault:
-            if fault.code != "counting":
-                raise
-            if not claim.asked_by and self._clock() < claim.made_at + PATIENCE:
-                raise Failed("counting", fault.detail) from fault
-        return await self._readers.ask(msgspec.structs.replace(order, counted=False), _never), False
 
     def _user(self, login: str) -> User | None:
         """Whose rights a report has; None: nobody is called so, or they are shut out."""

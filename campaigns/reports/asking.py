@@ -31,6 +31,10 @@ class BadQuestion(CampaignsError):
     """A report that can't be asked for so. The text says what is wrong."""
 
 
+class NotCounted(CampaignsError):
+    """A report whose days are not over, or not all counted. The text says how far they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """`since` and `until` are days in `zone`, both in it. No `by`: as the report is; no `campaigns`: all."""
@@ -76,31 +80,39 @@ class Table:
     @property
     def counted(self) -> bool:
         """Whether its days are over and all of them is counted."""
-        return not self.due and self.as_of >= self.question.span()[1]
+        return _whole(self.question, self.due, self.as_of)
 
     def behind(self, now: datetime) -> bool:
         """Whether what is over by `now` is not all in it. Of days that go on, a little never is."""
         return not self.counted if self.question.span()[1] <= now else self.due > LIVE
 
 
-def answer(engine: Engine, question: Question, seen: Collection[str] | None) -> Table:
+def answer(
+    engine: Engine, question: Question, seen: Collection[str] | None, only_counted: bool = False
+) -> Table:
     """The answer for somebody who may be told of the campaigns `seen`; None: of all.
 
-    Raises :class:`BadQuestion`, and what the database raises.
+    Raises :class:`BadQuestion`, :class:`NotCounted` if it is wanted `only_counted`, and what the database raises.
     """
     report = checked(question)
-    since, until = question.span()
     with engine.connect() as connection:
         connection.execute(SNAPSHOT)
+        due, as_of = counted(connection, question, only_counted)
         sums = _summed(connection, report, question, seen)
-        due, as_of = counted(connection, since, until)
     return _table(question, report, sums, due, as_of)
 
 
-def counted(connection: Connection, since: datetime, until: datetime) -> tuple[int, datetime]:
-    """How many half hours of this span are yet to be counted anew, and until when is known what there is."""
+def counted(connection: Connection, question: Question, only: bool) -> tuple[int, datetime]:
+    """How many half hours of its days are yet to be counted anew, and until when is known what there is.
+
+    Raises :class:`NotCounted` if it is wanted `only` when its days are over and all of them is counted.
+    """
+    since, until = question.span()
     due = connection.execute(DUE, {"since": since, "until": until}).scalar_one()
-    return due, connection.execute(SEEN).scalar_one()
+    as_of = connection.execute(SEEN).scalar_one()
+    if only and not _whole(question, due, as_of):
+        raise NotCounted(f"{due} half hours are due, all is known until {as_of:%F %R}Z")
+    return due, as_of
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -145,6 +157,10 @@ def allowed(question: Question, seen: Collection[str] | None) -> set[str] | None
 
 
 # --- within -------------------------------------------------------------------------------------------------------
+
+
+def _whole(question: Question, due: int, as_of: datetime) -> bool:
+    return not due and as_of >= question.span()[1]
 
 
 def _summed(

@@ -131,10 +131,12 @@ def windows(engine: Engine, until: datetime, seen: Collection[str] | None) -> li
     ]
 
 
-def by_day(engine: Engine, question: Question, seen: Collection[str] | None) -> Table:
+def by_day(
+    engine: Engine, question: Question, seen: Collection[str] | None, only_counted: bool = False
+) -> Table:
     """Each campaign's window as it was at the end of each of the days, where anybody had answered in it.
 
-    Raises :class:`BadQuestion`, and what the database raises.
+    Raises :class:`BadQuestion`, :class:`NotCounted` if it is wanted `only_counted`, and what the database raises.
     """
     in_order(question)
     if question.by:
@@ -148,11 +150,11 @@ def by_day(engine: Engine, question: Question, seen: Collection[str] | None) -> 
     readable = CampaignStore(engine).readable()
     with engine.connect() as connection:
         connection.execute(SNAPSHOT)
+        due, as_of = counted(connection, question, only_counted)
         for each in readable:
             if of is None or each.config.name in of:
                 found = _windows(connection, each.campaign_id, each.config, ends)
                 rows += [_row(str(day), w, zone) for day, w in zip(days, found, strict=True) if w.answered]
-        due, as_of = counted(connection, *question.span())
     return Table(question, COLUMNS, rows, (), due, as_of)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
@@ -16,6 +16,8 @@ from sqlalchemy import Engine, text
 from campaigns.reports.runs import AGAIN, LEASE, Runs
 from campaigns.reports.schedule import BadSchedule, Schedule, Span, due_at, span_after, span_of
 from campaigns.reports.schedules import Schedules
+from cti.readers import Readers
+from cti.report_reader import Order
 from dialer.config import Config, MailSection, ReportSection, ReportsSection, SwitchSection
 from dialer.mail import MailServer
 from dialer.sending import PATIENCE, Sending, scheduled
@@ -253,8 +255,14 @@ def test_a_run_is_one_engines_at_a_time_and_the_next_ones_when_that_died(db: Eng
 
 
 async def test_a_report_waits_until_its_days_are_counted_and_after_hours_says_that_they_are_not(
-    db: Engine, tmp_path: Path, post: tuple[Box, int]
+    db: Engine, tmp_path: Path, post: tuple[Box, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def ask(readers: Readers, order: Order, gone: Callable[[], Awaitable[bool]]) -> tuple[bytes, bool]:
+        asked.append(order)
+        return await to_reader(readers, order, gone)
+
+    asked, to_reader = [], Readers.ask
+    monkeypatch.setattr(Readers, "ask", ask)
     box, port = post
     World(db)
     with db.begin() as connection:
@@ -284,6 +292,7 @@ async def test_a_report_waits_until_its_days_are_counted_and_after_hours_says_th
         await sending.close()
     unsure, sure = (message.get_body().get_content() for _, message in box.mails)
     assert "these figures will change" in unsure and "will change" not in sure
+    assert len(asked) == 4  # none is made twice over
 
 
 async def test_a_run_that_waited_for_its_turn_is_no_other_engines_when_it_has_come(

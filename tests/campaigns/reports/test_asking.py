@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from python_calamine import CalamineWorkbook
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
-from campaigns.reports.asking import BadQuestion, Question, Table, answer
+from campaigns.reports.asking import BadQuestion, NotCounted, Question, Table, answer
 from campaigns.reports.catalogue import MEASURES, REPORTS
-from campaigns.reports.compliance import windows
+from campaigns.reports.compliance import by_day, windows
 from campaigns.reports.rolling import roll
 from campaigns.reports.writing import as_csv, as_workbook
 from cti.language import catalogue
@@ -191,6 +191,23 @@ def test_what_the_rules_refuse_is_counted_by_rule(db: Engine) -> None:
     assert table.rows == [("spring", "dnc", 5)]
     with db.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM rollup_refusal")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("report", ["campaigns", "compliance"])
+def test_what_waits_until_its_days_are_counted_is_not_summed_before(db: Engine, report: str) -> None:
+    world, told = World(db), by_day if report == "compliance" else answer
+    world.write([Call(0, 1, 0, "", "connected", 16, 0, 5, 60, None, "sold", (0, 0, 0))], [], 0, {})
+    world.roll(later(days=4))
+    question = Question(report, SINCE, UNTIL, "Asia/Shanghai")
+    assert told(db, question, None, True).counted
+    said: list[str] = []
+    event.listen(db, "before_cursor_execute", lambda *given: said.append(given[2]))
+    with db.begin() as connection:
+        connection.execute(text("INSERT INTO rollup_due VALUES ('calls', :noon)"), {"noon": NOON})
+    with pytest.raises(NotCounted, match="1 half hours are due"):
+        told(db, question, None, True)
+    assert not any("FROM rollup_call" in each for each in said)
+    assert not told(db, question, None).counted and any("FROM rollup_call" in each for each in said)
 
 
 @pytest.mark.parametrize(
