@@ -16,7 +16,9 @@ from campaigns.audit import write
 from campaigns.reports.schedule import BadSchedule, Schedule, Span
 
 LEASE = timedelta(minutes=5)  # well above what making and mailing a report may take
-AGAIN = timedelta(minutes=5)  # after one that could not be sent
+# After one that could not be sent, as long again as it has been tried already, from half a minute to half an hour: one
+# that can't be made leaves the readers to the others.
+AGAIN, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=30)
 BETWEEN = timedelta(minutes=1)  # two that somebody wants at once
 SHOWN = 5  # runs of a schedule on the page
 MOST_DETAIL = 500  # characters
@@ -147,7 +149,7 @@ class Runs:
         """It did not. One that was due is tried again; of one that was asked for, who asked sees it."""
         values = {"id": claim.run_id, "tries": claim.tries, "fault": fault, "detail": detail[:MOST_DETAIL]}
         with self._engine.begin() as connection:
-            connection.execute(FAILED, values | {"again": now + AGAIN})
+            connection.execute(FAILED, values | {"again": now + _pause(claim, now)})
 
     def ask(self, schedule: Schedule, login: str, span: Span, now: datetime) -> None:
         """Have it sent now, by whichever engine is there. Raises :class:`BadSchedule`."""
@@ -186,3 +188,7 @@ class Runs:
         if row is None:
             return None
         return Claim(row.id, row.tries, Span(row.since, row.until), row.asked_by, row.made_at)
+
+
+def _pause(claim: Claim, now: datetime) -> timedelta:
+    return min(LONGEST_PAUSE, max(AGAIN, now - claim.made_at))

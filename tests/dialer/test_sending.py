@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, text
 
-from campaigns.reports.runs import AGAIN, LEASE, Runs
+from campaigns.reports.runs import AGAIN, LEASE, LONGEST_PAUSE, Runs
 from campaigns.reports.schedule import BadSchedule, Schedule, Span, due_at, span_after, span_of
 from campaigns.reports.schedules import Schedules
 from cti.readers import Readers
@@ -168,6 +168,25 @@ async def test_a_report_of_somebody_who_is_shut_out_or_unknown_is_on_record_and_
             [run] = runs.last([each])[each.key]
             assert (run.fault, run.detail, run.tries) == ("nobody", each.login, tries)
     assert not (tmp_path / "out").exists()
+
+
+async def test_a_report_that_can_not_be_sent_is_tried_less_and_less_often_and_goes_out_soon_when_it_can(
+    db: Engine, tmp_path: Path
+) -> None:
+    World(db)
+    section = ReportSection(name="daily", report="campaigns", login="agent0", folder=str(tmp_path / "out"))
+    config = Config(switch=(SWITCH,), report=(section,))
+    sending, minute = Timed(db, config), timedelta(minutes=1)
+    try:
+        for n in range(0, 12 * 60, 5):
+            assert await sending.at(NEXT_DAY + n * minute) == 0
+        [run] = Runs(db).last(scheduled(config))[0, "daily"]
+        assert 24 <= run.tries <= 32  # each half hour of the twelve, and some at first
+        with db.begin() as connection:
+            connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+        assert await sending.at(sending.now + LONGEST_PAUSE) == 1
+    finally:
+        await sending.close()
 
 
 @pytest.mark.parametrize(
