@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.config import CampaignsError
-from campaigns.reports.catalogue import DIMENSIONS, MEASURES, REPORTS, SUMS, Figure, Measure, Report, Unit
+from campaigns.reports.catalogue import (
+    DIMENSIONS,
+    MARKS,
+    MEASURES,
+    REPORTS,
+    SUMS,
+    Figure,
+    Measure,
+    Report,
+    Unit,
+)
 from campaigns.reports.counting import HALF_HOUR
 from campaigns.units import PATHS
 
@@ -22,7 +32,8 @@ IN_ORDER = frozenset({"day", "hour", "half_hour", "month"})  # by itself; other 
 # `rollup_seen` tells when the last turn of the count was; on a replica, when it was as far as that has come.
 SEEN = text("SELECT seats_until FROM rollup_seen")
 DUE = text("""
-SELECT count(DISTINCT half_hour) FROM rollup_due WHERE half_hour >= :since AND half_hour < :until
+SELECT count(DISTINCT half_hour) FROM rollup_due
+WHERE kind = ANY(:kinds) AND half_hour >= :since AND half_hour < :until
 """)
 SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
@@ -65,7 +76,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A report's answer. `due` half hours of its days are yet to be counted anew; `as_of`: until when it knows.
+    """A report's answer. `due` half hours of its roll-ups are yet to be counted anew; `as_of`: until when it knows.
 
     No `totals`: its rows are no parts of a whole.
     """
@@ -97,18 +108,21 @@ def answer(
     report = checked(question)
     with engine.connect() as connection:
         connection.execute(SNAPSHOT)
-        due, as_of = counted(connection, question, only_counted)
+        due, as_of = counted(connection, question, report.tables, only_counted)
         sums = _summed(connection, report, question, seen)
     return _table(question, report, sums, due, as_of)
 
 
-def counted(connection: Connection, question: Question, only: bool) -> tuple[int, datetime]:
-    """How many half hours of its days are yet to be counted anew, and until when is known what there is.
+def counted(
+    connection: Connection, question: Question, tables: Collection[str], only: bool
+) -> tuple[int, datetime]:
+    """How many half hours of its days these roll-ups have yet to count anew, and until when they know what there is.
 
     Raises :class:`NotCounted` if it is wanted `only` when its days are over and all of them is counted.
     """
     since, until = question.span()
-    due = connection.execute(DUE, {"since": since, "until": until}).scalar_one()
+    kinds = [kind for table in tables for kind in MARKS[table]]
+    due = connection.execute(DUE, {"kinds": kinds, "since": since, "until": until}).scalar_one()
     as_of = connection.execute(SEEN).scalar_one()
     if only and not _whole(question, due, as_of):
         raise NotCounted(f"{due} half hours are due, all is known until {as_of:%F %R}Z")

@@ -85,6 +85,12 @@ SUMS: dict[str, dict[str, str]] = {
     "rollup_refusal": {"refused": "sum(calls)"},
 }
 TABLE_OF = {name: table for table, sums in SUMS.items() for name in sums}
+# The kinds of marks after which a roll-up is counted anew; refusals are written as they happen.
+MARKS = dict.fromkeys(("rollup_call", "rollup_line", "rollup_agent", "rollup_caller"), ("calls",)) | {
+    "rollup_seat": ("seats", "stays"),
+    "rollup_callback": ("callbacks",),
+    "rollup_refusal": (),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def by_day(
     readable = CampaignStore(engine).readable()
     with engine.connect() as connection:
         connection.execute(SNAPSHOT)
-        due, as_of = counted(connection, question, only_counted)
+        due, as_of = counted(connection, question, ("rollup_call",), only_counted)
         for each in readable:
             if of is None or each.config.name in of:
                 found = _windows(connection, each.campaign_id, each.config, ends)

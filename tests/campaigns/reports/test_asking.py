@@ -193,6 +193,26 @@ def test_what_the_rules_refuse_is_counted_by_rule(db: Engine) -> None:
         assert connection.execute(text("SELECT count(*) FROM rollup_refusal")).scalar_one() == 1
 
 
+@pytest.mark.parametrize(
+    ("mark", "waits"),
+    [
+        ("calls", {"campaigns", "agents", "compliance"}),
+        ("seats", {"agents", "pauses"}),
+        ("stays", {"agents", "pauses"}),
+        ("callbacks", {"callbacks"}),
+    ],
+)
+def test_a_report_waits_only_for_what_it_is_made_of(db: Engine, mark: str, waits: set[str]) -> None:
+    with db.begin() as connection:
+        connection.execute(text("DELETE FROM rollup_due"))
+        connection.execute(text("UPDATE rollup_seen SET seats_until = :at"), {"at": later(days=4)})
+        connection.execute(text("INSERT INTO rollup_due VALUES (:mark, :noon)"), {"mark": mark, "noon": NOON})
+    for report in ("campaigns", "agents", "pauses", "callbacks", "refusals", "compliance"):
+        told = by_day if report == "compliance" else answer
+        table = told(db, Question(report, SINCE, UNTIL, "Asia/Shanghai"), None)
+        assert (table.due, table.counted) == ((1, False) if report in waits else (0, True)), report
+
+
 @pytest.mark.parametrize("report", ["campaigns", "compliance"])
 def test_what_waits_until_its_days_are_counted_is_not_summed_before(db: Engine, report: str) -> None:
     world, told = World(db), by_day if report == "compliance" else answer
