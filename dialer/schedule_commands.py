@@ -86,9 +86,9 @@ def list_schedules(login: str, json_out: bool, config_file: Path | None, data: P
             came = (
                 "sent"
                 if run.sent_at
-                else f"failed: {run.fault} {run.detail}".rstrip()
-                if run.fault
                 else "to come"
+                if run.waits
+                else f"failed: {run.fault} {run.detail}".rstrip()
             )
             click.echo(f"    {run.since} to {run.until}: {came}")
     if not told:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from campaigns import database
 from campaigns.reports.asking import Question
-from campaigns.reports.runs import Claim, Runs
+from campaigns.reports.runs import COUNTING, Claim, Runs
 from campaigns.reports.schedule import Schedule, Span
 from campaigns.reports.schedules import Schedules
 from campaigns.rights import Right
@@ -124,13 +124,16 @@ class Sending:
             raise
         except Exception as fault:  # whatever is wrong with one, the others go out, and calls go on
             why = fault if isinstance(fault, Failed) else Failed("made", repr(fault))
-            log.warning(
-                "a report could not be sent",
-                **told,
-                fault=why.fault,
-                reason=str(why),
-                exc_info=why is not fault,
-            )
+            if why.fault == COUNTING:
+                log.info("a report waits until its days are counted", **told, reason=str(why))
+            else:
+                log.warning(
+                    "a report could not be sent",
+                    **told,
+                    fault=why.fault,
+                    reason=str(why),
+                    exc_info=why is not fault,
+                )
             await asyncio.to_thread(self._runs.failed, claim, self._clock(), why.fault, str(why))
             return False
         await asyncio.to_thread(self._runs.sent, claim, self._clock(), refused)
@@ -151,7 +154,7 @@ class Sending:
         try:
             body, counted = await self._readers.ask(order, _never)
         except Refusal as fault:
-            raise Failed("counting" if fault.code == "counting" else "made", fault.detail) from fault
+            raise Failed(COUNTING if fault.code == "counting" else "made", fault.detail) from fault
         file = f"{schedule.name}-{span.since}-{span.until}.{schedule.format}"
         if schedule.laid:
             try:

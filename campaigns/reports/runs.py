@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 from campaigns.audit import write
 from campaigns.reports.schedule import BadSchedule, Schedule, Span
 
+COUNTING = "counting"  # the one of the page's words for why it was not sent that tells of no failure
 LEASE = timedelta(minutes=5)  # well above what making and mailing a report may take
 # After one that could not be sent, as long again as it has been tried already, from half a minute to half an hour: one
 # that can't be made leaves the readers to the others.
@@ -88,7 +89,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of one. `fault` is empty or one of the page's words; neither sent nor a fault: it is to come."""
+    """What came of one. `fault` is empty or one of the page's words."""
 
     since: date
     until: date
@@ -98,6 +99,11 @@ class Run:
     sent_at: datetime | None
     fault: str
     detail: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to come: nothing has failed, at most its days are not counted yet."""
+        return self.sent_at is None and self.fault in ("", COUNTING)
 
 
 class Runs:

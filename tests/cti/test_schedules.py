@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy import Engine, text
 
 from campaigns.people import People
 from campaigns.reports.runs import Runs
-from campaigns.reports.schedule import MOST_TO, Schedule
+from campaigns.reports.schedule import MOST_TO, Schedule, span_of
 from campaigns.reports.schedules import MOST, Schedules
 from campaigns.units import Units
 from campaigns.users import UserStore
@@ -109,6 +110,25 @@ async def test_the_report_on_the_screen_is_scheduled_changed_paused_sent_and_let
                 "schedule deleted",
             )
         ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "shown", "not_shown"),
+    [("counting", "Being sent", "Not sent"), ("mail", "Not sent", "Being sent")],
+)
+async def test_a_report_that_waits_for_its_days_has_not_failed(
+    url: str, db: Engine, people: dict[str, int], fault: str, shown: str, not_shown: str
+) -> None:
+    runs, now = Runs(db), datetime(2026, 11, 25, 6, tzinfo=UTC)
+    async with signed_in(url, db, people["chen"]) as http:
+        await http.post("/reports/schedules", data=FORM)
+        [kept] = Schedules(db).all()
+        claim = runs.claim(kept, span_of(kept.every, kept.at, ZoneInfo(kept.zone), now), now)
+        assert claim is not None
+        runs.failed(claim, now, fault, "some detail")
+        listed = (await http.get("/reports/schedules")).text
+    assert shown in listed and not_shown not in listed
+    assert ("not all counted yet" in listed) == (fault == "counting") and "at least every half hour" in listed
 
 
 @pytest.mark.parametrize(
