@@ -79,10 +79,11 @@ def report(
             table = (by_day if name == COMPLIANCE else answer)(engine, question, None)
     except BadQuestion as fault:
         fail(str(fault))
+    now = datetime.now(UTC)
     if form == "table":
-        _show(table, words)
+        _show(table, words, now)
         return
-    told = as_file(table, form, words, datetime.now(UTC))
+    told = as_file(table, form, words, now)
     if output is not None:
         output.write_bytes(told)
     else:
@@ -93,7 +94,7 @@ def _day(given: datetime | None, otherwise: date) -> date:
     return otherwise if given is None else given.replace(tzinfo=UTC).date()
 
 
-def _show(table: Table, words: Words) -> None:
+def _show(table: Table, words: Words, now: datetime) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table as Sheet
@@ -115,5 +116,5 @@ def _show(table: Table, words: Words) -> None:
     for row in words.rows(table):
         sheet.add_row(*(text for text, _ in row))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(sheet)
-    if table.due:
-        click.echo(f"{table.due} half hours of these days are yet to be counted anew")
+    if table.behind(now):
+        click.echo(words.behind)

@@ -1,8 +1,10 @@
-"""Reports scheduled by command: kept in somebody's name, as far as they reach, and on record."""
+"""Reports by command: scheduled in somebody's name, as far as they reach, and on record; or shown at once."""
 
 from __future__ import annotations
 
 import json
+
+from sqlalchemy import text
 
 from tests.dialer.test_cli import Installation, here  # noqa: F401
 
@@ -77,3 +79,16 @@ def test_a_report_is_scheduled_changed_paused_sent_and_removed(here: Installatio
             "schedule made", "schedule changed", "schedule paused", "asked for", "schedule resumed", "schedule deleted",
         )
     ]  # fmt: skip
+
+
+def test_a_report_on_the_screen_says_what_a_file_says_of_days_that_are_not_all_counted(
+    here: Installation,  # noqa: F811
+) -> None:
+    days = ("report", "campaigns", "--from", "2025-03-03", "--to", "2025-03-04", "--zone", "UTC")
+    here.do("user", "list")  # makes the database
+    for seen, said in (("2025-03-04T23:00Z", True), ("2025-03-05T00:00Z", False)):
+        with here.opened() as engine, engine.begin() as connection:
+            connection.execute(text("UPDATE rollup_seen SET seats_until = :seen"), {"seen": seen})
+        for form in ("table", "csv"):
+            done = here.do(*days, "--format", form)
+            assert done.exit_code == 0 and ("these figures will change" in done.output) == said, done.output
