@@ -144,11 +144,12 @@ SEAT = Table("seat", _entries, _ignored)
 
 
 class Served(NamedTuple):
-    """A customer of a seat's: of which campaign, in which zones, and in which arm of its trial; and whether another
-    seat has had them since.
+    """A customer of a seat's: of which campaign, by which number (E.164, empty where it is withheld), in which zones,
+    and in which arm of its trial; and whether another seat has had them since.
     """
 
     campaign: str = ""
+    number: str = ""
     zones: tuple[str, ...] = ()
     arm: str = ""
     handed_on: bool = False
@@ -174,6 +175,7 @@ class Seat:
     leg_up: bool = False
     call: str = ""  # id of its customer's call
     serving: str = ""  # the campaign of its last customer
+    number: str = ""  # of its last customer
     zones: tuple[str, ...] = ()  # of its last customer
     arm: str = ""  # of that campaign's trial, for its last customer
     last_call: str = ""  # the last one, which may still be disposed of
@@ -210,18 +212,18 @@ class Seat:
 
     def meet(self, lead: Lead, campaign: Campaign) -> None:
         """Have this customer of a campaign."""
-        self.call, self.serving, self.zones = lead.call_id, campaign.name, lead.zones
-        self.arm = campaign.arm_of(lead)
+        self.call, self.serving = lead.call_id, campaign.name
+        self.number, self.zones, self.arm = lead.number, lead.zones, campaign.arm_of(lead)
 
     def leave(self) -> None:
         """Have the customer no more; of whom something may be said still, when the next one is there already."""
-        self.last_call, self.last = self.call, Served(self.serving, self.zones, self.arm)
+        self.last_call, self.last = self.call, Served(self.serving, self.number, self.zones, self.arm)
         self.call = ""
 
     def served(self, call_id: str) -> Served | None:
         """The customer of this call, if it is this seat's present one or its last."""
         if call_id and call_id == self.call:
-            return Served(self.serving, self.zones, self.arm)
+            return Served(self.serving, self.number, self.zones, self.arm)
         return self.last if call_id and call_id == self.last_call else None
 
     @property

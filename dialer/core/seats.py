@@ -147,6 +147,8 @@ class Seats:
         seat = self.by_user.get(user_id)
         if seat is None or seat.call != call.id:
             return
+        if seat.state is SeatState.PREVIEW:  # of whom something may have been written down
+            seat.leave()
         seat.call = ""
         if seat.mode == "ring":
             self._note_unanswered(seat, call, now)
@@ -279,7 +281,7 @@ class Seats:
     def hide(self, seat: Seat, now: float, skipped: bool = False) -> None:
         """Take a previewed customer off the seat's screen."""
         self._forget_preview(seat, skipped)
-        seat.call = ""
+        seat.leave()
         self.step(seat, SeatEvent.MISSED, now)
 
     def for_call(self, call: Call, campaign: Campaign) -> Seat | None:

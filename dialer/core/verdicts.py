@@ -66,7 +66,7 @@ class Verdicts:
             return refuse("not_your_call")
         campaign, served = found
         if command.do_not_call:
-            self.core.write(self._no_more_calls(command, campaign, now))
+            self.core.write(self._no_more_calls(command, campaign, served, now))
         if self._handed_on(command, served):
             return refuse("not_your_call")
         if fault := fault_of_answers(campaign.said(served.arm).steps, command.answers):
@@ -124,13 +124,12 @@ class Verdicts:
         call = self.core.calls.by_id.get(command.call_id)
         return served.handed_on or (call is not None and call.seat not in (None, command.user_id))
 
-    def _no_more_calls(self, command: SaveNotes, campaign: Campaign, now: float) -> OptedOut:
-        """Whose number it is the attempt knows; who is only previewed has none yet."""
-        lead = self.core.previews.get(command.user_id)
+    def _no_more_calls(self, command: SaveNotes, campaign: Campaign, served: Served, now: float) -> OptedOut:
+        """By the number that is called: who was only previewed has no attempt that would know it."""
         return OptedOut(
             at=self.core.wall(now),
             call_id=command.call_id,
-            number=lead.number if lead is not None and lead.call_id == command.call_id else "",
+            number=served.number,
             source="agent",
             campaign_id=campaign.id,
         )

@@ -10,7 +10,7 @@ import pytest
 from campaigns.config import parse
 from campaigns.records import Dispositioned, NotesSaved, OptedOut
 from campaigns.trials.keys import Arm, Trial
-from cti.messages import Dispose, LogIn, ReadScript, Ready, SaveNotes, ScreenPop, Script
+from cti.messages import DialPreviewed, Dispose, LogIn, ReadScript, Ready, SaveNotes, ScreenPop, Script
 from tests.campaigns.test_script import SCRIPT, TREE
 from tests.core.test_in_call import talking
 from tests.core.world import CAMPAIGN, World, config, lead, replace_config
@@ -64,14 +64,22 @@ def test_who_wants_no_more_calls_is_barred_without_a_verdict_whatever_was_writte
     world.command(Ready(user_id=7))
     asked = SaveNotes(user_id=7, call_id=call_id, notes="half", answers={"bill": "lots"}, do_not_call=True)
     assert world.command(asked).code == "bad_answer"
-    assert barred(world) == [(call_id, "", "agent")]  # whose number it is, the attempt knows
+    assert barred(world) == [(call_id, lead(1).number, "agent")]
 
 
-def test_who_is_previewed_and_wants_no_calls_is_barred_by_their_number() -> None:
+@pytest.mark.parametrize("ends", ["not yet", "skipped", "phone lost", "refused"])
+def test_who_is_previewed_and_wants_no_calls_is_barred_by_their_number(ends: str) -> None:
     """There is no attempt that would know it."""
     world = World(config(mode="preview"))
     world.seat(7)
     assert world.core.show(7, lead(1), CAMPAIGN, world.at)
+    if ends == "phone lost":
+        world.hang_up(world.core.seats.by_user[7].leg)
+    elif ends != "not yet":
+        assert world.command(DialPreviewed(user_id=7, call_id=lead(1).call_id, skip=ends == "skipped")).ok
+    if ends == "refused":
+        world.core.refused(lead(1).call_id, "dnc", world.at)
+        world.run()
     assert world.command(SaveNotes(user_id=7, call_id=lead(1).call_id, notes="", do_not_call=True)).ok
     assert barred(world) == [(lead(1).call_id, lead(1).number, "agent")]
 
