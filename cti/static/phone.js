@@ -24,7 +24,7 @@ export class Phone {
     this.offered = Boolean($("phone-panel"));
     this.choosing = false;
     this.started = false;
-    this.owes = false; // the seat is taken once the phone is registered
+    this.owes = false; // the seat, which is nobody's yet, is taken once the phone is registered
     this.redials = 0; // since a leg was up
     if (!this.offered) return;
     if (document.body.dataset.choice) localStorage.setItem(CHOICE, document.body.dataset.choice);
@@ -50,6 +50,11 @@ export class Phone {
     return this.offered && this.choice === "browser";
   }
 
+  // Whether the seat is somebody's already.
+  get seated() {
+    return (this.desk.model.seat?.state ?? "offline") !== "offline";
+  }
+
   // Whether the seat can be taken without asking.
   get chosen() {
     return this.offered ? Boolean(this.choice) && (this.used || Boolean(document.body.dataset.phone)) : Boolean(document.body.dataset.phone);
@@ -62,8 +67,9 @@ export class Phone {
       this.choosing = false;
       this.started = this.used;
       if (this.used) {
+        const { seated } = this;
         const name = await this.soft.start(localStorage.getItem(MICROPHONE) ?? "");
-        this.owes = !name;
+        this.owes = !name && !seated;
         return name;
       }
       this.owes = false;
@@ -82,7 +88,9 @@ export class Phone {
   // It is registered. The seat that waits for that is taken, unless another phone is being chosen.
   arrive() {
     const here = $("phone-choice").querySelector(":checked").value === "browser";
-    if (this.owes && here && !this.choosing && (this.desk.model.seat?.state ?? "offline") === "offline") $("take-seat").click();
+    const takes = this.owes && here && !this.choosing && !this.seated;
+    this.owes = false;
+    if (takes) $("take-seat").click();
     this.heal();
   }
 
@@ -105,10 +113,10 @@ export class Phone {
   // Have the leg rung again: the agent need do nothing.
   async heal() {
     if (!this.used) return;
-    const state = this.desk.model.seat?.state ?? "offline";
+    if (this.seated) this.owes = false; // once it has been, whoever ended that meant it
     this.soft.inCall = seat.inCall(this.desk.model);
     this.soft.mute(seat.muted(this.desk.model)); // the switch lets nothing through; here nothing is sent, either
-    if (!this.started && !this.over && state !== "offline") return void this.retry(); // a page that was loaded anew
+    if (!this.started && !this.over && this.seated) return void this.retry(); // a page that was loaded anew
     if (this.healing) return;
     this.healing = true;
     for (let type, ok = true; ok && (type = this.wanting()); ) {

@@ -11,7 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from cti.messages import Command, LogIn, OpenPhone, PhoneAccess, Reply
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
-from tests.cti.running import Door, open_door, until
+from tests.cti.running import AGENT, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -84,6 +84,25 @@ async def test_a_seat_whose_switch_was_down_is_taken_once_it_is_back_unless_the_
     await until(lambda: there.engine.of(LogIn))
     phone = "seat007-web" if chosen == "In this browser" else "seat007"
     assert [each.phone for each in there.engine.of(LogIn)] == [phone]  # type: ignore[attr-defined]
+
+
+async def test_a_seat_that_a_supervisor_logged_out_is_not_taken_again_once_its_switch_is_back(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "true")
+    switch_of(there, up=True)
+    await page.keyboard.press("l")
+    await state(page, "phone")
+    asked = switch_of(there, up=False)
+    await page.reload()
+    await until(lambda: asked)
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "problem")
+    there.engine.seat(AGENT.user_id, "offline")
+    await state(page, "offline")
+    switch_of(there, up=True)
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "there")
+    await expect(page.locator("#seat-form")).to_be_visible()
+    assert len(there.engine.of(LogIn)) == 1
 
 
 async def test_the_phone_on_the_desk_is_chosen_while_the_one_in_the_page_gets_nowhere(
