@@ -257,7 +257,7 @@ export class Phone {
     if ($("phone-panel").contains(document.activeElement)) document.activeElement.blur(); // so that keys act
     this.soft.endEcho();
     clearInterval(this.metering);
-    if (!this.soft.ua) this.soft.closeMic();
+    if (!this.soft.wanted) this.soft.closeMic();
   }
 
   // The names of devices are told once the microphone is allowed.

@@ -18,6 +18,7 @@ export class Softphone {
   constructor(on) {
     this.on = on;
     this.problem = ""; // mic_denied, mic_missing, mic_busy, insecure, refused, switch
+    this.wanted = false; // from its start until it is stopped: it is tried again
     this.registered = false;
     this.renewals = 0; // since it was registered last
     this.muted = false;
@@ -87,6 +88,7 @@ export class Softphone {
   async start(deviceId) {
     if (this.registered) return this.access.endpoint;
     if (!this.mic && !(await this.openMic(deviceId))) return "";
+    this.wanted = true;
     if (!this.ua && !(await this.register())) return "";
     return new Promise((resolve) => (this.whenRegistered = resolve));
   }
@@ -94,8 +96,9 @@ export class Softphone {
   async register() {
     clearTimeout(this.renewal);
     const reply = await this.on.access();
+    if (!this.wanted) return false; // it was stopped meanwhile
     if (!reply.ok) {
-      if (this.ua || this.mic) this.renew(); // not once it was stopped
+      this.renew();
       return this.fail(reply.code === "switch_down" ? "switch" : reply.code === "lost" ? this.problem : "refused");
     }
     const { UA, WebSocketInterface } = await import("./vendor/jssip.js");
@@ -152,6 +155,7 @@ export class Softphone {
 
   // Hang up, unregister and let the microphone go.
   stop() {
+    this.wanted = false;
     clearTimeout(this.renewal);
     this.endEcho();
     const { leg } = this;

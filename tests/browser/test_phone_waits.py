@@ -105,6 +105,21 @@ async def test_a_seat_that_a_supervisor_logged_out_is_not_taken_again_once_its_s
     assert len(there.engine.of(LogIn)) == 1
 
 
+async def test_the_phone_is_tried_again_though_its_panel_was_opened_and_closed_meanwhile(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "true")
+    asked = switch_of(there, up=False)
+    await page.keyboard.press("l")
+    await expect(page.locator("#state-next")).to_contain_text("It is tried again by itself")
+    await page.click("#phone-open")
+    await page.click("#phone-close")
+    closed = len(asked)
+    await until(lambda: len(asked) > closed + 1, deadline_s=30)  # one may have been due already
+    switch_of(there, up=True)
+    await until(lambda: there.engine.of(LogIn), deadline_s=30)
+
+
 async def test_the_phone_on_the_desk_is_chosen_while_the_one_in_the_page_gets_nowhere(
     context: BrowserContext, there: Door
 ) -> None:
