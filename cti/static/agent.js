@@ -22,6 +22,7 @@ const LABELS = `labels:${language}`; // of results, as they were last seen: the 
 const labels = JSON.parse(localStorage.getItem(LABELS) ?? "{}");
 const TITLE_MS = 300; // a browser draws its own window anew for it: not while a customer's card is
 const LAST_S = 3; // of wrap-up, in which what is there is saved
+const AGAIN_MS = 60_000; // in which a seat that was at work is so again by itself: later, nobody may be there
 const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
 const model = seat.empty();
@@ -33,7 +34,7 @@ let sending = false; // a result is on its way
 let taking = false; // a log-in is on its way
 let firstState = true;
 let lastEpoch = "";
-let again = wasReady(); // once it has the seat
+let againUntil = wasReady() ? performance.now() + AGAIN_MS : 0; // it is ready once it has the seat
 let toldDraft = null; // what the server kept
 let savedWork = ""; // notes and answers as they are on record
 let judged = false; // the call on the screen has its result, and with it its tick
@@ -90,8 +91,8 @@ const link = new Link("/ws", {
       const atWork = seat.atWork(model);
       Object.assign(model, { seat: status, pop, call, notes, answers, disposed });
       const restarted = lastEpoch && lastEpoch !== frame.epoch;
-      if (restarted && seat.stateOf(model) === "offline") again ||= atWork;
-      else if (seat.atWork(model)) again = false; // it has the seat, and a pause from now on is meant
+      if (restarted && seat.stateOf(model) === "offline") againUntil = atWork ? performance.now() + AGAIN_MS : againUntil;
+      else if (seat.atWork(model)) againUntil = 0; // it has the seat, and a pause from now on is meant
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
       notesIn.state(frame.unread, frame.epoch);
@@ -109,8 +110,8 @@ const link = new Link("/ws", {
       if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
       if (takesOver) shownCall = null; // drawn anew: what the colleague has written down is gone on with
-      if (seat.atWork(model)) again = false;
-      else if (again && seat.stateOf(model) === "paused") ready();
+      if (seat.atWork(model)) againUntil = 0;
+      else if (again() && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before.call_id !== model.pop?.call_id) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
@@ -128,7 +129,8 @@ const notesIn = noteList({ list: $("notes-in"), read: (note) => link.send({ type
 const health = new Health((frame) => link.send(frame));
 
 // The seat may be at another engine; a voice in this page is not cut off for that.
-const move = () => moveOn(() => phone.used && seat.inCall(model), again || seat.atWork(model));
+const again = () => performance.now() < againUntil;
+const move = () => moveOn(() => phone.used && seat.inCall(model), again() || seat.atWork(model));
 
 async function ask(command) {
   if (["transfer", "complete"].includes(command.type)) saveNotes(); // they go with the customer
@@ -158,17 +160,19 @@ async function takeSeat() {
   if (taking) return;
   taking = true;
   draw();
+  const { choice } = phone;
   const name = await phone.take($("seat-phone").value.trim());
+  if (choice && phone.choice !== choice) againUntil = 0; // whoever picks another one is there, and says when
   if (name && (await ask({ type: "log_in", phone: name }))) {
     if (!phone.used) document.body.dataset.phone = name;
     $("phone-name").textContent = phone.used ? t("phone.browser") : name;
-  } else if (!phone.owes) again = false;
+  } else if (!phone.owes) againUntil = 0;
   taking = false;
   draw();
 }
 
 async function ready() {
-  again = false;
+  againUntil = 0;
   if (!(await ask({ type: "ready" }))) return;
   drafts.pausing = false;
   keepDraft();

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
-from cti.messages import Command, LogIn, OpenPhone, PhoneAccess, Reply
+from cti.messages import Command, LogIn, OpenPhone, PhoneAccess, Ready, Reply
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
 from tests.cti.running import AGENT, Door, open_door, until
@@ -103,6 +103,31 @@ async def test_a_seat_that_a_supervisor_logged_out_is_not_taken_again_once_its_s
     await expect(page.locator("#phone-open")).to_have_attribute("data-word", "there")
     await expect(page.locator("#seat-form")).to_be_visible()
     assert len(there.engine.of(LogIn)) == 1
+
+
+@pytest.mark.parametrize("how", ["at once", "half an hour later", "on the desk"])
+async def test_who_was_ready_is_so_again_within_a_minute_and_at_the_same_phone(
+    context: BrowserContext, there: Door, how: str
+) -> None:
+    """Later, nobody may sit there any more."""
+    there.engine.hear_phone = True
+    page = await phone_in_page(context, there, "true")
+    switch_of(there, up=False)
+    await page.keyboard.press("l")
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "problem")
+    await page.clock.install()
+    await page.goto("about:blank")
+    await page.goto(f"{there.url}/#ready")
+    await expect(page.locator("#state-next")).to_contain_text("It is tried again by itself")
+    if how == "half an hour later":
+        await page.clock.fast_forward("30:00")
+    elif how == "on the desk":
+        await page.get_by_label("On my desk").check()
+        await page.click("#take-seat")
+    switch_of(there, up=True)
+    await until(lambda: there.engine.of(LogIn), deadline_s=30)
+    await state(page, "ready" if how == "at once" else "paused")
+    assert bool(there.engine.of(Ready)) == (how == "at once")
 
 
 async def test_the_phone_is_tried_again_though_its_panel_was_opened_and_closed_meanwhile(
