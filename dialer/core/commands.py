@@ -116,6 +116,8 @@ class Commands:
         if isinstance(command, HangUpRinging):
             return self._hang_up_ringing(command, now)
         seat = self.core.seats.by_user.get(command.user_id)
+        if seat is None and isinstance(command, SaveNotes):  # of the customer it was logged out at
+            seat = self.core.seats.gone.get(command.user_id)
         if seat is None:
             return refuse("not_at_seat")
         return self._of_seat[type(command)](command, seat, now)

@@ -53,6 +53,7 @@ class Seats:
     def __init__(self, core: EngineCore) -> None:
         self.core = core
         self.by_user: dict[int, Seat] = {}
+        self.gone: dict[int, Seat] = {}  # the last one of each user that was logged out
         self.by_leg: dict[str, Seat] = {}
         self._actions = {action: getattr(self, f"_{action.value}") for action in SeatAction}
 
@@ -407,7 +408,7 @@ class Seats:
     def _hang_call(self, seat: Seat, now: float) -> None:
         call = self.core.calls.by_id.get(seat.call)
         self._forget_preview(seat)
-        seat.call = ""
+        seat.leave()
         if call is not None:
             call.seat = None
             self.core.calls.step(call, CallEvent.HANG, now)
@@ -483,6 +484,7 @@ class Seats:
         self.log(seat, now)
         if seat.state is SeatState.OFFLINE:
             self.by_user.pop(seat.user_id, None)
+            self.gone[seat.user_id] = seat
             if self.core.switches[seat.switch].softphone:
                 self.core.effects.append(Bar(seat.switch, seat.phone))
 

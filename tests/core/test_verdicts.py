@@ -10,7 +10,17 @@ import pytest
 from campaigns.config import parse
 from campaigns.records import Dispositioned, NotesSaved, OptedOut
 from campaigns.trials.keys import Arm, Trial
-from cti.messages import DialPreviewed, Dispose, LogIn, ReadScript, Ready, SaveNotes, ScreenPop, Script
+from cti.messages import (
+    DialPreviewed,
+    Dispose,
+    LogIn,
+    LogOut,
+    ReadScript,
+    Ready,
+    SaveNotes,
+    ScreenPop,
+    Script,
+)
 from tests.campaigns.test_script import SCRIPT, TREE
 from tests.core.test_in_call import talking
 from tests.core.world import CAMPAIGN, World, config, lead, replace_config
@@ -82,6 +92,27 @@ def test_who_is_previewed_and_wants_no_calls_is_barred_by_their_number(ends: str
         world.run()
     assert world.command(SaveNotes(user_id=7, call_id=lead(1).call_id, notes="", do_not_call=True)).ok
     assert barred(world) == [(lead(1).call_id, lead(1).number, "agent")]
+
+
+@pytest.mark.parametrize("at", ["preview", "call", "wrap-up"])
+def test_what_was_ticked_when_the_seat_was_logged_out_holds_and_no_verdict_is_taken_of_it(at: str) -> None:
+    """By a supervisor, say: the page hears of it when it is so."""
+    world = World(config(mode="preview")) if at == "preview" else World()
+    if at == "preview":
+        world.seat(7)
+        call_id = lead(1).call_id
+        assert world.core.show(7, lead(1), CAMPAIGN, world.at)
+    else:
+        call_id = talking(world)
+    if at == "wrap-up":
+        world.hang_up(f"zdc-{call_id}")
+    world.command(LogOut(user_id=7))
+    said = SaveNotes(user_id=7, call_id=call_id, notes="half", do_not_call=True)
+    assert world.command(said).ok
+    assert barred(world) == [(call_id, lead(1).number, "agent")]
+    assert [r.notes for r in world.records if isinstance(r, NotesSaved)] == ["half"]
+    assert world.command(msgspec.structs.replace(said, call_id="f" * 32)).code == "not_your_call"
+    assert world.command(Dispose(user_id=7, call_id=call_id, code="sold")).code == "not_at_seat"
 
 
 def barred(world: World) -> list[tuple[str, str, str]]:
