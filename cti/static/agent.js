@@ -26,7 +26,7 @@ const AGAIN_MS = 60_000; // in which a seat that was at work is so again by itse
 const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
 const model = seat.empty();
-let drafts = {}; // of the call on the screen: { notes, chosen, dnc, callback, zone, owner, dialed, pausing }
+let drafts = {}; // of the call on the screen: { notes, chosen, dnc, barred, callback, zone, owner, dialed, pausing }
 let shownCall = "";
 let armed = { key: "", until: 0 }; // a key that ends the call and waits to be pressed again
 let lastCall = "";
@@ -38,6 +38,7 @@ let againUntil = wasReady() ? performance.now() + AGAIN_MS : 0; // it is ready o
 let toldDraft = null; // what the server kept
 let savedWork = ""; // notes and answers as they are on record
 let judged = false; // the call on the screen has its result, and with it its tick
+let rest = null; // what is to be saved of a call that is not on the screen any more
 let savedBefore = 0; // the end of wrap-up before which what had been typed was saved
 let notesTimer;
 let messageTimer;
@@ -48,7 +49,7 @@ let titleTimer;
 
 function loadDraft(callId) {
   const { notes, answers } = model;
-  drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, callback: "", zone: "", owner: null, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
+  drafts = { notes, answers: { ...answers }, path: [], chosen: "", dnc: false, barred: false, callback: "", zone: "", owner: null, dialed: false, pausing: false, ...kept.of(callId, toldDraft) };
   if (model.disposed) Object.assign(drafts, { notes, answers: { ...answers } }); // with its result, by another window perhaps
   savedWork = work(notes, answers);
   judged = model.disposed;
@@ -71,6 +72,7 @@ const link = new Link("/ws", {
     hide($("banner"));
     draw();
     kept.send();
+    sendRest();
     settle(); // a result that was marked while there was no line
     if (unsaved()) saveNotesSoon();
   },
@@ -96,6 +98,9 @@ const link = new Link("/ws", {
       lastEpoch = frame.epoch;
       toldDraft = frame.draft;
       notesIn.state(frame.unread, frame.epoch);
+      // A customer who left while the line was down; of one whom another window had since, that one has said all.
+      const unknown = restarted && seat.stateOf(model) === "offline"; // an engine may be about to find them
+      if (shownCall !== pop?.call_id && !unknown && !link.taking) saveRest();
       if (shownCall && pop && shownCall !== pop.call_id) kept.drop(shownCall); // without one, an engine may be about to find it
       shownCall = null; // drawn anew: another window may have typed since
       changed();
@@ -318,11 +323,24 @@ async function saveNotes() {
 
 // What was typed last, or ticked, for a call that leaves the screen: there may have been no pause in which it was saved,
 // and a tick goes with the result, which there may have been none of.
-function saveRest() {
-  const { notes, answers, dnc } = drafts;
-  const bars = Boolean(dnc) && !judged;
-  if (!shownCall || sending || (!bars && work(notes, answers) === savedWork)) return;
-  ask({ type: "save_notes", call_id: shownCall, notes, answers, do_not_call: bars });
+async function saveRest() {
+  const { notes, answers, dnc, barred } = drafts;
+  const bars = Boolean(dnc) && !barred && !judged;
+  const call_id = shownCall;
+  if (!call_id || sending || (!bars && work(notes, answers) === savedWork)) return;
+  rest = { type: "save_notes", call_id, notes, answers, do_not_call: bars };
+  if (!(await sendRest()) || shownCall !== call_id) return;
+  savedWork = work(notes, answers); // it is there still
+  drafts.barred ||= bars; // which nothing takes back
+  keepDraft();
+  draw();
+}
+
+async function sendRest() {
+  if (!rest || !link.up) return false;
+  const command = rest;
+  rest = null;
+  return ask(command);
 }
 
 // --- drawing --------------------------------------------------------------------------------------------------------------
@@ -469,6 +487,7 @@ function drawNow() {
   $("dnc").checked = Boolean(drafts.dnc);
   drawOwners();
   for (const id of ["dnc", "notes", "callback", "callback-zone", "callback-for"]) $(id).disabled = !seat.mayWrite(model);
+  $("dnc").disabled ||= drafts.barred;
   drawNotesState();
   drawClock();
 }

@@ -419,9 +419,10 @@ async def test_a_tick_at_a_customer_who_is_skipped_is_kept_and_one_with_a_result
         SaveNotes(user_id=7, call_id=first, notes="", do_not_call=True),
         DialPreviewed(user_id=7, call_id=first, skip=True),
     ]
+    await expect(page.locator("#dnc")).to_be_disabled()  # nothing takes it back, though they were not skipped
+    await expect(page.locator("#dnc")).to_be_checked()
     door.engine.release(AGENT.user_id)
     await state(page, "ready")
-    await until(lambda: len(door.engine.of(SaveNotes)) == 2)  # of a call that is gone from the screen
     door.engine.pop(AGENT.user_id)
     door.engine.connect(AGENT.user_id)
     await state(page, "talking")
@@ -430,7 +431,23 @@ async def test_a_tick_at_a_customer_who_is_skipped_is_kept_and_one_with_a_result
     door.engine.end(AGENT.user_id)
     await state(page, "ready")
     assert door.engine.of(Dispose)[0].do_not_call  # type: ignore[attr-defined]
-    assert len(door.engine.of(SaveNotes)) == 2
+    assert len(door.engine.of(SaveNotes)) == 1
+
+
+async def test_a_tick_is_kept_though_the_customer_left_while_the_line_was_down(
+    context: BrowserContext,
+) -> None:
+    async with open_door(WebSettings(ring_size=2)) as door:
+        page = await context.new_page()
+        call = await talking(page, door)
+        await page.keyboard.press("c")
+        cut(door)
+        await until(lambda: door.engine.of(PageLost))
+        door.engine.end(AGENT.user_id)
+        door.engine.release(AGENT.user_id)
+        await until(lambda: door.engine.of(SaveNotes))
+        assert door.gateway.counters["full_states"] == 2  # not what was missed
+        assert door.engine.of(SaveNotes) == [SaveNotes(user_id=7, call_id=call, notes="", do_not_call=True)]
 
 
 async def test_what_is_typed_without_a_pause_is_saved_before_wrap_up_runs_out(
