@@ -23,6 +23,7 @@ const labels = JSON.parse(localStorage.getItem(LABELS) ?? "{}");
 const TITLE_MS = 300; // a browser draws its own window anew for it: not while a customer's card is
 const LAST_S = 3; // of wrap-up, in which what is there is saved
 const AGAIN_MS = 60_000; // in which a seat that was at work is so again by itself: later, nobody may be there
+const LEAVE_MS = 2000; // for what is still to be saved, before the agent is logged out
 const FRAMES = new Set(JSON.parse(document.body.dataset.frames)); // origins that the site lets be shown here
 
 const model = seat.empty();
@@ -681,6 +682,11 @@ const clicks = {
 for (const [id, act] of Object.entries(clicks)) $(id).addEventListener("click", act);
 for (const button of document.querySelectorAll("[data-reason]")) button.addEventListener("click", () => pause(button.dataset.reason));
 $("by-hand").addEventListener("submit", dialByHand);
+$("log-out").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await Promise.race([saveRest(), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
+  $("log-out").submit();
+});
 $("seat-form").addEventListener("submit", (event) => {
   event.preventDefault();
   takeSeat();

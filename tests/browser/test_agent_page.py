@@ -450,6 +450,20 @@ async def test_a_tick_is_kept_though_the_customer_left_while_the_line_was_down(
         assert door.engine.of(SaveNotes) == [SaveNotes(user_id=7, call_id=call, notes="", do_not_call=True)]
 
 
+async def test_a_tick_is_kept_by_who_logs_out_without_a_result(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.press("c")
+    await page.click("#log-out button")
+    await page.wait_for_url("**/login")
+    assert [each for each in door.engine.commands if isinstance(each, SaveNotes | LogOut)] == [
+        SaveNotes(user_id=7, call_id=call, notes="", do_not_call=True),
+        LogOut(user_id=7),
+    ]
+
+
 async def test_what_is_typed_without_a_pause_is_saved_before_wrap_up_runs_out(
     context: BrowserContext,
 ) -> None:
