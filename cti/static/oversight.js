@@ -89,6 +89,7 @@ export function oversight(campaigns) {
       say(t("oversight.sent", { n: answer.seats }));
     } else say(problem(answer), true);
   });
+  dialog.addEventListener("submit", disarm); // whatever else is done in between
   $("oversight-close").addEventListener("click", () => dialog.close());
 
   return {

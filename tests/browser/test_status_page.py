@@ -194,6 +194,7 @@ async def test_who_logs_a_seat_out_is_told_that_its_call_ends_before_and_after(
 ) -> None:
     page = await context.new_page()
     await page.route("**/api/seats/state", lambda route: route.fulfill(json={"ok": True}))
+    await page.route("**/api/notes", lambda route: route.fulfill(json={"seats": 1}))
     await log_in(page, door, MANAGER.login)
     await until(lambda: door.app.state.board.watchers == 1)
     newest = snapshot("Broadband renewal", "ratio")
@@ -208,6 +209,11 @@ async def test_who_logs_a_seat_out_is_told_that_its_call_ends_before_and_after(
     await pause.click()
     await expect(said).to_have_text("Done; in a call it takes effect after it.")
     await log_out.click()
+    await page.fill("#note-text", "Lunch at noon")
+    await page.locator("#note-form button").click()
+    await expect(said).to_have_text("Sent to 1 seats.")
+    await log_out.click()
+    await expect(said).to_contain_text("is hung up at once. Click again")
     await log_out.click()
     await expect(said).to_have_text("Logged out; a call that the seat had was hung up.")
 
