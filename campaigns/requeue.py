@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from campaigns.audit import write
 from campaigns.config import CampaignsError
 from campaigns.ids import LAST_LEASED_AT
+from campaigns.rules.held import ANYONE_AT
 from campaigns.values import Outcome
 
 SPAN = 20_000  # ids of leads that are looked through at a time, whosever they are
@@ -24,8 +25,8 @@ LIST = text("SELECT id FROM list WHERE campaign_id = :campaign AND name = :name"
 LAST_OUTCOME = f"""
 (SELECT a.outcome FROM attempt a WHERE a.call_id = l.last_call AND a.leased_at = {LAST_LEASED_AT})
 """
-# What was closed when its list was taken back stays so, unless that list is named; and who was promised a callback is
-# called when it is due, unless one of their numbers is named.
+# What was closed when its list was taken back stays so, unless that list is named; and who waits for a callback is left
+# to it, unless one of their numbers is named.
 FITS = f"""
 l.campaign_id = :campaign AND l.lease IS NULL
     AND CASE WHEN CAST(:lists AS bigint[]) IS NOT NULL THEN l.list_id = ANY(CAST(:lists AS bigint[]))
@@ -40,7 +41,12 @@ SELECT DISTINCT lead_id FROM number WHERE campaign_id = :campaign AND e164 = ANY
 HIGHEST = text("SELECT last_value FROM lead_id_seq")
 WITHIN = text(f"SELECT l.id FROM lead l WHERE l.id > :after AND l.id <= :upto AND {FITS} ORDER BY l.id")
 HELD = text(f"SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND {FITS} ORDER BY l.id FOR UPDATE")
-AGAIN = text("UPDATE lead SET open = true, next_at = :at, ready_at = NULL WHERE id = ANY(:leads)")
+# Who was promised a callback before the lead was closed is called when it is due, unless one of their numbers is named.
+AGAIN = text(f"""
+UPDATE lead l SET open = true, ready_at = NULL,
+    next_at = CASE WHEN CAST(:numbers AS text[]) = '{{}}' THEN GREATEST(:at, {ANYONE_AT}) ELSE :at END
+WHERE id = ANY(:leads)
+""")
 NUMBERS_AGAIN = text("UPDATE number SET done = false WHERE lead_id = ANY(:leads) AND done")
 
 
@@ -60,7 +66,7 @@ class Which:
 
 def requeue(engine: Engine, which: Which, who: str, at: datetime) -> int:
     """Have leads called again from `at` on; returns how many. Those in an engine's hands are left out and, where no
-    numbers are named, those that wait for a callback.
+    numbers are named, those that wait for a callback; a closed one that was promised a callback waits for it again.
 
     Attempts, caps, lists and lock-outs count on: a lead that the rules don't allow is put aside again. Done some leads
     at a time beside the calls; what is done is on record, also when the rest is not. Raises :class:`NothingToRequeue`.
@@ -92,7 +98,7 @@ def requeue(engine: Engine, which: Which, who: str, at: datetime) -> int:
     while True:
         with engine.begin() as connection:
             leads = list(connection.execute(HELD, values | {"leads": chunk}).scalars())
-            connection.execute(AGAIN, {"leads": leads, "at": at})
+            connection.execute(AGAIN, values | {"leads": leads, "at": at})
             connection.execute(NUMBERS_AGAIN, {"leads": leads})
             write(connection, "requeue", which.campaign, f"{len(leads)} leads: {detail}", at=at, who=who)
         count += len(leads)

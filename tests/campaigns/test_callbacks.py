@@ -189,6 +189,17 @@ def test_nobody_is_reminded_of_a_callback_whose_lead_is_closed_until_it_is_opene
     assert told() == (1, 1)
 
 
+def test_a_callback_is_called_when_it_is_due_though_its_list_was_taken_back_and_is_called_again(
+    db: Engine,
+) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign)
+    assert undo(db, campaign.id, "list", later(minutes=1)).closed == 1
+    assert requeue(db, Which("spring", list_name="list"), "lin", later(minutes=2)) == 1
+    assert campaign.lease(at=later(hours=1)) == []
+    assert [each.lead_id for each in campaign.lease(at=DUE)] == [lead.lead_id]
+
+
 def test_callbacks_are_found_by_their_index(db: Engine) -> None:
     Campaign(db, leads=1)
     with db.connect() as connection:
