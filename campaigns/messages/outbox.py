@@ -43,7 +43,7 @@ HOUR = frozenset({RefusalReason.WINDOW, RefusalReason.CAMPAIGN_STOPPED})
 # that reached nobody; a disposition that was corrected takes back what it had made due; and of a call that was made
 # already, or will not be, nobody is told.
 DUE = text("""
-SELECT m.id, m.campaign_id, m.step, m.channel, m.lead_id, m.event, m.due_at, m.tries,
+SELECT m.id, m.campaign_id, m.step, m.channel, m.lead_id, m.event, m.due_at, m.tries, m.permitted_at,
     replace(m.key::text, '-', '') AS key, l.name, l.attributes, l.region, l.zones, l.customer_id, n.e164,
     c.name AS campaign, v.change, v.version, v.text,
     CASE WHEN m.event LIKE 'outcome %' AND EXISTS (SELECT FROM attempt a WHERE a.lead_id = m.lead_id
@@ -83,10 +83,12 @@ WHERE permitted_at IS NOT NULL AND customer_id = ANY(:customers)
 CHOICES = text("""
 SELECT channel, address, id, agreed, source, at, expires_at FROM message_choice WHERE address = ANY(:addresses)
 """)
+# Of one that was permitted before, the share stays as it was when it was drawn, or unknown.
 TAKEN = text("""
 UPDATE message SET state = 'sending', reason = '', detail = '', tries = tries + 1, next_at = :until, engine = :engine,
     customer_id = :customer, address = :address, sender = :sender, subject = :subject, body = :body,
-    permitted_at = :now, basis_id = :basis, choice_id = :choice, hold_out = :hold_out
+    permitted_at = :now, basis_id = :basis, choice_id = :choice,
+    hold_out = CASE WHEN permitted_at IS NULL THEN :hold_out ELSE hold_out END
 WHERE id = :id
 """)
 LATER = text("""
@@ -366,7 +368,8 @@ class Outbox:
         # Last: who is held out is then like who is sent one, permitted at the same moment.
         if case.row.held_out:
             return "held_out_of_calls", ""
-        if held_out(case.row.campaign, step, whom.party):
+        # Drawn once: a message that is tried again may have arrived, whatever the share is by now.
+        if case.row.permitted_at is None and held_out(case.row.campaign, step, whom.party):
             return "held_out", ""
         return facts, letter
 

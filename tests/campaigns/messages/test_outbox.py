@@ -175,6 +175,23 @@ def test_a_share_is_held_out_for_good_and_on_record(db: Engine) -> None:
     assert not world.claim(later(days=3))
 
 
+def test_who_was_written_to_is_not_held_out_when_it_is_tried_again_at_another_share(db: Engine) -> None:
+    world = Writing(db, customers=20, steps=MISSED + "hold_out = 0.1\n")
+    world.calls()
+    first, *rest = letters = world.claim(TWO_DAYS_LATER)
+    assert all(world.outbox.failed(each, TWO_DAYS_LATER, "busy", for_good=False) for each in letters)
+    with db.begin() as connection:  # as one of before the share was kept
+        connection.execute(
+            text("UPDATE message SET hold_out = NULL WHERE id = :id"), {"id": first.message_id}
+        )
+    world.campaign.store.apply(f"{CONFIG}{MISSED}hold_out = 0.5\n", "test", "tester", TWO_DAYS_LATER)
+    again = world.claim(TWO_DAYS_LATER + LEASE)
+    assert {each.key for each in again} == {each.key for each in letters}
+    shares = {row.id: row.hold_out for row in world.rows()}
+    assert shares.pop(first.message_id) is None
+    assert {round(share, 2) for share in shares.values()} == {0.1} and len(rest) > 10
+
+
 def test_whom_a_segment_holds_out_no_message_reaches(db: Engine) -> None:
     world = Writing(db, customers=2)
     world.calls()
