@@ -49,8 +49,10 @@ class Sample(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """Of one value."""
-        return max(0.0, self.squares / self.count - self.mean**2) if self.count else 0.0
+        """Of one value; 0 where fewer than two tell of it."""
+        return (
+            max(0.0, self.squares - self.count * self.mean**2) / (self.count - 1) if self.count > 1 else 0.0
+        )
 
 
 def share(hits: float, count: float) -> Interval | None:
@@ -91,11 +93,8 @@ def difference_of_means(*strata: tuple[Sample, Sample]) -> Interval | None:
     if not told:
         return None
     weights = _weights([one.count + other.count for one, other in told])
-    gained = variance = 0.0
-    for weight, (one, other) in zip(weights, told, strict=True):
-        gained += weight * (one.mean - other.mean)
-        variance += weight**2 * (one.variance / one.count + other.variance / other.count)
-    reach = Z * sqrt(variance)
+    gained = sum(weight * (one.mean - other.mean) for weight, (one, other) in zip(weights, told, strict=True))
+    reach = Z * sqrt(sum(_variance_of_means(weights, arm) for arm in zip(*told, strict=True)))
     return Interval(gained, gained - reach, gained + reach)
 
 
@@ -140,6 +139,15 @@ def _share_of(weights: Sequence[float], strata: Sequence[tuple[int, int]]) -> In
     variance = max(within, p * (1 - p) * alike)
     count = p * (1 - p) / variance if variance else 1 / alike
     return share(p * count, count)
+
+
+def _variance_of_means(weights: Sequence[float], strata: Sequence[Sample]) -> float:
+    """Of the average of means, each by its weight."""
+    within = sum(weight**2 * each.variance / each.count for weight, each in zip(weights, strata, strict=True))
+    alike = sum(weight**2 / each.count for weight, each in zip(weights, strata, strict=True))
+    pooled = sum(each.variance * (each.count - 1) for each in strata) / sum(each.count - 1 for each in strata)
+    # As with shares: where few were seen they vary at least as if all strata were alike.
+    return max(within, pooled * alike)
 
 
 def _variance(hits: int, count: int) -> float:

@@ -182,6 +182,25 @@ def test_many_small_takes_pass_for_no_gain() -> None:
     assert wrong <= 0.065 * 1_000
 
 
+@pytest.mark.parametrize(
+    "takes",
+    [((30, 2, 0.1), (30, 3, 0.1), (30, 4, 0.1), (30, 5, 0.1)) * 15, ((900, 3, 0.1), (40, 20, 0.1)) * 10],
+)
+def test_many_takes_of_a_few_held_out_pass_for_no_gain_in_revenue(
+    takes: tuple[tuple[int, int, float], ...],
+) -> None:
+    """Every buyer spends as much: what different amounts do to an interval is told above."""
+    wrong = 0
+    for seed in range(400):
+        chance = np.random.default_rng(seed)
+        bought = [
+            [(int(chance.binomial(n, rate)), n) for n in (count - out, out)] for count, out, rate in takes
+        ]
+        samples = [[Sample(n, 100.0 * hits, 100.0**2 * hits) for hits, n in arms] for arms in bought]
+        wrong += fooled(difference_of_means(*((one, other) for one, other in samples)), 0.0)
+    assert wrong <= 0.07 * 400
+
+
 def test_one_stratum_is_what_it_is_by_itself() -> None:
     chance = np.random.default_rng(1)
     called, out = spent(chance, 900, 0.05), spent(chance, 100, 0.03)
