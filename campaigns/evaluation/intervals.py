@@ -103,11 +103,14 @@ def at_any_time(*strata: Shares) -> Interval | None:
     if not _told(strata):
         return None
     counts = [one + other for _, one, _, other in strata]
+    weights = _weights(counts)
     gained = variance = 0.0
-    for weight, (hits, count, other_hits, other_count) in zip(_weights(counts), strata, strict=True):
-        gained += weight * (hits / count - other_hits / other_count)
-        spread_2 = _variance(hits, count) / count + _variance(other_hits, other_count) / other_count
-        variance += weight**2 * spread_2
+    for sign, n in ((1, 0), (-1, 2)):
+        arm = [(each[n], each[n + 1]) for each in strata]
+        gained += sign * sum(
+            weight * hits / count for weight, (hits, count) in zip(weights, arm, strict=True)
+        )
+        variance += _variance_of_shares(weights, arm)
     # All are one sequence, each case weighted by how rare its arm is in its stratum.
     reach = reach_at_any_time(sum(counts), sum(counts) * variance)
     return Interval(gained, max(-1.0, gained - reach), min(1.0, gained + reach))
@@ -123,7 +126,7 @@ def _told(strata: Sequence[Shares]) -> bool:
     return bool(strata) and all(count > 0 and other > 0 for _, count, _, other in strata)
 
 
-def _weights(counts: Sequence[int]) -> list[float]:
+def _weights(counts: Sequence[float]) -> list[float]:
     return [count / sum(counts) for count in counts]
 
 
@@ -150,8 +153,16 @@ def _variance_of_means(weights: Sequence[float], strata: Sequence[Sample]) -> fl
     return max(within, pooled * alike)
 
 
-def _variance(hits: int, count: int) -> float:
-    """Of one case, with a hit and a miss added (A. Agresti and B. Caffo, The American Statistician 54, 2000): the few
-    cases of a beginning seem more alike than they are."""
-    p = (hits + 1) / (count + 2)
-    return p * (1 - p)
+def _variance_of_shares(weights: Sequence[float], strata: Sequence[tuple[int, int]]) -> float:
+    """Of the average of shares, each by its weight: as if all strata had the same one, the average by what each adds to
+    the variance. As p (1 - p) is concave, that is no less than what they tell one by one.
+
+    A hit and a miss are added in all (A. Agresti and B. Caffo, The American Statistician 54, 2000): the few cases of a
+    beginning seem more alike than they are.
+    """
+    adds = [weight**2 / count for weight, (_, count) in zip(weights, strata, strict=True)]
+    parts = _weights(adds)
+    cases = 1 / sum(part**2 / count for part, (_, count) in zip(parts, strata, strict=True))
+    seen = sum(part * hits / count for part, (hits, count) in zip(parts, strata, strict=True))
+    p = (seen * cases + 1) / (cases + 2)
+    return p * (1 - p) * sum(adds)

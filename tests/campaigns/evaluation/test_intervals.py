@@ -173,6 +173,29 @@ def test_who_looks_while_takes_come_is_fooled_in_at_most_5_of_100_campaigns_with
     assert wrong <= 0.05 * RUNS
 
 
+@pytest.mark.parametrize("takes", [((30, 3, 0.05),) * 60, ((3_000, 300, 0.01), (1_000, 1, 0.5))])
+def test_who_looks_after_takes_of_a_few_held_out_is_fooled_in_at_most_5_of_100_campaigns_without_effect(
+    takes: tuple[tuple[int, int, float], ...],
+) -> None:
+    wrong = 0
+    for seed in range(RUNS):
+        chance, come = np.random.default_rng(seed), []
+        looks = []
+        for count, out, rate in takes:
+            come.append((chance.binomial(count - out, rate), count - out, chance.binomial(out, rate), out))
+            looks.append(at_any_time(*come))
+        wrong += any(fooled(each, 0.0) for each in looks)
+    assert wrong <= 0.05 * RUNS
+
+
+def test_takes_that_are_alike_tell_as_much_as_one_of_them_all() -> None:
+    several, one = (
+        at_any_time(*[(3, 27, 0, 3), (0, 27, 1, 3), (0, 27, 0, 3)] * 20),
+        at_any_time((60, 1_620, 20, 180)),
+    )
+    assert several is not None and several == pytest.approx(one)
+
+
 def test_many_small_takes_pass_for_no_gain() -> None:
     chance, wrong = np.random.default_rng(1), 0
     for _ in range(1_000):
