@@ -247,11 +247,11 @@ class Calls:
         party = call.party.name if call.party is not None else ""
         self.tell(call, call.seat, "asking" if asks else call.state.value, party=party)
 
-    def start_recording(self, call: Call) -> None:
-        """Have the switch record this call, if its campaign wants that."""
+    def start_recording(self, call: Call, again: bool = False) -> None:
+        """Have the switch record this call, if its campaign wants that; `again`: it may do so already."""
         if self.core.campaigns[call.campaign].config.record:
             call.recording = "on"
-            self._record_it(call, again=False)
+            self._record_it(call, again)
 
     def record_again(self, call: Call) -> None:
         """Have the switch record this call if it does not, and then as it shall be: the last word may be lost."""

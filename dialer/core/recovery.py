@@ -181,9 +181,9 @@ class Recovery:
                     )
                 )
                 call.connected_at = event.at
-                if self.core.campaigns[call.campaign].config.record:
-                    call.recording = "on"
-            self.core.calls.record_again(call)
+                self.core.calls.start_recording(call, again=True)  # that may not have been heard, either
+            else:
+                self.core.calls.record_again(call)
             call.seat = call.last_seat = seat.user_id
             call.state = CallState.CONNECTED
             self.core.calls.adopt(call)
