@@ -126,6 +126,10 @@ class HistorySection(_Section, frozen=True):
     leads: Kept = "5y"
     audit: Kept = "10y"
 
+    def archive(self, data: Path) -> Path:
+        """Where the months are that have left the tables, of an installation with this data folder."""
+        return Path(self.folder) if self.folder else data / "archive"
+
 
 class BackupSection(_Section, frozen=True):
     """Of the embedded database. `folder` empty: none; `keep`: so many base backups, and the archive since the first."""

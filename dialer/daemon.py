@@ -246,7 +246,7 @@ class Daemon:
         rolling = Rolling(stored, self.metrics)
         own = "" if config.database.url else stored.url.render_as_string(hide_password=False)
         web = held(database.connect(config.database.web_url or config.database.url or as_role(own, WEB)), WEB)
-        archive = Path(config.history.folder) if config.history.folder else self.data / "archive"
+        archive = config.history.archive(self.data)
         recordings = recordings_of(config, self.data)
         keys = KeyFile(Path(config.recordings.keys)) if config.recordings.keys else None
         app = create_app(

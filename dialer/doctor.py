@@ -163,7 +163,7 @@ def stored(config: Config, data: Path) -> dict[str, list[Step]]:
             steps.append(look(engine))
             if not steps[-1].ok and look is _schema:
                 return {"database": steps}
-        steps += _months(engine, Path(config.history.folder) if config.history.folder else data / "archive")
+        steps += _months(engine, config.history.archive(data))
         if config.backup.folder:
             steps += _backups(engine, Path(config.backup.folder))
         campaigns = _campaigns(engine, config)

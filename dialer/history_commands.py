@@ -266,8 +266,7 @@ def files_of(settings: Settings) -> Files:
     """The archive's folder: the configured one, or `archive` in the data folder."""
     from campaigns.history.files import Files
 
-    folder = settings.history().folder
-    return Files(Path(folder) if folder else settings.data / "archive")
+    return Files(settings.history().archive(settings.data))
 
 
 @contextmanager
