@@ -60,3 +60,11 @@ async def talking(page: Page, door: Door, **pop: object) -> str:
     door.engine.connect(AGENT.user_id)
     await state(page, "talking")
     return call
+
+
+async def wrapping_up(page: Page, door: Door) -> str:
+    """Have had a customer on the line; return the call's id."""
+    call = await talking(page, door)
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    return call
