@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from campaigns.config import CampaignConfig, ConfigError, parse
-from campaigns.drafting import alike, beyond, blank
+from campaigns.drafting import alike, blank
 from campaigns.messages.figures import Figures, figures
 from campaigns.ownership import engines
 from campaigns.steering import Outdated
@@ -22,7 +22,7 @@ from campaigns.units import Units
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
-from cti.steer import Why
+from cti.steer import Why, seen, within_means
 
 MOST_BYTES = 400_000  # of a text: a long script in two languages has 50,000
 VERSIONS = 20  # shown
@@ -64,7 +64,7 @@ class CampaignDesk(Desk):
     async def show(self, request: Request, asker: User) -> Response:
         """GET /api/campaigns"""
         engine = self.within(request, asker)
-        return JSONResponse(await self.run(lambda: [_row(each) for each in _seen(engine, asker)]))
+        return JSONResponse(await self.run(lambda: [_row(each) for each in seen(engine, asker)]))
 
     async def check(self, request: Request, asker: User) -> Response:
         """POST /api/campaigns/check: what a text says in short; 400 with what is wrong in it."""
@@ -100,7 +100,7 @@ class CampaignDesk(Desk):
 
         def reading() -> dict[str, Any]:
             return {
-                "campaigns": [_row(each) for each in _seen(engine, user)],
+                "campaigns": [_row(each) for each in seen(engine, user)],
                 "units": [each.path for each in Units(engine).below(user.unit_id)],
                 "begun": (begun := self._begun(engine, user, asked)),
                 "messages": self._messages(engine, begun),
@@ -127,13 +127,7 @@ class CampaignDesk(Desk):
             unknown = [name for name in config.switches if name not in known]
             if unknown:
                 raise ConfigError(f"switch: must be one of {', '.join(sorted(known))}, is {unknown[0]!r}")
-        if not asker.sees_all:
-            units = {each.path for each in Units(engine).below(asker.unit_id)}
-            known = [each.config for each in _seen(engine, asker) if each.config.unit in units]
-            for key, value in beyond(config, known):
-                raise ConfigError(
-                    f"{key}: {value!r} is in none of your campaigns: somebody of the whole company has to put it there"
-                )
+        within_means(engine, asker, config)
         return config
 
     def created(self, engine: Engine, asker: User, text: str, now: datetime, why: str) -> Applied:
@@ -146,7 +140,7 @@ class CampaignDesk(Desk):
 
     def mine(self, engine: Engine, asker: User, name: str) -> None:
         """Raises :class:`Refusal` for a campaign that is of none of the asker's units."""
-        for each in _seen(engine, asker):
+        for each in seen(engine, asker):
             if each.config.name == name:
                 self.unit(asker, each.config.unit)
                 return
@@ -172,10 +166,6 @@ class CampaignDesk(Desk):
             return _Begun(blank(new, self._switches[0] if self._switches else "main", unit))
         self.mine(engine, user, like)
         return _Begun(alike(CampaignStore(engine).versions(like, 1)[0].text, new, unit))
-
-
-def _seen(engine: Engine, user: User) -> list[Applied]:
-    return [each for each in CampaignStore(engine).readable() if user.sees(each.config.name)]
 
 
 def _row(each: Applied) -> dict[str, Any]:

@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
+from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from campaigns.config import CampaignConfig, CampaignsError, ConfigError, parse
+from campaigns.drafting import beyond
+from campaigns.rights import REACHING
 from campaigns.steering import Outdated, Value, changed, difference, settings_of
 from campaigns.store import Applied, CampaignStore, Version
+from campaigns.units import Units
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 
@@ -91,13 +95,15 @@ class SteerDesk(Desk):
         return await self._made(made)
 
     async def back(self, request: Request, asker: User) -> Response:
-        """Make an earlier version the newest one."""
+        """Make an earlier version the newest one, if it has nothing that the asker may not put there themselves."""
         wanted = await self.fields(request, BackWanted)
         await self.campaign_id(asker, wanted.campaign)
-        store, now = CampaignStore(self.within(request, asker)), datetime.now(UTC)
+        engine, now = self.within(request, asker), datetime.now(UTC)
+        store = CampaignStore(engine)
 
         def made() -> Applied:
             text = _text(store, wanted.campaign, wanted.to)
+            within_means(engine, asker, parse(text, wanted.campaign))
             return store.change(wanted.campaign, wanted.version, text, asker.login, now, wanted.why)
 
         return await self._made(made)
@@ -133,6 +139,32 @@ class SteerDesk(Desk):
 
         applied = await self.run(tried)
         return JSONResponse({"version": applied.version, "settings": settings_of(applied.config)})
+
+
+def seen(engine: Engine, user: User) -> list[Applied]:
+    """The campaigns that the user may be told of and whose live version can be read. Blocks."""
+    return [each for each in CampaignStore(engine).readable() if user.sees(each.config.name)]
+
+
+def within_means(engine: Engine, asker: User, config: CampaignConfig) -> None:
+    """Raises :class:`ConfigError` for what a text has that somebody of the whole company has to put there. Blocks.
+
+    What the campaign has as it is live, or another one of the asker's units, is there already.
+    """
+    if asker.sees_all:
+        return
+    units = {each.path for each in Units(engine).below(asker.unit_id)}
+    known = [each.config for each in seen(engine, asker)]
+    known = [each for each in known if each.unit in units or each.name == config.name]
+    reached = units if asker.role in REACHING else set[str]()
+    if config.unit not in reached | {each.unit for each in known if each.name == config.name}:
+        raise ConfigError(
+            f"unit: {config.unit!r} is not where it is: who plans campaigns there has to move it"
+        )
+    for key, value in beyond(config, known):
+        raise ConfigError(
+            f"{key}: {value!r} is in none of your campaigns: somebody of the whole company has to put it there"
+        )
 
 
 def _text(store: CampaignStore, name: str, version: int | None = None) -> str:
