@@ -17,6 +17,7 @@ from campaigns.units import Units
 from campaigns.users import User
 from cti.desk import Desk, Refusal, Stored
 from cti.front import Front, home_of
+from cti.wire import PHONE
 
 FIELDS = 10
 
@@ -49,7 +50,7 @@ class PeopleDesk(Desk):
             login, name = form.get("login", "").strip(), form.get("name", "").strip()
             if not name or not form.get("password"):
                 raise Refusal(400, "incomplete")
-            phone = form.get("phone", "").strip()
+            phone = self._phone(user, form.get("phone", "").strip())
             people.add(form["unit"], login, name, form["role"], form["password"], phone, campaigns)
 
         return await self._tried(request, user, adding)
@@ -114,6 +115,20 @@ class PeopleDesk(Desk):
         if not all(user.sees(name) or name in were for name in names):
             raise Refusal(403, "campaign")
         return wanted
+
+    def _phone(self, user: User, phone: str) -> str:
+        """A phone that the user may give: those who work in turns share one, but nobody's of other units.
+
+        By it the page of who has it registers with the switch, and is rung in the place of any other one.
+        """
+        if phone and not PHONE.fullmatch(phone):
+            raise Refusal(400, "phone")
+        units = self._units(user)
+        if phone and any(
+            each.user.phone == phone and each.unit not in units for each in People(self._stored.engine).list()
+        ):
+            raise Refusal(400, "phone_taken")
+        return phone
 
     def _units(self, user: User) -> list[str]:
         """The paths of the asker's unit and of all below it."""

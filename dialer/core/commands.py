@@ -182,6 +182,9 @@ class Commands:
         if not lines.up:
             return refuse("switch_down", switch)
         endpoint = lines.softphone_endpoint.format(phone=command.phone)
+        others = (each for each in self.core.seats.by_user.values() if each is not seat)
+        if any(each.phone == endpoint for each in others):  # a new password would put their page out
+            return refuse("phone_taken", endpoint)
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         return Reply(ok=True, phone=PhoneAccess(switch, lines.softphone, endpoint, password))
 

@@ -58,6 +58,16 @@ def test_where_no_switch_has_one_or_the_user_has_no_phone_there_is_no_password(w
     assert World().command(OpenPhone(user_id=SEAT, phone="seat007")).code == "no_softphone"
 
 
+def test_a_phone_that_somebody_is_at_work_with_is_not_taken_from_them(world: World) -> None:
+    assert world.command(LogIn(user_id=SEAT, name="u", phone="seat007-web", campaigns=())).ok
+    refused = world.command(OpenPhone(user_id=SEAT + 1, phone="seat007"))
+    assert (refused.code, refused.detail, refused.phone) == ("phone_taken", "seat007-web", None)
+    assert world.command(OpenPhone(user_id=SEAT, phone="seat007")).ok  # their page, loaded anew
+    assert world.command(OpenPhone(user_id=SEAT + 1, phone="seat008")).ok
+    world.command(LogOut(user_id=SEAT))
+    assert world.command(OpenPhone(user_id=SEAT + 1, phone="seat007")).ok  # the next one at this desk
+
+
 def test_a_ready_seat_is_ready_again_when_its_line_is_back(world: World) -> None:
     world.seat(SEAT)
     old = world.core.seats.by_user[SEAT].leg

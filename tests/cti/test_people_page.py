@@ -33,7 +33,7 @@ def ids(db: Engine) -> dict[str, int]:
     rows = (("meng", BRANCH, "branch_manager"), ("root", "", "administrator"), ("boss", BRANCH, "administrator"),
             ("lina", TEAM, "agent"), ("wang", OTHER, "agent"))  # fmt: skip
     return {
-        login: people.add(unit, login, login.title(), role, PASSWORD, language="en")
+        login: people.add(unit, login, login.title(), role, PASSWORD, f"seat-{login}", language="en")
         for login, unit, role in rows
     }
 
@@ -62,11 +62,13 @@ async def test_a_manager_sees_and_keeps_the_people_of_the_branch(
         "role": "agent",
         "unit": TEAM,
         "campaigns": "mine：2",
+        "phone": "seat-lina",  # they work in turns
         "password": PASSWORD,
     }
     assert (await meng.post("/people", data=form)).headers["location"] == "/people?done=1"
     tom = of(db, "tom")
     assert (tom.unit, tom.user.role, tom.user.campaigns) == (TEAM, "agent", ("mine",))
+    assert tom.user.phone == "seat-lina"
     assert tom.user.served == ["mine:2"]
     assert UserStore(db).verify("tom", PASSWORD) is not None
     change = {"login": "tom", "role": "supervisor", "unit": BRANCH, "campaigns": "mine"}
@@ -90,6 +92,8 @@ async def test_a_manager_sees_and_keeps_the_people_of_the_branch(
         ("/people", {"login": "wang"}, 400),  # there is one elsewhere
         ("/people", {"login": " "}, 400),
         ("/people", {"name": ""}, 400),
+        ("/people", {"phone": "seat-wang"}, 400),  # who would then be rung in the place of theirs
+        ("/people", {"phone": "seat 7"}, 400),
         ("/people", {"password": ""}, 400),
         ("/people", {"password": "123456789012"}, 400),
         ("/people/change", {"login": "wang"}, 404),
