@@ -1,7 +1,8 @@
 """`/api/dnc`, `/api/consents`, `/api/evidence`, `/api/person`: what a supervisor has to answer for.
 
-The do-not-call layers but a campaign's own hold for all campaigns: every supervisor may add to them, since who asks not
-to be called must be heard at once; off them takes only who sees all campaigns, and so is a person's data told.
+The do-not-call layers but a campaign's own hold for all campaigns: every supervisor may add a number to them, since who
+asks not to be called must be heard at once. Many numbers in one entry, of which nobody asked, are for who sees all
+campaigns, as is taking entries off, and a person's data.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.responses import FileResponse, Response
 from campaigns.consents import ConsentStore
 from campaigns.dnc import DncStore, Layer
 from campaigns.jobs import EvidenceJob, Job, PersonJob
+from campaigns.numbers import patterns_of
 from campaigns.users import User
 from cti.desk import Desk, Refusal, by, instant_in, number_in
 
@@ -83,6 +85,11 @@ class ComplianceDesk(Desk):
 
         def add() -> Any:
             where = Layer(wanted.layer, wanted.source or wanted.layer, campaign)
+            _, many = patterns_of(wanted.pattern, wanted.country)
+            if many and not campaign and not asker.sees_all:
+                raise Refusal(
+                    403, "not_allowed", "a prefix or a range for all campaigns is for who sees them all"
+                )
             at = datetime.now(UTC)
             return DncStore(self.within(request, asker)).add(
                 wanted.pattern, where, at, wanted.reason, expires, wanted.country

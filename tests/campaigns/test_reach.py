@@ -332,6 +332,23 @@ def test_numbers_for_all_campaigns_are_everybodys_and_taken_off_by_the_company(c
         assert connection.execute(gone).rowcount == 1
 
 
+def test_numbers_by_their_beginning_are_barred_for_all_campaigns_by_the_company(company: Company) -> None:
+    entry = "INSERT INTO dnc_prefix (prefix, layer, campaign_id, source, at) VALUES ('+86', {}, 'x', now())"
+    campaign = "(SELECT id FROM campaign WHERE name = '{}')"
+    for user, where, told in (
+        ("mine", "'company', 0", False),
+        ("mine", f"'campaign', {campaign.format('mine')}", True),
+        ("root", "'company', 0", True),
+    ):
+        with company.as_(WEB, user).connect() as connection:
+            if told:
+                assert connection.execute(text(entry.format(where))).rowcount == 1
+            else:
+                with pytest.raises(DBAPIError, match="row-level security"):
+                    connection.execute(text(entry.format(where)))
+            connection.rollback()
+
+
 @pytest.mark.parametrize(("table", "column"), [("dnc", "e164"), ("dnc_prefix", "prefix")])
 def test_an_entry_for_all_campaigns_is_ended_by_the_company_alone(
     company: Company, table: str, column: str
@@ -347,7 +364,8 @@ def test_an_entry_for_all_campaigns_is_ended_by_the_company_alone(
         "campaign_id = 1, layer = 'campaign'",
     )
     ended = [text(f"UPDATE {table} SET {way} WHERE {column} = '+8613911'") for way in ways]
-    with company.as_(WEB, "mine").begin() as connection:
+    many = table == "dnc_prefix"
+    with company.as_(WEB, "root" if many else "mine").begin() as connection:
         connection.execute(added)
     for each in ended:
         with (
@@ -357,7 +375,11 @@ def test_an_entry_for_all_campaigns_is_ended_by_the_company_alone(
             connection.execute(each)
     with company.as_(WEB, "mine").connect() as connection:
         same = text(f"UPDATE {table} SET reason = 'asked', expires_at = NULL WHERE {column} = '+8613911'")
-        assert connection.execute(same).rowcount == 1
+        if many:
+            with pytest.raises(DBAPIError, match="row-level security"):
+                connection.execute(same)
+        else:
+            assert connection.execute(same).rowcount == 1
         connection.rollback()
     with company.as_(WEB, "root").connect() as connection:
         for each in ended:

@@ -74,6 +74,21 @@ async def test_who_may_not_take_an_entry_off_does_not_end_it_by_adding_it_again(
     assert autumn.lease() == []
 
 
+@pytest.mark.parametrize("pattern", ["+86*", "+8613800000000-+8613800009999"])
+async def test_many_numbers_at_once_are_barred_for_all_campaigns_by_the_company_alone(
+    door: Door, db: Engine, pattern: str
+) -> None:
+    autumn = Campaign(db, leads=2, name="autumn")
+    async with await client(door) as http:
+        for layer in ("company", "national", "complaint"):
+            refused = await http.post("/api/dnc", json={"pattern": pattern, "layer": layer})
+            assert (refused.status_code, refused.json()["error"]) == (403, "not_allowed")
+    assert len(autumn.lease(1)) == 1
+    async with await client(door, ADMIN) as http:
+        assert (await http.post("/api/dnc", json={"pattern": pattern})).status_code == 200
+    assert autumn.lease(1) == []
+
+
 async def test_a_consent_is_put_on_record_once_and_withdrawn(door: Door) -> None:
     told = {"number": NUMBER, "source": "form 7", "given": "2026-11-01T00:00:00+08:00"}
     async with await client(door) as http:
