@@ -65,8 +65,8 @@ def hashed(password: str, *known: str) -> str:
 
 
 def matches(kept: str | None, password: str) -> bool:
-    """Whether this is the password of a hash; without one it takes as long, and is not."""
+    """Whether this is the password of a hash; with None or an empty one it takes as long, and is not."""
     try:
-        return HASHER.verify(kept if kept is not None else NOBODY, password) and kept is not None
+        return HASHER.verify(kept or NOBODY, password) and bool(kept)
     except (VerificationError, InvalidHashError):
         return False

@@ -128,7 +128,7 @@ class UserStore:
         self.engine = engine
 
     def verify(self, login: str, password: str, source: str = "") -> User | None:
-        """The user with this login and password, or None. A known and an unknown login take as long."""
+        """The user with this login and password, or None. A login that is unknown or has no password takes as long."""
         with self.engine.connect() as connection:
             row = connection.execute(BY_LOGIN, {"login": login}).one_or_none()
         if not matches(row.password_hash if row is not None else None, password) or row is None:
