@@ -60,6 +60,13 @@ class SignOnFault(Exception):
         self.code = code
 
 
+class NotBegun(SignOnFault):
+    """What a browser is back with answers nothing that it was sent out with. Any page can have a browser ask so."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("oidc.failed", text)
+
+
 class Pending(msgspec.Struct, frozen=True):
     """What a browser keeps until it is back: its answer is held against this."""
 
@@ -115,7 +122,7 @@ class Provider:
     async def finish(self, pending: Pending, answer: Mapping[str, str]) -> SignedOn:
         """Who is back, by the query that the provider gave the browser. Raises :class:`SignOnFault`."""
         if not hmac.compare_digest(answer.get("state", "").encode(), pending.state.encode()):
-            raise SignOnFault("oidc.failed", "the state is not the one that was given")
+            raise NotBegun("the state is not the one that was given")
         description = await self._described()
         issuer = answer.get("iss")
         named = issuer is not None or description.authorization_response_iss_parameter_supported

@@ -17,7 +17,7 @@ from campaigns.sign_on import NewPeople, SignOns
 from cti.desk import Desk, Stored
 from cti.front import Front, source_of
 from cti.log_in import LogIn
-from cti.provider import Pending, Provider, SignOnFault
+from cti.provider import NotBegun, Pending, Provider, SignOnFault
 from cti.settings import OidcSettings
 from cti.throttle import LogInThrottle
 
@@ -61,7 +61,8 @@ class SignOnDesk(Desk):
         try:
             signed_on = await self._provider.finish(_kept(request), _answer(request))
         except SignOnFault as fault:
-            if fault.code != "oidc.away":  # that is the provider's doing
+            # Where nothing was begun nothing was guessed; that the provider is away is its own doing.
+            if not isinstance(fault, NotBegun) and fault.code != "oidc.away":
                 self._throttle.failed(source, monotonic())
                 why, ons = str(fault), SignOns(self._stored.engine)
                 await self.run(lambda: ons.refused("", source, why))
@@ -82,21 +83,21 @@ class SignOnDesk(Desk):
 
 
 def _kept(request: Request) -> Pending:
-    """What the browser was to keep. Raises :class:`SignOnFault`."""
+    """What the browser was to keep. Raises :class:`NotBegun`."""
     try:
         raw = urlsafe_b64decode(request.cookies.get(COOKIE, "")[:LONGEST])
         pending = msgspec.json.decode(raw, type=Pending)
     except (ValueError, msgspec.DecodeError) as fault:
-        raise SignOnFault("oidc.failed", "the browser kept nothing of a sign-on") from fault
+        raise NotBegun("the browser kept nothing of a sign-on") from fault
     if not (pending.state and pending.nonce and pending.verifier):
-        raise SignOnFault("oidc.failed", "the browser kept nothing of a sign-on")
+        raise NotBegun("the browser kept nothing of a sign-on")
     return pending
 
 
 def _answer(request: Request) -> dict[str, str]:
-    """The query, each name once (RFC 6749, 3.1). Raises :class:`SignOnFault`."""
+    """The query, each name once (RFC 6749, 3.1). Raises :class:`NotBegun`."""
     pairs = request.query_params.multi_items() if len(request.url.query) <= LONGEST else []
     answer = dict(pairs)
     if len(answer) != len(pairs) or not pairs:
-        raise SignOnFault("oidc.failed", "the answer is too long, empty, or says something twice")
+        raise NotBegun("the answer is too long, empty, or says something twice")
     return answer
