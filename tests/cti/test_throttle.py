@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from cti.throttle import KEPT, PER_LOGIN, PER_PAIR, PER_SOURCE, WINDOW_S, LogInThrottle
 
@@ -40,6 +41,46 @@ async def test_many_names_from_one_place_are_slowed_down_whatever_they_are() -> 
         await fail(throttle, f"user{n}", "203.0.113.9")
     assert throttle.wait_s("another", "203.0.113.9", 1.0) > 0
     assert throttle.wait_s("another", "203.0.113.8", 1.0) == 0
+
+
+async def test_an_office_whose_people_are_let_in_may_mistype_more_often() -> None:
+    """A thousand behind one router: one in ten mistypes, and some have forgotten what they once knew."""
+    throttle, office = LogInThrottle(), "10.0.0.1"
+    for n in range(1_000):
+        if n % 10 == 0:
+            await fail(throttle, f"agent{n}", office, n / 10)
+        if n % 20 == 0:
+            for _ in range(3):
+                await fail(throttle, f"forgot{n}", office, n / 10)
+        assert throttle.wait_s(f"agent{n}", office, n / 10) == 0
+        assert await throttle.tried(f"agent{n}", office, n / 10, answer(True))
+    assert throttle.wait_s("late", office, 100.0) == 0
+    # They were let in long ago: what their names were good for is over with the window.
+    now = 100.0 + WINDOW_S
+    for n in range(PER_SOURCE):
+        assert throttle.wait_s("late", office, now) == 0
+        await fail(throttle, f"user{n}", office, now)
+    assert throttle.wait_s("late", office, now + 1.0) == WINDOW_S - 1.0
+
+
+async def test_one_name_lifts_the_limit_of_its_address_once() -> None:
+    throttle = LogInThrottle()
+    for _ in range(3):
+        assert await throttle.tried("Mallory", "203.0.113.9", 0.0, answer(True))
+    for n in range(PER_SOURCE + 1):
+        assert throttle.wait_s("another", "203.0.113.9", 1.0) == 0
+        await fail(throttle, f"user{n}", "203.0.113.9", 1.0)
+    assert throttle.wait_s("another", "203.0.113.9", 1.0) > 0
+
+
+async def test_that_an_address_has_to_wait_is_told_once() -> None:
+    throttle = LogInThrottle()
+    with capture_logs() as told:
+        for n in range(PER_SOURCE + 5):  # the last of them were under way
+            await fail(throttle, f"user{n}", "203.0.113.9")
+    [line] = told
+    assert (line["log_level"], line["source"], line["failures"]) == ("warning", "203.0.113.9", PER_SOURCE)
+    assert line["wait_s"] == WINDOW_S
 
 
 async def test_one_name_from_many_places_is_slowed_down() -> None:
