@@ -321,7 +321,7 @@ def _seat_routes(entry: Entry, seat: SeatApi, events: EventDesk) -> list[BaseRou
         entry.api("/api/seat/draft", Right.SEAT, seat.draft, POST),
         entry.api("/api/seat/events", Right.SEAT, events.own),
         entry.api("/api/events", Right.EVENTS, events.all),
-        entry.socket("/ws/events", Right.EVENTS, events.socket),
+        entry.socket("/ws/events", Right.EVENTS, events.socket, programs=True),
     ]
 
 

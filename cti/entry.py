@@ -80,12 +80,17 @@ class Entry:
         return way
 
     def socket(
-        self, path: str, needs: Right, endpoint: Callable[[WebSocket, User], Awaitable[None]]
+        self,
+        path: str,
+        needs: Right,
+        endpoint: Callable[[WebSocket, User], Awaitable[None]],
+        programs: bool = False,
     ) -> SocketWay:
-        """A socket."""
+        """A socket of a page, or for `programs`."""
+        who = self._front.program if programs else self._front.user
 
         async def asked(ws: WebSocket) -> None:
-            user = await self._front.user(ws)
+            user = await who(ws)
             if user is None:
                 await refuse(ws, wire.NO_SESSION)
             elif not user.may(needs):

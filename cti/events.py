@@ -151,8 +151,7 @@ class EventDesk:
     async def _still(self, connection: HTTPConnection, asker: User, own: bool) -> User | None:
         """Whoever follows, as they are now; None: their token or session is over, or they may no longer."""
         try:
-            program = isinstance(connection, Request)
-            user = await (self._front.program(connection) if program else self._front.user(connection))
+            user = await self._front.program(connection)
         except Exception:  # the database may be away: following goes on meanwhile
             log.warning("a session could not be checked", user_id=asker.user_id, exc_info=True)
             return asker

@@ -46,13 +46,13 @@ class Front:
         token = connection.cookies.get(SESSION_COOKIE)
         return await self._accounts.session(token) if token else None
 
-    async def program(self, request: Request) -> User | None:
+    async def program(self, connection: HTTPConnection) -> User | None:
         """Who asks the API: by a token, and then no cookie counts, or signed in as for the pages."""
-        token = bearer_of(request.headers)
+        token = bearer_of(connection.headers)
         return (
-            await self._accounts.token(token, source_of(request))
+            await self._accounts.token(token, source_of(connection))
             if token is not None
-            else await self.user(request)
+            else await self.user(connection)
         )
 
     async def form(self, request: Request, most: int = FIELDS) -> dict[str, str]:

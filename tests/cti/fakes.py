@@ -64,6 +64,7 @@ class MemoryAccounts:
     def __init__(self, users: Iterable[tuple[User, str]] = ()) -> None:
         self.users = {user.login: (user, password) for user, password in users}
         self.sessions: dict[str, User] = {}
+        self.tokens: dict[str, User] = {}
 
     async def verify(self, login: str, password: str, source: str = "") -> User | None:
         user, right = self.users.get(login, (None, ""))
@@ -80,7 +81,7 @@ class MemoryAccounts:
         return self.sessions.get(token)
 
     async def token(self, token: str, source: str) -> User | None:
-        return None
+        return self.tokens.get(token)
 
     async def close_session(self, token: str, source: str = "") -> str:
         self.sessions.pop(token, None)

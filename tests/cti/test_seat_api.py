@@ -6,14 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from campaigns.rights import Right
-from cti import events
+from cti import events, wire
 from cti.app import create_app
 from cti.bus import Bus
 from cti.entry import Entry
@@ -213,6 +215,36 @@ async def test_the_same_comes_over_a_socket(door: Door) -> None:
     async with connect(f"{url}?last={first['id']}", additional_headers=headers) as socket:
         kinds = [json.loads(await socket.recv())["event"]["type"] for _ in range(3)]
         assert kinds == ["screen_pop", "seat_status", "call_status"]
+
+
+async def test_a_program_follows_by_its_token_for_as_long_as_that_holds() -> None:
+    token = "zdt_" + "x" * 43
+    headers = {"Authorization": f"Bearer {token}", "Origin": "https://crm.example"}
+    async with open_door(WebSettings(session_check_s=0.0)) as door:
+        url = f"ws://127.0.0.1:{door.port}/ws"
+        door.accounts.tokens[token] = replace(ADMIN, only=frozenset((Right.EVENTS, Right.SEAT)))
+        async with connect(f"{url}/events", additional_headers=headers) as socket:
+            assert json.loads(await socket.recv()) == {"seats": []}
+            door.engine.seat(AGENT.user_id, "ready")
+            assert json.loads(await socket.recv())["event"]["type"] == "seat_status"
+            door.accounts.tokens.clear()
+            door.engine.seat(AGENT.user_id, "paused")
+            with pytest.raises(ConnectionClosed):
+                for _ in range(3):
+                    await socket.recv()
+        assert await closed_with(f"{url}/events", headers) == wire.NO_SESSION
+        door.accounts.tokens[token] = replace(ADMIN, only=frozenset((Right.SEAT,)))
+        assert await closed_with(f"{url}/events", headers) == wire.NOT_ALLOWED
+        assert await closed_with(url, headers) == wire.NO_SESSION  # a page's
+
+
+async def closed_with(url: str, headers: dict[str, str]) -> int:
+    """The code by which a socket is refused."""
+    async with connect(url, additional_headers=headers) as socket:
+        with pytest.raises(ConnectionClosed) as fault:
+            await socket.recv()
+    assert fault.value.rcvd is not None
+    return fault.value.rcvd.code
 
 
 async def test_a_stream_ends_with_its_session() -> None:
