@@ -30,9 +30,11 @@ ADDED = text("SELECT id, version FROM campaign WHERE name = :name")
 RAISE = text(
     "UPDATE campaign SET unit_id = :unit, version = version + 1 WHERE name = :name RETURNING id, version"
 )
+# For no key: an import holds its campaign's for as long as it takes.
 LIVE = text("""
 SELECT c.id, v.version, v.change, v.text, v.applied_by, v.applied_at, v.made_in FROM campaign c
-JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version WHERE c.name = :name FOR UPDATE OF c
+JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version WHERE c.name = :name
+FOR NO KEY UPDATE OF c
 """)
 VERSION = text("""
 INSERT INTO campaign_version (campaign_id, version, text, applied_by, applied_at, made_in, why)

@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine
 
+from campaigns import database
 from campaigns.audit import lines
 from campaigns.config import ConfigError, parse
 from campaigns.steering import Outdated, changed, followed, settings_of, to_file
 from campaigns.store import CampaignStore
+from tests.campaigns.test_called_in import importing
+from tests.campaigns.world import CONFIG, Campaign
 
 AT = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 TEXT = """# The spring offer. Ask Chen before you change the windows.
@@ -56,6 +59,17 @@ def test_what_can_not_be_is_refused_with_its_reason(changes: dict[str, object], 
 def test_a_file_says_which_version_it_follows() -> None:
     assert followed(to_file("spring", 7, TEXT)) == (7, TEXT)
     assert followed(TEXT) == (None, TEXT)
+
+
+def test_a_campaign_is_changed_while_a_list_is_imported_into_it(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    loading = importing(campaign, "+8613911112222")
+    hasty = database.connect(db.url.render_as_string(hide_password=False), 2, "-c lock_timeout=100")
+    stopped = changed(CONFIG, {"running": False}, "spring")
+    assert CampaignStore(hasty).change("spring", 1, stopped, "chen", AT, "to be looked at").version == 2
+    assert CampaignStore(hasty).apply(to_file("spring", 2, CONFIG), "spring.toml", "folder", AT).version == 3
+    hasty.dispose()
+    loading.finish(0, AT)
 
 
 def test_a_version_is_made_says_who_and_why_and_can_be_taken_back(db: Engine) -> None:
