@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from campaigns import by_hand
 from campaigns.ids import leased_at
-from campaigns.leases import LEAD, LEASE_S, OLDEST_CALL, lead_of_row
+from campaigns.leases import LEAD, LEASE_S, lead_of_row
 from campaigns.records import CalledIn
 from campaigns.values import Lead
 
@@ -26,10 +26,12 @@ ON CONFLICT DO NOTHING
 """)
 # The customer is in a call, so no other is placed to them: their lead has this one for a lease. One that waited to be
 # dialed is not dialed; one that is being dialed stays with that call.
-HOLD = text("SELECT FROM lead WHERE id = :lead FOR UPDATE")
+HOLD = text("SELECT lease FROM lead WHERE id = :lead FOR UPDATE")
 LEASED = text("""
 UPDATE lead SET last_call = CAST(:call AS uuid), lease = CAST(:call AS uuid), lease_owner = :owner, lease_until = :until
-WHERE id = :lead AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = lease AND a.leased_at >= :oldest)
+WHERE id = :lead AND NOT EXISTS (
+    SELECT FROM attempt a WHERE a.call_id = lease AND a.leased_at = CAST(:held AS timestamptz)
+)
 """)
 PARTIES = text("""
 INSERT INTO called (party, last_call)
@@ -68,9 +70,8 @@ def record(connection: Connection, call: CalledIn) -> None:
         "at": call.at,
         "channel": call.channel,
         "until": call.at + timedelta(seconds=LEASE_S),
-        "oldest": call.at - OLDEST_CALL,
     }
-    connection.execute(HOLD, asked)
-    connection.execute(LEASED, asked)
+    held = connection.execute(HOLD, asked).scalar_one_or_none()
+    connection.execute(LEASED, {**asked, "held": leased_at(held.hex) if held else None})
     connection.execute(PARTIES, asked)
     connection.execute(RECORDED, asked)

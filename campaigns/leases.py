@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns import callbacks
-from campaigns.ids import leased_at
+from campaigns.ids import LEASED_AT, leased_at
 from campaigns.records import (
     RECORDING_NOT_PAUSED,
     RECORDING_NOT_RESUMED,
@@ -26,7 +26,6 @@ LEASE_S = (
     300.0  # outlives a database that is away for some minutes; a dead engine's leases are taken over at start
 )
 STRAY_S = 60.0  # longer than a lease takes to be given out, and than three turns of renewing
-OLDEST_CALL = timedelta(days=2)  # no call in flight is older: it bounds the partitions that are looked at
 
 # A lead that the journal, say, is just writing is left for the next turn: in what order that locks leads nobody knows,
 # and who waits for one while holding others would be half of a deadlock.
@@ -46,11 +45,12 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
 """)
 
-# Ours that were not renewed with the others, undialed.
-STRAY = text("""
+# Ours that were not renewed with the others, undialed. A call's attempt is looked for by the time in its id, in one
+# partition, and for each lead anew: a join might read the attempts of years.
+STRAY = text(f"""
 SELECT l.lease FROM lead l
 WHERE l.lease IS NOT NULL AND l.lease_owner = :owner AND l.lease_until < :until
-    AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at >= :oldest)
+    AND (SELECT a.call_id FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = {LEASED_AT}) IS NULL
 """)
 
 # What :func:`lead_of_row` wants of a lead `l` and its number `n`.
@@ -63,18 +63,19 @@ FLIGHT = f"""
     a.call_id IS NOT NULL AS dialed, a.switch, a.answered_at, a.connected_at, a.user_id,
     COALESCE(a.called_in, '') AS channel, COALESCE(a.notes, '') AS notes, COALESCE(a.answers, '{{}}') AS answers
 """
-# The leases, and the calls of customers who called in whose lead is leased for another one.
+# The leases, and the calls of customers who called in whose lead is leased for another one, however old: an engine may
+# start again after days, or with a backup of last week.
 IN_FLIGHT = text(f"""
 SELECT l.lease AS call_id, l.lease_owner AS owner, {FLIGHT}
 FROM lead l
-LEFT JOIN attempt a ON a.call_id = l.lease AND a.leased_at >= :oldest
+LEFT JOIN LATERAL (SELECT * FROM attempt WHERE call_id = l.lease AND leased_at = {LEASED_AT} LIMIT 1) a ON true
 JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
 WHERE l.lease IS NOT NULL AND (l.lease_owner = ANY(:owners) OR l.lease_until < :now OR a.switch = ANY(:switches))
 UNION ALL
 SELECT a.call_id, a.owner, {FLIGHT}
 FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
 WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND (a.owner = ANY(:owners) OR a.switch = ANY(:switches))
-    AND a.leased_at >= :oldest AND l.lease IS DISTINCT FROM a.call_id
+    AND l.lease IS DISTINCT FROM a.call_id
 """)
 # The last word on the recordings of these calls.
 PAUSED = text("""
@@ -114,7 +115,6 @@ class Leases:
         values = {
             "owner": self._owner,
             "until": now + timedelta(seconds=LEASE_S - STRAY_S),
-            "oldest": now - OLDEST_CALL,
         }
         with self._engine.connect() as connection:
             return [
@@ -138,7 +138,6 @@ class Leases:
             "owners": [self._owner, *others],
             "switches": list(switches),
             "now": now,
-            "oldest": now - OLDEST_CALL,
         }
         with self._engine.connect() as connection:
             rows = connection.execute(IN_FLIGHT, values).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, text
 
@@ -20,9 +20,9 @@ from tests.campaigns.world import NOON, Campaign, later
 KNOWN, UNKNOWN = "+8613800000000", "+8613911112222"
 
 
-def called(campaign: Campaign, number: str, channel: str = "1764.1") -> CalledIn:
+def called(campaign: Campaign, number: str, channel: str = "1764.1", at: datetime = NOON) -> CalledIn:
     record = CalledIn(
-        at=NOON, call_id=new_call_id(NOON), campaign_id=campaign.id, number=number, channel=channel,
+        at=at, call_id=new_call_id(at), campaign_id=campaign.id, number=number, channel=channel,
         switch="main", owner="engine-1",
     )  # fmt: skip
     campaign.record(record)
@@ -119,6 +119,18 @@ def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:
     assert campaign.hopper.in_flight(later(minutes=1)) == []
     with db.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM lead WHERE lease IS NOT NULL")).scalar_one() == 0
+
+
+def test_after_days_they_are_known_too_and_take_no_lead_from_the_call_it_is_in(db: Engine) -> None:
+    campaign, after = Campaign(db, leads=1), later(days=9)
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    early, late = called(campaign, KNOWN), called(campaign, KNOWN, "1764.2", after)
+    found = {each.call_id for each in campaign.hopper.in_flight(after)}
+    assert found == {lead.call_id, early.call_id, late.call_id}
+    campaign.record(*(AttemptEnded(at=after, call_id=each, outcome="lost") for each in found))
+    assert campaign.hopper.in_flight(after) == []
+    assert campaign.one("SELECT count(*) FROM lead WHERE lease IS NOT NULL") == (0,)
 
 
 def test_nobody_waits_for_an_import_that_has_the_number(db: Engine) -> None:

@@ -99,6 +99,19 @@ def test_after_a_crash_the_leases_tell_what_was_in_flight(db: Engine) -> None:
     assert (found[dialed.call_id].notes, found[dialed.call_id].answers) == ("", {})
 
 
+def test_an_engine_that_starts_again_after_days_finds_what_was_in_flight(db: Engine) -> None:
+    """What was dialed and has no outcome is not released: its lead would be in a call for ever."""
+    campaign, after = Campaign(db, leads=2), later(days=9)
+    waiting, dialed = campaign.lease(2)
+    campaign.dial([dialed])
+    again = Hopper(db, "engine-1")
+    assert {f.call_id: f.dialed for f in again.in_flight(after)} == {
+        waiting.call_id: False,
+        dialed.call_id: True,
+    }
+    assert again.stray((), after) == [waiting.call_id]
+
+
 @pytest.mark.parametrize(
     ("said", "paused"),
     [
