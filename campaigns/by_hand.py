@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import psycopg2.errors
@@ -81,6 +82,20 @@ def caller(connection: Connection, campaign_id: int, number: str, now: datetime)
     return _made(connection, campaign_id, number, zones, CALLED_IN, now)
 
 
+@contextmanager
+def impatient(connection: Connection) -> Iterator[None]:
+    """Add a number in here, and nobody waits for an import's end. Raises :class:`Importing`; then nothing was done."""
+    try:
+        with connection.begin_nested():
+            connection.execute(IMPATIENT)
+            yield
+    except OperationalError as fault:
+        if isinstance(fault.orig, psycopg2.errors.lookup(LOCK_NOT_AVAILABLE)):
+            raise Importing("an import that is not finished has this number") from fault
+        raise
+    connection.execute(PATIENT)
+
+
 def _found(connection: Connection, campaign_id: int, number: str) -> int | None:
     return connection.execute(FOUND, {"campaign": campaign_id, "number": number}).scalar_one_or_none()
 
@@ -94,19 +109,12 @@ def _made(
     made = {
         **asked, "list": lists.id, "lane": lists.lane, "zones": list(zones), "open": name == BY_HAND
     }  # fmt: skip
-    try:
-        with connection.begin_nested():
-            connection.execute(IMPATIENT)
-            lead = connection.execute(NEW_LEAD, made).scalar_one()
-            new = connection.execute(NEW_NUMBER, {**asked, "lead": lead}).scalar_one_or_none()
-            if new is not None:
-                connection.execute(ZONES, made)
-                connection.execute(COUNTED, made)
-            else:  # an import came first
-                connection.execute(GONE, {"lead": lead})
-    except OperationalError as fault:
-        if isinstance(fault.orig, psycopg2.errors.lookup(LOCK_NOT_AVAILABLE)):
-            raise Importing("an import that is not finished has this number") from fault
-        raise
-    connection.execute(PATIENT)
+    with impatient(connection):
+        lead = connection.execute(NEW_LEAD, made).scalar_one()
+        new = connection.execute(NEW_NUMBER, {**asked, "lead": lead}).scalar_one_or_none()
+        if new is not None:
+            connection.execute(ZONES, made)
+            connection.execute(COUNTED, made)
+        else:  # an import came first
+            connection.execute(GONE, {"lead": lead})
     return lead if new is not None else connection.execute(FOUND, asked).scalar_one()

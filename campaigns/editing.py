@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from campaigns.audit import write
-from campaigns.by_hand import ZONES
+from campaigns.by_hand import ZONES, Importing, impatient
 from campaigns.config import CampaignsError, Field, parse
 from campaigns.lists.fields import NotOfType, value_of
 from campaigns.lists.normalising import NumberReader
@@ -113,7 +113,12 @@ def _add_number(connection: Connection, lead_id: int, campaign_id: int, number: 
     values: Mapping[str, Any] = {"lead": lead_id, "campaign": campaign_id, "number": number}
     if connection.execute(NUMBERS, values).scalar_one() >= MOST_NUMBERS:
         raise CanNotEdit(NUMBER, "too_many_numbers")
-    if connection.execute(ADDED, values).first() is None:
+    try:
+        with impatient(connection):  # what the journal has to record of this lead waits too
+            added = connection.execute(ADDED, values).first()
+    except Importing as fault:
+        raise CanNotEdit(NUMBER, "number_known", number) from fault
+    if added is None:
         raise CanNotEdit(NUMBER, "number_known", number)
     zones = list(NumberReader().zones(number))
     connection.execute(ZONED, {"lead": lead_id, "zones": zones})

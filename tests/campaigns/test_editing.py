@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from campaigns.contacts import Contacts
 from campaigns.editing import CanNotEdit, Customer, Edit, edit
+from tests.campaigns.test_called_in import importing
 from tests.campaigns.world import NOON, Campaign, later
 
 FIELDS = """
@@ -56,6 +57,17 @@ def test_a_number_that_is_added_brings_its_zone(db: Engine) -> None:
     [lead] = campaign.lease()
     campaign.hopper.release([lead.call_id])
     assert campaign.lease(at=later(hours=3)) == []  # 15 o'clock in Shanghai, 21 o'clock in Honolulu
+
+
+def test_a_number_that_an_import_is_bringing_in_is_another_customers(db: Engine) -> None:
+    """Nobody waits for the import with the lead locked: what is recorded of its call would wait as well."""
+    campaign = Campaign(db, leads=1)
+    loading = importing(campaign, "+8613911112222")
+    with pytest.raises(CanNotEdit) as refused:
+        changed(db, campaign, Edit("new", number="+8613911112222"))
+    assert (refused.value.field, refused.value.code) == ("number", "number_known")
+    loading.finish(0, NOON)
+    assert campaign.one("SELECT name FROM lead ORDER BY id LIMIT 1")[0] == "客户0"
 
 
 def test_what_changes_nothing_leaves_no_trace(db: Engine) -> None:
