@@ -48,7 +48,6 @@ CURSOR = f"""
 INSERT INTO journal_cursor (writer, serial) VALUES (%s, 0)
 ON CONFLICT (writer) DO UPDATE SET serial = journal_cursor.serial RETURNING serial
 """
-LAST_SERIAL = "SELECT serial FROM journal_cursor WHERE writer = %s"
 MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
 # `{months}` is the span of the calls at hand. It tells PostgreSQL before it runs the statement which partitions there
@@ -349,10 +348,12 @@ class JournalStore:
         self._writer = writer
 
     def last_serial(self) -> int:
-        """The serial that was applied last, 0 before the first."""
-        with self._engine.connect() as connection:
-            row = connection.exec_driver_sql(LAST_SERIAL, (self._writer,)).first()
-            return row[0] if row else 0
+        """The serial that was applied last, 0 before the first.
+
+        Waits for a batch that this writer's last life has sent and that is not applied yet.
+        """
+        with self._engine.begin() as connection:
+            return connection.exec_driver_sql(CURSOR, (self._writer,)).scalar_one()
 
     def apply(self, batch: Rows) -> None:
         """Apply (serial, record) pairs in one transaction; those applied before are left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from campaigns import journal_store
 from campaigns.hopper import Hopper
-from campaigns.journal_store import JournalStore
+from campaigns.journal_store import CURSOR, MOVE, JournalStore
 from campaigns.records import (
     AttemptAnswered,
     AttemptConnected,
@@ -24,7 +25,10 @@ from campaigns.records import (
     SeatChanged,
 )
 from campaigns.values import Lead
+from tests.campaigns.history.past import wait_for
 from tests.campaigns.world import NOON, Campaign, later
+
+WAITS = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 
 def connected(lead: Lead) -> AttemptEnded:
@@ -96,6 +100,18 @@ def test_a_batch_applied_twice_counts_once(db: Engine) -> None:
     assert campaign.one("SELECT count(*) FROM audit WHERE action = 'listen'")[0] == 1
     row = campaign.one("SELECT outcome, answered_at, talk_s FROM attempt")
     assert row == ("connected", NOON, 61.5)
+
+
+def test_who_begins_anew_waits_for_the_batch_that_its_last_life_had_sent(db: Engine) -> None:
+    """It goes on with the serials after it: what had the same ones would be left out as applied before."""
+    store = JournalStore(db, "engine-1")
+    with db.connect() as sent, ThreadPoolExecutor(1) as thread:
+        sent.exec_driver_sql(CURSOR, ("engine-1",))
+        sent.exec_driver_sql(MOVE, (110, "engine-1"))
+        last = thread.submit(store.last_serial)
+        wait_for(lambda: last.done() or sent.execute(WAITS).scalar_one())
+        sent.commit()
+        assert last.result() == 110
 
 
 def test_the_first_outcome_is_the_one(db: Engine) -> None:
