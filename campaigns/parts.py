@@ -26,16 +26,21 @@ ALONE = text(f"""
 SET LOCAL lock_timeout = '{LOCK_LIMIT_S}s';
 SELECT pg_advisory_xact_lock(hashtext('campaign part'), CAST(:campaign AS int))
 """)
+# An engine tells nothing of a campaign that its switch was taken out of before: so what was told by one that had the
+# switch earlier counts for as long after it was taken from that one.
 PARTS = text(f"""
-SELECT s.switch, COALESCE(p.seats, 0) AS seats, p.connected, p.hung_up, p.abandoned, p.machines,
-    CASE WHEN l.until > clock_timestamp() - make_interval(secs => {OVER_S}) THEN p.held ELSE 0 END AS held,
+SELECT s.switch, COALESCE(h.seats, 0) AS seats, COALESCE(h.held, 0) AS held,
+    p.connected, p.hung_up, p.abandoned, p.machines,
     c.connected AS c_connected, c.hung_up AS c_hung_up, c.abandoned AS c_abandoned, c.machines AS c_machines,
     COALESCE(l.engine, '') AS engine, COALESCE(l.until > clock_timestamp(), false) AS alive, p.at
 FROM (SELECT switch FROM campaign_part WHERE campaign_id = :campaign
     UNION SELECT switch FROM campaign_counted WHERE campaign_id = :campaign) s
 LEFT JOIN campaign_part p ON p.campaign_id = :campaign AND p.switch = s.switch
 LEFT JOIN campaign_counted c ON c.campaign_id = :campaign AND c.switch = s.switch
-LEFT JOIN switch_lease l ON l.switch = s.switch ORDER BY s.switch
+LEFT JOIN switch_lease l ON l.switch = s.switch
+LEFT JOIN campaign_part h ON h.campaign_id = p.campaign_id AND h.switch = p.switch
+    AND LEAST(l.until, CASE WHEN p.at < l.since THEN l.since END) > clock_timestamp() - make_interval(secs => {OVER_S})
+ORDER BY s.switch
 """)
 TELL = text("""
 INSERT INTO campaign_part (campaign_id, switch, seats, held, connected, hung_up, abandoned, machines, at)
@@ -116,7 +121,7 @@ class PartStore:
                     row.engine,
                     row.alive,
                     row.seats,
-                    row.held or 0.0,
+                    row.held,
                     _figures(row.connected, row.hung_up, row.abandoned, row.machines),
                     _figures(row.c_connected, row.c_hung_up, row.c_abandoned, row.c_machines),
                     row.at,

@@ -88,6 +88,22 @@ def test_a_part_whose_engine_is_long_gone_holds_nothing(db: Engine) -> None:
         assert (told.held, told.alive) == (held, False)
 
 
+def test_a_part_that_whoever_has_its_switch_now_tells_nothing_of_holds_nothing(db: Engine) -> None:
+    """The campaign was taken off the switch between the two."""
+    campaign, a, b = Campaign(db), owner(db), owner(db, "b")
+    a.turn()
+    _tells(PartStore(db, lambda: a.tokens), campaign, 4.0)
+    runs_out(db)
+    patient(b).turn()
+    for seconds, seats, held in ((0, 5, 4.0), (OVER_S - 10, 5, 4.0), (OVER_S, 0, 0.0)):
+        with db.begin() as connection:
+            passed = f"clock_timestamp() - interval '{seconds} s'"
+            connection.execute(text(f"UPDATE switch_lease SET since = {passed}"))
+            connection.execute(text(f"UPDATE campaign_part SET at = {passed} - interval '5 s'"))
+        [told] = _tells(PartStore(db, dict), campaign, 9.0)
+        assert (told.engine, told.alive, told.seats, told.held) == ("b", True, seats, held)
+
+
 def test_what_a_part_learned_is_kept_with_it(db: Engine) -> None:
     campaign, a = Campaign(db), owner(db)
     a.turn()
