@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from campaigns.config import CampaignsError
 from campaigns.database import LOCK_NOT_AVAILABLE
+from campaigns.lanes import of_list
 from campaigns.lists.normalising import NumberReader
 from campaigns.prepared import UNHURRIED, Prepared
 from campaigns.rules import facts
@@ -24,10 +25,9 @@ FOUND = text("SELECT lead_id FROM number WHERE campaign_id = :campaign AND e164 
 LIST = text("""
 SELECT id, lane FROM list WHERE campaign_id = :campaign AND name = :name AND source = :name AND undone_at IS NULL
 """)
-NEW_LIST = text("""
+NEW_LIST = text(f"""
 INSERT INTO list (campaign_id, name, source, imported_at, finished_at, lane)
-SELECT :campaign, :name, :name, :now, :now, COALESCE(max(lane) + 1, 1) FROM list WHERE campaign_id = :campaign
-RETURNING id, lane
+SELECT :campaign, :name, :name, :now, :now, {of_list(":campaign", ":name")} RETURNING id, lane
 """)
 NEW_LEAD = text("""
 INSERT INTO lead (campaign_id, list_id, name, attributes, zones, lane, open)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, Engine, text
 
-from campaigns import by_hand, callbacks, called_in, outside
+from campaigns import by_hand, callbacks, called_in, lanes, outside
 from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
@@ -90,14 +90,14 @@ WHERE EXISTS (SELECT FROM goes_by) AND l.id = ANY(ARRAY(
 ))
 """,
 )
-# What a lease goes by: the campaign's version now, the zones of its leads, its lanes with their lists' names, whether
-# callbacks are over that nobody made, and whether leads that wait for one are ready: mostly there are none.
+# What a lease goes by: the campaign's version now, the zones of its leads, the lanes that have any with their lists'
+# names, whether callbacks are over that nobody made, and whether leads that wait for one are ready: mostly none are.
 STANDING = Prepared(
     "standing",
     "bigint, timestamptz",
     f"""
 SELECT v.change, ARRAY(SELECT zone FROM campaign_zone WHERE campaign_id = c.id), ARRAY(
-        SELECT DISTINCT ON (lane) ARRAY[lane::text, name] FROM list WHERE campaign_id = c.id ORDER BY lane, id DESC
+        SELECT ARRAY[lane::text, ({lanes.NAME})] FROM ({lanes.with_leads("$1")}) w
     ),
     EXISTS (SELECT FROM callback WHERE campaign_id = c.id AND done_at IS NULL AND due_at <= $2 AND expires_at <= $2),
     EXISTS (SELECT FROM lead WHERE campaign_id = c.id AND lane = {facts.CALLBACKS} AND open AND lease IS NULL
@@ -161,11 +161,11 @@ class Hopper(Leases):
             if expired:
                 connection.execute(callbacks.EXPIRED, {"campaign": campaign_id, "now": now})
             first = (CALLBACKS_FIRST,) if callbacks_ready else ()
-            lanes = {int(lane): name for lane, name in lists}
+            names = {int(lane): name for lane, name in lists}
             closed = [zone for zone in zones if zone not in open_now]
-            if closed and lanes:
-                self._put_off(connection, campaign_id, change, closed, lanes, now)
-            for weights in (*first, *tiers(self._known.order(change), lanes)):
+            if closed and names:
+                self._put_off(connection, campaign_id, change, closed, names, now)
+            for weights in (*first, *tiers(self._known.order(change), names)):
                 if len(leads) < limit:
                     leads += self._lease_of(
                         connection, campaign_id, change, numbers, weights, limit - len(leads), open_now, now

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, text
 
 from campaigns.best_time.learning import Arm, Cell, Chances, Segment, Uplift, by_segment, pick, uplift
 from campaigns.config import CampaignConfig
+from campaigns.lanes import with_leads
 from campaigns.rules import calendar
 from campaigns.rules.terms import terms_of
 from campaigns.store import Applied, CampaignStore, NoSuchCampaign
@@ -47,7 +48,7 @@ JOIN best_time_arm o ON o.campaign_id = c.id AND NOT o.at_random
 JOIN best_time_arm r ON r.campaign_id = c.id AND r.at_random ORDER BY c.name
 """)
 
-LANES = text("SELECT DISTINCT lane FROM list WHERE campaign_id = :campaign")
+LANES = text(with_leads(":campaign"))
 ZONES = text("SELECT zone FROM campaign_zone WHERE campaign_id = :campaign")
 LEFT = text("""
 SELECT count(*) FROM lead WHERE campaign_id = :campaign AND lane = :lane AND rank = :front AND open AND lease IS NULL

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from campaigns.audit import write_through
 from campaigns.config import CampaignsError, parse
+from campaigns.lanes import of_list
 from campaigns.lists.changing import change_leads, end_unfinished
 from campaigns.lists.copying import COPY, copy_lines
 from campaigns.lists.reading import Fault
@@ -37,11 +38,10 @@ IMPORTS = 0x7A68_6C69  # "zhli": the first half of the keys that imports lock
 TURN_S = 0.2  # between two looks whether it is one's turn
 ENOUGH = 0.01  # of the leads there were: fewer new ones change nothing of how they are looked for
 
-CREATE = """
+CREATE = f"""
 INSERT INTO list (campaign_id, name, source, imported_at, announces, first_lead, lane)
-SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, %(announces)s, last_value + CAST(is_called AS int), COALESCE(
-    (SELECT min(lane) FROM list WHERE campaign_id = %(campaign)s AND name = %(name)s),
-    (SELECT max(lane) + 1 FROM list WHERE campaign_id = %(campaign)s), 1)
+SELECT %(campaign)s, %(name)s, %(source)s, %(at)s, %(announces)s, last_value + CAST(is_called AS int),
+    {of_list("%(campaign)s", "%(name)s")}
 FROM lead_id_seq RETURNING id, first_lead, lane
 """
 CONFIG = """

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, Row, text
 
+from campaigns import lanes
 from campaigns.caller_ids.free import free
 from campaigns.config import ConfigError
 from campaigns.hopper import PICK
@@ -35,10 +36,9 @@ ROUNDS = 4  # of picking leads, while the rules refuse what is picked
 CHUNK = 5_000  # leads let go at a time, of a campaign that announces no more
 ALONE = 0x7A68_616E  # "zhan": the first half of the key that a look locks
 
-CAMPAIGNS = text("""
+CAMPAIGNS = text(f"""
 SELECT c.id, c.name, v.change, ARRAY(SELECT zone FROM campaign_zone WHERE campaign_id = c.id) AS zones, ARRAY(
-        SELECT DISTINCT ON (lane) ARRAY[lane::text, name] FROM list WHERE campaign_id = c.id AND announces
-        ORDER BY lane, id DESC
+        SELECT ARRAY[lane::text, ({lanes.NAME})] FROM ({lanes.with_leads("c.id", "<")}) w
     ) AS lanes
 FROM campaign c JOIN campaign_version v ON v.campaign_id = c.id AND v.version = c.version
 WHERE c.id IN (SELECT campaign_id FROM list WHERE announces) ORDER BY c.id
@@ -125,9 +125,9 @@ class Announcer:
             }
             connection.execute(EXPIRED, values)
             connection.execute(SETTLED, values)
-            lanes = {-int(lane): name for lane, name in campaign.lanes}
+            names = {int(lane): name for lane, name in campaign.lanes}
             if announced is None:
-                connection.execute(LET_GO, values | {"lanes": list(lanes), "limit": CHUNK})
+                connection.execute(LET_GO, values | {"lanes": list(names), "limit": CHUNK})
                 return 0
             step = announced.step
             zones = announced.terms.open_among(terms.open_among(campaign.zones, now), now)
@@ -137,7 +137,7 @@ class Announcer:
             told = 0
             connection.exec_driver_sql(PLANNED)
             mixer = self._mixers.setdefault(campaign.id, Mixer())
-            for weights in tiers(self._known.order(campaign.change), lanes):
+            for weights in tiers(self._known.order(campaign.change), names):
                 full = dict(weights)
                 for _ in range(ROUNDS + len(weights)):
                     if told >= room or not full:

@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from campaigns.hopper import STANDING
+from campaigns.lanes import LAST
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.order import GOLDEN, SHORT, ListOrder, Mixer, Order, spread, tiers
+from campaigns.prepared import PLANNED
 from tests.campaigns.world import NOON, Campaign, later
 
 WEIGHTS = st.dictionaries(st.integers(1, 9), st.floats(0.1, 50.0), min_size=1, max_size=6)
@@ -110,6 +113,46 @@ def test_imports_of_one_name_are_one_list(db: Engine) -> None:
         bring(campaign, "daily", first, 5)
     assert campaign.one("SELECT count(*), count(DISTINCT lane) FROM list WHERE name = 'daily'") == (2, 1)
     assert len(campaign.lease(10)) == 10
+
+
+def test_a_campaign_that_has_had_all_lanes_takes_lists_on(db: Engine) -> None:
+    """The lane of the list that came in longest ago, of those with nobody left to call, is the new one's."""
+    vip = '[[order.lists]]\nname = "vip"\npriority = 1\n'
+    campaign = Campaign(db, leads=1, more=vip)
+    for at, name in enumerate(("one", "two"), 1):
+        bring(campaign, name, 1_000 * at, 1)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE list SET lane = :last WHERE name = 'two'"), {"last": LAST})
+        connection.execute(
+            text("UPDATE lead SET open = lane = 1, lane = CASE lane WHEN 3 THEN :last ELSE lane END"),
+            {"last": LAST},
+        )
+    for at, name in enumerate(("vip", "one", "vip", "vip"), 3):
+        bring(campaign, name, 1_000 * at, 1)
+    with db.connect() as connection:
+        rows = connection.execute(
+            text("SELECT name, array_agg(lane ORDER BY id) AS lanes FROM list GROUP BY 1")
+        )
+        found = {row.name: row.lanes for row in rows}
+    assert found == {"list": [1], "one": [2, LAST], "two": [LAST], "vip": [2, 2, 2]}
+    assert lists_of(campaign, 3) == ["vip"] * 3
+    assert sorted(lists_of(campaign, 9)) == ["one", "客户0"]
+
+
+def test_a_lease_asks_for_no_lane_without_a_lead_to_call(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    for first in range(40):
+        bring(campaign, f"day {first}", 1_000 * first, 1)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE lead SET open = false WHERE lane NOT IN (7, 23, 41)"))
+        connection.exec_driver_sql(PLANNED)
+        found = STANDING.run(connection, campaign.id, NOON)[0][2]
+        plan = (
+            connection.exec_driver_sql(f"EXPLAIN EXECUTE standing ({campaign.id}, '{NOON}')").scalars().all()
+        )
+    assert found == [["41", "day 39"], ["23", "day 21"], ["7", "day 5"]]
+    assert not [line for line in plan if "Seq Scan" in line or "Sort" in line]
+    assert len(campaign.lease(9)) == 3
 
 
 def test_the_higher_score_is_called_first_whatever_else_stands_there(db: Engine) -> None:
