@@ -57,7 +57,12 @@ SELECT count(*) FROM (
     FROM attempt a WHERE a.leased_at >= :since
 ) x WHERE early
 """)
-OVER_CAP = text("SELECT count(*) FROM number WHERE attempts > :cap")
+# A callback is one call more at the number at which it was promised.
+OVER_CAP = text("""
+SELECT count(*) FROM number n WHERE n.attempts > :cap AND n.attempts > :cap + (
+    SELECT count(*) FROM callback c WHERE c.lead_id = n.lead_id AND c.number_id = n.id
+        AND (c.called_at IS NOT NULL OR c.done_at IS NULL))
+""")
 CALLED_ON_DNC = text("""
 SELECT count(*) FROM attempt a JOIN number n ON n.id = a.number_id JOIN dnc d ON d.e164 = n.e164
     AND d.campaign_id IN (0, a.campaign_id)
@@ -145,7 +150,7 @@ class Accounts:
         return self._count(CALLED_ON_DNC)
 
     def over_cap(self, cap: int) -> int:
-        """Numbers with more attempts than the cap."""
+        """Numbers with more attempts than the cap and the callbacks that were promised at them."""
         with self._engine.connect() as connection:
             return connection.execute(OVER_CAP, {"cap": cap}).scalar_one()
 

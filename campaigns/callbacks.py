@@ -61,9 +61,14 @@ WITH over AS (
     WHERE campaign_id = :campaign AND done_at IS NULL AND due_at <= :now AND expires_at <= :now RETURNING lead_id
 ) UPDATE lead l SET lane = {LIST_LANE} FROM over WHERE l.id = over.lead_id AND l.lane = 0
 """)
-SOON = text("""
+# The number at which the customer of a callback `c` is called, as far as one can say before the rules are asked.
+CALLED_AT = """
+SELECT e164 FROM number WHERE lead_id = c.lead_id
+ORDER BY done, id IS DISTINCT FROM c.number_id, attempts, ordinal, id LIMIT 1
+"""
+SOON = text(f"""
 SELECT c.id, c.user_id, c.due_at, l.name, n.e164 FROM callback c JOIN lead l ON l.id = c.lead_id
-JOIN LATERAL (SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1) n ON true
+JOIN LATERAL ({CALLED_AT}) n ON true
 WHERE c.campaign_id = :campaign AND c.done_at IS NULL AND c.personal AND l.open AND c.user_id = ANY(:users)
     AND c.due_at > :now AND c.due_at <= :until ORDER BY c.due_at
 """)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, text
 
+from campaigns.callbacks import CALLED_AT
 from campaigns.ids import as_uuid, leased_at
 
 MOST = 20  # contacts, or callbacks
@@ -47,13 +48,12 @@ DAY = text("""
 SELECT state, reason, call_id, at, lead(at) OVER (ORDER BY at, id) AS until FROM seat_log
 WHERE user_id = :user AND at >= :since ORDER BY at, id
 """)
-CALLBACKS = text("""
-SELECT k.due_at, l.name AS customer, c.name AS campaign,
-    (SELECT e164 FROM number WHERE lead_id = l.id ORDER BY ordinal, id LIMIT 1) AS number
-FROM callback k JOIN lead l ON l.id = k.lead_id JOIN campaign c ON c.id = k.campaign_id
-WHERE c.name = ANY(:campaigns) AND k.done_at IS NULL AND k.user_id = :user AND k.personal AND k.expires_at > :now
+CALLBACKS = text(f"""
+SELECT c.due_at, l.name AS customer, g.name AS campaign, ({CALLED_AT}) AS number
+FROM callback c JOIN lead l ON l.id = c.lead_id JOIN campaign g ON g.id = c.campaign_id
+WHERE g.name = ANY(:campaigns) AND c.done_at IS NULL AND c.user_id = :user AND c.personal AND c.expires_at > :now
     AND l.open
-ORDER BY k.due_at LIMIT :most
+ORDER BY c.due_at LIMIT :most
 """)
 
 

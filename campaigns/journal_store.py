@@ -272,8 +272,10 @@ JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
 WHERE n.id = a.number_id
 """
 CALLBACK = """
-INSERT INTO callback (call_id, lead_id, campaign_id, user_id, due_at, personal, team_at, anyone_at, expires_at)
-SELECT v.call_id, a.lead_id, a.campaign_id, v.user_id, v.due_at, v.personal, v.team_at, v.anyone_at, v.expires_at
+INSERT INTO callback (call_id, lead_id, number_id, campaign_id, user_id, due_at, personal, team_at, anyone_at,
+    expires_at)
+SELECT v.call_id, a.lead_id, a.number_id, a.campaign_id, v.user_id, v.due_at, v.personal, v.team_at, v.anyone_at,
+    v.expires_at
 FROM (VALUES %s) AS v (call_id, leased_at, user_id, due_at, personal, team_at, anyone_at, expires_at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}

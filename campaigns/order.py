@@ -70,19 +70,17 @@ def tiers(order: Order, lanes: Mapping[int, str]) -> Sequence[Mapping[int, float
 def mixed(rows: Sequence[LeadRow], quotas: Mapping[int, int]) -> list[LeadRow]:
     """What was picked in the order of calling: lanes in turn, by their quotas, each in its own order.
 
-    Of a lead's numbers the one with the fewest attempts comes first, then the one that the list has first.
+    A lead's numbers come in their own order (:attr:`campaigns.rules.facts.LeadRow.turn`).
     """
     if len(quotas) == 1:
-        return sorted(rows, key=lambda row: (row.place, row.attempts, row.ordinal, row.number_id))
+        return sorted(rows, key=lambda row: (row.place, row.turn))
     turns: dict[int, float] = {}
     taken = Counter[int]()
     for row in sorted(rows, key=lambda row: row.place):
         if row.lead_id not in turns:
             turns[row.lead_id] = (taken[row.lane] + 0.5) / quotas[row.lane]
             taken[row.lane] += 1
-    return sorted(
-        rows, key=lambda row: (turns[row.lead_id], row.place, row.attempts, row.ordinal, row.number_id)
-    )
+    return sorted(rows, key=lambda row: (turns[row.lead_id], row.place, row.turn))
 
 
 def spread(count: int) -> list[int]:

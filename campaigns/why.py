@@ -292,7 +292,7 @@ class Explainer:
                 known[row.change],
                 numbers[row.change],
             )
-            for row in sorted(rows, key=lambda r: (r.lead_id, r.attempts, r.ordinal, r.number_id))
+            for row in sorted(rows, key=lambda r: (r.lead_id, r.turn))
         ]
 
     def _leads(self, connection: Connection, leads: Sequence[int], at: datetime) -> list[LeadWhy]:

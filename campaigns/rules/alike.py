@@ -18,8 +18,8 @@ class Alike:
     """Answers of one campaign at `now`, of leads whose leases are ours.
 
     A lead that no list, lock or consent names, and whose calls so far reach no cap, differs from others like it in what
-    the terms ask about only by zones, region, number's region and attempts: the first one's answer is that of all. Of
-    the others each is asked about.
+    the terms ask about only by zones, region, number's region, attempts and whether it is called back: the first one's
+    answer is that of all. Of the others each is asked about.
     """
 
     def __init__(self, terms: Terms, now: datetime) -> None:
@@ -69,6 +69,7 @@ class Alike:
             row.region,
             row.customer_id is None,
             row.attempts,
+            row.number_id == row.promised,
             lead_attempts,
             tuple(map(id, regions)),
         )

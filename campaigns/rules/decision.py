@@ -74,6 +74,7 @@ class Facts(msgspec.Struct, frozen=True):
     leased: bool = True  # the lease is still ours
     in_call: bool = False  # another call to any number of the customer is not over
     callback: bool = False  # the lead waits for a callback; `next_at` is when it is anyone's
+    promised: bool = False  # and the callback was promised at this number: one call more is owed
     open: bool = True  # the campaign has not finished with this lead
     number_open: bool = True  # nor with this number
 
@@ -104,7 +105,7 @@ def refusals(facts: Facts, terms: Terms, now: datetime) -> Iterator[Refusal]:
     for entry in facts.dnc:
         if entry.until is None or entry.until > now:
             yield refuse(RefusalReason.DNC, _barred_spoken(entry), entry.until)
-    if facts.attempts >= terms.attempts:
+    if facts.attempts >= terms.attempts and not facts.promised:
         yield refuse(
             RefusalReason.ATTEMPTS, f"{facts.attempts} attempts were made, the cap is {terms.attempts}"
         )

@@ -17,6 +17,12 @@ from campaigns.rules.terms import Terms
 CALLBACKS = 0  # the lane of leads that wait for a callback
 ISO_3166_2 = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 
+# The number of a lead `l` at which its customer was promised the callback that it waits for. The index of a lead's
+# callbacks is the only one that serves: a plan that is kept might go by that of all that wait, which were few then.
+PROMISED = f"""
+CASE WHEN l.lane = {CALLBACKS}
+    THEN (SELECT max(c.number_id) FILTER (WHERE c.done_at IS NULL) FROM callback c WHERE c.lead_id = l.id) END
+"""
 # A lead `l` and its number `n`, as :class:`LeadRow` has them. OFFSET 0 keeps the planner to one look-up for each lead
 # when its statistics are old, as after a load.
 NUMBERS = """
@@ -29,7 +35,7 @@ def columns(change: str, place: str, next_at: str = "COALESCE(l.ready_at, l.next
     return f"""
 l.id, COALESCE(replace(l.lease::text, '-', ''), ''), l.lease_owner, l.lease_number, l.campaign_id, l.customer_id,
     l.region, array_to_string(l.zones, ' '), l.open, {next_at}, n.id, n.e164, n.attempts, n.ordinal, n.done, {change},
-    {place}, l.name, l.attributes::text, l.list_id, l.lane
+    {place}, l.name, l.attributes::text, l.list_id, l.lane, {PROMISED}
 """
 
 
@@ -90,6 +96,12 @@ class LeadRow(NamedTuple):
     attributes: str  # JSON
     list_id: int
     lane: int
+    promised: int | None  # the id of the number that is called back
+
+    @property
+    def turn(self) -> tuple[bool, int, int, int]:
+        """Where the number comes among those of its lead: first the one that is called back, then the least tried."""
+        return self.number_id != self.promised, self.attempts, self.ordinal, self.number_id
 
 
 def facts_of(
@@ -129,6 +141,7 @@ def facts_of(
         leased=leased,
         in_call=in_call,
         callback=row.lane == CALLBACKS,
+        promised=row.number_id == row.promised,
         open=row.open,
         number_open=not row.done,
     )

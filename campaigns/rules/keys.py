@@ -90,11 +90,11 @@ class Rules(Part, frozen=True):
     weekend day that is worked in exchange has the windows of `workday`, or its weekday's.
     `number` and `customer` cap the calls to a number and to a customer over all campaigns of the company,
     `number_here` and `customer_here` those of this campaign. `attempts` caps the attempts on one number in this
-    campaign; a lead ends with the last of its numbers. `retry_s` maps an outcome to the delay before the next attempt;
-    after an outcome without one the number is not tried again. `recycle` maps an outcome to how it goes on beside that.
-    `lock_out_s` bars a number after an abandoned call, `refusal_lock_s` after a disposition that is a
-    refusal. `consent`: a call needs a consent on record. `destinations` are patterns of the numbers that may be called
-    at all, all without any.
+    campaign, beside the callbacks promised there; a lead ends with the last of its numbers. `retry_s` maps an outcome
+    to the delay before the next attempt; after an outcome without one the number is not tried again. `recycle` maps an
+    outcome to how it goes on beside that. `lock_out_s` bars a number after an abandoned call, `refusal_lock_s` after a
+    disposition that is a refusal. `consent`: a call needs a consent on record. `destinations` are patterns of the
+    numbers that may be called at all, all without any.
     """
 
     profile: str = "own"

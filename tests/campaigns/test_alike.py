@@ -53,6 +53,7 @@ def many(draw: st.DrawFn) -> tuple[datetime, list[tuple[LeadRow, Known]]]:
             attributes="{}",
             list_id=1,
             lane=draw(st.integers(0, 1)),
+            promised=at if draw(SELDOM) else None,
         )
         if draw(SELDOM):
             return lead, NOTHING

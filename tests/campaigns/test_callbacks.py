@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import Engine, text
 
+from campaigns.accounts import Accounts
 from campaigns.contacts import Contacts
 from campaigns.dnc import DncStore, Layer
+from campaigns.lists.loading import store_rows
+from campaigns.lists.rows import Row
 from campaigns.lists.undoing import undo
 from campaigns.people import People
 from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
@@ -45,6 +49,22 @@ def promised(
     for record in (verdict, *talk) if judged_first else (*talk, verdict):
         campaign.record(record)
     return lead
+
+
+def with_two_numbers(campaign: Campaign) -> tuple[str, str]:
+    """Put a customer on the books who has two numbers: in the order in which they are called at first."""
+    mobile, home = numbers = ("+8613911110001", "+8613911110002")
+    row = Row(2, numbers, "王", {}, ("Asia/Shanghai",), ("phone",) * 2)
+    store_rows(campaign.db, campaign.id, "two", "test", NOON, [row])
+    return mobile, home
+
+
+def busy(campaign: Campaign, times: int) -> None:
+    """So many calls to the lead that is next, each at once after the other."""
+    for _ in range(times):
+        [lead] = campaign.lease()
+        assert campaign.dial([lead])
+        campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="busy", retry_at=NOON))
 
 
 def back(campaign: Campaign, *persons: int, at: datetime = DUE) -> list[Lead]:
@@ -135,13 +155,53 @@ def test_the_rules_hold_for_callbacks_too_and_it_still_waits_for_its_person(db: 
     assert [lead.lead_id for lead in back(campaign, LI, at=later(hours=22))] == [early.lead_id]
 
 
+@pytest.mark.parametrize("person", [None, LI])
+def test_who_said_call_me_here_is_called_there(db: Engine, person: int | None) -> None:
+    """And not at the number that was tried less often, nor at the one that the list has first."""
+    campaign = Campaign(db, leads=0)
+    first, asked = with_two_numbers(campaign)
+    busy(campaign, 1)
+    assert promised(campaign, person).number == asked
+    if person is not None:
+        [soon] = campaign.hopper.coming_callbacks(campaign.id, [LI], NOON, DUE)
+        [own] = Contacts(db).day(LI, NOON, NOON, ["spring"]).callbacks
+        assert soon.number == own.number == asked
+    [lead] = campaign.lease(at=DUE) if person is None else back(campaign, LI)
+    assert lead.number == asked
+    campaign.hopper.release([lead.call_id])
+    DncStore(db).add(asked, Layer("company", "x"), NOON)
+    [lead] = campaign.lease(at=DUE) if person is None else back(campaign, LI)
+    assert lead.number == first, "that one is barred since: the customer has another"
+
+
+@pytest.mark.parametrize("person", [None, LI])
+def test_a_callback_promised_on_the_last_attempt_is_made_and_no_second_call(
+    db: Engine, person: int | None
+) -> None:
+    campaign = Campaign(db, leads=1, more="[rules]\nattempts = 3\n")
+    busy(campaign, 2)
+    promised(campaign, person)
+    [lead] = campaign.lease(at=DUE) if person is None else back(campaign, LI)
+    assert campaign.dial([lead], DUE)
+    assert Accounts(db, NOON).over_cap(3) == 0
+    campaign.record(AttemptEnded(at=DUE, call_id=lead.call_id, outcome="busy", retry_at=DUE))
+    assert Accounts(db, NOON).over_cap(3) == 0
+    assert campaign.lease(at=DUE) == [] and campaign.hopper.left(campaign.id) == 0
+    assert campaign.one("SELECT attempts FROM number") == (4,)
+
+
+def test_a_promise_is_a_call_more_by_the_campaigns_own_count_only(db: Engine) -> None:
+    campaign = Campaign(db, leads=1, more="[rules]\nattempts = 1\n[rules.number_here]\nlife = 1\n")
+    promised(campaign)
+    assert campaign.lease(at=DUE) == [] and campaign.hopper.left(campaign.id) == 0
+
+
 def test_a_callback_that_was_tried_is_done_and_the_lead_goes_on_by_what_came_of_it(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     promised(campaign, LI)
     mine = back(campaign, LI)
     assert campaign.dial(mine, DUE)
-    busy = AttemptEnded(at=DUE, call_id=mine[0].call_id, outcome="busy", retry_at=later(hours=3))
-    campaign.record(busy)
+    campaign.record(AttemptEnded(at=DUE, call_id=mine[0].call_id, outcome="busy", retry_at=later(hours=3)))
     assert back(campaign, LI, at=later(hours=4)) == []
     assert campaign.one("SELECT done_at FROM callback")[0] == DUE
     assert campaign.one("SELECT lane, open FROM lead") == (1, True)

@@ -139,6 +139,7 @@ def worlds(draw: st.DrawFn) -> tuple[Facts, datetime]:
         customer=called() if draw(st.booleans()) else None,
         customer_attempts=draw(st.none() | st.integers(0, 9)),
         leased=draw(rare),
+        promised=not draw(rare),
         open=draw(rare),
         number_open=draw(rare),
     )
@@ -212,7 +213,7 @@ def lawful(facts: Facts, rules: Rules, now: datetime) -> bool:
     ]
     if (
         not (facts.leased and facts.open and facts.number_open and facts.zones)
-        or facts.attempts >= rules.attempts
+        or (facts.attempts >= rules.attempts and not facts.promised)  # the one call that is owed
     ):
         return False
     if any(e.until is None or e.until > now for e in facts.dnc):
