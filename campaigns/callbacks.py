@@ -16,19 +16,20 @@ from sqlalchemy import Connection, text
 from campaigns.prepared import UNHURRIED, Prepared
 from campaigns.rules import facts
 
+MOST_DUE = 20  # callbacks of a person that are looked at for one that the rules permit
 DUE = """
 c.campaign_id = $1 AND c.done_at IS NULL AND c.due_at <= $2 AND c.expires_at > $2 AND c.personal
     AND EXISTS (SELECT FROM lead o WHERE o.id = c.lead_id AND o.open AND o.lease IS NULL)
 """
-# One a person: who is busy with one customer has no use for a second one. Their own come before those of colleagues of
-# their unit who did not take them in time, and the oldest that is due first. Of several colleagues one is asked; what
-# is due besides comes at the next look.
+# Their own come before those of colleagues of their unit who did not take them in time, and the oldest that is due
+# first: so many, of which the rules may refuse some. Of several colleagues one is asked; what is due besides comes at
+# the next look.
 OF_PERSONS = Prepared(
     "callbacks_of_persons",
     "bigint, timestamptz, bigint[], bigint",
     f"""
 WITH due AS MATERIALIZED (
-    SELECT DISTINCT ON (user_id) user_id, lead_id, due_at FROM (
+    SELECT user_id, lead_id, due_at, row_number() OVER (PARTITION BY user_id ORDER BY stands_in, due_at) AS turn FROM (
         SELECT DISTINCT ON (lead_id) user_id, lead_id, due_at, stands_in FROM (
             SELECT c.user_id, c.lead_id, c.due_at, false AS stands_in FROM callback c
             WHERE {DUE} AND c.user_id = ANY($3)
@@ -37,13 +38,13 @@ WITH due AS MATERIALIZED (
             JOIN app_user u ON u.unit_id = p.unit_id AND u.id = ANY($3)
             WHERE {DUE} AND c.team_at <= $2
         ) each ORDER BY lead_id, stands_in, user_id
-    ) one ORDER BY user_id, stands_in, due_at
+    ) one
 ), picked AS MATERIALIZED (
-    SELECT l.*, d.user_id, d.due_at FROM due d JOIN lead l ON l.id = d.lead_id
-    WHERE l.open AND l.lease IS NULL FOR UPDATE OF l SKIP LOCKED
+    SELECT l.*, d.user_id, d.due_at, d.turn FROM due d JOIN lead l ON l.id = d.lead_id
+    WHERE d.turn <= {MOST_DUE} AND l.open AND l.lease IS NULL FOR UPDATE OF l SKIP LOCKED
 )
 SELECT {facts.columns("$4", "l.place", "l.due_at")}, l.user_id
-FROM (SELECT *, row_number() OVER (ORDER BY due_at, user_id) AS place FROM picked) l {facts.NUMBERS}
+FROM (SELECT *, row_number() OVER (ORDER BY turn, due_at, user_id) AS place FROM picked) l {facts.NUMBERS}
 """,
     UNHURRIED,
 )

@@ -19,7 +19,7 @@ from campaigns.caller_ids.free import Free, free, rests
 from campaigns.caller_ids.rotation import Party, Rotation
 from campaigns.dialed import Dialed, record
 from campaigns.ids import new_call_ids
-from campaigns.judging import RELOOK, hold_back, judged
+from campaigns.judging import RELOOK, for_good, hold_back, judged
 from campaigns.leases import LEASE_S, Leases, lead_of_row
 from campaigns.order import Mixer, mixed, tiers
 from campaigns.ownership import held as still_held
@@ -176,7 +176,8 @@ class Hopper(Leases):
         """The personal callbacks that are due of these persons, one for each of them, as far as the rules permit.
 
         Asked again, it gives each of them the next one. What the rules refuse waits for its person until it goes to
-        anyone; the answer to whether it may be called is asked for anew each time.
+        anyone, while they are given the next one that is permitted; whether it may be called is asked anew each time.
+        What will never be permitted is closed.
         """
         with self._engine.begin() as connection:
             change = connection.execute(NEWEST, {"campaign": campaign_id}).scalar_one()
@@ -188,7 +189,11 @@ class Hopper(Leases):
             persons = {row[0]: row[width] for row in found}
             rows = mixed([facts.LeadRow._make(row[:width]) for row in found], {0: len(found)})
             numbers = free(connection, self._known.pools(change))
-            leads = self._lease_permitted(connection, rows, len(rows), change, numbers, now, put_off=False)
+            permitted, refused = judged(connection, self._known, rows, rows, len(rows), change, numbers, now)
+            wait = permitted.keys() | {lead for lead, refusal in refused if not for_good(refusal)}
+            hold_back(connection, [each for each in refused if each[0] not in wait], now)
+            first = {persons[row.lead_id]: row for row in reversed(permitted.values())}
+            leads = self._take(connection, list(first.values()), now)
         return [msgspec.structs.replace(lead, user_id=persons[lead.lead_id]) for lead in leads]
 
     def lease_number(self, campaign_id: int, number: str, by: OutsideCaller, now: datetime) -> Lead | Refusal:
@@ -387,12 +392,10 @@ class Hopper(Leases):
         change: int,
         numbers: Free,
         now: datetime,
-        put_off: bool = True,
     ) -> list[Lead]:
         """Lease up to `limit` of the leads that were picked and are locked, in their order."""
         permitted, refused = judged(connection, self._known, rows, rows, limit, change, numbers, now)
-        if put_off:
-            hold_back(connection, [each for each in refused if each[0] not in permitted], now)
+        hold_back(connection, [each for each in refused if each[0] not in permitted], now)
         return self._take(connection, list(permitted.values()), now)
 
     def _take(self, connection: Connection, rows: list[facts.LeadRow], now: datetime) -> list[Lead]:

@@ -80,6 +80,11 @@ def judged(
     return permitted, refused
 
 
+def for_good(refusal: Refusal) -> bool:
+    """Whether it closes the lead, if it is so for all numbers."""
+    return refusal.until is None and refusal.reason in NEVER
+
+
 def hold_back(
     connection: Connection,
     refused: Sequence[tuple[int, Refusal]],
@@ -95,7 +100,7 @@ def hold_back(
         return
     held: dict[int, tuple[bool, datetime]] = {}  # closed, and until when
     for lead_id, r in refused:
-        closed = r.until is None and r.reason in NEVER
+        closed = for_good(r)
         until = r.until or now + RELOOK.get(r.reason, timedelta())
         if lead_id in others:
             closed, until = False, now

@@ -142,6 +142,25 @@ def test_a_person_with_several_is_given_one_after_the_other(db: Engine) -> None:
     assert [lead.lead_id for lead in back(campaign, LI, at=later(hours=3))] == [second.lead_id]
 
 
+def test_one_that_the_rules_refuse_keeps_no_other_from_its_person(db: Engine) -> None:
+    """For a while, and it waits on; or for good, and it is closed, and comes again when the bar is taken away."""
+    campaign = Campaign(db, leads=3)
+    dnc, company = DncStore(db), Layer("company", "x")
+    for_now, for_good, fine = (promised(campaign, LI, due=later(hours=2, minutes=n)) for n in range(3))
+    dnc.add(for_now.number, company, NOON, expires_at=later(hours=4))
+    dnc.add(for_good.number, company, NOON)
+    [mine] = back(campaign, LI, at=later(hours=3))
+    assert mine.lead_id == fine.lead_id
+    told = Contacts(db).day(LI, NOON, NOON, ["spring"]).callbacks
+    assert for_good.number not in {each.number for each in told} and len(told) == 2
+    assert campaign.one("SELECT sum(calls) FROM rollup_refusal") == (1,), "not at each look"
+    assert back(campaign, LI, at=later(hours=3)) == []
+    dnc.remove(for_good.number, "company")
+    [again] = back(campaign, LI, at=later(hours=3))
+    assert again.lead_id == for_good.lead_id
+    assert [each.lead_id for each in back(campaign, LI, at=later(hours=4))] == [for_now.lead_id]
+
+
 def test_the_rules_hold_for_callbacks_too_and_it_still_waits_for_its_person(db: Engine) -> None:
     campaign = Campaign(db, leads=2)
     early = promised(campaign, LI, due=later(hours=20))  # eight o'clock, tomorrow
