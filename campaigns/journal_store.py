@@ -29,7 +29,7 @@ from campaigns.records import (
     SeatChanged,
 )
 from campaigns.reports.counting import NO_PERSON_IN
-from campaigns.rules.held import LET_GO
+from campaigns.rules.held import ANYONE_AT, LET_GO
 
 CALLBACK_LASTS = timedelta(days=2)  # where the record does not say
 
@@ -183,9 +183,9 @@ LEFT JOIN LATERAL (
     WHERE m.id = a.number_id AND o.id <> m.id AND NOT o.done HAVING count(*) > 0
 ) o ON true
 """
-# The lane of a lead: a callback's own while one waits that this call asked for, else that of its list.
+# The lane of a lead: a callback's own while one waits, else that of its list. What ends callbacks runs before.
 LANE = f"""
-CASE WHEN EXISTS (SELECT FROM callback c WHERE c.call_id = v.call_id AND c.done_at IS NULL) THEN 0
+CASE WHEN EXISTS (SELECT FROM callback c WHERE c.lead_id = l.id AND c.done_at IS NULL) THEN 0
     ELSE {LIST_LANE} END
 """
 # The lead's next state. A disposition that came first has the last word. A call of the customer's own changes nothing
@@ -195,8 +195,8 @@ UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_cal
     open = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(NOT d.final, l.open)
         ELSE l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
             ELSE v.final OR n.done AND o.any IS NULL END END,
-    next_at = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, l.next_at)
-        ELSE COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at) END,
+    next_at = GREATEST(CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, l.next_at)
+        ELSE COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at) END, {ANYONE_AT}),
     ready_at = CASE WHEN a.called_in IS NOT NULL AND d.final IS NOT TRUE AND d.retry_at IS NULL THEN l.ready_at END,
     lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at, at, retry_at, final, other_at) LEFT JOIN disposition d
@@ -257,8 +257,8 @@ WHERE d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEE
 """
 # The verdict on a call that is over already; not on one of a later attempt.
 JUDGED = f"""
-UPDATE lead l SET open = NOT d.final, next_at = COALESCE(d.retry_at, l.ready_at, l.next_at), ready_at = NULL,
-    lane = {LANE}
+UPDATE lead l SET open = NOT d.final, ready_at = NULL,
+    next_at = GREATEST(COALESCE(d.retry_at, l.ready_at, l.next_at), {ANYONE_AT}), lane = {LANE}
 FROM (VALUES %s) AS v (call_id, leased_at)
 JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
@@ -287,6 +287,15 @@ ON CONFLICT (call_id) DO UPDATE SET due_at = excluded.due_at, user_id = excluded
 NO_CALLBACK = """
 UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, at)
 WHERE c.call_id = v.call_id AND c.done_at IS NULL
+"""
+# What comes of a customer's own call takes the place of what they were promised before: another callback, or an end.
+REPLACED = """
+UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+    AND a.leased_at BETWEEN {months}
+JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
+WHERE c.lead_id = a.lead_id AND a.called_in IS NOT NULL AND c.call_id <> v.call_id AND c.done_at IS NULL
+    AND (d.final OR EXISTS (SELECT FROM callback n WHERE n.call_id = v.call_id AND n.done_at IS NULL))
 """
 # It was tried: the lead goes on by what came of it. What reports want of the call stands with it: calls go into files.
 CALLED_BACK = """
@@ -477,6 +486,7 @@ def _put_callbacks(put: Put, disposed: list[Dispositioned]) -> None:
         ],
         ID, TIME, INT, TIME, BOOL, TIME, TIME, TIME,
     )  # fmt: skip
+    put(REPLACED, [(*_key(r), r.at) for r in disposed], ID, TIME, TIME)
 
 
 def _put_ended(put: Put, ended: list[AttemptEnded]) -> None:

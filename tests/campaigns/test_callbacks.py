@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -10,11 +11,12 @@ from sqlalchemy import Engine, text
 from campaigns.accounts import Accounts
 from campaigns.contacts import Contacts
 from campaigns.dnc import DncStore, Layer
+from campaigns.ids import new_call_id
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.lists.undoing import undo
 from campaigns.people import People
-from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
 from campaigns.requeue import Which, requeue
 from campaigns.units import Units
 from campaigns.values import Ask, Lead, Permit, Refusal
@@ -65,6 +67,24 @@ def busy(campaign: Campaign, times: int) -> None:
         [lead] = campaign.lease()
         assert campaign.dial([lead])
         campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="busy", retry_at=NOON))
+
+
+def calls_in(campaign: Campaign, lead: Lead, at: datetime, verdict: dict[str, Any] | None = None) -> None:
+    """The customer calls by themselves; nobody takes it in time, or an agent does and says what follows."""
+    call = new_call_id(at)
+    campaign.record(
+        CalledIn(
+            at=at, call_id=call, campaign_id=campaign.id, number=lead.number, channel=f"1764.{at:%H%M}",
+            switch="main", owner="engine-1",
+        )
+    )  # fmt: skip
+    if verdict is not None:
+        campaign.record(
+            AttemptConnected(at=at, call_id=call, user_id=WU),
+            Dispositioned(at=at, call_id=call, user_id=WU, code="interested", **verdict),
+        )
+    outcome = "missed" if verdict is None else "connected"
+    campaign.record(AttemptEnded(at=at, call_id=call, outcome=outcome))
 
 
 def back(campaign: Campaign, *persons: int, at: datetime = DUE) -> list[Lead]:
@@ -213,6 +233,57 @@ def test_a_promise_is_a_call_more_by_the_campaigns_own_count_only(db: Engine) ->
     campaign = Campaign(db, leads=1, more="[rules]\nattempts = 1\n[rules.number_here]\nlife = 1\n")
     promised(campaign)
     assert campaign.lease(at=DUE) == [] and campaign.hopper.left(campaign.id) == 0
+
+
+def test_a_customer_who_calls_in_before_is_called_back_all_the_same_and_first(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    lead = promised(campaign)
+    calls_in(campaign, lead, later(hours=1))
+    assert [each.lead_id for each in campaign.lease(1, DUE)] == [lead.lead_id]
+
+
+def test_a_customer_who_calls_in_at_the_moment_waits_for_their_person_still(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    assert back(campaign, LI)
+    calls_in(campaign, lead, DUE, {"retry_at": DUE})
+    assert campaign.lease(at=later(minutes=149)) == []
+    assert [each.lead_id for each in back(campaign, LI)] == [lead.lead_id]
+
+
+def test_a_callback_whose_call_was_not_placed_after_all_waits_for_its_person_still(db: Engine) -> None:
+    campaign = Campaign(db, leads=3)
+    lead = promised(campaign, LI)
+    [mine] = back(campaign, LI)
+    assert campaign.dial([mine], DUE)
+    campaign.record(
+        AttemptEnded(at=DUE, call_id=mine.call_id, outcome="cancelled", retry_at=DUE, dialed=False)
+    )
+    assert lead.lead_id not in {each.lead_id for each in campaign.lease(3, later(minutes=149))}
+    assert [each.lead_id for each in back(campaign, LI)] == [lead.lead_id]
+
+
+def test_who_calls_in_and_asks_for_another_time_is_called_then_only(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    moved = later(hours=5)
+    calls_in(
+        campaign, lead, later(hours=1), {"callback_at": moved, "personal": True, "anyone_at": later(hours=6)}
+    )
+    assert back(campaign, LI, WU, at=later(hours=4)) == [] and campaign.lease(at=later(hours=4)) == []
+    [mine] = back(campaign, LI, WU, at=moved)
+    assert (mine.lead_id, mine.user_id) == (lead.lead_id, WU)
+    assert Contacts(db).day(LI, NOON, NOON, ["spring"]).callbacks == []
+
+
+def test_who_calls_in_and_has_what_they_want_is_called_back_no_more(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    calls_in(campaign, lead, later(hours=1), {"final": True})
+    assert campaign.hopper.left(campaign.id) == 0
+    assert requeue(db, Which("spring", list_name="list"), "lin", later(hours=1)) == 1
+    assert back(campaign, LI) == []
+    assert [each.lead_id for each in campaign.lease(at=later(hours=1))] == [lead.lead_id]
 
 
 def test_a_callback_that_was_tried_is_done_and_the_lead_goes_on_by_what_came_of_it(db: Engine) -> None:
