@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from campaigns import called_in
 from campaigns.callbacks import LIST_LANE
-from campaigns.ids import as_uuid, leased_at
+from campaigns.ids import LEASED_AT, as_uuid, leased_at
 from campaigns.prepared import PLANNED
 from campaigns.records import (
     AnyRecord,
@@ -189,13 +189,13 @@ CASE WHEN EXISTS (SELECT FROM callback c WHERE c.lead_id = l.id AND c.done_at IS
     ELSE {LIST_LANE} END
 """
 # The lead's next state. A disposition that came first has the last word. A call of the customer's own changes nothing
-# but by its disposition.
+# but by its disposition, for which the lead waits a while.
 RECYCLED = f"""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
     open = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(NOT d.final, l.open)
         ELSE l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
             ELSE v.final OR n.done AND o.any IS NULL END END,
-    next_at = GREATEST(CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, l.next_at)
+    next_at = GREATEST(CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, GREATEST(l.next_at, v.retry_at))
         ELSE COALESCE(d.retry_at, CASE WHEN n.done OR o.fresh THEN v.other_at END, v.retry_at, v.at) END, {ANYONE_AT}),
     ready_at = CASE WHEN a.called_in IS NOT NULL AND d.final IS NOT TRUE AND d.retry_at IS NULL THEN l.ready_at END,
     lane = {LANE}
@@ -255,14 +255,26 @@ CROSS JOIN LATERAL (
 ) e
 WHERE d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
 """
-# The verdict on a call that is over already; not on one of a later attempt.
+# The leads that are judged. A statement of its own, so that an attempt which was just being recorded is seen by the
+# next one's snapshot; and before all others, so that nothing else is held by who waits for that.
+TO_JUDGE = """
+SELECT FROM lead l WHERE l.id = ANY(ARRAY(
+    SELECT a.lead_id FROM (VALUES %s) AS v (call_id, leased_at)
+    JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {months}
+)) ORDER BY l.id FOR UPDATE
+"""
+# The verdict on a call that is over already; not on one of a later attempt. A lead that was leased again since and is
+# not dialed yet goes by the verdict all the same: whoever has it finds its lease gone.
 JUDGED = f"""
 UPDATE lead l SET open = NOT d.final, ready_at = NULL,
-    next_at = GREATEST(COALESCE(d.retry_at, l.ready_at, l.next_at), {ANYONE_AT}), lane = {LANE}
+    next_at = GREATEST(COALESCE(d.retry_at, l.ready_at, l.next_at), {ANYONE_AT}), lane = {LANE},
+    lease = NULL, lease_owner = NULL, lease_until = NULL
 FROM (VALUES %s) AS v (call_id, leased_at)
 JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
-WHERE l.id = a.lead_id AND l.last_call = v.call_id AND l.lease IS NULL AND (d.final OR d.retry_at IS NOT NULL)
+WHERE l.id = a.lead_id AND l.last_call = v.call_id AND (d.final OR d.retry_at IS NOT NULL)
+    AND l.lease IS DISTINCT FROM v.call_id
+    AND NOT EXISTS (SELECT FROM attempt o WHERE o.call_id = l.lease AND o.leased_at = {LEASED_AT})
 """
 # The number that was called is not the customer's.
 NOT_THEIRS = """
@@ -401,6 +413,8 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
         returns = "RETURNING" in sql
         return execute_values(cursor, sql, rows, template=template, page_size=2_000, fetch=returns) or []
 
+    verdicts: list[Dispositioned] = kinds.get(Dispositioned, [])
+    put(TO_JUDGE, [*{_key(r) for r in verdicts}], ID, TIME)
     for call in kinds.get(CalledIn, ()):
         called_in.record(connection, call)
     answered: list[AttemptAnswered] = kinds.get(AttemptAnswered, [])
@@ -409,7 +423,6 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
     put(COUNT_CONNECTED, [*{(*_key(r), writer) for r in connected if r.split}], ID, TIME, TEXT)
     put(CONNECTED, _last((*_key(r), writer, r.at, r.user_id) for r in connected), ID, TIME, TEXT, TIME, INT)
 
-    verdicts: list[Dispositioned] = kinds.get(Dispositioned, [])
     disposed = list({(r.call_id, r.user_id): r for r in verdicts}.values())
     put(COUNT_MACHINES, [*{_key(r) for r in disposed if r.machine}], ID, TIME)
     valid = _put_verdicts(put, verdicts)

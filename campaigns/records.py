@@ -42,7 +42,8 @@ class AttemptConnected(Record, frozen=True, tag="connected"):
 class AttemptEnded(Record, frozen=True, tag="ended"):
     """The one outcome of an originate; sets the attempt, the number's and the lead's next state.
 
-    `retry_at` is when the number may be tried again (None: no more by itself), `other_at` when another one of the
+    `retry_at` is when the number may be tried again (None: no more by itself; of a customer's own call: as planned,
+    and not before), `other_at` when another one of the
     lead's that was tried less often; `locked_until` sets a lock-out. `number_done`, or the `most`-th such outcome,
     ends the number, and with its last number the lead. `final` takes the lead out of the campaign. What was not
     `dialed`, since no switch took it, does not count as an attempt on the number.

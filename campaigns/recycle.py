@@ -38,6 +38,16 @@ def after_no_call(config: CampaignConfig, at: datetime) -> After:
     return After(retry_at=at + timedelta(seconds=config.rules.retry_s.get(Outcome.CANCELLED.value, SOON_S)))
 
 
+def after_own_call(config: CampaignConfig, outcome: Outcome, at: datetime) -> After:
+    """Decide what follows a customer's own call: what the campaign would do next stays as it was.
+
+    Who was connected is called no sooner than the agent can have said what came of it.
+    """
+    if outcome is not Outcome.CONNECTED:
+        return After()
+    return After(retry_at=at + timedelta(seconds=config.wrap_up_s * (1 + config.wrap_up_extensions)))
+
+
 def after_outcome(
     config: CampaignConfig, outcome: Outcome, attempts: int, at: datetime, zones: Sequence[str] = ()
 ) -> After:

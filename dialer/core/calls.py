@@ -15,7 +15,7 @@ from campaigns.records import (
     Audited,
     OptedOut,
 )
-from campaigns.recycle import After, after_no_call, after_outcome
+from campaigns.recycle import after_no_call, after_outcome, after_own_call
 from campaigns.values import NO_PERSON, Lead, Outcome
 from cti.messages import CallStatus, ScreenPop
 from dialer.core.call import BEFORE_ANSWER, CALL, Call, CallAction, CallEvent, CallState
@@ -617,7 +617,7 @@ class Calls:
         at = self.core.wall(now)
         dialed = call.dialed_at is not None
         if call.inbound:
-            after = After()  # what the campaign would do next with this customer stays as it was
+            after = after_own_call(campaign.config, outcome, at)
         elif dialed:
             after = after_outcome(campaign.config, outcome, call.lead.attempts + 1, at, call.lead.zones)
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import Engine, text
 
 from campaigns.dnc import DncStore
@@ -13,9 +15,10 @@ from campaigns.lists.loading import Loading
 from campaigns.lists.rows import Row
 from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
 from campaigns.rules.held import let_campaign_go
-from campaigns.values import OutsideCaller, Refusal, RefusalReason
+from campaigns.values import Ask, OutsideCaller, Refusal, RefusalReason
 from campaigns.why import Explainer
-from tests.campaigns.world import NOON, Campaign, later
+from tests.campaigns.history.past import wait_for
+from tests.campaigns.world import NOON, Campaign, later, put_on_record
 
 KNOWN, UNKNOWN = "+8613800000000", "+8613911112222"
 
@@ -93,6 +96,50 @@ def test_the_agent_decides_what_follows(db: Engine) -> None:
     )
     assert campaign.lease(9) == []
     assert [lead.number for lead in campaign.lease(9, later(hours=1))] == [UNKNOWN]
+
+
+def test_who_was_spoken_with_is_not_called_while_their_agent_writes_it_down(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    call = called(campaign, KNOWN)
+    over = msgspec.structs.replace(ended(call), retry_at=later(minutes=3))
+    campaign.record(AttemptConnected(at=NOON, call_id=call.call_id, user_id=7), over)
+    assert campaign.lease(1, later(seconds=179)) == []
+    assert len(campaign.lease(1, later(minutes=3))) == 1
+
+
+def sold(call: CalledIn) -> Dispositioned:
+    return Dispositioned(at=later(minutes=3), call_id=call.call_id, user_id=7, code="sold", final=True)
+
+
+def test_who_has_what_they_want_is_not_called_though_their_lead_was_leased_before_that_was_said(
+    db: Engine,
+) -> None:
+    campaign = Campaign(db, leads=1)
+    call = called(campaign, KNOWN)
+    campaign.record(ended(call))
+    [waits] = campaign.lease(1, later(minutes=3))
+    campaign.record(sold(call))
+    answer = campaign.hopper.authorize([Ask(waits.call_id, "main")], later(minutes=3))[waits.call_id]
+    assert isinstance(answer, Refusal) and answer.reason is RefusalReason.LEASE_LOST
+    let_campaign_go(db, campaign.id)
+    assert campaign.hopper.left(campaign.id) == 0 and campaign.lease(1, later(hours=1)) == []
+
+
+def test_a_verdict_on_the_call_before_takes_no_lead_from_a_call_that_is_on(db: Engine) -> None:
+    """Nor from one whose permit is just being recorded."""
+    campaign = Campaign(db, leads=1)
+    call = called(campaign, KNOWN)
+    campaign.record(ended(call))
+    [lead] = campaign.lease(1, later(minutes=3))
+    with db.connect() as recording, ThreadPoolExecutor(1) as thread:
+        recording.execute(text("SELECT id FROM lead FOR UPDATE"))
+        put_on_record(recording, campaign, lead)
+        judging = thread.submit(campaign.record, sold(call))
+        wait_for(lambda: judging.done() or campaign.one("SELECT count(*) FROM pg_locks WHERE NOT granted")[0])
+        recording.commit()
+        judging.result(10)
+    [flight] = campaign.hopper.in_flight(later(minutes=3))
+    assert flight.dialed and flight.call_id == lead.call_id
 
 
 def test_what_the_agent_decided_outlasts_what_the_rules_had_held_back(db: Engine) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy import Engine, event, text
 
 from campaigns.dnc import DncStore, Layer
 from campaigns.hopper import PICK, Hopper
-from campaigns.ids import leased_at
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
 from campaigns.prepared import PLANNED, text_array
@@ -19,7 +18,7 @@ from campaigns.records import AttemptConnected, AttemptEnded, Audited, Dispositi
 from campaigns.script import as_text
 from campaigns.values import Ask, Permit, Refusal, RefusalReason
 from campaigns.why import Explainer
-from tests.campaigns.world import CONFIG, NOON, Campaign, later
+from tests.campaigns.world import CONFIG, NOON, Campaign, later, put_on_record
 
 
 def test_a_lead_is_handed_out_once_however_many_ask(db: Engine) -> None:
@@ -57,20 +56,7 @@ def test_a_lead_whose_attempt_is_just_being_recorded_is_not_given_back(db: Engin
     [lead] = campaign.lease()
     with db.connect() as recording, ThreadPoolExecutor(1) as thread:
         recording.execute(text("SELECT id FROM lead FOR UPDATE"))
-        recording.execute(
-            text("""
-                INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at)
-                VALUES (CAST(:call_id AS uuid), :leased_at, :campaign, :lead, :number, 'main', 'engine-1', :at)
-            """),
-            {
-                "call_id": lead.call_id,
-                "leased_at": leased_at(lead.call_id),
-                "campaign": campaign.id,
-                "lead": lead.lead_id,
-                "number": lead.number_id,
-                "at": NOON,
-            },
-        )
+        put_on_record(recording, campaign, lead)
         releasing = thread.submit(campaign.hopper.release, [lead.call_id])
         deadline = monotonic() + 10
         while not campaign.one("SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted").waiting:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from campaigns.hopper import Hopper
+from campaigns.ids import leased_at
 from campaigns.journal_store import JournalStore
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
@@ -57,6 +58,24 @@ class Campaign:
     def one(self, sql: str, **values: object):  # type: ignore[no-untyped-def]
         with self.db.connect() as connection:
             return connection.execute(text(sql), values).one()
+
+
+def put_on_record(connection: Connection, campaign: Campaign, lead: Lead) -> None:
+    """Half of what a permit does: the call's attempt, on a connection of one's own."""
+    connection.execute(
+        text("""
+            INSERT INTO attempt (call_id, leased_at, campaign_id, lead_id, number_id, switch, owner, dialed_at)
+            VALUES (CAST(:call_id AS uuid), :leased_at, :campaign, :lead, :number, 'main', 'engine-1', :at)
+        """),
+        {
+            "call_id": lead.call_id,
+            "leased_at": leased_at(lead.call_id),
+            "campaign": campaign.id,
+            "lead": lead.lead_id,
+            "number": lead.number_id,
+            "at": NOON,
+        },
+    )
 
 
 def later(**more: float) -> datetime:

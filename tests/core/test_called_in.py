@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from campaigns.config import Inbound
 from campaigns.records import AttemptConnected, AttemptEnded, CalledIn
 from campaigns.values import InFlight
@@ -15,7 +17,9 @@ from tests.core.world import CALLED, CAMPAIGN, SWITCH, UP, Channel, World, confi
 
 
 def world(**changes: object) -> World:
-    return World(config(inbound=Inbound((CALLED,), wait_limit_s=30.0), wrap_up_s=5.0, **changes))
+    return World(
+        config(inbound=Inbound((CALLED,), wait_limit_s=30.0), wrap_up_s=5.0, wrap_up_extensions=2, **changes)
+    )
 
 
 def taken(world: World, user: int = 1) -> str:
@@ -39,6 +43,8 @@ def test_a_customer_who_calls_in_is_shown_and_then_joined() -> None:
     here.hang_up(uid)
     assert here.core.seats.by_user[1].state is SeatState.WRAP_UP
     assert list(here.outcomes().values()) == ["connected"]
+    (ended,) = [r for r in here.records if isinstance(r, AttemptEnded)]
+    assert ended.retry_at == ended.at + timedelta(seconds=15.0), "as long as wrap-up can last"
 
 
 def test_nobody_on_the_lists_is_shown_by_number_alone_and_so_is_all_when_the_database_is_slow() -> None:
