@@ -173,7 +173,7 @@ def _of_list(s: CampaignSnapshot, before: CampaignSnapshot) -> Iterator[tuple[st
         lasts_s = s.leads_left * spent_s / used
         if lasts_s < DRY_S:
             yield "list", "", Wrong(lasts_s, DRY_S)
-    if s.decision.get("bound") == "leads" and s.seats.get("ready"):
+    if s.leads_left != 0 and s.decision.get("bound") == "leads" and s.seats.get("ready"):
         yield "held", "", Wrong(s.leads_left or 0, 0.0)
 
 

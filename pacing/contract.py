@@ -15,6 +15,7 @@ from typing import Protocol
 from pacing.ledger import PROFILES, AbandonRule
 
 __all__ = [
+    "NO_LIMIT",
     "CallEvent",
     "CallStage",
     "Decision",
@@ -27,6 +28,8 @@ __all__ = [
     "SeatEvent",
     "SeatState",
 ]
+
+NO_LIMIT = 1_000_000  # of lines, calls or leads: more than any campaign has
 
 
 class Mode(StrEnum):
@@ -120,7 +123,7 @@ class PacingConfig:
     mode: Mode = Mode.PROGRESSIVE
     ratio: float = 1.5
     target: float = 0.03
-    max_lines: int = 1_000_000
+    max_lines: int = NO_LIMIT
     connect_limit_s: float = 2.0
     ring_limit_s: float = 25.0
     wrap_limit_s: float | None = None
@@ -143,8 +146,8 @@ class Room:
     """The constraints at the moment of asking: lines, calls per second (as whole calls now) and leads at hand."""
 
     free_lines: int
-    rate_allowance: int = 1_000_000
-    leads: int = 1_000_000
+    rate_allowance: int = NO_LIMIT
+    leads: int = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class CampaignPacer:
         tightest = min(limits, key=lambda name: limits[name])
         most = max(0, limits[tightest])
         if config.mode is Mode.PREVIEW:
-            return Decision(0, "preview", why)
+            return Decision(0, "preview" if room.leads else "leads", why)
         if config.mode is Mode.PREDICTIVE:
             return self._predict(now, most, tightest, why, others)
         self._binding = 0.0  # what becomes of these calls says nothing of the risk limit

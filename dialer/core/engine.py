@@ -37,7 +37,7 @@ from dialer.core.seat import Seat, SeatEvent, SeatState
 from dialer.core.seats import Seats, paced
 from dialer.core.timers import Owner, Timers
 from dialer.switch import port
-from pacing.contract import Decision, Mode, Room
+from pacing.contract import NO_LIMIT, Decision, Mode, Room
 from pacing.floor import Floor
 
 log = structlog.get_logger(__name__)
@@ -197,6 +197,7 @@ class EngineCore:
         room = Room(
             free_lines=max(0, min(lines.max_lines - in_use, campaign.config.max_lines - part.in_air)),
             rate_allowance=lines.allowance(now, self.calls.reserved[lines.name]),
+            leads=0 if campaign.dry else NO_LIMIT,
         )
         stopped = self.draining or part.switch not in campaign.config.switches
         return campaign.decide(part, now, room, stopped)

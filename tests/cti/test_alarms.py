@@ -149,6 +149,8 @@ def test_a_list_that_runs_dry() -> None:
     assert raised(watched(snapshot(NOW + n, leads_left=0) for n in range(40))) == [("list", "")]
     held = [snapshot(NOW + n * 10, decision={"bound": "leads"}) for n in range(20)]
     assert raised(watched(held)) == [("held", "")]
+    empty = [snapshot(NOW + n * 10, leads_left=0, decision={"bound": "leads"}) for n in range(20)]
+    assert raised(watched(empty)) == [("list", "")]  # which says it
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,20 @@ async def test_a_campaign_that_ran_dry_has_leads_again_while_its_seats_are_there
         assert here.core.seats.by_user[1].paced == ("winter", "spring")
 
 
+@pytest.mark.parametrize("mode", ["preview", "progressive", "ratio", "predictive"])
+async def test_while_nobody_on_the_list_may_be_called_the_decision_says_so(tmp_path: Path, mode: str) -> None:
+    """As outside the calling windows, with seats that are ready; later customers may be called again."""
+    async with floor(tmp_path) as here:
+        here.tables.open = 0
+        here.configure("spring", more=f'mode = "{mode}"')
+        await here.seat()
+        [part] = here.core.campaigns["spring"].parts
+        await here.until(lambda: part.decision.bound == "leads")
+        here.tables.open = 5
+        await here.until(lambda: here.tables.leased and part.decision.bound != "leads")
+        await here.until(lambda: here.line.customers or here.core.previews)
+
+
 async def test_a_preview_campaign_that_loses_its_switch_is_told_so(tmp_path: Path) -> None:
     """A new version names another switch while a customer is on the screen: nothing is dialed, and nothing breaks."""
     async with floor(tmp_path) as here:

@@ -28,7 +28,9 @@ def test_progressive_places_one_call_for_each_idle_seat() -> None:
 
 
 def test_preview_places_none_by_itself() -> None:
-    assert pacer(Mode.PREVIEW, idle=5).decide(0, PLENTY).dial == 0
+    made = pacer(Mode.PREVIEW, idle=5)
+    found = [made.decide(0, room) for room in (PLENTY, Room(free_lines=9, leads=0))]
+    assert [(each.dial, each.bound) for each in found] == [(0, "preview"), (0, "leads")]
 
 
 @pytest.mark.parametrize(("ratio", "idle", "expected"), [(1.5, 1, 1), (1.5, 2, 3), (2.0, 1, 2), (2.5, 3, 7)])
