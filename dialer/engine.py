@@ -34,7 +34,7 @@ from cti.messages import (
     Transfer,
 )
 from dialer.callbacks import CallbackWatch
-from dialer.core.call import CallEvent
+from dialer.core.call import CallEvent, CallState
 from dialer.core.campaign import Campaign
 from dialer.core.effects import (
     Authorize,
@@ -257,15 +257,25 @@ class Engine:
     async def drain(self, limit_s: Callable[[], float]) -> None:
         """Dial no more, let calls finish for `limit_s()`, then end those that are left and let the seats go.
 
+        Who has answered and waits for a seat then hears the message, and who hears it already goes on: for `CLOSING_S`.
         The limit is asked again and again, so that it may be cut short.
         """
         await self._dial_no_more()
         await self._until_idle(limit_s)
-        for call in list(self.core.calls.by_id.values()):
+        calls = self.core.calls
+        for call in list(calls.by_id.values()):
             call.ended_by = "engine"
-            self.core.calls.step(call, CallEvent.HANG, monotonic())
+            if call.state in (CallState.WAITING, CallState.CONNECTING):
+                calls.give_up(call, monotonic())
+            elif call.state is not CallState.HARBOUR:
+                calls.step(call, CallEvent.HANG, monotonic())
         self.flush()
         await self._until_idle(lambda: CLOSING_S)
+        hearing = [call for call in calls.by_id.values() if call.state is CallState.HARBOUR]
+        for call in hearing:  # of a long message: their end is on record before the journal closes
+            calls.step(call, CallEvent.HANG, monotonic())
+        self.flush()
+        await self._until_idle(lambda: CLOSING_S if hearing else 0.0)
         self.core.seats.dismiss(monotonic())
         self.flush()
         await asyncio.sleep(LEAVE_S)  # the hang-ups leave; nothing answers for them

@@ -170,10 +170,26 @@ class Calls:
         elif call.state is CallState.CONSULTING:
             self.step(call, CallEvent.PARTY_GONE, now)
         elif call.state in LIMITED:
-            # One that was connected before is no abandoned call, whatever its rescue or its way back comes to.
-            self.step(call, CallEvent.LIMIT if call.connected_at is None else CallEvent.HANG, now)
+            self.give_up(call, now)
         else:
             self.step(call, CallEvent.OVERDUE, now)
+
+    def give_up(self, call: Call, now: float) -> None:
+        """Let this customer wait for a seat no longer: who never had one hears the message.
+
+        One that was connected before is no abandoned call, whatever its rescue or its way back comes to.
+        """
+        self.step(call, CallEvent.LIMIT if call.connected_at is None else CallEvent.HANG, now)
+
+    def decline(self, call: Call, user_id: int, now: float) -> None:
+        """This seat hangs up on who has answered and not met it yet: another free one has them, or they are given up.
+
+        Nor are they offered to it once more, which is why they do not wait.
+        """
+        self.step(call, CallEvent.SEAT_LOST, now)
+        if call.state is CallState.WAITING:
+            self.give_up(call, now)
+        self.core.seats.missed(user_id, call, now, "agent")
 
     def _unheard(self, call: Call) -> bool:
         """Whether nobody can say what came of it before the link is back, or another engine has its switch."""
@@ -556,6 +572,8 @@ class Calls:
         call.outcome = Outcome.CANCELLED
 
     def _hang_up(self, call: Call, now: float) -> None:
+        if call.human_at is not None and call.connected_at is None and call.outcome is None:
+            self._abandon(call, now)  # they did not leave: our side does not wait for a seat any longer
         self._timer(call, now + CLOSING_LIMIT_S)
         self.core.effects.append(Drop(call.switch, call.uid))
 

@@ -304,6 +304,9 @@ class Commands:
         call.ended_by = "agent"
         if call.state is CallState.RESERVED:
             return OK  # it is not dialed when its permit comes
+        if call.connected_at is None and call.state in (CallState.WAITING, CallState.CONNECTING):
+            self.core.calls.decline(call, seat.user_id, now)
+            return OK
         return OK if self.core.calls.step(call, CallEvent.HANG, now) else refuse("wrong_state")
 
     def _hold(self, command: Hold, seat: Seat, now: float) -> Reply:

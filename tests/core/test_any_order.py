@@ -141,6 +141,16 @@ class AnyOrder(RuleBasedStateMachine):
         if joined:
             self.joins_done()
 
+    @rule(user=USERS, logs_out=st.booleans())
+    def let_go_before_they_met(self, user: int, logs_out: bool) -> None:
+        """The usual course of a seat that leaves as a customer has answered."""
+        self.dial(1, answered=True, joined=False)
+        if logs_out:
+            self.seat_does(user, LogOut)
+        else:
+            self.seat_acts_on_call(user, "hang_up")
+        self.drops_done()
+
     @rule(known=st.booleans(), withheld=st.booleans(), joined=st.booleans())
     def customer_calls_in(self, known: bool, withheld: bool, joined: bool) -> None:
         """The usual course, as far as it goes."""

@@ -9,7 +9,7 @@ import msgspec
 
 from campaigns.config import CampaignConfig, parse
 from campaigns.records import AnyRecord, AttemptEnded
-from campaigns.values import Lead
+from campaigns.values import NO_PERSON, Lead
 from cti.messages import Command, LogIn, Ready, Reply, ScreenPop, SeatMessage
 from dialer.core.call import WITH_PARTY, CallState
 from dialer.core.calls import IN_AIR
@@ -105,6 +105,7 @@ class World:
         self.freed: list[str] = []
         self.originated: Counter[str] = Counter()
         self.dropped: list[str] = []
+        self.cut: set[str] = set()  # calls in flight whose hang-up was ours
         self.sent: list[Send] = []
         self.done: list[Effect] = []
         self.leads = 0
@@ -134,6 +135,9 @@ class World:
                 self.joins.append(effect)
             case Drop():
                 self.dropped.append(effect.uid)
+                call = self.core.call_of(effect.uid)
+                if call is not None:
+                    self.cut.add(call.id)
             case Send():
                 self.sent.append(effect)
             case Confer():
@@ -349,3 +353,6 @@ class World:
         ended = [r.call_id for r in self.records if isinstance(r, AttemptEnded)]
         assert len(ended) == len(set(ended)), "two outcomes for one call"
         assert not set(ended) & set(calls)
+        left = [r for r in self.records if isinstance(r, AttemptEnded) and r.outcome == "hung_up"]
+        left = [r for r in left if r.amd not in NO_PERSON and r.call_id in self.cut]
+        assert not left, "who was hung up on without a seat is on record as one who left"

@@ -19,7 +19,7 @@ from campaigns.config import parse
 from campaigns.records import AnyRecord, AttemptEnded
 from campaigns.values import InFlight
 from cti.bus import Bus
-from cti.messages import DialPreviewed, LogIn, LogOut, Ready, Reply, ScreenPop
+from cti.messages import DialPreviewed, LogIn, LogOut, Pause, Ready, Reply, ScreenPop
 from dialer import engine as engine_module
 from dialer.core.engine import EngineCore
 from dialer.core.lines import SwitchLines
@@ -31,6 +31,7 @@ from dialer.metrics import Metrics
 from dialer.switch.port import (
     Answered,
     Created,
+    HungUp,
     LinkDown,
     LinkUp,
     NotConnected,
@@ -56,6 +57,7 @@ class Line:
         self.name = name
         self.dialed: list[Origination] = []
         self.hung_up: list[str] = []
+        self.sent: list[tuple[str, str]] = []
         self.fault: SwitchError | None = None  # what a customer's originate is answered with
 
     async def run(self, listener: Callable[[Any], None]) -> None:
@@ -74,7 +76,7 @@ class Line:
         """They are told to."""
 
     async def redirect(self, uid: str, context: str) -> None:
-        """It goes there."""
+        self.sent.append((uid, context))
 
     async def hang_up(self, uid: str, cause: int = 16) -> None:
         self.hung_up.append(uid)
@@ -431,6 +433,28 @@ async def test_one_that_ends_on_a_busy_machine_lets_its_seats_go_once_it_is_sure
         here.hold.is_sure = True
         await ending
         assert here.line.hung_up == [leg]
+
+
+@pytest.mark.parametrize("message_s", [0.0, 60.0])
+async def test_who_waits_for_a_seat_as_the_engine_ends_hears_the_message_as_far_as_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message_s: float
+) -> None:
+    monkeypatch.setattr(engine_module, "CLOSING_S", 0.2 if message_s else LIMIT_S)
+    async with floor(tmp_path) as here:
+        here.configure("spring")
+        await here.seat()
+        await here.until(lambda: here.line.customers)
+        uid = here.line.dialed[-1].uid
+        assert (await here.bus.command(Pause(user_id=1))).ok
+        here.engine.feed(Answered(monotonic(), "main", uid, "PJSIP/1"))
+        ending = asyncio.create_task(here.engine.drain(lambda: 0.0))
+        await here.until(lambda: here.line.sent == [(uid, "zhudong-safe-harbour")])
+        await here.until(lambda: not message_s or uid in here.line.hung_up)
+        here.engine.feed(HungUp(monotonic(), "main", uid, 16))
+        await ending
+        [ended] = await here.ended(1)
+        assert ended.outcome == "abandoned"
+        assert (uid in here.line.hung_up) is bool(message_s)
 
 
 async def test_one_that_may_have_been_cut_off_rings_no_phone(tmp_path: Path) -> None:
