@@ -141,7 +141,7 @@ class Alarms:
             past.append((s.at, s))
         while s.at - past[0][0] > LOOK_BACK_S:
             past.popleft()
-        if not s.running:
+        if not s.running or s.decision.get("bound") == "elsewhere":  # the engine that has it knows, and tells
             return
         before = past[0][1]
         if s.window_answered >= ENOUGH_ANSWERED and s.abandon_rate >= NEAR * s.target:

@@ -158,6 +158,6 @@ class Snapshots:
 
     def _trunk(self, switch: str) -> Trunk | None:
         lines = self._core.switches.get(switch)
-        if lines is None:
+        if lines is None or not lines.ours:  # whether it is up another engine knows
             return None
         return Trunk(switch, lines.up, self._core.calls.lines.get(switch, 0), lines.max_lines)

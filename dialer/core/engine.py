@@ -191,7 +191,8 @@ class EngineCore:
         part = campaign.part(switch or campaign.config.switches[0])
         lines = self.switches.get(part.switch)
         if lines is None or not lines.up:
-            part.decision = Decision(0, "switch_down")
+            theirs = lines is not None and not lines.ours
+            part.decision = Decision(0, "elsewhere" if theirs else "switch_down")
             return part.decision
         in_use = self.calls.lines.get(lines.name, 0)
         room = Room(

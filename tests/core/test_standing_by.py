@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cti.messages import LogIn
 from dialer.core.lines import SwitchLines
+from dialer.snapshots import Snapshots
 from tests.core.world import CAMPAIGN, SWITCH, World, config
 
 
@@ -42,3 +43,20 @@ def test_a_campaign_without_a_switch_anywhere_sends_nobody_away() -> None:
     world = World()
     world.core.configure(3, config(name="lost", switch="nowhere"), world.at)
     assert log_in(world, 1, "lost") == "ok"
+
+
+def test_the_console_says_of_anothers_campaign_that_it_is_elsewhere_and_nothing_of_its_switch() -> None:
+    world = with_another()
+    for name in (CAMPAIGN, "theirs"):
+        world.core.decide(name, world.at)
+    ours, theirs = Snapshots(world.core).take(world.at, {}, {})[0]
+    assert ours.decision["bound"] == "seats" and ours.trunk is not None
+    assert (theirs.decision["bound"], theirs.trunk) == ("elsewhere", None)
+
+
+def test_a_switch_of_ours_that_is_not_reached_is_told_as_such() -> None:
+    world = World()
+    world.link_down()
+    world.core.decide(CAMPAIGN, world.at)
+    [told], _ = Snapshots(world.core).take(world.at, {}, {})
+    assert told.decision["bound"] == "switch_down" and told.trunk is not None and not told.trunk.up

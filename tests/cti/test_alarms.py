@@ -127,6 +127,10 @@ def test_nothing_is_told_of_a_stopped_campaign() -> None:
 def test_a_switch_that_is_away_or_places_hardly_a_call() -> None:
     down = Trunk("main", up=False, in_use=0, most=100)
     assert raised(watched(snapshot(NOW + n, trunk=down) for n in range(20))) == [("trunk", "main")]
+    theirs = [
+        snapshot(NOW + n * 10, trunk=None, leads_left=0, decision={"bound": "elsewhere"}) for n in range(12)
+    ]
+    assert raised(watched(theirs)) == []  # another engine has it, and knows
     failing = [snapshot(NOW + n * 10, outcomes={"connected": 10 * n, "congestion": 6 * n}) for n in range(12)]
     assert raised(watched(failing)) == [("trunk", "main")]
     well = [snapshot(NOW + n * 10, outcomes={"no_answer": 10 * n, "failed": n}) for n in range(12)]
