@@ -55,7 +55,6 @@ INVARIANTS = (
     "connect_without_seat",
     "seat_with_two_customers",
     "offered_while_not_ready",
-    "abandon_target",
     "core_fault",
 )
 
@@ -540,11 +539,13 @@ class _Decisions:
         self._bound: dict[str, str] = {}
 
     def set(self, campaign: str, decision: Decision) -> None:
-        """Show a decision."""
+        """Show a decision, and no figure of one before: of a campaign that is paused there are none."""
         for figure in FIGURES:
             value = decision.why.get(figure)
             if isinstance(value, (int, float)):
                 self._figures.labels(campaign, figure).set(value)
+            else:
+                self._figures.remove(campaign, figure)
         before = self._bound.get(campaign)
         if before != decision.bound:
             if before is not None:

@@ -43,7 +43,7 @@ def test_a_demo_runs_for_as_long_as_it_is_told_and_everything_is_accounted_for(t
         summary["seats"] == 20 and summary["dials"] >= summary["answered_humans"] >= summary["connected"] > 0
     )
     assert summary["unaccounted"] == {"leads": 0, "calls": 0, "seats": 0, "journal": 0, "waits": 0}
-    assert summary["invariant_breaches"] == dict.fromkeys(INVARIANTS, 0)
+    assert summary["invariant_breaches"] == dict.fromkeys((*INVARIANTS, "abandon_target"), 0)
     assert 0 < summary["occupancy"] <= 1 and 0 <= summary["abandon_rate"] <= 1
     for times in ("answer_to_pop_ms", "answer_to_connect_ms"):
         assert 0 < summary[times]["p50"] <= summary[times]["p99"]

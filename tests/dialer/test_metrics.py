@@ -176,3 +176,17 @@ def test_percentiles_are_those_of_the_samples() -> None:
     assert percentile([], 0.5) is None
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert percentile([float(n) for n in range(101)], 0.99) == 99.0
+
+
+def test_what_a_decision_does_not_rest_on_any_more_is_not_told(metrics: Metrics) -> None:
+    """Of a paused campaign the idle seats of the moment before are nothing to be alarmed about."""
+    world = World()
+    world.seat(1)
+    labels = {"campaign": world.config.name, "figure": "idle_seats"}
+    world.core.decide(world.config.name, world.at)
+    metrics.refresh(world.core)
+    assert metrics.registry.get_sample_value("zhudong_pacing_figure", labels) == 1.0
+    world.core.configure(1, config(running=False), world.at)
+    world.core.decide(world.config.name, world.at)
+    metrics.refresh(world.core)
+    assert metrics.registry.get_sample_value("zhudong_pacing_figure", labels) is None
