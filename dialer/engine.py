@@ -170,7 +170,7 @@ class Engine:
 
     async def _dial_number(self, command: DialNumber) -> Reply:
         """Lease the number and call it; a refusal names its rule, and in `detail` when it may end (POSIX)."""
-        wanted = self.core.commands.number_to_dial(command)
+        wanted = self.core.commands.number_to_dial(command, monotonic())
         if isinstance(wanted, Reply):
             return wanted
         campaign, number = wanted

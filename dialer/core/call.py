@@ -221,6 +221,7 @@ class Call:
     switch: str
     reserved_at: float
     state: CallState = CallState.RESERVED
+    not_before: float = 0.0  # its turn in the switch's calls per second
     dialed_at: float | None = None
     ringing_at: float | None = None
     answered_at: float | None = None

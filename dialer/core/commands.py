@@ -71,6 +71,9 @@ SPYING = {
     "barge": "qB",
 }  # ChanSpy: says nothing before, w to the target, B to both
 MOST_TARGETS = 9  # one digit each on the page
+TURN_S = (
+    1.0  # so long who dials waits for their turn in the calls per second; the rules' word holds for longer
+)
 MOST_TEAM = 200  # colleagues in a list to choose from
 
 
@@ -188,7 +191,7 @@ class Commands:
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         return Reply(ok=True, phone=PhoneAccess(switch, lines.softphone, endpoint, password))
 
-    def number_to_dial(self, command: DialNumber) -> tuple[Campaign, str] | Reply:
+    def number_to_dial(self, command: DialNumber, now: float) -> tuple[Campaign, str] | Reply:
         """The campaign and the number (E.164) that a seat would dial by hand, or why it can't."""
         seat = self.core.seats.by_user.get(command.user_id)
         if seat is None:
@@ -210,7 +213,17 @@ class Commands:
             return refuse("bad_number", command.number)
         if not fits(campaign.config.manual.numbers, number):
             return refuse("number_not_allowed", number)
+        if self._no_turn(seat.switch, now):
+            return refuse("no_line")
         return campaign, number
+
+    def _no_line(self, switch: str) -> bool:
+        """Whether one call more would be above what this switch carries."""
+        return self.core.calls.lines.get(switch, 0) >= self.core.switches[switch].max_lines
+
+    def _no_turn(self, switch: str, now: float) -> bool:
+        """Whether who dials now has no line, or would wait for too long until it is their turn."""
+        return self._no_line(switch) or self.core.switches[switch].wait_s(now) > TURN_S
 
     def sends_outside(self, command: Transfer) -> tuple[Campaign, OutsideCaller] | None:
         """For whom a customer is sent to an outside number; None: nobody is."""
@@ -222,7 +235,7 @@ class Commands:
 
     def dial_by_hand(self, command: DialNumber, lead: Lead, now: float) -> Reply:
         """Place the call to a number that was leased for this seat. Not ok: the lease is still there."""
-        wanted = self.number_to_dial(command)  # while the database was asked, a customer may have come
+        wanted = self.number_to_dial(command, now)  # while the database was asked, a customer may have come
         if isinstance(wanted, Reply):
             return wanted
         campaign, _ = wanted
@@ -470,7 +483,7 @@ class Commands:
             return refuse("no_numbers")
         if not fits(config.transfer_numbers, number):
             return refuse("number_not_allowed", number)
-        if self.core.calls.lines.get(call.switch, 0) >= self.core.switches[call.switch].max_lines:
+        if self._no_line(call.switch):
             return refuse("no_line")
         return Party(number, number=number, by=call.seat or 0)
 
@@ -521,6 +534,8 @@ class Commands:
             return refuse("other_switch", seat.serving)
         if not self.core.is_up(seat.switch):
             return refuse("switch_down", seat.switch)
+        if self._no_turn(seat.switch, now):  # they stay on the screen
+            return refuse("no_line")
         del self.core.previews[seat.user_id]
         self.core.reserve([lead], seat.serving, now, seat=seat.user_id)
         return OK

@@ -143,6 +143,10 @@ class EngineCore:
     def _fire(self, owner: Owner, name: str | int, generation: int, now: float) -> None:
         if owner == "call":
             self.calls.fire(str(name), generation, now)
+        elif owner == "turn":
+            held = self.calls.by_id.get(str(name))
+            if held is not None:
+                self.permitted(held.id, held.caller_id, now)
         elif owner == "seat":
             self.seats.wrap_over(int(name), generation, now)
         elif owner == "join":
@@ -213,9 +217,14 @@ class EngineCore:
         by = self.seats.by_user.get(seat) if seat is not None else None
         switch = by.switch if by is not None else switch or self.campaigns[name].config.switches[0]
         found = (self.calls.reserve(lead, name, switch, now, seat) for lead in leads)
-        calls = tuple(call.id for call in found if call is not None)
+        turn = now + self.switches[switch].wait_s(now)
+        calls = []
+        for call in found:
+            if call is not None:
+                call.not_before = turn
+                calls.append(call.id)
         self.switches[switch].spend(len(calls), now)
-        self.effects.append(Authorize(switch, calls))
+        self.effects.append(Authorize(switch, tuple(calls)))
 
     def permitted(self, call_id: str, caller_id: str, now: float) -> None:
         """The rules allow it and the attempt is on record: dial, if there is still somebody to dial for."""
@@ -230,6 +239,9 @@ class EngineCore:
             self.calls.step(call, CallEvent.CANCEL, now)
             return
         call.caller_id = caller_id
+        if now < call.not_before:
+            self.timers.start(call.not_before, "turn", call.id)
+            return
         self.calls.step(call, CallEvent.PERMIT, now)
 
     def refused(self, call_id: str, reason: str, now: float) -> None:

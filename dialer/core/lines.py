@@ -41,6 +41,11 @@ class SwitchLines:
         most = int(max(1.0, self.calls_per_s * ASKED_S)) - waiting
         return max(0, min(int(self._tokens), most))
 
+    def wait_s(self, now: float) -> float:
+        """How long a call that is decided on now waits for its turn. What pacing decides on never does."""
+        self.allowance(now)
+        return max(0.0, (1.0 - self._tokens) / self.calls_per_s)
+
     def spend(self, calls: int, now: float) -> None:
         """So many calls will be placed."""
         self.allowance(now)

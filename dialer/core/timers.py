@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Literal
 
-Owner = Literal["call", "seat", "spare", "join", "party", "return"]
+Owner = Literal["call", "seat", "spare", "join", "party", "return", "turn"]
 
 
 class Timers:

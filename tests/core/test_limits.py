@@ -7,7 +7,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.config import Manual
 from campaigns.records import AttemptEnded
+from cti.messages import DialNumber, DialPreviewed, HangUp
 from dialer.core.lines import BURST_S, SwitchLines
 from tests.core.world import CAMPAIGN, SWITCH, World, config, lead
 
@@ -111,3 +113,82 @@ def test_in_any_stretch_no_more_calls_than_the_rate_and_one_burst(
         for until in range(index, len(placed)):
             within = sum(calls for _, calls in placed[index : until + 1])
             assert within <= rate * (placed[until][0] - start) + max(1.0, rate * BURST_S) + 1e-6
+
+
+# --- what agents dial themselves ---------------------------------------------------------------------------------
+
+
+def previewed(world: World, user: int) -> DialPreviewed:
+    """A customer on this seat's screen, whom it is about to dial."""
+    assert world.core.show(user, lead(user), CAMPAIGN, world.at)
+    return DialPreviewed(user_id=user, call_id=lead(user).call_id)
+
+
+def permitted(world: World) -> list[str]:
+    """The calls that the rules allow now."""
+    asked, world.asked = world.asked, []
+    for call_id in asked:
+        world.core.permitted(call_id, "", world.at)
+    world.run()
+    return asked
+
+
+def test_a_preview_waits_on_the_screen_while_no_line_is_free() -> None:
+    world = World(config(mode="preview"), max_lines=1)
+    world.seat(1)
+    world.seat(2)
+    first, second = previewed(world, 1), previewed(world, 2)
+    assert world.command(first).ok
+    assert world.command(second).code == "no_line"
+    assert world.core.seats.by_user[2].state == "preview" and world.core.previews[2] == lead(2)
+    permitted(world)
+    world.hang_up(f"zdc-{first.call_id}")
+    assert world.command(second).ok
+    world.check()
+
+
+def test_a_number_is_not_dialed_by_hand_while_no_line_is_free() -> None:
+    world = World(config(manual=Manual(("+861*",))), max_lines=1)
+    world.seat(1, ready=False)
+    asked = DialNumber(user_id=1, campaign=CAMPAIGN, number="13912345678")
+    assert isinstance(world.core.commands.number_to_dial(asked, world.at), tuple)
+    world.dial()  # the last line is taken while the number is leased
+    assert world.core.commands.dial_by_hand(asked, lead(9), world.at).code == "no_line"
+    assert world.core.seats.by_user[1].state == "paused"
+    world.check()
+
+
+def test_who_dial_at_once_have_their_turns_in_the_calls_per_second() -> None:
+    world = World(config(mode="preview"))
+    world.core.switches[SWITCH].calls_per_s = 10.0
+    seats = range(1, 31)
+    for user in seats:
+        world.seat(user)
+    world.at += 10.0
+    replies = [world.command(previewed(world, user)) for user in seats]
+    placed = [reply.ok for reply in replies]
+    assert placed == [True] * 12 + [False] * 18  # a burst of two, and a second's
+    assert {reply.code for reply in replies[12:]} == {"no_line"}
+    calls = [f"zdc-{call_id}" for call_id in permitted(world)]
+    assert sum(call in world.originated for call in calls) == 2
+    world.pass_time(0.5)
+    assert sum(call in world.originated for call in calls) == 7
+    world.pass_time(0.75)
+    assert all(call in world.originated for call in calls)
+    world.check()
+
+
+def test_who_hangs_up_while_it_is_not_their_turn_yet_has_nobody_dialed() -> None:
+    world = World(config(mode="preview"))
+    world.core.switches[SWITCH].calls_per_s = 1.0
+    world.seat(1)
+    world.seat(2)
+    world.at += 10.0
+    for user in (1, 2):
+        assert world.command(previewed(world, user)).ok
+    permitted(world)
+    assert world.command(HangUp(user_id=2, call_id=lead(2).call_id)).ok
+    world.pass_time(1.5)
+    assert f"zdc-{lead(2).call_id}" not in world.originated
+    assert world.outcomes() == {lead(2).call_id: "cancelled"}
+    world.check()

@@ -84,7 +84,7 @@ def test_a_number_is_dialed_by_hand_only_where_the_phone_is(world: World) -> Non
     seat_of(world, THERE, CAMPAIGN)
     assert [m for m in world.told if isinstance(m, SeatStatus)][-1].dials == (CAMPAIGN,)
     there = DialNumber(user_id=1, campaign=THERE, number="13912345678")
-    refused = world.core.commands.number_to_dial(there)
+    refused = world.core.commands.number_to_dial(there, world.at)
     assert isinstance(refused, Reply) and (refused.code, refused.detail) == ("other_switch", THERE)
     here = DialNumber(user_id=1, campaign=CAMPAIGN, number="13912345678")
     assert world.core.commands.dial_by_hand(here, lead(9), world.at).ok
