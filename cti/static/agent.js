@@ -144,7 +144,7 @@ async function ask(command) {
   if (reply.code === "elsewhere") move();
   // Notes on a customer who was handed on go with the result.
   const unsaid = command.type === "save_notes" ? ["lost", "not_your_call"] : ["lost"];
-  if (!reply.ok && !unsaid.includes(reply.code)) say(problem(reply), true);
+  if (reply.code !== "ok" && !unsaid.includes(reply.code)) say(problem(reply), true);
   return reply.ok;
 }
 

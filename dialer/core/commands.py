@@ -302,7 +302,9 @@ class Commands:
     def _dispose(self, command: Dispose, seat: Seat, now: float) -> Reply:
         reply = self.verdicts.dispose(command, seat, now)
         if reply.ok and command.hang_up and command.call_id == seat.call:
-            self._hang_up(HangUp(user_id=seat.user_id, call_id=seat.call), seat, now)
+            hung_up = self._hang_up(HangUp(user_id=seat.user_id, call_id=seat.call), seat, now)
+            if hung_up.code == "switch_down":  # what was said of the customer stands all the same
+                return Reply(ok=True, code="still_on")
         if reply.ok and command.and_ready and seat.state is SeatState.WRAP_UP:
             self.core.seats.step(seat, SeatEvent.READY, now)
         return reply
@@ -311,6 +313,8 @@ class Commands:
         call = self.core.calls.by_id.get(command.call_id)
         if call is None or seat.call != command.call_id:
             return refuse("not_your_call")
+        if call.seat is not None and not self.core.is_up(call.switch):  # they go on hearing each other
+            return refuse("switch_down", call.switch)
         if seat.state is SeatState.ASKED:  # leaves the two alone
             self.core.calls.step(call, CallEvent.PARTY_GONE, now)
             return OK

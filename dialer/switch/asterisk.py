@@ -227,8 +227,14 @@ class AsteriskSwitch:
         await self._ready().ask("Bridge", (("Channel1", uid), ("Channel2", other), ("Tone", "no")))
 
     async def hang_up(self, uid: str, cause: int = 16) -> None:
-        """End a channel with this Q.850 cause."""
-        await self._ready().ask("Hangup", (("Channel", uid), ("Cause", str(cause))))
+        """End a channel with this Q.850 cause. ActionRefused: there is none."""
+        try:
+            await self._ready().ask("Hangup", (("Channel", uid), ("Cause", str(cause))))
+        except ActionRefused as fault:
+            if not is_shutting_down(fault):
+                raise
+            self._shut_down()
+            raise NotConnected(str(fault)) from fault
 
     async def redirect(self, uid: str, context: str, exten: str = "s", priority: int = 1) -> None:
         """Send a channel elsewhere in the dialplan."""

@@ -26,7 +26,7 @@ class SwitchError(Exception):
 
 
 class NotConnected(SwitchError):
-    """There is no logged-in link to the switch; the command was not sent."""
+    """There is no logged-in link to the switch, or it takes no command any more: nothing was done."""
 
 
 class ActionRefused(SwitchError):

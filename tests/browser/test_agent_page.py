@@ -11,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, WebSocketRoute, expect
 
 from cti.channel import SeatChannel
 from cti.messages import (
+    Command,
     DialPreviewed,
     Dispose,
     HangUp,
@@ -204,6 +205,24 @@ async def test_the_wrong_person_is_one_key_pressed_twice(context: BrowserContext
     assert door.engine.of(Dispose) == [
         Dispose(user_id=7, call_id=call, code="wrong_person", and_ready=True, hang_up=True)
     ]
+
+
+async def test_a_result_that_can_not_end_its_call_is_saved_and_the_agent_told(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await talking(page, door)
+
+    async def answer(command: Command) -> Reply:
+        if isinstance(command, Dispose):
+            return Reply(ok=True, code="still_on")
+        return await door.engine.answer(command)
+
+    door.bus.serve(answer)
+    await page.keyboard.press("4")
+    await page.keyboard.press("4")
+    await expect(page.locator("#message")).to_contain_text("Saved. The phone system is not reachable")
+    await state(page, "talking")
 
 
 async def test_pausing_asks_why(context: BrowserContext, door: Door) -> None:

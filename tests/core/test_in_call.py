@@ -7,9 +7,9 @@ import pytest
 from campaigns.config import ConfigError, parse
 from campaigns.dispositions import DEFAULT_DISPOSITIONS
 from campaigns.records import AttemptEnded, Audited, Dispositioned
-from cti.messages import CallStatus, Dispose, HangUp, Hold, Mute, Record, SendKeys
+from cti.messages import CallStatus, DialPreviewed, Dispose, HangUp, Hold, Mute, Record, SendKeys
 from dialer.core.effects import PauseRecording, Press, StartRecording
-from tests.core.world import World, config
+from tests.core.world import CAMPAIGN, World, config, lead
 
 
 def talking(world: World, user: int = 7) -> str:
@@ -95,6 +95,35 @@ def test_keys_go_to_the_customers_line() -> None:
     assert world.command(SendKeys(user_id=7, call_id=call_id, keys="42#")).ok
     [pressed] = [effect for effect in world.done if isinstance(effect, Press)]
     assert (pressed.uid, pressed.keys) == (f"zdc-{call_id}", "42#")
+
+
+def test_while_the_switch_is_away_nobody_is_told_that_a_call_is_over_in_which_both_still_talk() -> None:
+    world = World(config(dispositions=DEFAULT_DISPOSITIONS))
+    call_id = talking(world)
+    world.link_down()
+    hang_up = HangUp(user_id=7, call_id=call_id)
+    assert world.command(hang_up).code == "switch_down"
+    reply = world.command(Dispose(user_id=7, call_id=call_id, code="wrong_person", hang_up=True))
+    assert (reply.ok, reply.code) == (True, "still_on")
+    assert [r.code for r in world.records if isinstance(r, Dispositioned)] == ["wrong_person"]
+    world.pass_time(60.0)
+    assert world.core.seats.by_user[7].state == "talking" and not world.outcomes()
+    world.link_up()
+    assert world.command(hang_up).ok
+    world.check()
+
+
+def test_a_customer_who_is_being_called_is_let_go_of_while_the_switch_is_away() -> None:
+    """Nobody hears them yet; who answers all the same is hung up on with the next link."""
+    world = World(config(mode="preview"))
+    world.seat(7)
+    assert world.core.show(7, lead(1), CAMPAIGN, world.at)
+    world.command(DialPreviewed(user_id=7, call_id=lead(1).call_id))
+    world.core.permitted(lead(1).call_id, "", world.at)
+    world.run()
+    world.link_down()
+    assert world.command(HangUp(user_id=7, call_id=lead(1).call_id)).ok
+    world.check()
 
 
 def test_a_call_is_recorded_once_and_its_pauses_are_on_record_with_who_wanted_them() -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from dialer.switch import asterisk, translation
 from dialer.switch.asterisk import WANTED
 from dialer.switch.port import (
+    ActionRefused,
     Answered,
     CalledIn,
     Created,
@@ -457,6 +458,24 @@ async def test_an_originate_refused_for_a_shutdown_takes_the_switch_out_of_use_u
         await ear.hears(LinkUp, 2)
         await switch.originate(CALL_OUT)
     assert len(ear.of(LinkDown)) == 1 and len(peer.peers[0].dialed) == 1
+
+
+async def test_a_hang_up_refused_for_a_shutdown_is_none_of_a_channel_that_is_gone() -> None:
+    """The two go on talking until they hang up themselves, which the switch still tells of."""
+
+    async def shuts_down(peer: Peer) -> None:
+        await peer.resync()
+        peer.reply(await peer.action("Hangup"), "Error", Message="No such channel")
+        peer.reply(await peer.action("Hangup"), "Error", Message="Asterisk is shutting down")
+        await peer.closed.wait()
+
+    async with ScriptedPeer(shuts_down) as peer, running(peer.port) as (switch, ear):
+        await ear.hears(LinkUp)
+        with pytest.raises(ActionRefused, match="No such channel"):
+            await switch.hang_up("zdc-gone")
+        with pytest.raises(NotConnected, match="Asterisk is shutting down"):
+            await switch.hang_up("zdc-talking")
+        assert ear.of(LinkDown)[0].reason == "Asterisk is shutting down"
 
 
 async def test_a_right_that_is_taken_away_takes_the_switch_out_of_use_and_is_told_once(
