@@ -200,7 +200,7 @@ class EngineCore:
             return part.decision
         in_use = self.calls.lines.get(lines.name, 0)
         room = Room(
-            free_lines=max(0, min(lines.max_lines - in_use, campaign.config.max_lines - part.in_air)),
+            free_lines=max(0, lines.max_lines - in_use),
             rate_allowance=lines.allowance(now, self.calls.reserved[lines.name]),
             leads=0 if campaign.dry else NO_LIMIT,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,21 @@ def test_in_any_stretch_no_more_calls_than_the_rate_and_one_burst(
         for until in range(index, len(placed)):
             within = sum(calls for _, calls in placed[index : until + 1])
             assert within <= rate * (placed[until][0] - start) + max(1.0, rate * BURST_S) + 1e-6
+
+
+@pytest.mark.parametrize("mode", ["progressive", "ratio", "predictive"])
+def test_a_campaigns_own_limit_is_of_the_calls_that_are_not_with_a_seat_yet(mode: str) -> None:
+    world = World(config(mode=mode, max_lines=2))
+    for user in range(1, 6):
+        world.seat(user)
+    assert (decision := world.core.decide(CAMPAIGN, world.at)).dial == 2 and decision.bound == "max_lines"
+    calls = world.dial(2)
+    assert (decision := world.core.decide(CAMPAIGN, world.at)).dial == 0 and decision.bound == "max_lines"
+    for call_id in calls:
+        world.answer(f"zdc-{call_id}")
+    world.join_all()
+    assert world.core.decide(CAMPAIGN, world.at).dial == 2  # two talk, and three seats are free
+    world.check()
 
 
 # --- what agents dial themselves ---------------------------------------------------------------------------------
