@@ -514,14 +514,18 @@ class EngineCore:
         return known or uid in self.calls.parties.by_uid or self.recovery.is_spare(uid)
 
     def _called_in(self, event: port.CalledIn) -> None:
-        """A customer who is new is given to the campaign whose number was called; of one it has, it is a repeat."""
+        """A customer who is new is given to the campaign whose number was called; of one it has, it is a repeat.
+
+        Of several whose number it is, one with seats where the customer is comes first: from another switch none can
+        take them.
+        """
         if event.uid in self.calls.callers or self.draining:
             return
         found = [c for c in self.campaigns.values() if event.called in c.config.inbound.numbers]
         if not found:
             self.anomaly("call_to_unknown_number", event.called)
             return
-        campaign = max(found, key=lambda each: each.config.priority)
+        campaign = max(found, key=lambda c: (event.switch in c.config.switches, c.config.priority))
         try:
             number = number_of(event.caller, campaign.config.inbound.country)
         except NotANumber:

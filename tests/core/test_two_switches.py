@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.config import Manual
+from campaigns.config import Inbound, Manual
 from cti.messages import (
     Assign,
     DialNumber,
@@ -22,7 +22,7 @@ from dialer.core.seat import SeatState
 from dialer.core.seats import leg_uid
 from dialer.switch import port
 from tests.core.test_callbacks import mine
-from tests.core.world import CAMPAIGN, SWITCH, UP, World, config, lead, replace_config
+from tests.core.world import CALLED, CAMPAIGN, SWITCH, UP, Channel, World, config, lead, replace_config
 
 OTHER = "other"  # the switch that was configured second
 THERE = "summer"  # the campaign on it
@@ -65,6 +65,19 @@ def test_nobody_dials_for_seats_on_another_switch(world: World) -> None:
 def test_while_its_switch_is_away_a_seat_of_both_is_on_the_other_one(world: World) -> None:
     world.core.switches[SWITCH].up = False
     assert seat_of(world, THERE, CAMPAIGN) == OTHER
+
+
+def test_a_caller_is_of_the_campaign_on_their_switch_whatever_another_ones_priority(world: World) -> None:
+    hotline = {"inbound": Inbound((CALLED,)), "priority": 1}
+    world.core.configure(1, replace_config(config(), **hotline), world.at)
+    world.core.configure(
+        2, replace_config(config(), name=THERE, switch=OTHER, inbound=Inbound((CALLED,))), world.at
+    )
+    seat_of(world, THERE)
+    world.channels["1700000000.9"] = Channel("1700000000.9", UP)
+    world.event(port.CalledIn(world.at, OTHER, "1700000000.9", CALLED, "13800138000"))
+    world.look_up()
+    assert [m.campaign for m in world.told if isinstance(m, ScreenPop)] == [THERE]
 
 
 def test_a_persons_callback_is_called_over_the_switch_of_their_phone_or_left_to_others(world: World) -> None:
