@@ -180,6 +180,8 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
             connection.execute(UNDONE, {"list": each.id, "at": at})
             told = {"removed": gone, "closed": kept}
             write(connection, "list undone", f"list {each.id}: {name}", after=told, at=at)
+        # A verdict that came when its lead was closed already, but the list not yet undone, has opened it again.
+        _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0)
     return Undone(len(found), removed, closed, restored)
 
 

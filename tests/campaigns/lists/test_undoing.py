@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from campaigns.editing import Edit, edit
+from campaigns.lists import undoing
 from campaigns.lists.loading import OnDuplicate, Policy
 from campaigns.lists.undoing import undo
-from campaigns.records import AttemptEnded
+from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
+from campaigns.requeue import Which, requeue
 from tests.campaigns.lists.test_duplicates import FIRST, come_in, counts
 from tests.campaigns.test_callbacks import DUE, LI, promised
 from tests.campaigns.test_called_in import called
@@ -85,6 +88,39 @@ def test_who_is_in_a_call_goes_on_by_what_will_come_of_it(db: Engine, tmp_path: 
     undo(db, campaign.id, "again", DUE)
     campaign.record(AttemptEnded(at=DUE, call_id=lead.call_id, outcome="busy", retry_at=DUE))
     assert campaign.one(LEAD).open
+
+
+@pytest.mark.parametrize("while_it_goes_on", [False, True])
+def test_a_verdict_that_comes_after_brings_nobody_back_until_the_list_is_named(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, while_it_goes_on: bool
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+
+    def talked(at: datetime) -> Dispositioned:
+        [lead] = campaign.lease(at=at)
+        campaign.dial([lead], at)
+        campaign.record(
+            AttemptConnected(at=at, call_id=lead.call_id, user_id=LI),
+            AttemptEnded(at=at, call_id=lead.call_id, outcome="connected", final=True),
+        )
+        return Dispositioned(at=at, call_id=lead.call_id, user_id=LI, code="again", retry_at=later(days=1))
+
+    again, not_taken = talked(NOON), undoing._not_taken
+
+    def judged(connection: Connection, list_id: int) -> None:
+        not_taken(connection, list_id)
+        campaign.record(again)
+
+    if while_it_goes_on:
+        monkeypatch.setattr(undoing, "_not_taken", judged)
+    undo(db, campaign.id, "first", later(minutes=1))
+    if not while_it_goes_on:
+        campaign.record(again)
+    assert campaign.lease(at=later(days=1)) == []
+    requeue(db, Which("spring", list_name="first"), "tester", later(minutes=2))
+    campaign.record(talked(later(minutes=3)))
+    assert len(campaign.lease(at=later(days=1))) == 1
 
 
 def test_what_a_person_or_a_later_list_changed_stays(db: Engine, tmp_path: Path) -> None:
