@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import phonenumbers
 
 from campaigns.config import CampaignsError
+from campaigns.lists.normalising import NoSuchCountry, NumberReader, clean
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 DIGITS = re.compile(r"[0-9]+")
+SHORT = re.compile(r"[0-9]{3,6}")
 PREFIX = re.compile(r"\+[1-9][0-9]{1,13}")
 # How most numbers of a large file are written, for regions in which digits alone tell that they are one: libphonenumber
 # takes 24 µs for what this takes one.
@@ -18,22 +21,44 @@ PLAIN = {
     "US": (re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}"), "+1"),
 }
 
+_reader = cache(NumberReader)
+
 
 class NotANumber(CampaignsError):
     """What was given is no telephone number and no pattern of numbers. The text says what it was."""
 
 
 def number_of(text: str, region: str = "CN") -> str:
-    """A number in E.164. `region` (ISO 3166) reads national ones. Raises :class:`NotANumber`.
+    """The number, in E.164, that a person or a file means by a text. Raises :class:`NotANumber`.
 
-    One number has one form: +44 020… is written as +44 20…, or it would be another one to every list and cap.
+    `region` (ISO 3166) reads national ones, as lists are read (:class:`NumberReader`): what a list refuses is refused.
+    Beyond that, a number may be short, such as 10086; and one in full, with its +, need not be in use.
     """
-    text = text.strip()
+    text = clean(text)
     plain = PLAIN.get(region)
     if plain is not None:
         digits = text.removeprefix(plain[1])
         if plain[0].fullmatch(digits):
             return plain[1] + digits
+    full = "".join(text.split())
+    if E164.fullmatch(full) or _is_short(text, region):
+        return number_told(full, region)
+    try:
+        found, why = _reader(region).read(text)
+    except NoSuchCountry as fault:
+        raise NotANumber(f"{text!r} can't be read: {fault}") from fault
+    if len(found) == 1 and not why:
+        return found[0]
+    raise NotANumber(f"{text!r} {why or ('holds several numbers' if found else 'is no telephone number')}")
+
+
+def number_told(text: str, region: str) -> str:
+    """The number, in E.164, that a network tells, whether or not one can be called back there.
+
+    `region` (ISO 3166) reads national ones, also short ones and such as are local to it. Raises :class:`NotANumber`.
+
+    One number has one form: +44 020… is written as +44 20…, or it would be another one to every list and cap.
+    """
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as fault:
@@ -61,7 +86,7 @@ def patterns_of(text: str, region: str = "CN") -> tuple[tuple[str, ...], bool]:
     `+86138*` is all that begin so; `+8613800130000-+8613800139999` is a range, which a few prefixes make up: for a
     list of numbers not to call it does no harm that longer numbers fall under them as well. Raises :class:`NotANumber`.
     """
-    text = text.strip()
+    text = clean(text)
     if text.endswith("*"):
         prefix = text[:-1].replace(" ", "")
         if not PREFIX.fullmatch(prefix):
@@ -72,6 +97,15 @@ def patterns_of(text: str, region: str = "CN") -> tuple[tuple[str, ...], bool]:
         ends = [end if E164.fullmatch(end) else number_of(end, region) for end in (low, "+" + high)]
         return _prefixes_between(ends[0], ends[1], text), True
     return (number_of(text, region),), False
+
+
+# --- within ---------------------------------------------------------------------------------------------------
+
+
+def _is_short(text: str, region: str) -> bool:
+    if not SHORT.fullmatch(text) or region not in phonenumbers.SUPPORTED_REGIONS:
+        return False
+    return phonenumbers.is_valid_short_number_for_region(phonenumbers.parse(text, region), region)
 
 
 def _prefixes_between(low: str, high: str, text: str) -> tuple[str, ...]:

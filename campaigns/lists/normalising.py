@@ -188,7 +188,7 @@ class NumberReader:
         if not phonenumbers.is_valid_number(number):
             digits = sum(map(str.isdigit, text))
             if not self.area_code and LOCAL.fullmatch(text) and self._is_local(text, digits):
-                return Unread("is a local number without its area code; --area-code says which")
+                return Unread("is a local number without its area code")
             if APART.fullmatch(text.replace("-", "", text.count("-") - 1)):
                 return Unread("has an extension, which can't be dialed")
             if digits > MOST_DIGITS:

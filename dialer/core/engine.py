@@ -19,7 +19,7 @@ import structlog
 
 from campaigns.config import CampaignConfig, crm_url
 from campaigns.ids import new_call_id
-from campaigns.numbers import NotANumber, number_of
+from campaigns.numbers import NotANumber, number_told
 from campaigns.records import AnyRecord, CalledIn
 from campaigns.values import InFlight, Lead, Outcome
 from cti.messages import Command, Crm, DispositionChoice, FieldLabel, LogIn, Reply, ScreenPop, SeatMessage
@@ -527,7 +527,7 @@ class EngineCore:
             return
         campaign = max(found, key=lambda c: (event.switch in c.config.switches, c.config.priority))
         try:
-            number = number_of(event.caller, campaign.config.inbound.country)
+            number = number_told(event.caller, campaign.config.inbound.country)
         except NotANumber:
             number = ""
         at = self.wall(event.at)

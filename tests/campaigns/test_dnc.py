@@ -42,6 +42,11 @@ def test_the_prefixes_of_a_range_hold_its_numbers_and_no_other_of_that_length(
         ("13800138000", (("+8613800138000",), False)),
         ("+86 138 0013 8000", (("+8613800138000",), False)),
         ("021-68880001", (("+862168880001",), False)),
+        ("13800138000.0", (("+8613800138000",), False)),
+        ('="13800138000"', (("+8613800138000",), False)),
+        ("10086", (("+8610086",), False)),
+        ("+8662551234", (("+8662551234",), False)),
+        ("+99912345678", (("+99912345678",), False)),
         ("+86138*", (("+86138",), True)),
         ("+8613800130000-+8613800139999", (("+861380013",), True)),
         ("+14155550108-+14155550120", (("+14155550108", "+14155550109", "+1415555011", "+14155550120"), True)),
@@ -52,8 +57,12 @@ def test_a_pattern_is_read_as_people_write_it(given_: str, found: object) -> Non
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "abc", "12", "*", "+*", "+8*", "+8613800130009-+8613800130000", "+861-+8699"]
-)
+    "wrong",
+    [
+        "", "abc", "12", "*", "+*", "+8*", "+8613800130009-+8613800130000", "+861-+8699", "62551234", "138OO138OOO",
+        "138****8000", "1380013800", "13800138000/13800138001",
+    ],
+)  # fmt: skip
 def test_what_is_no_pattern_is_told(wrong: str) -> None:
     with pytest.raises(NotANumber):
         patterns_of(wrong)
@@ -61,6 +70,12 @@ def test_what_is_no_pattern_is_told(wrong: str) -> None:
 
 def test_a_us_number_is_read_in_its_region() -> None:
     assert number_of("2125550100", "US") == number_of("(212) 555-0100", "US") == "+12125550100"
+
+
+def test_a_number_of_a_region_that_there_is_not_is_no_number_unless_it_is_written_in_full() -> None:
+    assert number_of("+442079460958", "XX") == "+442079460958"
+    with pytest.raises(NotANumber, match="'XX' is no region"):
+        number_of("2079460958", "XX")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +186,20 @@ def test_a_list_is_loaded_told_apart_and_replaced_by_its_next_version(db: Engine
             text("SELECT source, entries, done_at > at, by FROM dnc_load ORDER BY id")
         ).all()
     assert [tuple(row)[:2] for row in rows] == [("registry", 3), ("registry", 2)]
+
+
+def test_what_a_spreadsheet_made_of_the_numbers_takes_none_of_them_off(db: Engine, tmp_path: Path) -> None:
+    dnc, path = DncStore(db), tmp_path / "registry.csv"
+    path.write_text("13800138000\n13800138001\n")
+    dnc.load(path, NATIONAL, "chen", NOON)
+    path.write_text("number\n13800138000.0\n13800138001.0\n")
+    loaded = dnc.load(path, NATIONAL, "chen", NOON, replace=True)
+    assert (loaded.entries, loaded.rejected, loaded.outdated) == (2, 0, 0)
+    assert dnc.check("+8613800138000") and dnc.check("+8613800138001")
+    path.write_text("62551234\n62551235\n")
+    with pytest.raises(DncError, match=r"line 1: '62551234' is a local number without its area code"):
+        dnc.load(path, NATIONAL, "chen", NOON, replace=True)
+    assert dnc.check("+8613800138000") and not dnc.check("+8662551234")
 
 
 @pytest.mark.parametrize("chunk", [200_000, 1])

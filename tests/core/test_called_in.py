@@ -69,6 +69,15 @@ def test_a_withheld_number_is_a_customer_too() -> None:
     assert here.pops()[0].number == ""
 
 
+def test_a_caller_whom_nobody_can_call_back_is_shown_by_number_too() -> None:
+    here = world()
+    for user, (caller, number) in enumerate((("62551234", "+8662551234"), ("95588", "+8695588")), 1):
+        here.seat(user)
+        here.call_in(caller=caller)
+        here.look_up(known=False)
+        assert here.pops()[-1].number == number
+
+
 def test_it_is_said_again_and_stays_one_call() -> None:
     here = world()
     uid = here.call_in()

@@ -122,7 +122,7 @@ def test_the_evidence_of_a_span_is_a_file_with_a_line_a_call(here: Installation)
         (("why", "--campaign", "autumn"), "there is no campaign 'autumn'"),
         (("why", "x"), "'x' is no telephone number"),
         (("why", "1", "--at", "noon"), "'noon' is no time"),
-        (("dnc", "add", "12"), "is no telephone number"),
+        (("dnc", "add", "12"), "is no number that can be dialed"),
         (("dnc", "add", "13800138001", "--layer", "campaign"), "the layer campaign needs a campaign"),
         (("dnc", "import", "/none"), "/none: can't be read"),
         (("consent", "import", "/none", "--source", "x"), "/none: can't be read"),
