@@ -19,6 +19,15 @@ from campaigns.rules import facts
 
 BY_HAND, CALLED_IN = "by hand", "called in"  # the lists that such leads are on, and their sources
 
+# A lead `l` that is on the books only because its customer called in, and that no agent has finished with.
+CALLER = f"""
+l.list_id = ANY(ARRAY(SELECT id FROM list WHERE name = '{CALLED_IN}' AND source = '{CALLED_IN}'))
+    AND NOT EXISTS (SELECT FROM attempt a JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
+        WHERE a.lead_id = l.id AND d.final OFFSET 0)
+"""
+IS_CALLER = text(f"SELECT EXISTS (SELECT FROM lead l WHERE l.id = :lead AND {CALLER})")
+OPENED = text("UPDATE lead SET open = true WHERE id = :lead")
+
 # One agent at a time puts a campaign's number on its books.
 ALONE = text("SELECT pg_advisory_xact_lock(hashtext('by hand'), CAST(:campaign AS int))")
 FOUND = text("SELECT lead_id FROM number WHERE campaign_id = :campaign AND e164 = :number")
@@ -54,6 +63,14 @@ SELECT {facts.columns("$2", "0")} FROM (SELECT * FROM lead WHERE id = $1 AND lea
 """,
     UNHURRIED,
 )
+
+
+def lead_rows(connection: Connection, lead: int, change: int) -> list[facts.LeadRow]:
+    """The lead's numbers, locked; none when it is in a call. One that only called in is as open as a new one."""
+    rows = [facts.LeadRow._make(row) for row in LOCKED.run(connection, lead, change)]
+    if rows and not rows[0].open and connection.execute(IS_CALLER, {"lead": lead}).scalar_one():
+        return [row._replace(open=True) for row in rows]
+    return rows
 
 
 class Importing(CampaignsError):

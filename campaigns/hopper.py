@@ -215,11 +215,12 @@ class Hopper(Leases):
                 return Refusal("", RefusalReason.LEASE_LOST, str(fault))
             if lead is None:
                 return Refusal("", RefusalReason.NO_ZONE, "the time zone of the called party is not known")
-            rows = [facts.LeadRow._make(row) for row in by_hand.LOCKED.run(connection, lead, change)]
+            rows = by_hand.lead_rows(connection, lead, change)
             wanted = [row for row in rows if row.e164 == number]
             numbers = free(connection, self._known.pools(change))
             permitted, refused = judged(connection, self._known, rows, wanted, 1, change, numbers, now)
             if permitted:
+                connection.execute(by_hand.OPENED, {"lead": lead})
                 taken = self._take(connection, list(permitted.values()), now)[0]
                 outside.add(connection, by, taken.call_id, campaign_id, number, now, by_hand=taken.call_id)
                 return taken

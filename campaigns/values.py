@@ -59,6 +59,7 @@ class RefusalReason(StrEnum):
     CALLER_ID = "caller_id"  # each number that the customer may be shown rests, or has no calls left
     LEASE_LOST = "lease_lost"
     CAMPAIGN_STOPPED = "campaign_stopped"
+    FINISHED = "finished"  # the campaign is, with this customer
     ANNOUNCEMENT = "announcement"  # the customer is told of the call first, and was not yet
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from campaigns.audit import write_through
+from campaigns.by_hand import CALLER
 from campaigns.config import CampaignsError, parse
 from campaigns.lanes import of_list
 from campaigns.lists.changing import change_leads, end_unfinished
@@ -149,13 +150,14 @@ INSERT INTO number (lead_id, campaign_id, e164, kind, ordinal)
 SELECT s.lead_id, %(campaign)s, n.e164, n.kind, n.place FROM stage_number n JOIN stage s USING (row)
 WHERE n.why IS NULL ORDER BY n.row, n.place
 """
+CALLERS = f"SELECT id FROM lead l WHERE id = ANY(%(leads)s) AND campaign_id = %(campaign)s AND {CALLER}"
 CHANGE = f"""
 INSERT INTO list_change (list_id, lead_id, replaces, name, attributes, zones, region, customer_id, numbers, kinds,
     rank)
-SELECT %(list)s, l.id, %(replaces)s, s.name, s.attributes, s.zones, s.region, s.customer_id,
+SELECT %(list)s, l.id, c.replaces, s.name, s.attributes, s.zones, s.region, s.customer_id,
     COALESCE(n.numbers, '{{}}'), COALESCE(n.kinds, '{{}}'),
     {RANK.format(attributes="s.attributes", score="%(score)s")}
-FROM unnest(%(rows)s::bigint[], %(leads)s::bigint[]) AS c (row, lead_id)
+FROM unnest(%(rows)s::bigint[], %(leads)s::bigint[], %(replaces)s::bool[]) AS c (row, lead_id, replaces)
 JOIN stage s ON s.row = c.row JOIN lead l ON l.id = c.lead_id AND l.campaign_id = %(campaign)s
 LEFT JOIN (
     SELECT row, array_agg(e164 ORDER BY place) AS numbers, array_agg(kind ORDER BY place) AS kinds
@@ -185,7 +187,10 @@ class AlreadyIn(CampaignsError):
 
 
 class OnDuplicate(StrEnum):
-    """What an import does with a row whose customer is there already."""
+    """What an import does with a row whose customer is there already.
+
+    Who is there only because they called in, and whom no agent has finished with, becomes the row in any case.
+    """
 
     SKIP = "skip"  # leave what is there
     UPDATE = "update"  # what the row says is added to the lead, which stays where and as it is
@@ -243,6 +248,7 @@ class Loading:
     ) -> None:
         self._engine = engine
         self._policy = policy or Policy()
+        self._changes = self._policy.on_duplicate is not OnDuplicate.SKIP  # of leads that were there
         self._connection = engine.raw_connection()
         self._open = True
         self._cursor = self._connection.cursor()
@@ -272,7 +278,6 @@ class Loading:
             "score": config.order.score,
             "soon": at + SOON,
             "prefixes": self._cursor.fetchone()[0],  # type: ignore[index]
-            "replaces": self._policy.on_duplicate is OnDuplicate.REPLACE,
         }
         within = self._policy.within
         taken = TAKEN.format(campaigns=CAMPAIGNS[within])
@@ -296,8 +301,7 @@ class Loading:
         out: dict[int, list[tuple[str, int | None, str]]] = {}
         for row, _, e164, lead, why in cursor.fetchall():
             out.setdefault(row, []).append((e164, lead, why))
-        if self._policy.on_duplicate is not OnDuplicate.SKIP:
-            self._note_changes(out, known)
+        self._note_changes(out, known)
         cursor.execute(LEADS, values)
         cursor.execute(NUMBERS, values)
         judged = _judged(rows, known, out)
@@ -313,12 +317,11 @@ class Loading:
         What `beside` does with the driver's cursor becomes lasting with it, or not at all.
         """
         self.counts.rejected += rejected
-        changes = self._policy.on_duplicate is not OnDuplicate.SKIP
         counted = {
             "accepted": self.counts.accepted,
             "rejected": self.counts.rejected,
             "duplicates": self.counts.duplicates,
-            "finished": None if changes else at,
+            "finished": None if self._changes else at,
         }
         self._cursor.execute(ZONES, self._values | {"zones": sorted(self.counts.zones)})
         self._cursor.execute(COUNTED, self._values | counted)
@@ -330,7 +333,7 @@ class Loading:
         self._connection.commit()
         self._connection.close()
         self._open = False
-        if changes:
+        if self._changes:
             end_unfinished(self._engine, self._values["campaign"], at)  # what came before first
         _analyze(self._engine, self.counts.accepted)
         return self.counts
@@ -352,21 +355,43 @@ class Loading:
     def _note_changes(
         self, out: dict[int, list[tuple[str, int | None, str]]], known: dict[int, tuple[int | None, str]]
     ) -> None:
-        """Rows whose customer was there before this import are written down as changes, and are out of the stage."""
-        for row, numbers in out.items():
-            lead = next((lead for _, lead, why in numbers if why == "list"), None)
-            if lead is not None:
-                known.setdefault(row, (lead, "list"))
+        """Rows whose customer was there before this import are written down as changes, and are out of the stage.
+
+        When duplicates are left alone, only those whose customer is there because they called in.
+        """
+        cursor, policy = self._cursor, self._policy.on_duplicate
+        listed = {
+            row: [lead for _, lead, why in numbers if lead and why == "list"] for row, numbers in out.items()
+        }
+        cursor.execute(
+            CALLERS, self._values | {"leads": [lead for leads in listed.values() for lead in leads]}
+        )
+        callers = {lead for (lead,) in cursor.fetchall()}
+        if policy is OnDuplicate.SKIP:
+            if not callers:
+                return
+            listed = {row: [lead for lead in leads if lead in callers] for row, leads in listed.items()}
+        found: dict[int, tuple[int | None, str]] = {
+            row: (leads[0], "list") for row, leads in listed.items() if leads
+        }
+        for row, lead in found.items():
+            known.setdefault(row, lead)
+        changed = found if policy is OnDuplicate.SKIP else known
         there = {
-            row: lead for row, (lead, why) in known.items() if why == "list" and lead and lead < self._first
+            row: lead
+            for row, (lead, why) in changed.items()
+            if why == "list" and lead and (lead < self._first or lead in callers)
         }
         if there:
-            self._cursor.execute(CHANGE, self._values | {"rows": list(there), "leads": list(there.values())})
+            self._changes = True
+            replaces = [policy is OnDuplicate.REPLACE or lead in callers for lead in there.values()]
+            asked = {"rows": list(there), "leads": list(there.values()), "replaces": replaces}
+            cursor.execute(CHANGE, self._values | asked)
             zones = "SELECT DISTINCT unnest(zones) FROM stage WHERE row = ANY(%s)"
-            self._cursor.execute(zones, (list(there),))
-            self.counts.zones.update(zone for (zone,) in self._cursor.fetchall())
+            cursor.execute(zones, (list(there),))
+            self.counts.zones.update(zone for (zone,) in cursor.fetchall())
         for table in ("stage_number", "stage"):
-            self._cursor.execute(f"DELETE FROM {table} WHERE row = ANY(%s)", (list(known),))
+            cursor.execute(f"DELETE FROM {table} WHERE row = ANY(%s)", (list(changed),))
 
 
 def store_rows(

@@ -96,10 +96,10 @@ def refusals(facts: Facts, terms: Terms, now: datetime) -> Iterator[Refusal]:
 
     if not facts.leased:
         yield refuse(RefusalReason.LEASE_LOST, "the lease is not ours any more")
-    if not terms.running or not facts.open:
-        yield refuse(
-            RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run, or has finished with this lead"
-        )
+    if not terms.running:
+        yield refuse(RefusalReason.CAMPAIGN_STOPPED, "the campaign does not run")
+    if not facts.open:
+        yield refuse(RefusalReason.FINISHED, "the campaign has finished with this lead")
     if not terms.reach(facts.number):
         yield refuse(RefusalReason.DESTINATION, "none of the destinations that the campaign may call")
     for entry in facts.dnc:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
+import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.dnc import DncStore
 from campaigns.ids import new_call_id
 from campaigns.lists.copying import copy_lines
-from campaigns.lists.loading import Loading
+from campaigns.lists.loading import Loading, OnDuplicate, Policy
 from campaigns.lists.rows import Row
+from campaigns.lists.undoing import undo
 from campaigns.records import AttemptConnected, AttemptEnded, CalledIn, Dispositioned
 from campaigns.rules.held import let_campaign_go
-from campaigns.values import Ask, OutsideCaller, Refusal, RefusalReason
+from campaigns.values import Ask, Lead, OutsideCaller, Refusal, RefusalReason
 from campaigns.why import Explainer
 from tests.campaigns.history.past import wait_for
+from tests.campaigns.lists.test_duplicates import come_in, counts
 from tests.campaigns.world import NOON, Campaign, later, put_on_record
 
 KNOWN, UNKNOWN = "+8613800000000", "+8613911112222"
@@ -151,6 +155,59 @@ def test_what_the_agent_decided_outlasts_what_the_rules_had_held_back(db: Engine
     campaign.record(ended(sold))
     let_campaign_go(db, campaign.id)
     assert campaign.lease(9, later(hours=1)) == []
+
+
+@pytest.mark.parametrize("policy", list(OnDuplicate))
+def test_who_called_in_before_their_list_came_is_the_lists_customer(
+    db: Engine, tmp_path: Path, policy: OnDuplicate
+) -> None:
+    campaign = Campaign(db, leads=1)
+    campaign.record(ended(called(campaign, UNKNOWN), "missed"))
+    rows = f"手机,备用电话,姓名,套餐\n{UNKNOWN},13800138009,王小明,99\n{KNOWN},,别人,\n"
+    assert counts(come_in(campaign, tmp_path, rows, "crm", Policy(on_duplicate=policy))) == (0, 2, 0)
+    found = campaign.hopper.who_called(campaign.id, UNKNOWN, "a" * 32)
+    assert found is not None and (found.name, found.attributes) == ("王小明", {"套餐": "99"})
+    assert {lead.lead_id for lead in campaign.lease(9, later(days=1))} >= {found.lead_id}
+    names = "SELECT name FROM lead WHERE id <> :caller"
+    name = "客户0" if policy is OnDuplicate.SKIP else "别人"
+    assert campaign.one(names, caller=found.lead_id).name == name
+    assert campaign.one("SELECT count(*) FROM number WHERE lead_id = :id", id=found.lead_id) == (2,)
+
+
+def test_whom_an_agent_has_finished_with_stays_as_they_are(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    call = called(campaign, UNKNOWN)
+    sold = Dispositioned(at=NOON, call_id=call.call_id, user_id=7, code="sold", final=True)
+    campaign.record(sold, ended(call))
+    campaign.record(ended(called(campaign, UNKNOWN, "1764.2"), "missed"))
+    assert counts(come_in(campaign, tmp_path, f"手机,姓名\n{UNKNOWN},王小明\n")) == (0, 1, 0)
+    assert campaign.lease(9, later(days=1)) == []
+    answer = campaign.hopper.lease_number(campaign.id, UNKNOWN, OutsideCaller(7, 100, 100.0), later(hours=1))
+    assert isinstance(answer, Refusal) and answer.reason is RefusalReason.FINISHED
+
+
+def test_a_list_that_brought_a_callers_name_is_taken_back(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    campaign.record(ended(called(campaign, UNKNOWN), "missed"))
+    before = campaign.one("SELECT name, list_id, lane, open FROM lead")
+    come_in(campaign, tmp_path, f"手机,姓名\n{UNKNOWN},王小明\n")
+    assert campaign.one("SELECT finished_at FROM list WHERE name = 'first'").finished_at is not None
+    assert undo(db, campaign.id, "first", later(hours=1)).restored == 1
+    assert campaign.one("SELECT name, list_id, lane, open FROM lead") == before
+
+
+def test_an_agent_calls_a_missed_caller_back_within_the_rules(db: Engine) -> None:
+    campaign = Campaign(db, leads=0)
+    campaign.record(ended(called(campaign, UNKNOWN), "missed"))
+
+    def ask(at: datetime) -> Lead | Refusal:
+        return campaign.hopper.lease_number(campaign.id, UNKNOWN, OutsideCaller(7, 100, 100.0), at)
+
+    refused = ask(later(hours=11))
+    assert isinstance(refused, Refusal) and refused.reason is RefusalReason.WINDOW
+    assert campaign.lease(9, later(days=1)) == []
+    back = ask(later(hours=1))
+    assert isinstance(back, Lead) and campaign.dial([back], later(hours=1)) == [back.call_id]
 
 
 def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:
