@@ -29,7 +29,7 @@ from campaigns.records import (
     SeatChanged,
 )
 from campaigns.reports.counting import NO_PERSON_IN
-from campaigns.rules.held import ANYONE_AT, LET_GO
+from campaigns.rules.held import ANYONE_AT, LET_GO, let_numbers_go
 
 CALLBACK_LASTS = timedelta(days=2)  # where the record does not say
 
@@ -217,8 +217,8 @@ WHERE excluded.until > lock_out.until
 # A refusal is the customer's: it bars every number of theirs that any list knows. Where the attempt has a number of its
 # own, the customer is whoever a list has brought with it since.
 REFUSED = """
-INSERT INTO lock_out (e164, until, reason)
-SELECT p.e164, max(v.until), 'refusal' FROM (VALUES %s) AS v (call_id, leased_at, until)
+INSERT INTO refusal_lock (call_id, user_id, e164, until)
+SELECT v.call_id, v.user_id, p.e164, v.until FROM (VALUES %s) AS v (call_id, leased_at, user_id, until)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 CROSS JOIN LATERAL (
@@ -229,9 +229,13 @@ CROSS JOIN LATERAL (
     WHERE called.id = COALESCE(
         (SELECT m.lead_id FROM number m WHERE m.campaign_id = a.campaign_id AND m.e164 = a.e164), a.lead_id)
 ) p
-WHERE p.e164 <> '' GROUP BY p.e164
-ON CONFLICT (e164) DO UPDATE SET until = excluded.until, reason = excluded.reason
-WHERE excluded.until > lock_out.until
+WHERE p.e164 <> ''
+ON CONFLICT (call_id, user_id, e164) DO UPDATE SET until = excluded.until
+"""
+# A later verdict of the same person on the same call takes theirs back, as a slip of the key; no other's.
+NOT_REFUSED = """
+DELETE FROM refusal_lock r USING (VALUES %s) AS v (call_id, user_id)
+WHERE r.call_id = v.call_id AND r.user_id = v.user_id RETURNING r.e164
 """
 DISPOSED = """
 INSERT INTO disposition (call_id, leased_at, user_id, code, notes, do_not_call, retry_at, final, at) VALUES %s
@@ -448,9 +452,12 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
     )  # fmt: skip
     put(
         REFUSED,
-        [(*_key(r), r.locked_until) for r in disposed if r.locked_until is not None],
-        ID, TIME, TIME,
+        [(*_key(r), r.user_id, r.locked_until) for r in disposed if r.locked_until is not None],
+        ID, TIME, INT, TIME,
     )  # fmt: skip
+    slips = [(as_uuid(r.call_id), r.user_id) for r in disposed if r.locked_until is None]
+    if let_go := put(NOT_REFUSED, slips, ID, INT):
+        let_numbers_go(connection, [e164 for (e164,) in let_go])
     notes = [(r.at, _key(r), r.notes, r.answers) for r in kinds.get(NotesSaved, [])]
     notes += [(r.at, _key(r), None, r.answers or None) for r in disposed if not r.handed_on]
     told: dict[Any, tuple[Any, str | None, str | None]] = {}  # a verdict leaves the notes

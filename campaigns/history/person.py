@@ -59,6 +59,7 @@ TOLD = {
     "consents": "SELECT * FROM consent WHERE e164 = ANY(:e164s) ORDER BY id",
     "calls_counted": "SELECT * FROM called WHERE party = ANY(:parties)",
     "lock_outs": "SELECT * FROM lock_out WHERE e164 = ANY(:e164s)",
+    "refusals": "SELECT * FROM refusal_lock WHERE e164 = ANY(:e164s)",
     "archive_knows": "SELECT * FROM archived_number WHERE e164 = ANY(:e164s) OR customer_id = ANY(:customers)",
     "calls_outside": "SELECT * FROM outside_call WHERE number = ANY(:e164s) ORDER BY at",
     "purchases": "SELECT * FROM purchase WHERE customer_id = ANY(:customers) ORDER BY id",

@@ -66,6 +66,7 @@ UNHELD = """NOT EXISTS (SELECT FROM legal_hold h WHERE h.lifted_at IS NULL AND (
                 OR h.e164 = c.party OR 'customer ' || h.customer_id = c.party))"""
 OLD = {
     "lock-outs": text("DELETE FROM lock_out WHERE until < :now"),
+    "refusals' lock-outs": text("DELETE FROM refusal_lock WHERE until < :now"),
     "known numbers": text("""
         DELETE FROM archived_number k WHERE last_at < :calls AND NOT EXISTS (
             SELECT FROM legal_hold h WHERE h.lifted_at IS NULL

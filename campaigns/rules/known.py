@@ -30,6 +30,8 @@ FROM called k WHERE party = ANY($1 || $2)
 UNION ALL
 SELECT {LOCKED}, e164, NULL, NULL, until, ARRAY[reason], NULL, NULL, NULL FROM lock_out WHERE e164 = ANY($1)
 UNION ALL
+SELECT {LOCKED}, e164, NULL, NULL, until, ARRAY['refusal'], NULL, NULL, NULL FROM refusal_lock WHERE e164 = ANY($1)
+UNION ALL
 SELECT {BARRED}, e164, campaign_id, NULL, expires_at, ARRAY[layer, e164, source, reason], NULL, NULL, NULL
 FROM dnc WHERE e164 = ANY($1) AND campaign_id = ANY($3)
 UNION ALL
@@ -97,7 +99,8 @@ class OnRecord:
                 if call_id is not None:
                     self._in_call[key] = call_id
             elif kind == LOCKED:
-                self._locked[key] = (until, texts[0])
+                lock = until, texts[0]
+                self._locked[key] = max(self._locked.get(key, lock), lock)
             elif kind == CONSENTED:
                 self._consents.setdefault(key, []).append(Consent(number, since, until))
             else:

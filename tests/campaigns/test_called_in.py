@@ -274,7 +274,7 @@ def test_a_refusal_while_an_import_has_the_number_locks_what_it_has_brought_sinc
     early, late = called(campaign, UNKNOWN), called(campaign, UNKNOWN, "1764.2")
     refused = {"at": NOON, "user_id": 7, "code": "no", "final": True, "locked_until": later(days=9)}
     campaign.record(Dispositioned(call_id=early.call_id, **refused), ended(early))  # type: ignore[arg-type]
-    locked = "SELECT array_agg(e164 ORDER BY e164), max(until) FROM lock_out"
+    locked = "SELECT array_agg(DISTINCT e164 ORDER BY e164), max(until) FROM refusal_lock"
     assert campaign.one(locked) == ([UNKNOWN], later(days=9))
     loading.finish(0, NOON)
     campaign.record(Dispositioned(call_id=late.call_id, **refused), ended(late))  # type: ignore[arg-type]
@@ -287,4 +287,4 @@ def test_those_who_withhold_their_number_bar_nobody(db: Engine) -> None:
     said = {"at": NOON, "user_id": 7, "code": "no", "do_not_call": True, "locked_until": later(days=9)}
     records = [Dispositioned(call_id=call.call_id, **said) for call in calls]  # type: ignore[arg-type]
     campaign.record(*records, *map(ended, calls))
-    assert campaign.one("SELECT (SELECT count(*) FROM dnc), (SELECT count(*) FROM lock_out)") == (0, 0)
+    assert campaign.one("SELECT (SELECT count(*) FROM dnc), (SELECT count(*) FROM refusal_lock)") == (0, 0)

@@ -295,7 +295,7 @@ def test_the_facts_are_read_by_key_whatever_the_statistics_say(db: Engine) -> No
             for asked in ("facts_of_leads('{1,2,3}')", "on_record('{+8613800000001}', '{}', '{0,1}')")
             for row in connection.exec_driver_sql(f"EXPLAIN EXECUTE {asked}")
         )
-    for table in ("dnc", "dnc_prefix", "called", "lock_out", "number", "consent"):
+    for table in ("dnc", "dnc_prefix", "called", "lock_out", "refusal_lock", "number", "consent"):
         assert f"Scan using {table}_" in plan, plan
     assert "Seq Scan" not in plan, plan
 

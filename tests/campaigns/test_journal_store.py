@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from campaigns import journal_store
 from campaigns.hopper import Hopper
 from campaigns.journal_store import CURSOR, MOVE, JournalStore
+from campaigns.prepared import PLANNED
 from campaigns.records import (
     AttemptAnswered,
     AttemptConnected,
@@ -24,6 +25,8 @@ from campaigns.records import (
     OutsideEnded,
     SeatChanged,
 )
+from campaigns.rules import facts
+from campaigns.rules.known import on_record
 from campaigns.values import Lead
 from tests.campaigns.history.past import wait_for
 from tests.campaigns.world import NOON, Campaign, later
@@ -261,6 +264,53 @@ def test_who_has_handed_the_customer_on_puts_their_own_verdict_right(db: Engine)
     for code in ("sold", "not_interested"):
         campaign.record(Dispositioned(at=NOON, call_id=lead.call_id, user_id=7, code=code, handed_on=True))
     assert campaign.one("SELECT code FROM disposition")[0] == "not_interested"
+
+
+def test_a_refusal_that_was_a_slip_of_the_key_is_taken_back_by_whose_it_was_and_bars_nobody(
+    db: Engine,
+) -> None:
+    campaign, other = Campaign(db, leads=1), Campaign(db, leads=1, name="summer")
+    lead = dialed(campaign)
+    until = later(days=36_500)
+
+    def said(code: str, user_id: int = 7, **more: Any) -> Dispositioned:
+        return Dispositioned(at=NOON, call_id=lead.call_id, user_id=user_id, code=code, **more)
+
+    campaign.record(*talk(lead), connected(lead))
+    campaign.record(said("refused", final=True, locked_until=until))
+    assert other.lease(at=later(hours=1)) == []  # and it is put off for as long
+    campaign.record(said("sold", 8, handed_on=True))
+    assert other.lease(at=later(hours=1)) == []
+    campaign.record(said("interested", callback_at=later(days=1)))
+    assert len(other.lease(at=later(hours=1))) == 1
+    assert len(campaign.lease(at=later(days=1))) == 1
+
+
+def test_a_refusal_that_is_taken_back_leaves_the_locks_that_other_calls_gave(db: Engine) -> None:
+    campaign, other = Campaign(db, leads=1), Campaign(db, leads=1, name="summer")
+    first = dialed(campaign)
+    campaign.record(*talk(first), connected(first))
+    slip = dialed(other)
+    abandoned = AttemptEnded(at=NOON, call_id=slip.call_id, outcome="abandoned", locked_until=later(days=3))
+    refused = {"at": NOON, "user_id": 7, "code": "refused", "final": True}
+    campaign.record(
+        Dispositioned(call_id=first.call_id, locked_until=later(days=60), **refused),  # type: ignore[arg-type]
+        Dispositioned(call_id=slip.call_id, locked_until=later(days=900), **refused),  # type: ignore[arg-type]
+        abandoned,
+    )
+
+    def locked() -> tuple[datetime | None, str]:
+        with db.connect() as connection:
+            connection.exec_driver_sql(PLANNED)
+            rows = facts.of_leads(connection, [first.lead_id])
+            known = on_record(connection, rows).of(rows[0])
+        return known.locked_until, known.lock
+
+    assert locked() == (later(days=900), "refusal")
+    campaign.record(Dispositioned(at=NOON, call_id=slip.call_id, user_id=7, code="sold", final=True))
+    assert locked() == (later(days=60), "refusal")
+    campaign.record(Dispositioned(at=NOON, call_id=first.call_id, user_id=7, code="sold", final=True))
+    assert locked() == (later(days=3), "abandoned")
 
 
 def test_an_abandoned_number_is_locked_out(db: Engine) -> None:
