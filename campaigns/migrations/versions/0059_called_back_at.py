@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0059"
-down_revision = "0057"
+down_revision = "0058"
 
 # Those that wait; what is counted of them stays as it is.
 NUMBER = """
