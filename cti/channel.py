@@ -117,12 +117,18 @@ class SeatChannel:
                 del self.unread[next(iter(self.unread))]
 
     def _forget_if_done(self) -> None:
-        """Drop the customer once the seat has moved on, or is free of the call and has disposed of it."""
+        """Drop the customer once the seat has moved on, or is free of the call and owes it nothing.
+
+        Nothing is owed of who was only previewed, was a colleague's, or went before the two were joined: of the last
+        two the engine takes no result.
+        """
         if self.pop is None or self.seat is None:
             return
         moved_on = bool(self.seat.call_id) and self.seat.call_id != self.pop.call_id
         free = self.seat.state not in IN_CALL and self.seat.state not in ("preview", "wrap_up")
         gone = self.seat.state in ("ready", "offline") and not self.seat.call_id
-        if moved_on or gone or (free and self.disposed):
+        theirs = self.pop.call_id in (self.seat.call_id, self.seat.last_call)
+        owes = theirs and not self.pop.preview and not self.disposed
+        if moved_on or gone or (free and not owes):
             self.pop = self.call = None
             self.notes, self.answers, self.disposed = "", {}, False

@@ -384,9 +384,10 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
     """The seat's state: offline, phone (being rung), no_phone, paused, ready, preview, connecting, talking,
     asked (by a colleague, about that one's customer), wrap_up.
 
-    `until` is when wrap-up ends by itself, or a pause should be over; `more` how often wrap-up may still be made
-    longer; `dials` the campaigns for which a number may be dialed by hand now; `reason` a key of the catalogue
-    (`phone_lost` …) or the code of a pause.
+    `call_id` is that of its customer, `last_call` the last one, of which something may still be said; `until` is when
+    wrap-up ends by itself, or a pause should be over; `more` how often wrap-up may still be made longer; `dials` the
+    campaigns for which a number may be dialed by hand now; `reason` a key of the catalogue (`phone_lost` …) or the code
+    of a pause.
     """
 
     user_id: int
@@ -397,6 +398,7 @@ class SeatStatus(Message, frozen=True, tag="seat_status"):
     until: float | None = None
     more: int = 0
     dials: tuple[str, ...] = ()
+    last_call: str = ""
 
 
 class CallStatus(Message, frozen=True, tag="call_status"):

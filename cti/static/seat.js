@@ -61,11 +61,12 @@ export function disposed(model, callId) {
 
 function forgetIfDone(model) {
   if (!model.pop || !model.seat) return;
-  const { state, call_id } = model.seat;
+  const { state, call_id, last_call } = model.seat;
   const movedOn = call_id && call_id !== model.pop.call_id;
   const gone = ["ready", "offline"].includes(state) && !call_id;
   const free = ![...IN_CALL, "preview", "wrap_up"].includes(state);
-  if (movedOn || gone || (free && model.disposed)) Object.assign(model, { pop: null, call: null, notes: "", answers: {}, disposed: false });
+  const owes = [call_id, last_call].includes(model.pop.call_id) && !model.pop.preview && !model.disposed;
+  if (movedOn || gone || (free && !owes)) Object.assign(model, { pop: null, call: null, notes: "", answers: {}, disposed: false });
 }
 
 // Keys of the results: the campaign's own where it names one that is free, else the next free digit.

@@ -247,6 +247,7 @@ class Seats:
                 until=None if seat.until is None else core.wall_s(seat.until),
                 more=seat.more,
                 dials=self._may_dial_for(seat),
+                last_call=seat.last_call,
             )
         )
 
@@ -394,13 +395,17 @@ class Seats:
     def _lose_call(self, seat: Seat, now: float) -> None:
         call = self.core.calls.by_id.get(seat.call)
         self._forget_preview(seat)
-        seat.leave()
+        asked = call is not None and call.party is not None and call.party.user == seat.user_id
+        if asked:
+            seat.call = ""
+        else:
+            seat.leave()
+        self.tell_status(seat)  # of whom something may be said by now
         if call is None:
             return
         if call.seat == seat.user_id:
             self.core.calls.step(call, CallEvent.SEAT_LOST, now)
-        elif call.party is not None and call.party.user == seat.user_id:
-            seat.last_call = ""
+        elif asked:
             self.core.calls.step(call, CallEvent.PARTY_GONE, now)
         else:  # previewed: dialed for this seat alone
             self.core.calls.step(call, CallEvent.HANG, now)

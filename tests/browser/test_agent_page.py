@@ -162,6 +162,25 @@ async def test_a_colleague_is_asked_all_three_speak_and_the_customer_is_handed_o
     assert door.engine.of(Transfer) == [Transfer(user_id=7, call_id=call, to_user=8)]
 
 
+async def test_who_was_asked_by_a_colleague_and_pauses_after_it_has_no_result_to_give(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    door.engine.pop(AGENT.user_id)
+    door.engine.seat(AGENT.user_id, "asked")
+    await state(page, "asked")
+    await page.keyboard.press("p")
+    await page.keyboard.press("1")
+    door.engine.tell_call(AGENT.user_id, "ended", "consulted")
+    door.engine.call.pop(AGENT.user_id)
+    door.engine.seat(AGENT.user_id, "paused")
+    await state(page, "paused")
+    await expect(page.locator("#customer")).to_be_hidden()
+    await page.keyboard.press("r")
+    await state(page, "ready")
+
+
 async def test_a_number_that_is_not_allowed_is_refused_in_words_and_a_queue_gets_the_customer_at_once(
     context: BrowserContext, door: Door
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import BrowserContext, expect
 
 from cti.messages import DialNumber, HangUp, Reply, SeatStatus
-from tests.browser.desk import ready, state
+from tests.browser.desk import log_in, ready, state
 from tests.cti.running import AGENT, Door
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -40,6 +40,23 @@ async def test_a_number_is_dialed_by_keys_and_a_refusal_names_the_rule(
     await state(page, "preview")
     await expect(page.locator("#dial")).to_be_hidden()
     await expect(page.locator("#state-next")).to_contain_text("Dialing")
+
+
+async def test_a_pause_in_which_a_number_was_dialed_in_vain_takes_the_next_one(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await log_in(page, door)
+    await state(page, "paused")
+    call = door.engine.pop(AGENT.user_id, preview=True, dialing=True)
+    await state(page, "preview")
+    door.engine.tell_call(AGENT.user_id, "ended", "busy")
+    paused = SeatStatus(AGENT.user_id, "paused", time.time(), dials=("demo",), last_call=call)
+    door.engine.bus.to_seat(paused)
+    await state(page, "paused")
+    await expect(page.locator("#customer")).to_be_hidden()
+    await page.keyboard.press("d")
+    await expect(page.locator("#by-hand-number")).to_be_focused()
 
 
 async def test_a_number_that_rings_is_hung_up_by_the_key_pressed_twice(

@@ -40,6 +40,7 @@ def test_a_phone_that_nobody_picks_up_is_rung_for_two_customers_and_for_no_third
     assert seat(here) == ("ready", "")
     in_vain(here)
     assert seat(here) == ("paused", "phone_no_answer")
+    assert here.screens[1].pop is None  # and no result is asked for
     customer(here)
     assert len(here.pops()) == 2
     here.check()

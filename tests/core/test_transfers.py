@@ -18,6 +18,7 @@ from cti.messages import (
     HangUp,
     Hold,
     Mute,
+    Pause,
     Ready,
     Record,
     Reply,
@@ -159,6 +160,25 @@ def test_all_three_and_then_the_colleague_alone_with_the_customer() -> None:
     floor.complete()
     assert floor.together(floor.customer, floor.leg(ZHANG))
     assert floor.state(LINA) == "wrap_up"
+
+
+@pytest.mark.parametrize(
+    "how", ["the colleague goes back", "the phone is lost", "the phone is not picked up"]
+)
+def test_who_was_asked_and_pauses_owes_no_result_of_a_colleagues_customer(how: str) -> None:
+    floor = Floor()
+    floor.seat(ZHANG, mode="ring" if how == "the phone is not picked up" else "nailed")
+    floor.transfer()
+    assert floor.screens[ZHANG].pop is not None
+    floor.command(Pause(user_id=ZHANG))
+    if how == "the colleague goes back":
+        floor.command(Hold(user_id=LINA, call_id=floor.call_id, on=False))
+    else:
+        floor.hang_up(floor.leg(ZHANG))
+    floor.settle()
+    assert floor.state(ZHANG) == ("no_phone" if how == "the phone is lost" else "paused")
+    assert floor.screens[ZHANG].pop is None
+    floor.check()
 
 
 @pytest.mark.parametrize("conference", [False, True])

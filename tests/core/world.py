@@ -10,6 +10,7 @@ import msgspec
 from campaigns.config import CampaignConfig, parse
 from campaigns.records import AnyRecord, AttemptEnded
 from campaigns.values import NO_PERSON, Lead
+from cti.channel import SeatChannel
 from cti.messages import Command, LogIn, Ready, Reply, ScreenPop, SeatMessage
 from dialer.core.call import WITH_PARTY, CallState
 from dialer.core.calls import IN_AIR
@@ -101,6 +102,7 @@ class World:
         self.confers: list[Confer] = []
         self.asked: list[str] = []
         self.told: list[SeatMessage] = []
+        self.screens: dict[int, SeatChannel] = {}  # by user, what their page shows
         self.records: list[AnyRecord] = []
         self.freed: list[str] = []
         self.originated: Counter[str] = Counter()
@@ -151,6 +153,8 @@ class World:
                 pass
             case Tell():
                 self.told.append(effect.message)
+                user = effect.message.user_id
+                self.screens.setdefault(user, SeatChannel(user, "epoch", 1)).number(effect.message)
             case Write():
                 self.records.append(effect.record)
             case Authorize():
@@ -320,6 +324,9 @@ class World:
                 assert party is not None and party.user == seat.user_id, seat
             if seat.state in (SeatState.READY, SeatState.PAUSED, SeatState.PHONE, SeatState.NO_PHONE):
                 assert not seat.call, seat
+            shown = self.screens[seat.user_id].pop
+            if shown is not None and seat.state in (SeatState.PAUSED, SeatState.PHONE, SeatState.NO_PHONE):
+                assert seat.served(shown.call_id) is not None, "a result is asked for that is not taken"
             if seat.state is SeatState.WRAP_UP:
                 assert seat.timer, "wrap-up without an end"
             if seat.state is not SeatState.TALKING and core.is_up(SWITCH) and seat.leg in self.channels:

@@ -194,16 +194,16 @@ class ScriptedEngine:
     def seat(self, user: int, state: str, reason: str = "", wrap: bool = False) -> None:
         now = time.time()
         self.state[user] = state
+        call = self.call.get(user, "")
         self.bus.to_seat(
             SeatStatus(
                 user_id=user,
                 state=state,
                 since=now,
                 reason=reason,
-                call_id=self.call.get(user, "")
-                if state in ("preview", "connecting", "talking", "wrap_up")
-                else "",
+                call_id=call if state in ("preview", "connecting", "talking", "asked", "wrap_up") else "",
                 until=now + self.wrap_up_s if wrap else None,
+                last_call=call,
             )
         )
 

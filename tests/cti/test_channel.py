@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from cti.channel import SeatChannel
 from cti.messages import CallStatus, Dispose, SaveNotes, ScreenPop, SeatStatus
 
 
-def status(state: str, call_id: str = "") -> SeatStatus:
-    return SeatStatus(user_id=1, state=state, since=0.0, call_id=call_id)
+def status(state: str, call_id: str = "", last_call: str = "") -> SeatStatus:
+    return SeatStatus(user_id=1, state=state, since=0.0, call_id=call_id, last_call=last_call)
 
 
 def pop(call_id: str, notes: str = "") -> ScreenPop:
@@ -78,10 +79,21 @@ def test_the_customer_stays_through_wrap_up_and_leaves_when_the_seat_is_ready(ch
 
 def test_a_seat_paused_without_a_result_keeps_the_customer_until_there_is_one(channel: SeatChannel) -> None:
     in_call(channel)
-    channel.number(status("wrap_up", "a"))
-    channel.number(status("paused"))
+    channel.number(status("wrap_up", "a", "a"))
+    channel.number(status("paused", last_call="a"))
     assert channel.pop is not None
     channel.accepted(dispose("a"))
+    assert channel.pop is None
+
+
+def test_a_seat_paused_after_somebody_it_can_say_nothing_of_shows_nobody(channel: SeatChannel) -> None:
+    channel.number(status("asked", "b", "a"))
+    channel.number(pop("b"))
+    channel.number(status("paused", last_call="a"))
+    assert channel.pop is None
+    channel.number(status("preview", "c"))
+    channel.number(replace(pop("c"), preview=True))
+    channel.number(status("paused", last_call="c"))
     assert channel.pop is None
 
 
