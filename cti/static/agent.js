@@ -16,6 +16,7 @@ import { clock, has, language, moment, number, sameClock, t, time } from "./text
 
 const $ = (id) => document.getElementById(id);
 const NOTES_AFTER_MS = 700; // after the last keystroke
+const TYPED_MS = 1500; // after the last keystroke somebody is still typing
 const ARMED_MS = 2500; // within which X must be pressed again
 const MESSAGE_MS = 6000;
 const LABELS = `labels:${language}`; // of results, as they were last seen: the day's figures name them
@@ -41,6 +42,8 @@ let savedWork = ""; // notes and answers as they are on record
 let judged = false; // the call on the screen has its result, and with it its tick
 let rest = null; // what is to be saved of a call that is not on the screen any more
 let savedBefore = 0; // the end of wrap-up before which what had been typed was saved
+let typedAt = -Infinity; // into the notes, as in performance.now()
+let deafUntil = -Infinity; // keys belong to a field that has left the screen
 let notesTimer;
 let messageTimer;
 let drawing = 0; // the frame in which the page is drawn next
@@ -103,8 +106,7 @@ const link = new Link("/ws", {
       const unknown = restarted && seat.stateOf(model) === "offline"; // an engine may be about to find them
       if (shownCall !== pop?.call_id && !unknown && !link.taking) saveRest();
       if (shownCall && pop && shownCall !== pop.call_id) kept.drop(shownCall); // without one, an engine may be about to find it
-      shownCall = null; // drawn anew: another window may have typed since
-      changed();
+      changed(true); // another window may have typed since
       // A fresh page takes its seat by itself, and so does one whose daemon was restarted under it.
       if ((firstState || restarted) && seat.stateOf(model) === "offline" && phone.chosen) setTimeout(takeSeat);
       firstState = false;
@@ -115,13 +117,12 @@ const link = new Link("/ws", {
       if (frame.event.type === "script") script.told(frame.event);
       if (frame.event.type === "note") notesIn.take(frame.event);
       seat.apply(model, frame.event);
-      if (takesOver) shownCall = null; // drawn anew: what the colleague has written down is gone on with
       if (seat.atWork(model)) againUntil = 0;
       else if (again() && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
       if (before && before.call_id !== model.pop?.call_id) noteLast(before, sending ? drafts.chosen : "");
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
-      changed();
+      changed(takesOver); // what the colleague has written down is gone on with
     } else if (frame.type === "error") {
       say(problem(frame), true);
     }
@@ -238,11 +239,12 @@ function choose(code) {
   draw();
 }
 
-// Notes that a result asks for are not cut off while they are typed, as long as there is time.
-function typesWhatIsWanted() {
-  const { activeElement } = document;
+// Notes are not cut off while they are typed, nor those that a result asks for before they are left, as long as there is time.
+function stillTypes() {
+  const { id } = document.activeElement;
   const left = (model.seat?.until ?? Infinity) - link.now();
-  return left > LAST_S && (results.of(drafts.chosen)?.required ?? []).includes(activeElement?.id);
+  const typing = id === "notes" && performance.now() - typedAt < TYPED_MS;
+  return left > LAST_S && (typing || (results.of(drafts.chosen)?.required ?? []).includes(id));
 }
 
 const wanting = () => missing(results.of(drafts.chosen), drafts);
@@ -258,7 +260,7 @@ function sayWhatIsMissing() {
 // Save the marked result once the call is over.
 async function settle() {
   const over = model.seat && !seat.inCall(model) && seat.stateOf(model) !== "preview";
-  const complete = drafts.chosen && !wanting().length && !typesWhatIsWanted();
+  const complete = drafts.chosen && !wanting().length && !stillTypes();
   if (over && !sending && seat.owesResult(model) && complete && link.up) await save(false);
 }
 
@@ -355,14 +357,19 @@ const shown = (value) =>
       : String(value);
 const setText = (element, text) => element.textContent !== text && (element.textContent = text);
 
-function changed() {
+// `anew`: what was written down of the customer may be more than what stands here.
+function changed(anew = false) {
   const callId = model.pop?.call_id ?? "";
-  if (callId !== shownCall) {
-    saveRest();
-    if (shownCall && !callId) kept.drop(shownCall);
+  const another = callId !== shownCall;
+  if (another || anew) {
+    if (!anew) {
+      saveRest();
+      if (shownCall && !callId) kept.drop(shownCall);
+    }
     shownCall = callId;
     armed = { key: "", until: 0 };
     clearTimeout(notesTimer);
+    const typed = typesIn(document.activeElement);
     edits.end();
     if (callId) {
       loadDraft(callId);
@@ -370,10 +377,22 @@ function changed() {
     } else {
       drafts = {};
     }
+    if (another) leaveField(typed);
     drawNow(); // whole, with its buttons, whose keys may follow at once
   } else draw();
   settle();
   phone.heal();
+}
+
+const typesIn = (element) =>
+  element.matches("textarea, select, input:not([type=checkbox], [type=radio])") && Boolean(element.closest("main, #edit-form"));
+
+// The card goes in the middle of a sentence, whose rest is neither the next customer's nor a row of commands.
+function leaveField(typed) {
+  const field = document.activeElement;
+  if (typesIn(field)) field.blur();
+  else if (!typed) return;
+  deafUntil = performance.now() + TYPED_MS;
 }
 
 // A customer's card does not wait for the disk when the results are those of the one before.
@@ -717,6 +736,8 @@ $("notes").addEventListener("input", () => {
   keepDraft();
   drawNotesState();
   saveNotesSoon();
+  typedAt = performance.now();
+  setTimeout(settle, TYPED_MS + 20);
 });
 $("notes").addEventListener("blur", () => {
   saveNotes();
@@ -739,6 +760,11 @@ addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]")) return; // what lies behind it is not clicked, either
   const typing = event.target.matches("textarea, select, input:not([type=checkbox], [type=radio])");
   const key = event.key.toUpperCase();
+  if (!typing && event.key !== "Escape" && performance.now() < deafUntil) {
+    deafUntil = performance.now() + TYPED_MS;
+    return event.preventDefault();
+  }
+  deafUntil = -Infinity; // who presses Esc, or is in another field, has looked up
   if (!typing && $("keys").checked && (tools.key(key) || script.key(key) || results.key(key))) return event.preventDefault();
   if (event.key === "Escape") {
     closeReasons();

@@ -22,6 +22,7 @@ from cti.messages import (
     PageLost,
     Pause,
     Ready,
+    Record,
     Reply,
     SaveNotes,
     SendKeys,
@@ -416,6 +417,67 @@ async def test_what_is_being_typed_when_wrap_up_runs_out_is_saved_for_its_call(
     await until(lambda: notes_saved(door)[-1:] == ["Half a sen"])
     assert door.engine.of(SaveNotes)[-1] == SaveNotes(user_id=7, call_id=call, notes="Half a sen")
     await expect(page.locator("#customer")).to_be_hidden()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_the_rest_of_a_sentence_whose_customer_has_left_is_no_row_of_commands_nor_the_next_ones_notes(
+    context: BrowserContext, door: Door, at_once: bool
+) -> None:
+    page = await context.new_page()
+    call = await wrapping_up(page, door)
+    await page.keyboard.press("n")
+    await page.keyboard.type("Wants a ")
+    door.engine.release(AGENT.user_id)
+    if not at_once:
+        await state(page, "ready")
+        await page.keyboard.type("p1")
+    second = door.engine.pop(AGENT.user_id)
+    door.engine.connect(AGENT.user_id)
+    await state(page, "talking")
+    await page.keyboard.type("copy of him, not mine: xx 12")
+    await expect(page.locator("#dnc")).not_to_be_checked()
+    await expect(page.locator("#notes")).to_have_value("")
+    await expect(page.locator("#results [aria-pressed=true]")).to_have_count(0)
+    assert not [
+        each for each in door.engine.commands if isinstance(each, Hold | HangUp | Mute | Pause | Record)
+    ]
+    saved = [(each.call_id, each.notes) for each in door.engine.of(SaveNotes)]  # type: ignore[attr-defined]
+    assert saved[-1] == (call, "Wants a ")
+    await page.keyboard.press("Escape")  # they have looked up: keys are keys
+    await page.keyboard.press("n")
+    await page.keyboard.type("In May")
+    await until(lambda: door.engine.of(SaveNotes)[-1] == SaveNotes(user_id=7, call_id=second, notes="In May"))
+
+
+async def test_keys_act_again_once_nobody_types(context: BrowserContext, door: Door) -> None:
+    page = await context.new_page()
+    await wrapping_up(page, door)
+    await page.keyboard.press("n")
+    await page.clock.install()
+    door.engine.release(AGENT.user_id)
+    await state(page, "ready")
+    await page.keyboard.press("p")
+    await page.clock.fast_forward(1600)
+    await expect(page.locator("#reasons")).to_be_hidden()
+    await page.keyboard.press("p")
+    await expect(page.locator("#reasons")).to_be_visible()
+
+
+async def test_a_result_that_was_marked_waits_for_the_notes_that_are_being_typed(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    await page.keyboard.press("1")
+    await page.keyboard.press("n")
+    await page.keyboard.type("Moves in ")
+    door.engine.end(AGENT.user_id)
+    await state(page, "wrap_up")
+    await page.keyboard.type("May")
+    await state(page, "ready")
+    assert door.engine.of(Dispose) == [
+        Dispose(user_id=7, call_id=call, code="sold", notes="Moves in May", and_ready=True)
+    ]
 
 
 async def test_who_asked_for_no_more_calls_is_barred_though_wrap_up_ran_out_without_a_result(
