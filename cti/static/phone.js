@@ -26,6 +26,7 @@ export class Phone {
     this.started = false;
     this.owes = false; // the seat, which is nobody's yet, is taken once the phone is registered
     this.redials = 0; // since a leg was up
+    this.shownMic = null; // which one the panel shows, while it is open
     if (!this.offered) return;
     if (document.body.dataset.choice) localStorage.setItem(CHOICE, document.body.dataset.choice);
     this.soft = new Softphone({
@@ -33,6 +34,11 @@ export class Phone {
       registered: () => this.arrive(),
       up: () => (this.redials = 0),
       lost: () => this.used && desk.request({ type: "phone_lost" }),
+      unplugged: async () => {
+        await this.soft.openMic("");
+        await this.chosenMicAgain(); // plugged in again before another one was open
+        this.fillDevices();
+      },
       changed: () => {
         desk.changed();
         this.heal();
@@ -181,6 +187,11 @@ export class Phone {
     set($("phone-state"), this.stateText());
     $("phone-state").classList.toggle("problem", this.used && Boolean(this.problem) && !this.voiceGoesOn);
     $("phone-here").hidden = !this.used;
+    if (this.used && soft.micId !== this.shownMic) {
+      this.shownMic = soft.micId;
+      this.fillDevices();
+      this.meter();
+    }
     set($("level-hint"), t(soft.muted ? "phone.mute_now" : "phone.speak"));
     const idle = !seat.atWork(this.desk.model) && state !== "preview";
     $("echo").disabled = !soft.registered || !idle;
@@ -210,7 +221,6 @@ export class Phone {
     $("microphone").addEventListener("change", async () => {
       localStorage.setItem(MICROPHONE, $("microphone").value);
       await soft.openMic($("microphone").value);
-      this.meter();
     });
     $("speaker").addEventListener("change", () => {
       localStorage.setItem(SPEAKER, $("speaker").value);
@@ -229,8 +239,9 @@ export class Phone {
     addEventListener("pagehide", () => soft.stop());
     addEventListener("beforeunload", (event) => soft.on_leg && soft.inCall && event.preventDefault());
     for (const kind of ["online", "offline"]) addEventListener(kind, () => this.desk.changed());
-    const microphoneAgain = () => {
-      if (!$("phone-panel").hidden) this.fillDevices();
+    const microphoneAgain = async () => {
+      await this.chosenMicAgain();
+      this.fillDevices();
       if (!this.used || !["mic_denied", "mic_missing"].includes(soft.problem)) return;
       if (this.desk.model.seat?.state === "offline") $("take-seat").click();
       else this.retry();
@@ -246,8 +257,6 @@ export class Phone {
     $("phone-close").focus();
     if (!this.used) return;
     if (!this.soft.mic) await this.soft.openMic(localStorage.getItem(MICROPHONE) ?? "");
-    await this.fillDevices();
-    this.meter();
   }
 
   close() {
@@ -257,17 +266,29 @@ export class Phone {
     if ($("phone-panel").contains(document.activeElement)) document.activeElement.blur(); // so that keys act
     this.soft.endEcho();
     clearInterval(this.metering);
+    this.shownMic = null;
     if (!this.soft.wanted) this.soft.closeMic();
+  }
+
+  // The one that was chosen is there again, and another has taken its place meanwhile.
+  async chosenMicAgain() {
+    const kept = localStorage.getItem(MICROPHONE);
+    if (!kept || !this.soft.mic || this.soft.micId === kept) return;
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    if (devices.some((each) => each.kind === "audioinput" && each.deviceId === kept)) await this.soft.openMic(kept);
   }
 
   // The names of devices are told once the microphone is allowed.
   async fillDevices() {
+    if ($("phone-panel").hidden) return;
     const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-    for (const [id, kind, kept] of [["microphone", "audioinput", MICROPHONE], ["speaker", "audiooutput", SPEAKER]]) {
+    const speaker = localStorage.getItem(SPEAKER);
+    const microphone = localStorage.getItem(MICROPHONE) && this.soft.micId; // the open one, which may be another than was chosen
+    for (const [id, kind, used] of [["microphone", "audioinput", microphone], ["speaker", "audiooutput", speaker]]) {
       const found = devices.filter((each) => each.kind === kind && each.deviceId && each.deviceId !== "default" && each.deviceId !== "communications");
       const options = [new Option(t("phone.usual"), ""), ...found.map((each) => new Option(each.label || each.deviceId, each.deviceId))];
       $(id).replaceChildren(...options);
-      $(id).value = found.some((each) => each.deviceId === localStorage.getItem(kept)) ? localStorage.getItem(kept) : "";
+      $(id).value = found.some((each) => each.deviceId === used) ? used : "";
     }
     $("speaker").hidden = $("speaker-label").hidden = !("setSinkId" in HTMLMediaElement.prototype);
   }

@@ -14,7 +14,7 @@ const AUTH_REFUSED = ["Authentication Error", "Rejected", "Not Found"]; // JsSIP
 export const MIC_PROBLEMS = { NotAllowedError: "mic_denied", NotFoundError: "mic_missing", OverconstrainedError: "mic_missing", NotReadableError: "mic_busy" };
 
 export class Softphone {
-  // `on`: { access(): the engine's answer to open_phone, changed(), up(), lost(), registered() }
+  // `on`: { access(): the engine's answer to open_phone, changed(), up(), lost(), registered(), unplugged(): the microphone }
   constructor(on) {
     this.on = on;
     this.problem = ""; // mic_denied, mic_missing, mic_busy, insecure, refused, switch
@@ -54,7 +54,10 @@ export class Softphone {
     }
     const [track] = this.mic.getAudioTracks();
     track.enabled = !this.muted;
-    track.onended = () => this.openMic("");
+    track.onended = () => {
+      this.closeMic();
+      this.on.unplugged();
+    };
     for (const call of [this.leg, this.echo]) {
       const sender = call?.connection?.getSenders().find((each) => each.track?.kind === "audio");
       await sender?.replaceTrack(track);
@@ -62,6 +65,11 @@ export class Softphone {
     if (this.problem.startsWith("mic_")) this.problem = "";
     this.on.changed();
     return true;
+  }
+
+  // Which one is open: another than was asked for, where that was not there.
+  get micId() {
+    return this.mic?.getAudioTracks()[0].getSettings().deviceId;
   }
 
   closeMic() {
@@ -86,8 +94,8 @@ export class Softphone {
 
   // Resolves once the phone is registered, with its endpoint's name; with "" when something is in the way.
   async start(deviceId) {
-    if (this.registered) return this.access.endpoint;
     if (!this.mic && !(await this.openMic(deviceId))) return "";
+    if (this.registered) return this.access.endpoint;
     this.wanted = true;
     if (!this.ua && !(await this.register())) return "";
     return new Promise((resolve) => (this.whenRegistered = resolve));

@@ -1,7 +1,8 @@
-"""The phone in the page while its switch is away: it is tried again by itself, and another one may be chosen."""
+"""The phone in the page while its switch or its headset is away: both are tried again, and another may be chosen."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from cti.messages import Command, LogIn, OpenPhone, PhoneAccess, Ready, Reply
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
-from tests.cti.running import AGENT, Door, open_door, until
+from tests.cti.running import AGENT, DEADLINE_S, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -19,6 +20,27 @@ SWITCH = "wss://pbx.example:8089/ws"
 ACCESS = PhoneAccess("main", SWITCH, "seat007-web", "secret")
 MICROPHONE = """
 navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream;
+"""
+# A headset and what the computer has itself; `plug` says which of them are there.
+MICROPHONES = """
+let plugged = ["headset", "built-in"];
+const all = [];
+navigator.mediaDevices.enumerateDevices = async () => plugged.map((id) => ({ kind: "audioinput", deviceId: id, label: id }));
+navigator.mediaDevices.getUserMedia = async ({ audio: { deviceId } }) => {
+  const id = deviceId?.exact ?? plugged.at(-1);
+  if (!plugged.includes(id)) throw new DOMException("no", deviceId ? "OverconstrainedError" : "NotFoundError");
+  const { stream } = new AudioContext().createMediaStreamDestination();
+  const [track] = stream.getAudioTracks();
+  track.getSettings = () => ({ deviceId: id });
+  all.push(track);
+  return stream;
+};
+window.plug = (...ids) => {
+  plugged = ids;
+  for (const track of all) if (track.readyState === "live" && !ids.includes(track.getSettings().deviceId)) track.onended?.(track.stop());
+  navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
+};
+window.open_one = () => all.filter((track) => track.readyState === "live").map((track) => track.getSettings().deviceId).join();
 """
 # In place of the library that speaks SIP: a phone that registers at once, or never.
 REGISTERS = """
@@ -39,9 +61,11 @@ async def there() -> AsyncIterator[Door]:
         yield door
 
 
-async def phone_in_page(context: BrowserContext, door: Door, registers: str) -> Page:
+async def phone_in_page(
+    context: BrowserContext, door: Door, registers: str, microphone: str = MICROPHONE
+) -> Page:
     page = await context.new_page()
-    await page.add_init_script(MICROPHONE)
+    await page.add_init_script(microphone)
     script = REGISTERS % registers
     await page.route(
         "**/vendor/jssip.js", lambda route: route.fulfill(body=script, content_type="text/javascript")
@@ -159,3 +183,45 @@ async def test_the_phone_on_the_desk_is_chosen_while_the_one_in_the_page_gets_no
     await page.click("#take-seat")
     await until(lambda: there.engine.of(LogIn))
     assert [each.phone for each in there.engine.of(LogIn)] == ["seat007"]  # type: ignore[attr-defined]
+
+
+async def spoken_into(page: Page, microphone: str) -> None:
+    """Wait until this is the one that is open, and the only one."""
+    async with asyncio.timeout(DEADLINE_S):
+        while await page.evaluate("open_one()") != microphone:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("others", [("built-in",), ()])
+async def test_a_headset_that_is_plugged_in_again_is_spoken_into_again(
+    context: BrowserContext, there: Door, others: tuple[str, ...]
+) -> None:
+    page = await phone_in_page(context, there, "true", MICROPHONES)
+    switch_of(there, up=True)
+    await page.keyboard.press("l")
+    await until(lambda: there.engine.of(LogIn))
+    await page.click("#phone-open")
+    await page.select_option("#microphone", "headset")
+    await spoken_into(page, "headset")
+    await page.evaluate("(others) => plug(...others)", others)
+    await spoken_into(page, "".join(others))
+    await expect(page.locator("#microphone")).to_have_value("".join(others))
+    await page.evaluate("(others) => plug('headset', ...others)", others)
+    await spoken_into(page, "headset")
+    await expect(page.locator("#microphone")).to_have_value("headset")
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "there")
+
+
+async def test_a_headset_that_is_back_before_another_microphone_is_open_is_spoken_into_again(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "true", MICROPHONES)
+    switch_of(there, up=True)
+    await page.keyboard.press("l")
+    await until(lambda: there.engine.of(LogIn))
+    await page.click("#phone-open")
+    await page.select_option("#microphone", "headset")
+    await spoken_into(page, "headset")
+    await page.evaluate("() => { plug('built-in'); plug('headset', 'built-in'); }")
+    await expect(page.locator("#microphone")).to_have_value("headset")
+    await spoken_into(page, "headset")
