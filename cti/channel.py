@@ -15,7 +15,7 @@ from cti.messages import (
     SupervisorNote,
     encode,
 )
-from cti.wire import Draft, FullState
+from cti.wire import Draft, FullState, Written
 
 MOST_UNREAD = 20  # notes kept for a seat; older ones are let go
 IN_CALL = frozenset({"connecting", "talking", "asked"})
@@ -51,8 +51,8 @@ class SeatChannel:
         """By a colleague: what is written down of the customer is theirs."""
         return self.seat is not None and self.seat.state == "asked"
 
-    def number(self, message: SeatMessage) -> str:
-        """Take an event from the engine: number it, keep it, and return it as it goes over the socket."""
+    def number(self, message: SeatMessage | Written) -> str:
+        """Take an event: number it, keep it, and return it as it goes over the socket."""
         self.seq += 1
         text = f'{{"type":"event","seq":{self.seq},"event":{encode(message).decode()}}}'
         self._ring.append((self.seq, text))
@@ -97,7 +97,7 @@ class SeatChannel:
             self.notes, self.answers, self.disposed = command.notes, command.answers, True
             self._forget_if_done()
 
-    def _remember(self, message: SeatMessage) -> None:
+    def _remember(self, message: SeatMessage | Written) -> None:
         if isinstance(message, ScreenPop):
             new = self.pop is None or self.pop.call_id != message.call_id  # else: told again
             if new:

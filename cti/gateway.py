@@ -37,6 +37,7 @@ from cti.messages import (
     PageBack,
     PageLost,
     Reply,
+    SaveNotes,
     ScreenPop,
     SeatCommand,
     SeatMessage,
@@ -233,12 +234,26 @@ class Gateway:
         except wire.BadFrame as fault:
             self.counters["malformed"] += 1
             return wire.ReplyFrame(request.id, False, fault.code, str(fault))
-        reply = await self.do(command, request.key)
+        reply = await self._once.do(request.key, command, lambda: self._do(command))
         return wire.ReplyFrame(request.id, reply.ok, reply.code, reply.detail, reply.phone)
 
     async def do(self, command: SeatCommand, key: str) -> Reply:
-        """Have the engine carry a seat's command out; one that comes again under its key is done once."""
-        return await self._once.do(key, command, lambda: self._do(command))
+        """Have the engine carry a seat's command out that is not of its page, which is told of what was written down.
+
+        One that comes again under its key is done once.
+        """
+        return await self._once.do(key, command, lambda: self._do_beside(command))
+
+    async def _do_beside(self, command: SeatCommand) -> Reply:
+        reply = await self._do(command)
+        if reply.ok and isinstance(command, Dispose | SaveNotes):
+            code = command.code if isinstance(command, Dispose) else ""
+            written = wire.Written(command.call_id, command.notes, command.answers, code)
+            text = self._channel(command.user_id).number(written)
+            page = self._pages.get(command.user_id)
+            if page is not None and not page.outbox.put(text):
+                self._lagging(page)
+        return reply
 
     async def _do(self, command: SeatCommand) -> Reply:
         reply = await self._command(command)

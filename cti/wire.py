@@ -9,6 +9,7 @@ import msgspec
 
 from campaigns.users import User
 from cti.messages import (
+    Answers,
     CallStatus,
     Dispose,
     LogIn,
@@ -130,6 +131,15 @@ class FullState(Frame, frozen=True, tag="state"):
     disposed: bool
     draft: Draft | None = None  # of the call on the screen
     unread: tuple[SupervisorNote, ...] = ()
+
+
+class Written(Frame, frozen=True, tag="written"):
+    """An event: what the company's own system has written down of a customer; `code` is its result, if it gave one."""
+
+    call_id: str
+    notes: str
+    answers: Answers
+    code: str = ""
 
 
 class ReplyFrame(Frame, frozen=True, tag="reply"):

@@ -116,11 +116,12 @@ const link = new Link("/ws", {
       if (frame.event.type === "screen_pop") health.pop();
       if (frame.event.type === "script") script.told(frame.event);
       if (frame.event.type === "note") notesIn.take(frame.event);
+      if (frame.event.type === "written") takeWritten(frame.event);
       seat.apply(model, frame.event);
       if (seat.atWork(model)) againUntil = 0;
       else if (again() && seat.stateOf(model) === "paused") ready();
       if (frame.event.type === "callback_soon") say(callbackSoon(frame.event));
-      if (before && before.call_id !== model.pop?.call_id) noteLast(before, sending ? drafts.chosen : "");
+      if (before && before.call_id !== model.pop?.call_id) noteLast(before, frame.event.code || (sending ? drafts.chosen : ""));
       if (frame.event.type === "call_status" && frame.event.state === "ended" && !seat.owesResult(model)) say(causeText(frame.event.cause));
       changed(takesOver); // what the colleague has written down is gone on with
     } else if (frame.type === "error") {
@@ -295,6 +296,18 @@ function noteLast(pop, chosen) {
   const choice = pop.dispositions.find(({ code }) => code === chosen);
   const result = choice ? label(choice) : lastCall && lastCall.id === pop.call_id ? lastCall.result : t("agent.no_result");
   lastCall = { id: pop.call_id, name: pop.customer || number(pop.number), result, at: lastCall?.id === pop.call_id ? lastCall.at : link.now() };
+}
+
+// From the company's own system. What is being typed here is newer, and is saved over it, but for a result, which ends it.
+function takeWritten({ call_id, notes, answers, code }) {
+  if (code && lastCall?.id === call_id) lastCall.result = resultOf(code);
+  if (call_id !== shownCall) return;
+  const newer = unsaved() && !code;
+  savedWork = work(notes, answers);
+  if (newer) return;
+  Object.assign(drafts, { notes, answers: { ...answers } });
+  keepDraft();
+  $("notes").value = notes;
 }
 
 // Wrap-up is about to run out: save the result, or at least what has been typed so far.
@@ -636,11 +649,12 @@ const show = (id, on) => {
 };
 const tools = callTools({ model, ask, setText, show });
 const results = resultTools({ model, choose, armed: (key) => isArmed(key), setText });
+const resultOf = (code) => (results.of(code) ? label(results.of(code)) : (labels[code] ?? code));
 const own = ownTools({
   model,
   reasonOf: (code) => reasonText(code),
   editOf: (edit) => edits.words(edit),
-  resultOf: (code) => (results.of(code) ? label(results.of(code)) : (labels[code] ?? code)),
+  resultOf,
   now: () => link.now(),
 });
 const edits = editing({

@@ -46,6 +46,11 @@ export function apply(model, event) {
       model.targets = event;
       model.team = event.team;
       break;
+    case "written":
+      if (event.call_id !== model.pop?.call_id) break;
+      Object.assign(model, { notes: event.notes, answers: event.answers, disposed: model.disposed || Boolean(event.code) });
+      forgetIfDone(model);
+      break;
     case "seat_status":
       model.seat = event;
       forgetIfDone(model);

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Route
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from cti import events
-from cti.messages import Mute, Ready
-from tests.browser.desk import log_in, ready
+from cti.messages import Dispose, Mute, Ready, SaveNotes
+from tests.browser.desk import log_in, ready, state, talking, wrapping_up
 from tests.browser.line import line_to
 from tests.cti.running import AGENT, Door, until
 
@@ -102,3 +102,49 @@ async def test_a_server_that_is_busy_is_no_log_out_and_is_asked_again(
     assert await page.evaluate("lost[0]") is False
     monkeypatch.setattr(events, "MOST_OWN", 1)
     await page.wait_for_function("window.states > 0", timeout=15_000)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_result_given_in_the_crm_is_not_asked_for_again_on_the_page_beside_it(
+    context: BrowserContext, door: Door, paused: bool
+) -> None:
+    page = await context.new_page()
+    call = await wrapping_up(page, door)
+    beside = await crm(context, door.url)
+    await page.bring_to_front()
+    await page.keyboard.press("c")
+    if paused:
+        door.engine.seat(AGENT.user_id, "paused")
+        await expect(page.locator("#ready")).to_be_hidden()  # until there is a result
+    verdict = {"type": "dispose", "call_id": call, "code": "sold", "notes": "500M"}
+    assert (await beside.evaluate("(verdict) => seat.do({ ...verdict, and_ready: false })", verdict))["ok"]
+    if paused:
+        await state(page, "paused")
+        await expect(page.locator("#ready")).to_be_visible()
+        await expect(page.locator("#last-call")).to_contain_text("王小明 · Sold")
+    else:
+        await expect(page.locator("#notes")).to_have_value("500M")
+        await expect(page.locator("#notes")).to_be_disabled()
+        door.engine.release(AGENT.user_id)
+    await until(lambda: door.engine.of(SaveNotes))
+    barred = SaveNotes(user_id=AGENT.user_id, call_id=call, notes="500M", do_not_call=True)
+    assert door.engine.of(SaveNotes) == [barred]  # with the tick of this page
+    assert len(door.engine.of(Dispose)) == 1
+
+
+async def test_notes_of_the_crm_are_gone_on_with_unless_newer_ones_are_typed(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    beside = await crm(context, door.url)
+    note = "([call_id, notes]) => seat.do({ type: 'save_notes', call_id, notes })"
+    await beside.evaluate(note, [call, "Moves in May"])
+    await expect(page.locator("#notes")).to_have_value("Moves in May")
+    await page.bring_to_front()
+    await page.keyboard.press("n")
+    await page.keyboard.type(", to Ulm")
+    await until(lambda: door.engine.of(SaveNotes)[-1].notes == "Moves in May, to Ulm")  # type: ignore[attr-defined]
+    await page.keyboard.press("Escape")
+    await beside.evaluate(note, [call, "Moves in June"])
+    await expect(page.locator("#notes")).to_have_value("Moves in June")

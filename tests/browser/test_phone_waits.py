@@ -25,7 +25,9 @@ navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMedia
 MICROPHONES = """
 let plugged = ["headset", "built-in"];
 const all = [];
-navigator.mediaDevices.enumerateDevices = async () => plugged.map((id) => ({ kind: "audioinput", deviceId: id, label: id }));
+const live = () => all.filter((track) => track.readyState === "live");
+const seen = (id) => ({ kind: "audioinput", deviceId: id, label: id });
+navigator.mediaDevices.enumerateDevices = async () => plugged.map(seen);
 navigator.mediaDevices.getUserMedia = async ({ audio: { deviceId } }) => {
   const id = deviceId?.exact ?? plugged.at(-1);
   if (!plugged.includes(id)) throw new DOMException("no", deviceId ? "OverconstrainedError" : "NotFoundError");
@@ -37,10 +39,10 @@ navigator.mediaDevices.getUserMedia = async ({ audio: { deviceId } }) => {
 };
 window.plug = (...ids) => {
   plugged = ids;
-  for (const track of all) if (track.readyState === "live" && !ids.includes(track.getSettings().deviceId)) track.onended?.(track.stop());
+  for (const track of live()) if (!ids.includes(track.getSettings().deviceId)) track.onended?.(track.stop());
   navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
 };
-window.open_one = () => all.filter((track) => track.readyState === "live").map((track) => track.getSettings().deviceId).join();
+window.open_one = () => live().map((track) => track.getSettings().deviceId).join();
 """
 # In place of the library that speaks SIP: a phone that registers at once, or never.
 REGISTERS = """
