@@ -58,7 +58,7 @@ export class Seat {
       this.on.state?.(seat);
       if (seat?.pop) this.pop(seat.pop);
     });
-    for (const kind of ["seat_status", "call_status", "callback_soon", "targets", "disposed"]) hear(kind, ({ event }) => this.on.event?.(event));
+    for (const kind of ["seat_status", "call_status", "callback_soon", "targets", "script", "note", "disposed"]) hear(kind, ({ event }) => this.on.event?.(event));
     hear("screen_pop", ({ event }) => {
       this.on.event?.(event);
       this.pop(event);

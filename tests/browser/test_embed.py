@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
 from cti import events
-from cti.messages import Dispose, Mute, Ready, SaveNotes
+from cti.messages import Dispose, Mute, Ready, SaveNotes, SupervisorNote
 from tests.browser.desk import log_in, ready, state, talking, wrapping_up
 from tests.browser.line import line_to
 from tests.cti.running import AGENT, Door, until
@@ -63,6 +63,18 @@ async def test_a_page_of_the_crm_pops_the_customer_and_gives_commands(
     assert [each["ok"] for each in await page.evaluate(mute, call)] == [True, True]
     assert len(door.engine.of(Mute)) == 1
     assert len(door.engine.of(Ready)) == 2
+
+
+async def test_it_is_told_of_a_supervisors_note_and_of_the_script_it_asks_for(
+    context: BrowserContext, door: Door
+) -> None:
+    await ready(await context.new_page(), door)
+    page = await crm(context, door.url)
+    call = door.engine.pop(AGENT.user_id)
+    door.bus.to_seat(SupervisorNote(user_id=AGENT.user_id, id=1, text="Slower", by="陈静", at=0.0))
+    assert (await page.evaluate("(call_id) => seat.do({ type: 'read_script', call_id })", call))["ok"]
+    await page.wait_for_function("window.events.includes('script')")
+    assert "note" in await page.evaluate("events")
 
 
 async def test_nothing_is_missed_or_popped_twice_over_a_lost_line(
