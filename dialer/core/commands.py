@@ -242,7 +242,7 @@ class Commands:
         seat = self.core.seats.by_user[command.user_id]
         if seat.state is SeatState.PAUSED:  # and paused it is again, after the call
             seat.pause_later, seat.pause_reason = True, seat.reason
-        seat.meet(lead, campaign)
+        seat.meet(lead, campaign, now)
         self.core.seats.step(seat, SeatEvent.SHOW, now)
         self.core.tell(
             self.core.screen_pop(campaign.name, lead, seat.user_id, now, preview=True, dialing=True)

@@ -314,7 +314,7 @@ class EngineCore:
             return False
         if not seat.is_reached_by(self.campaigns[name]) or not self.is_up(seat.switch):
             return False
-        seat.meet(lead, self.campaigns[name])
+        seat.meet(lead, self.campaigns[name], now)
         self.previews[user_id] = lead
         self.seats.step(seat, SeatEvent.SHOW, now)
         self.tell(self.screen_pop(name, lead, user_id, now, preview=True))
@@ -414,7 +414,7 @@ class EngineCore:
             self.breach("offered_while_not_ready", str(seat.user_id))
             return
         call.seat = seat.user_id
-        seat.meet(call.lead, self.campaigns[call.campaign])
+        seat.meet(call.lead, self.campaigns[call.campaign], now)
         self.seats.step(seat, SeatEvent.MATCH, now)
         self.calls.step(call, CallEvent.MATCH, now)
 

@@ -91,7 +91,7 @@ class Parties:
             self._originate(call, party)
         else:
             seat = self.core.seats.by_user[party.user]
-            seat.meet(call.lead, self.core.campaigns[call.campaign])
+            seat.meet(call.lead, self.core.campaigns[call.campaign], now)
             self.core.seats.step(seat, SeatEvent.ASK, now)
             self.core.tell(self.core.screen_pop(call.campaign, call.lead, seat.user_id, now))
             if seat.mode == "ring":

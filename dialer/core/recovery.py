@@ -238,7 +238,8 @@ class Recovery:
             reason="page_lost" if here is None else "",
             absent=here is None,
         )
-        seat.meet(call.lead, self.core.campaigns[call.campaign])
+        met_at = event.at if call.answered_at is None else call.answered_at
+        seat.meet(call.lead, self.core.campaigns[call.campaign], met_at)
         return seat
 
     def _lost(self, flight: InFlight, switch: str, at: float) -> None:

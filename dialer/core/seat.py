@@ -145,13 +145,14 @@ SEAT = Table("seat", _entries, _ignored)
 
 class Served(NamedTuple):
     """A customer of a seat's: of which campaign, by which number (E.164, empty where it is withheld), in which zones,
-    and in which arm of its trial; and whether another seat has had them since.
+    and in which arm of its trial; since when (monotonic), and whether another seat has had them since.
     """
 
     campaign: str = ""
     number: str = ""
     zones: tuple[str, ...] = ()
     arm: str = ""
+    met_at: float = 0.0
     handed_on: bool = False
 
 
@@ -178,6 +179,7 @@ class Seat:
     number: str = ""  # of its last customer
     zones: tuple[str, ...] = ()  # of its last customer
     arm: str = ""  # of that campaign's trial, for its last customer
+    met_at: float = 0.0  # when that one came
     last_call: str = ""  # the last one, which may still be disposed of
     machine: str = ""  # the last one that it found a machine in
     last: Served = NOBODY  # whose that was
@@ -210,21 +212,25 @@ class Seat:
         """Whether this campaign calls over its switch: a leg meets nobody on another one."""
         return self.switch in campaign.config.switches
 
-    def meet(self, lead: Lead, campaign: Campaign) -> None:
+    def meet(self, lead: Lead, campaign: Campaign, now: float) -> None:
         """Have this customer of a campaign."""
+        self.met_at = now
         self.call, self.serving = lead.call_id, campaign.name
         self.number, self.zones, self.arm = lead.number, lead.zones, campaign.arm_of(lead)
 
     def leave(self) -> None:
         """Have the customer no more; of whom something may be said still, when the next one is there already."""
-        self.last_call, self.last = self.call, Served(self.serving, self.number, self.zones, self.arm)
+        self.last_call, self.last = self.call, self._present()
         self.call = ""
 
     def served(self, call_id: str) -> Served | None:
         """The customer of this call, if it is this seat's present one or its last."""
         if call_id and call_id == self.call:
-            return Served(self.serving, self.number, self.zones, self.arm)
+            return self._present()
         return self.last if call_id and call_id == self.last_call else None
+
+    def _present(self) -> Served:
+        return Served(self.serving, self.number, self.zones, self.arm, self.met_at)
 
     @property
     def works_for(self) -> str:

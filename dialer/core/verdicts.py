@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dialer.core.engine import EngineCore
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100  # of a callback
+MINUTE = timedelta(minutes=1)  # to which a page's clock goes
 
 OK = Reply(ok=True)
 
@@ -102,6 +103,9 @@ class Verdicts:
             callback = _callback_of(command, served.zones)
         except ValueError:
             return refuse("bad_callback", command.callback_local)
+        # One that has only passed since they spoke holds: the verdict may have waited for a lost line.
+        if callback is not None and callback < self.core.wall(served.met_at) - MINUTE:
+            return refuse("bad_callback", callback.isoformat())
         owner = command.callback_for
         if owner is not None and owner != seat.user_id:
             colleague = self.core.seats.by_user.get(owner)

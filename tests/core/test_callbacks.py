@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from campaigns.records import Dispositioned
 from campaigns.values import Lead
-from cti.messages import DialPreviewed, Dispose, LogOut, Pause, Ready, ScreenPop, Targets, WhoIsThere
+from cti.messages import DialPreviewed, Dispose, LogOut, Pause, Ready, Reply, ScreenPop, Targets, WhoIsThere
 from dialer.core.seat import SeatState
 from tests.core.world import CAMPAIGN, World, config, lead
 
@@ -200,3 +201,25 @@ def test_what_previews_bring_teaches_who_answers() -> None:
     world.hang_up(world.core.calls.by_id[lead(9).call_id].uid, 19)
     [part] = world.core.campaigns[CAMPAIGN].parts
     assert part.pacer.learned()["answers"]["dials"] == 1
+
+
+def test_a_time_before_the_call_is_refused_and_one_that_has_passed_since_is_not() -> None:
+    world = World()
+    world.seat(LI)
+    call = talk(world, LI)
+    began = world.core.wall_s(world.at)
+    world.pass_time(600)
+
+    def answer(at: float) -> Reply:
+        return world.command(Dispose(user_id=LI, call_id=call, code="sold", callback_at=at))
+
+    assert answer(began - 3600).code == "bad_callback"
+    local = datetime.fromtimestamp(began - 3600, UTC).astimezone(ZoneInfo("Asia/Shanghai"))
+    yesterday = Dispose(
+        user_id=LI, call_id=call, code="sold", callback_local=local.strftime("%Y-%m-%dT%H:%M")
+    )
+    assert world.command(yesterday).code == "bad_callback"
+    assert answer(began + 300).ok  # the line was lost meanwhile
+    world.hang_up(world.core.calls.by_id[call].uid)
+    assert answer(began - 3600).code == "bad_callback"
+    assert answer(began + 300).ok
