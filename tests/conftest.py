@@ -7,11 +7,17 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.rig.plugin", "tests.database"]
 
 # CI runs on a machine that has everything; there a skip means that something has gone missing unnoticed.
 NO_SKIP = os.environ.get("CI", "") not in ("", "0", "false") or bool(os.environ.get("ZHUDONG_NO_SKIP"))
+
+
+# How long an example takes tells what else the machine does.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -150,7 +150,7 @@ WHAT = (
 
 
 @given(st.integers(0, 2**32), st.integers(2, 3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_order_of_events_lets_the_parts_together_overspend(seed: int, count: int) -> None:
     """Everybody places all the calls that they may, and most of them are abandoned."""
     chance = random.Random(seed)

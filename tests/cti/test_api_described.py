@@ -98,7 +98,6 @@ def surprises(
 
         @settings(
             max_examples=10 if operation.path in JOBS else 40,
-            deadline=None,
             database=None,
             derandomize=True,
             phases=(Phase.explicit, Phase.generate),

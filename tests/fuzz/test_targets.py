@@ -25,7 +25,7 @@ def test_nothing_breaks_it(name: str) -> None:
         st.binary(max_size=200),
         st.builds(changed, st.sampled_from(SEEDS[name]), st.lists(CHANGES, max_size=6)),
     )
-    tried = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    tried = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
     @tried
     @given(data=inputs)

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pacing import crowd, predictive
@@ -325,7 +325,6 @@ TARGETS = st.sampled_from([0.0, 0.001, 0.03, 0.5, 1.0])
     answered=st.integers(0, 10**6),
     share=st.floats(0.0, 1.0),
 )
-@settings(deadline=None)
 def test_whatever_comes_in_whatever_order_the_decision_is_a_sane_number(
     events: list[Event], room: Room, target: float, answered: int, share: float
 ) -> None:

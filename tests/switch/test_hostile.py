@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from unittest import mock
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dialer.switch import asterisk, wire
@@ -56,7 +56,6 @@ MESSAGES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STREAMS, CUTS)
 @example(b"", [])
 @example(BANNER + b"x" * SMALL + b"\r\nA: 1\r\n\r\nB: 2\r\n\r\n", [30, 50])
@@ -68,7 +67,6 @@ def test_any_bytes_in_any_chunks_are_taken_and_mean_the_same(stream: bytes, cuts
             assert read(data, range(len(data))) == read(data)
 
 
-@settings(deadline=None)
 @given(MESSAGES, CUTS)
 def test_whole_messages_come_out_whole_wherever_they_are_cut(
     messages: list[dict[str, str]], cuts: list[int]
@@ -77,7 +75,6 @@ def test_whole_messages_come_out_whole_wherever_they_are_cut(
     assert read(stream, cuts) == (messages, {}, "Asterisk Call Manager/11.0.0")
 
 
-@settings(deadline=None)
 @given(STREAMS)
 @example(b"A: 1\r\n\xffB: 2\r\n\xff: 3\n: 4\r5\rC: 6\nA:7")
 def test_a_header_is_what_a_reader_of_all_lines_would_find(stream: bytes) -> None:
@@ -133,21 +130,18 @@ def test_binary_is_a_count() -> None:
 CONTROL = st.characters(categories=("Cc", "Zl", "Zp"))
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20), CONTROL, st.text(max_size=20))
 def test_no_control_character_leaves_in_a_value(before: str, control: str, after: str) -> None:
     with pytest.raises(UnsafeValue, match="CallerID"):
         encode("Originate", "z1-1", [("CallerID", before + control + after)])
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20), CONTROL, st.text(max_size=20))
 def test_no_control_character_leaves_in_a_header_of_ours(before: str, control: str, after: str) -> None:
     with pytest.raises(UnsafeValue):
         encode("Originate", "z1-1", [(before + control + after, "1")])
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_what_leaves_is_one_message_with_the_headers_that_were_meant(key: str, value: str) -> None:
     """However odd a customer's name is: one action, three headers, or nothing at all."""
