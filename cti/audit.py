@@ -11,7 +11,7 @@ from starlette.responses import Response
 from campaigns.audit import Line, lines
 from campaigns.people import People
 from campaigns.users import User
-from cti.desk import Desk, Refusal, Stored, instant_in
+from cti.desk import Desk, Stored, instant_in, whole_in
 
 READERS = 1
 MOST = 1_000  # lines at a time
@@ -26,9 +26,7 @@ class AuditDesk(Desk):
     async def lines(self, request: Request, asker: User) -> Response:
         """The newest lines first, `from` … `to`, of one `who`, of one `action`, at most `limit` (100)."""
         asked = request.query_params
-        limit = asked.get("limit", "100")
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= MOST:
-            raise Refusal(400, "malformed", f"limit: is a number from 1 to {MOST}")
+        limit = whole_in(asked, "limit", 100, MOST)
         since, until = instant_in(asked.get("from")), instant_in(asked.get("to"))
 
         def read() -> Sequence[Line]:
@@ -36,8 +34,6 @@ class AuditDesk(Desk):
             people = None
             if not asker.sees_all:
                 people = [each.user.login for each in People(engine).list(asker.unit_id)]
-            return lines(
-                engine, since, until, asked.get("who", ""), asked.get("action", ""), people, int(limit)
-            )
+            return lines(engine, since, until, asked.get("who", ""), asked.get("action", ""), people, limit)
 
         return Response(msgspec.json.encode(await self.run(read)), media_type="application/json")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -240,6 +240,14 @@ def number_in(text: str, country: str) -> str:
         return number_of(text, country)
     except NotANumber as fault:
         raise Refusal(400, "malformed", str(fault)) from fault
+
+
+def whole_in(asked: Mapping[str, str], name: str, left_out: int, most: int) -> int:
+    """A number of a query, from 1 to `most`; `left_out` where it has none. Raises :class:`Refusal`."""
+    given = asked.get(name, str(left_out))
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:20]) <= most:
+        raise Refusal(400, "malformed", f"{name}: is a number from 1 to {most}")
+    return int(given)
 
 
 def instant_in(text: str | None) -> datetime | None:

@@ -22,13 +22,15 @@ from campaigns.jobs import REJECTS, REPORT, ImportJob, UndoJob
 from campaigns.lists import undoing
 from campaigns.lists.loading import OnDuplicate
 from campaigns.users import User
-from cti.desk import Desk, Refusal, by
+from cti.desk import Desk, Refusal, by, whole_in
 
 log = structlog.get_logger(__name__)
 
 MOST_FILE = 512 << 20  # bytes; ten million rows are 400 MB
 MOST_ROWS = 16 << 20  # bytes of a batch of rows
 MOST_NAME = 200
+MOST_SHOWN = 1_000  # imports at a time
+MOST_ID = (1 << 63) - 1
 KEPT_S = 30 * 86_400.0  # reports and rejected rows hold customers' data, and are corrected within days
 LEFT_S = 86_400.0  # more than any import takes: 15 hours for its body, and eight for the jobs up to its own
 SWEEP_S = 3_600.0
@@ -84,11 +86,16 @@ class ListDesk(Desk):
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def show(self, request: Request, asker: User) -> Response:
-        """GET /api/lists: the imports on record, of one `campaign` or of all that the asker may see."""
-        name = request.query_params.get("campaign")
+        """GET /api/lists: the imports on record, of one `campaign` or of all that the asker may see.
+
+        The last `limit` (1,000), those with ids below `before` where it is given.
+        """
+        asked = request.query_params
+        name, limit = asked.get("campaign"), whole_in(asked, "limit", MOST_SHOWN, MOST_SHOWN)
+        before = whole_in(asked, "before", MOST_ID, MOST_ID)
         of = None if name is None else await self.campaign_id(asker, name)
         engine = self.within(request, asker)
-        rows = await self.run(lambda: undoing.imports(engine, of))
+        rows = await self.run(lambda: undoing.imports(engine, of, before, limit))
         return JSONResponse([_row(row) for row in rows if asker.sees(row.campaign)])
 
     async def report(self, request: Request, asker: User) -> Response:
@@ -182,7 +189,7 @@ class ListDesk(Desk):
         return self._stored.imports / f"{list_id}.{name}"
 
     async def _told(self, engine: Engine, list_id: int, campaign_id: int | None = None) -> dict[str, Any]:
-        rows = await self.run(lambda: undoing.imports(engine, campaign_id))
+        rows = await self.run(lambda: undoing.imports(engine, campaign_id, list_id + 1, 1))
         return next((_row(row) for row in rows if row.id == list_id), {})
 
     async def _kept(self, request: Request, asker: User, name: str, kind: str) -> Response:

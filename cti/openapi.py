@@ -245,7 +245,14 @@ ROUTES: dict[tuple[str, str], Told] = {
         "What customers bought comes in", {"unit": TEXT, "zone": TEXT}, body=list[Purchase],
         body_kinds=("application/json", "text/csv"), answer=BroughtIn, faults=(400, 404, 408, 413, 503),
     ),
-    ("GET", "/api/lists"): Told("The imports on record", CAMPAIGN, answer=LIST, faults=(404, 503)),
+    ("GET", "/api/lists"): Told(
+        "The imports on record, the last ones",
+        CAMPAIGN | {
+            "before": {"type": "integer", "minimum": 1, "maximum": lists.MOST_ID},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 1_000},
+        },
+        answer=LIST, faults=(400, 404, 503),
+    ),
     ("POST", "/api/lists"): Told(
         "A list comes in", IMPORT, ("list", "campaign"), body=LIST | {"items": OBJECT},
         body_kinds=("application/json", "application/octet-stream"), answer=OBJECT,

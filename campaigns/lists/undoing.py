@@ -23,7 +23,9 @@ IMPORTS = text("""
 SELECT l.id, c.name AS campaign, l.name, l.source, l.imported_at, l.accepted, l.duplicates, l.rejected, l.updated,
     l.finished_at, l.undone_at
 FROM list l JOIN campaign c ON c.id = l.campaign_id
-WHERE CAST(:campaign AS bigint) IS NULL OR l.campaign_id = :campaign ORDER BY l.id
+WHERE (CAST(:campaign AS bigint) IS NULL OR l.campaign_id = :campaign)
+    AND (CAST(:before AS bigint) IS NULL OR l.id < :before)
+ORDER BY l.id DESC LIMIT :limit
 """)
 OF_LIST = text("""
 SELECT id, first_lead, last_lead FROM list WHERE campaign_id = :campaign AND name = :name AND undone_at IS NULL
@@ -154,10 +156,13 @@ class Undone:
     restored: int  # other leads, as they were before the import
 
 
-def imports(engine: Engine, campaign_id: int | None = None) -> Sequence[Row]:  # type: ignore[type-arg]
-    """The imports on record, the first one first."""
+def imports(
+    engine: Engine, campaign_id: int | None = None, before: int | None = None, limit: int | None = None
+) -> Sequence[Row]:  # type: ignore[type-arg]
+    """The imports on record, the first one first: all, or the last `limit`, of those with ids below `before`."""
+    values = {"campaign": campaign_id, "before": before, "limit": limit}
     with engine.connect() as connection:
-        return connection.execute(IMPORTS, {"campaign": campaign_id}).all()
+        return connection.execute(IMPORTS, values).all()[::-1]
 
 
 def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:

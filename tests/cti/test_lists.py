@@ -72,6 +72,22 @@ async def test_a_file_comes_in_is_looked_up_corrected_and_taken_back(door: Door,
         assert twice.status_code == 422
 
 
+async def test_of_the_imports_on_record_the_last_come_and_earlier_ones_are_asked_for(door: Door) -> None:
+    async with await client(door) as http:
+
+        async def shown(**asked: str | int) -> list[int]:
+            return [row["id"] for row in (await http.get("/api/lists", params=asked)).json()]
+
+        sent = [await http.post("/api/lists", params=OPTIONS | {"list": name}, json=ROWS) for name in "ab"]
+        *earlier, first, last = await shown(campaign="demo")
+        assert [first, last] == [each.json()["list_id"] for each in sent]
+        assert await shown(campaign="demo", limit=2) == [first, last]
+        assert await shown(campaign="demo", limit=1, before=last) == [first]
+        assert await shown(campaign="demo", before=first) == earlier
+        for malformed in ({"limit": 1_001}, {"limit": "all"}, {"before": 0}, {"before": "9" * 30}):
+            assert (await http.get("/api/lists", params=malformed)).status_code == 400
+
+
 async def test_what_a_kill_left_behind_and_what_is_a_month_old_is_let_go_without_another_import(
     db: Engine, tmp_path: Path
 ) -> None:
