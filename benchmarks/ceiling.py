@@ -19,6 +19,7 @@ from typing import Final
 from benchmarks import report
 from benchmarks.engine import Load, Shift, Switch, pages_process, shift
 from benchmarks.report import Result, percentile
+from dialer import open_files
 from tests.rig.asterisk import AsteriskRig
 from tests.rig.configuration import SEATS
 from tests.rig.place import HOW, Installed, find
@@ -101,7 +102,7 @@ def main() -> int:
     chosen = report.options(
         (__doc__ or "").splitlines()[0], f"1.0 is {SEATS} seats and up to {RATES[-1]} calls/s"
     )
-    report.many_files()
+    open_files.take_allowed()
     installed = find()
     if installed is None:
         print(f"nothing was measured: there is no Asterisk 22 with SIPp on this machine; get it by {HOW}")

@@ -29,7 +29,7 @@ from cti.messages import CallStatus, Command, Dispose, LogIn, Ready, Reply, Seat
 from cti.pages import SESSION_COOKIE
 from cti.server import serve
 from cti.settings import WebSettings
-from dialer import garbage
+from dialer import garbage, open_files
 from tests.browser.chromium import launched
 
 SEATS = 200
@@ -324,7 +324,7 @@ def measure(chosen: Options) -> list[Result]:
 
 def main() -> int:
     chosen = report.options("The agent's page in a real browser: pop to picture, weight, first load, memory.")
-    report.many_files()
+    open_files.take_allowed()
     return report.report("desktop", chosen, measure(chosen))
 
 

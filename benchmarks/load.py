@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks import report
 from benchmarks.engine import CONNECT_MS, POP_MS, Load, Shift, outside_latencies, pages_process, shift
 from benchmarks.report import Options, Result, percentile
+from dialer import open_files
 
 SEATS: Final = 2_000
 CALLS_PER_S: Final = 150
@@ -93,7 +94,7 @@ def main() -> int:
     chosen = report.options(
         "An engine at its load for an hour: latencies, memory and breaches as time goes on."
     )
-    report.many_files()
+    open_files.take_allowed()
     return report.report("load", chosen, measure(chosen))
 
 

@@ -30,7 +30,7 @@ from cti.figures import CampaignSnapshot
 from cti.messages import CallStatus, DispositionChoice, ScreenPop, SeatMessage, SeatStatus
 from cti.server import serve
 from cti.settings import WebSettings
-from dialer import garbage
+from dialer import garbage, open_files
 
 SEATS = 1_000
 WATCHERS = 200
@@ -265,7 +265,7 @@ async def run(scale: float) -> list[dict[str, Any]]:
 
 def main() -> int:
     chosen = report.options(__doc__.splitlines()[0], "1.0 is 1,000 seats and 200 watchers")
-    report.many_files()
+    open_files.take_allowed()
     results = []
     for found in report.run_async(lambda: run(chosen.scale)):
         ours = "sequential" not in found["name"]

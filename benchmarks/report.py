@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import platform
-import resource
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -69,12 +68,6 @@ def scratch(name: str) -> Iterator[Path]:
     """A folder of the benchmark's own, gone with what is in it when it has ended."""
     with tempfile.TemporaryDirectory(prefix=f"zhudong-{name}-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def many_files() -> None:
-    """May this process and its children open a file for each of thousands of pages, as far as the system lets them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 16_384)), hard))
 
 
 def machine() -> str:

@@ -160,7 +160,7 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
 
     from campaigns.config import CampaignsError
     from cti.server import CannotListen
-    from dialer import garbage, logs
+    from dialer import garbage, logs, open_files
     from dialer.daemon import Addresses, AlreadyRunning, Daemon
     from dialer.service import END_LIMIT_S, end_within, notify, serve_signals, watched
     from dialer.tenure import Lost
@@ -168,6 +168,7 @@ def run(people: bool, config_file: Path | None, data: Path | None) -> None:
     settings = Settings(config_file, data)
     config = settings.config()
     logs.configure(sys.stderr, people)
+    open_files.take_allowed()
     log = structlog.get_logger(__name__)
 
     def ready(at: Addresses) -> None:

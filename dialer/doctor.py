@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import shutil
 import stat
 from collections.abc import Callable, Sequence
@@ -26,12 +25,12 @@ from campaigns.recordings import SEALED
 from campaigns.sealed import key_id, wrapped_by
 from campaigns.store import CampaignStore, Unreadable
 from campaigns.vault import KEYS as KEY_FILE
+from dialer import open_files
 from dialer.certificates import in_use, remote
 from dialer.check import Step, check_calendar, check_switch
 from dialer.config import Config
 from dialer.sealing import recordings_of
 
-FILES = 4_096  # open at one time: 2,000 pages, the database, the switches, and as many again
 FREE_BYTES, FREE_SHARE = 5 << 30, 0.1
 LOOKED_AT = 1_000  # sealed recordings
 MISSED_FOR = timedelta(days=1)  # an engine that is not there any more
@@ -63,11 +62,9 @@ def readers(file: Path) -> Step:
 
 def machine(data: Path) -> list[Step]:
     """This machine, and the folder that the daemon keeps things in."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    enough = files == resource.RLIM_INFINITY or files >= FILES
-    steps = [
-        Step("open files", enough, f"{files} at most", f"raise LimitNOFILE (or ulimit -n) to {FILES} or more")
-    ]
+    files = open_files.allowed()
+    hint = f"raise LimitNOFILE (or ulimit -Hn) to {open_files.NEEDED:,} or more"
+    steps = [Step("open files", files >= open_files.NEEDED, f"{files:,} at most", hint)]
     if not data.is_dir():
         hint = f"start the daemon once as the user it is to run as, or make {data}"
         return [*steps, Step("data folder", False, f"{data} is not there", hint)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -432,6 +433,21 @@ def test_a_daemon_whose_address_is_taken_says_which(section: str, what: str, her
     last = result.stderr.splitlines()[-1]
     assert last.startswith("dialer: ") and f"{what} 127.0.0.1:{port} can't be used" in last
     assert "Traceback" not in result.stderr
+
+
+def test_a_daemon_takes_as_many_open_files_as_the_system_lets_it(here: Installation) -> None:
+    here.write("".join(f"[{name}]\nport = 0\n" for name in ("web", "metrics", "agi")))
+    command = ["sh", "-c", 'ulimit -Sn 512 && exec "$@"', "sh", DIALER, "run"]  # a shell's own is 1,024
+    command += ["--config", here.config, "--data", here.folder / "data"]
+    limits = None
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "the seats' page is open" in line:
+                limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+                process.terminate()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert limits == (min(hard, 65_536), hard)
 
 
 def test_what_a_daemon_has_loaded_is_not_gone_through_again_for_garbage(here: Installation) -> None:
