@@ -202,8 +202,8 @@ class Demo:
     def _links(self, at: Addresses) -> list[tuple[str, str]]:
         page = f"http://127.0.0.1:{at.web}"
         return [
-            ("a seat's page", f"{page}/   (log in as lina or tom, password {PASSWORD})"),
-            ("status page", f"{page}/status   (log in as chen, password {PASSWORD})"),
+            ("a seat's page", f"{page}/   as lina or tom, password {PASSWORD}"),
+            ("status page", f"{page}/status   as chen, password {PASSWORD}"),
             ("metrics", f"http://127.0.0.1:{at.metrics}/metrics"),
         ]
 

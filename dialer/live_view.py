@@ -51,7 +51,10 @@ UNLIMITED = 1e9
 
 
 class LiveView:
-    """Draws the newest snapshot of each campaign. `links` are the addresses printed below."""
+    """Draws the newest snapshot of each campaign, under `links`, the addresses.
+
+    What is too tall for the terminal is cut off below.
+    """
 
     def __init__(self, links: Sequence[tuple[str, str]]) -> None:
         self._links = links
@@ -71,7 +74,7 @@ class LiveView:
         links = Table.grid(padding=(0, 2))
         for label, address in self._links:
             links.add_row(Text(label, style="bold"), Text(address))
-        return Group(*panels, links)
+        return Group(links, *panels)
 
     def _campaign(self, s: CampaignSnapshot) -> Panel:
         grid = Table.grid(padding=(0, 2), expand=True)

@@ -221,8 +221,8 @@ class Pair:
 
     def _links(self) -> list[tuple[str, str]]:
         return [
-            ("a seat's page", f"{self._door(ENGINES[0])}/   (log in as lina or tom, password {PASSWORD})"),
-            ("the console", f"{self._door(ENGINES[0])}/status   (log in as chen, password {PASSWORD})"),
+            ("a seat's page", f"{self._door(ENGINES[0])}/   as lina or tom, password {PASSWORD}"),
+            ("the console", f"{self._door(ENGINES[0])}/status   as chen, password {PASSWORD}"),
             ("the other engine", f"{self._door(ENGINES[1])}/"),
             ("all logs", str(self._folder)),
         ]

@@ -19,7 +19,7 @@ from dialer.page_agents import PageAgent
 from dialer.parts import Part
 
 TELL_EVERY_S = 10.0  # without a terminal
-EVENTS = 6  # shown
+EVENTS = 4  # shown: with them all of it is in a terminal's 24 lines
 SHOWN = 5  # differences of each kind
 
 
@@ -86,7 +86,7 @@ class PairView:
         links = Table.grid(padding=(0, 2))
         for label, address in self._links:
             links.add_row(Text(label, style="bold"), Text(address))
-        return Group(self._processes(), self._calls(), self._happened(), links)
+        return Group(links, self._processes(), self._calls(), self._happened())
 
     def _processes(self) -> Panel:
         grid = Table.grid(padding=(0, 3), expand=True)
@@ -109,7 +109,7 @@ class PairView:
         return Panel(grid, title="[bold]kill any of them[/]", border_style="blue")
 
     def _calls(self) -> Panel:
-        table = Table(box=None, padding=(0, 2), header_style="bold")
+        table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="bold")
         for head in ("campaign", "dialed", "now on", "connected", "abandoned", "no person", "lost"):
             table.add_column(head, justify="left" if head == "campaign" else "right")
         for name in self._switches:
@@ -126,7 +126,7 @@ class PairView:
         seats.add_row("", legend(states, SEAT_STYLES))
         saved = sum(len(agent.promised) for agent in self._agents)
         seats.add_row("", f"{saved:,} results that agents were told are saved")
-        return Panel(Group(table, Text(), seats), title="[bold]calls and seats[/]", border_style="blue")
+        return Panel(Group(table, seats), title="[bold]calls and seats[/]", border_style="blue")
 
     def _happened(self) -> Panel:
         lines = [Text(f"{at:4.0f} s  {what}") for at, what in self._events]

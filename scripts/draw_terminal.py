@@ -19,8 +19,8 @@ PICTURE = Path(__file__).parents[1] / "docs" / "images" / "terminal.svg"
 SNAPSHOTS = 75  # one a second; those of the drain are left out
 WIDTH = 100  # columns
 LINKS = (
-    ("a seat's page", "http://127.0.0.1:8080/   (log in as lina or tom, password zhudong-demo)"),
-    ("status page", "http://127.0.0.1:8080/status   (log in as chen, password zhudong-demo)"),
+    ("a seat's page", "http://127.0.0.1:8080/   as lina or tom, password zhudong-demo"),
+    ("status page", "http://127.0.0.1:8080/status   as chen, password zhudong-demo"),
     ("metrics", "http://127.0.0.1:9464/metrics"),
 )
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from cti.figures import CampaignSnapshot
 from dialer.core.call import CallState
 from dialer.core.seat import SeatState
 from dialer.live_view import BAR, HISTORY, LINE_STYLES, SEAT_STYLES, LiveView, bar
+from dialer.pair import Pair, PairOptions
+from dialer.pair_view import PairView
 
 SPRING = CampaignSnapshot(
     campaign="spring", at=1_700_000_000.0, mode="ratio", running=True,
@@ -26,6 +30,43 @@ def drawn(view: LiveView, width: int = 100) -> str:
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(view)
     return out.getvalue()
+
+
+def first_lines(view: LiveView | PairView) -> str:
+    """What a terminal of the usual size shows, without scrolling."""
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=24, force_terminal=True, color_system=None)
+    with Live(view, console=console, auto_refresh=False) as live:
+        live.refresh()
+        return out.getvalue()  # in the end it is drawn again, as a whole
+
+
+def test_the_addresses_are_there_when_the_terminal_is_too_low_for_all_figures() -> None:
+    view = LiveView([("a seat's page", "http://127.0.0.1:8080/"), ("metrics", "http://127.0.0.1:9464/")])
+    for name in ("spring", "autumn"):
+        view.take(msgspec.structs.replace(SPRING, campaign=name))
+    text = first_lines(view)
+    assert "http://127.0.0.1:8080/" in text and "http://127.0.0.1:9464/" in text
+    assert "spring" in text and text.rstrip().endswith("...")
+
+
+def test_all_of_a_pair_is_in_a_terminal_of_24_lines() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    pair = Pair(PairOptions(), Path("/tmp/zhudong-pair"), console, live=True)
+    view = pair._view
+    view.take(pair.engines, pair.switches, {}, {("north", "connected"): 1_234, ("south", None): 5})
+    for what in ("was killed", "has north", "starts", "has north and south", "customers have their seats"):
+        view.tell(what)
+    text = first_lines(view)
+    for words in (
+        *(address for _, address in pair._links()),
+        "engine two",
+        "switch south",
+        "1,234",
+        "customers have their",
+    ):
+        assert words in text, words
+    assert "..." not in text
 
 
 def test_before_the_first_snapshot_it_says_that_it_starts_and_where_the_pages_are() -> None:
