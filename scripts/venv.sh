@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv with the first fitting Python (3.11 to 3.13), or says in one line what is missing and how to get it.
+# Makes .venv with the first fitting Python (3.11 to 3.13), else with one that uv brings, or says in one line what is
+# missing and how to get it.
 # PYTHON=/path/to/python chooses one.
 set -eu
 
@@ -21,8 +22,19 @@ find_python() {
 }
 
 python=$(find_python) || {
-    echo "setup: no Python 3.11, 3.12 or 3.13 here${PYTHON:+ (PYTHON=$PYTHON does not fit)}." \
-        "Install one (Debian, Ubuntu: apt-get install python3 python3-venv) or give PYTHON=/path/to/python." >&2
+    if [ -z "${PYTHON:-}" ] && command -v uv >/dev/null 2>&1; then
+        echo "setup: no Python 3.11, 3.12 or 3.13 here; uv brings one"
+        uv venv --quiet --seed --python 3.13 "$target"
+        exit
+    fi
+    if [ -n "${PYTHON:-}" ]; then
+        has="PYTHON=$PYTHON is none. Give the path of one, or leave PYTHON out."
+    elif command -v python3 >/dev/null 2>&1; then # the system's own packages would bring the same again
+        has="python3 is $(python3 --version 2>&1). Install uv, which brings one, or give PYTHON=/path/to/python."
+    else
+        has="there is no python3. Install it (Debian, Ubuntu: apt-get install python3 python3-venv), or uv, which brings one."
+    fi
+    echo "setup: no Python 3.11, 3.12 or 3.13 here: $has" >&2
     exit 1
 }
 echo "setup: $("$python" --version) at $python"
