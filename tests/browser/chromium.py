@@ -7,13 +7,13 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-HOW = (
-    "python -m tests.browser.provision (as root on Debian or Ubuntu: apt-get install chromium fonts-noto-cjk)"
-)
+OWN = "chromium-*/chrome-linux*/chrome"  # in Playwright's folder, where it has installed one itself
+HOW = "python -m tests.browser.provision (as root on Debian or Ubuntu)"
 FLAGS = [
     "--disable-gpu",
     "--disable-quic",
@@ -30,8 +30,11 @@ CLOSED_S = 20.0  # a browser that navigates in this instant may never answer; it
 
 
 def find() -> str | None:
-    """The browser's path, if one is installed."""
-    return next((path for path in map(shutil.which, NAMES) if path), None)
+    """The path of a browser that the system or Playwright has installed, if there is one."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path(base) / "ms-playwright")
+    own = map(str, sorted(folder.glob(OWN), reverse=True))
+    return next((path for path in (*map(shutil.which, NAMES), *own) if path), None)
 
 
 @asynccontextmanager

@@ -1,4 +1,7 @@
-"""Gets the browser that the tests need: `python -m tests.browser.provision`. Root on Debian or Ubuntu only."""
+"""Gets the browser that the tests need: `python -m tests.browser.provision`. Root on Debian or Ubuntu only.
+
+Ubuntu has Chromium as a snap only, which not every machine can run, so there it is Playwright's own.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ import sys
 from pathlib import Path
 
 from tests.browser.chromium import find
-from tests.rig.provision import Failed, install
+from tests.rig.provision import Failed, distribution, install, run
 
-PACKAGES = ("chromium", "fonts-noto-cjk")  # without the fonts every Chinese character is the same empty box
+FONTS = "fonts-noto-cjk"  # without them every Chinese character is the same empty box
 CJK_FONTS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 
 
@@ -20,10 +23,14 @@ def main() -> int:
         print(f"browser: {find()} is there")
         return 0
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        print(f"browser: install {' and '.join(PACKAGES)} to run the browser tests; they are skipped without")
+        print(f"browser: install Chromium and {FONTS} to run the browser tests; they are skipped without")
         return 0
     try:
-        install(*PACKAGES)
+        if distribution() == "ubuntu":
+            install(FONTS)
+            run([sys.executable, "-m", "playwright", "install", "--with-deps", "chromium"])
+        else:
+            install("chromium", FONTS)
     except Failed as fault:
         print(f"browser: {fault}", file=sys.stderr)
         return 1
