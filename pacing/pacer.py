@@ -98,6 +98,8 @@ class CampaignPacer:
         """Take a new configuration; seats, calls and what was learned stay."""
         self._config = config
         self._model.limit.aim_at(config.target)
+        if config.mode is not Mode.PREDICTIVE:
+            self._model.rest()
         self.ledger.take_rule(config.rule)
 
     # --- out ------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class Predictive:
         self.answers = AnswerModel(ring_limit_s)
         self.release = ReleaseModel()
         self.limit = RiskLimit(target)
-        self._risks: dict[Hashable, float] = {}  # of the calls in the air, when they were placed
+        self._risks: dict[Hashable, float] = {}  # of calls in the air, when they were decided on
         self._predicted, self._happened = BLAME_PRIOR / BLAME, BLAME_PRIOR
         self._seen = -1
         self._refreshed_at = -math.inf
@@ -88,16 +88,24 @@ class Predictive:
     # --- learning -------------------------------------------------------------------------------------------------
 
     def dialed(self, call: Hashable) -> None:
-        """A call that was decided on is in the air."""
-        self._risks[call] = self._planned.pop(0) if self._planned else 0.0
+        """A call is in the air: the next of those decided on, or one that another mode or engine placed."""
+        if self._planned:
+            self._risks[call] = self._planned.pop(0)
 
     def done(self, call: Hashable, answered: bool, abandoned: bool, binding: bool) -> None:
         """A call is settled: `answered` by a person who got a seat or (`abandoned`) got none."""
-        risk = self._risks.pop(call, 0.0)
-        if answered:
+        risk, expected = self._risks.pop(call, None), None
+        if not answered:
+            return
+        if risk is not None:  # else nothing was predicted, and what happened says nothing of predictions
             self._predicted += risk - self._predicted / BLAME_MEMORY * risk
             self._happened += abandoned - self._happened / BLAME_MEMORY * risk
-            self.limit.answered(abandoned, risk * self._blame, worst(self._staked), binding)
+            expected = risk * self._blame
+        self.limit.answered(abandoned, expected, worst(self._staked), binding)
+
+    def rest(self) -> None:
+        """Another mode dials from now on: of the calls decided on no more will come."""
+        self._planned = []
 
     def refresh(
         self,
@@ -214,7 +222,7 @@ class Predictive:
         )
 
     def _at_stake(self, to_come: float) -> float:
-        """Abandons to be expected of the calls in the air, from the risks they were placed with."""
+        """Abandons to be expected of the calls in the air, from the risks of those decided on here."""
         if not self._risks:
             return 0.0
         return to_come * sum(self._risks.values()) / len(self._risks) * self._blame

@@ -69,22 +69,23 @@ class RiskLimit:
             return 1.0
         return self._limit(self._log + self._swing)
 
-    def answered(self, abandoned: bool, expected: float, at_stake: float, binding: bool) -> None:
+    def answered(self, abandoned: bool, expected: float | None, at_stake: float, binding: bool) -> None:
         """A person who answered got a seat, or was abandoned.
 
-        `expected`: the chance of the latter, from the risk the call was placed with. `at_stake`: how many abandons the
-        calls in the air may cost at the most. `binding`: the limit is what bound the dialing lately; else its slow part
-        learns nothing.
+        `expected`: the chance of the latter, from the risk the call was placed with; None when nobody asked for it, as
+        in another mode: then only the debt learns. `at_stake`: how many abandons the calls in the air may cost at the
+        most. `binding`: the limit is what bound the dialing lately; else its slow part learns nothing.
         """
         if not 0.0 < self._target < 1.0:
             return
         error = abandoned - SHARE * self._target
         self._answers += 1
-        self._at_stake += (at_stake - self._at_stake) / min(self._answers, STAKE_MEMORY)
+        if expected is not None:
+            self._at_stake += (at_stake - self._at_stake) / min(self._answers, STAKE_MEMORY)
         reserve = self.reserve
         self._debt += error - (self._debt + reserve) / MEMORY_ANSWERS
         self._debt = min(LARGEST_DEBT * self.scatter, max(-LARGEST_DEBT * self.scatter, self._debt))
-        if binding:
+        if binding and expected is not None:
             # What it would have been without the swing, or the limit would work against its own quick part.
             steady = min(MOST_EXPECTED, expected / (self._target * math.exp(self._swing)))
             self._log = self._within(self._log - (steady - SHARE) / EXPECTED_ANSWERS)

@@ -256,6 +256,24 @@ def test_what_was_learned_survives_a_restart() -> None:
     assert dials(kept) > dials(pacer(10).decide(0.0, PLENTY))
 
 
+@pytest.mark.parametrize("mode", [Mode.RATIO, Mode.PROGRESSIVE])
+def test_whom_another_mode_abandoned_is_no_fault_of_what_was_predicted(mode: Mode) -> None:
+    """A little is earned, of which calls may cost what they are predicted to, and not what others have cost."""
+    made = pacer(40, answered=6, abandoned=0)
+    planned = dials(made.decide(0.0, PLENTY))  # and not placed any more
+    made.configure(replace(CONFIG, mode=mode))
+    for call in range(3_000):
+        made.decide(12.0 * call, Room(0))
+        made.observe(CallEvent(12.0 * call, call, CallStage.DIALED))
+        lost = call < planned - 12 or call % 48 == 47
+        made.observe(CallEvent(12.0 * call + 12.0, call, CallStage.ABANDONED if lost else CallStage.HUNG_UP))
+    assert made.ledger.given_up == 90
+    made.configure(CONFIG)
+    decision = made.decide(36_000.0, PLENTY)
+    assert decision.why["earned"] == 0.2
+    assert dials(decision) > 40 and decision.bound == "risk"
+
+
 @pytest.mark.parametrize(
     "spoilt", [{}, {"answers": 1}, {"answers": {"person": [1]}, "release": {}, "limit": {}}]
 )
