@@ -94,20 +94,32 @@ class RiskLimit:
             self._log = self._within(self._log - gain * (self._debt + reserve))
 
     def aim_at(self, target: float) -> None:
-        """Take another target; what was learned of the team stays."""
-        if target != self._target:
-            self._target, self._debt = target, 0.0
+        """Take another target; what was learned of the team stays, and so does the debt.
+
+        Under a lower one less was earned: of what there is to spare the reserve is left.
+        """
+        lower, self._target = target < self._target, target
+        if lower:
+            self._debt = max(self._debt, -self.reserve)
 
     def learned(self) -> dict[str, Any]:
-        """What was learned, as plain numbers. The debt is the ledger's business after a restart."""
-        return {"log": self._log, "answers": self._answers}
+        """What was learned, as plain numbers; the debt, too, or each restart would begin it anew."""
+        return {
+            "log": self._log,
+            "answers": self._answers,
+            "at_stake": self._at_stake,
+            "debt": self._debt,
+        }
 
     def restore(self, learned: Mapping[str, Any]) -> None:
         """Take what :meth:`learned` gave. Raises ValueError for anything else."""
         log, answers = float(learned["log"]), float(learned["answers"])
-        if not math.isfinite(log) or not answers >= 0.0:
+        # What was kept by earlier versions has neither of these.
+        at_stake, debt = (float(learned.get(key, 0.0)) for key in ("at_stake", "debt"))
+        if not all(map(math.isfinite, (log, answers, at_stake, debt))) or min(answers, at_stake) < 0.0:
             raise ValueError("the risk limit is not what was saved")
         self._log, self._answers = self._within(log), answers
+        self._at_stake, self._debt = at_stake, debt
 
     # --- within ---------------------------------------------------------------------------------------------------
 

@@ -256,6 +256,41 @@ def test_what_was_learned_survives_a_restart() -> None:
     assert dials(kept) > dials(pacer(10).decide(0.0, PLENTY))
 
 
+@pytest.mark.parametrize("lost", [0, 30])
+def test_a_restart_and_a_higher_target_leave_the_risk_limit_as_it_is_in_targets(lost: int) -> None:
+    """Whether much is in hand or much was lost: nothing of it is given back, and nothing is given."""
+    made = pacer(10)
+    made.configure(replace(CONFIG, mode=Mode.PROGRESSIVE))
+    now = teach(made, 0.25)
+    for call in range(lost):
+        made.observe(CallEvent(now, call, CallStage.DIALED))
+        made.observe(CallEvent(now + 12.0, call, CallStage.ABANDONED))
+    made.configure(CONFIG)
+    before = made.decide(now, PLENTY).why["risk_limit"]
+    again = pacer(10)
+    again.restore(json.loads(json.dumps(made.learned())))
+    assert again.decide(0.0, PLENTY).why["risk_limit"] == before
+    made.configure(replace(CONFIG, target=0.04))
+    assert made.decide(now, PLENTY).why["risk_limit"] == pytest.approx(4 / 3 * float(before), rel=0.03)
+
+
+def test_what_was_kept_before_the_debt_was_is_read() -> None:
+    made = pacer(10)
+    kept = made.learned()
+    kept["limit"] = {"log": 0.5, "answers": 1_000}
+    made.restore(kept)
+    assert made.learned()["limit"] == {"log": 0.5, "answers": 1_000, "at_stake": 0.0, "debt": 0.0}
+
+
+@pytest.mark.parametrize(("key", "figure"), [("debt", math.nan), ("at_stake", math.inf), ("at_stake", -1.0)])
+def test_a_debt_that_is_none_is_refused(key: str, figure: float) -> None:
+    made = pacer(10)
+    kept = made.learned()
+    kept["limit"][key] = figure
+    with pytest.raises(ValueError, match="risk limit"):
+        made.restore(kept)
+
+
 @pytest.mark.parametrize("mode", [Mode.RATIO, Mode.PROGRESSIVE])
 def test_whom_another_mode_abandoned_is_no_fault_of_what_was_predicted(mode: Mode) -> None:
     """A little is earned, of which calls may cost what they are predicted to, and not what others have cost."""
