@@ -40,6 +40,7 @@ GIVE_UP = timedelta(hours=6)
 LOOK_S = 1.0  # for what is due, where nothing new came
 COUNT_S = 10.0
 AWAY_S = 2.0  # between two tries of a database that is away
+END_LIMIT_S = 10.0  # for what is queued at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Webhooks:
             self._new.set()
 
     async def run(self) -> None:
-        """Write and send, until cancelled; what is queued then is written still."""
+        """Write and send, until cancelled; what is queued then is written still, if that does not take long."""
         try:
             async with Outbound() as outbound, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._count())
@@ -116,9 +117,13 @@ class Webhooks:
                         await asyncio.sleep(AWAY_S)
                         self._new.set()
         finally:
-            if self._writing is not None:
-                await asyncio.wait({self._writing})
-            await self._write()
+            try:
+                async with asyncio.timeout(END_LIMIT_S):
+                    if self._writing is not None:
+                        await asyncio.wait({self._writing})
+                    await self._write()
+            except TimeoutError:
+                log.error("the database does not answer: events may be lost", events=len(self._queue))
 
     # --- within ---------------------------------------------------------------------------------------------
 

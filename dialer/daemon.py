@@ -1,6 +1,7 @@
 """The composition root: builds every room's part of one daemon, runs them together, and takes them down in order.
 
-Order down: no new calls and the calls' end (drain), then the seats' door, then the journal, then the database.
+Order down: no new calls and the calls' end (drain), then the seats' door, then the journal, then the switches, then
+what is on its way to others, then the database.
 """
 
 from __future__ import annotations
@@ -306,18 +307,20 @@ class Daemon:
             asyncio.create_task(rolling.run(), name="roll-ups"),
             asyncio.create_task(Sending(stored, config).run(), name="reports"),
             asyncio.create_task(Sealing(stored, recordings, keys, self.metrics).run(), name="sealing"),
+            asyncio.create_task(garbage.collect(lambda: not core.calls.by_id), name="garbage"),
+        ]
+        senders = [
             asyncio.create_task(webhooks.run(), name="webhooks"),
             asyncio.create_task(messages.run(), name="messages"),
-            asyncio.create_task(garbage.collect(lambda: not core.calls.by_id), name="garbage"),
         ]
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         leaving = asyncio.create_task(handover.due.wait(), name="hand over")
         try:
-            await asyncio.wait([*parts, web_port], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*parts, *senders, web_port], return_when=asyncio.FIRST_COMPLETED)
             if web_port.done() and ready is not None:
                 ready(Addresses(web_port.result(), metrics_port, agi.port))
-            await asyncio.wait([*parts, stopping, leaving], return_when=asyncio.FIRST_COMPLETED)
-            ended = [part.get_name() for part in parts if part.done()]
+            await asyncio.wait([*parts, *senders, stopping, leaving], return_when=asyncio.FIRST_COMPLETED)
+            ended = [part.get_name() for part in (*parts, *senders) if part.done()]
             if stopping.done() or leaving.done():
                 if leaving.done():
                     await engine.hand_over(lambda: 0.0 if self._stop.is_set() else self._drain_limit_s)
@@ -328,12 +331,15 @@ class Daemon:
                     async with asyncio.timeout(KEEP_LIMIT_S):
                         await live.keep_learned()
         finally:
-            faults = await _take_down([*parts, stopping, leaving])
+            for task in (*parts, *senders, stopping, leaving):
+                task.cancel()
+            faults = await _faults([*parts, stopping, leaving])
             await agi.stop()
             await journal.close()
             await tenure.hand(handover.heirs)  # what it knows is on record now
             if self._stop.is_set() or not handover.heirs:
                 await tenure.release()
+            faults += await _faults(senders)  # a mail server that is slow keeps nobody from the switches
             tenure.close()
             await asyncio.to_thread(self.metrics.close)
             if exporter is not None:
@@ -523,9 +529,8 @@ def _mark_of(data: Path) -> str:
     return file.read_text().strip()
 
 
-async def _take_down(tasks: list[asyncio.Task]) -> list[BaseException]:  # type: ignore[type-arg]
-    for task in tasks:
-        task.cancel()
+async def _faults(tasks: list[asyncio.Task]) -> list[BaseException]:  # type: ignore[type-arg]
+    """What these ended by that were cancelled, other than that."""
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     return [e for e in ended if isinstance(e, BaseException) and not isinstance(e, asyncio.CancelledError)]
 

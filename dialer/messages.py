@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 AT_ONCE = 16  # messages of one channel
 LIMIT_S = 60.0  # for one message; far below its lease
+END_LIMIT_S = 10.0  # for what is on its way at the end
 LOOK_S = 2.0  # between two looks where nothing was due
 FULL_S = 0.1  # where a channel has had all that it is let have in a second
 AWAY_S = 5.0  # between two tries of a database that is away
@@ -51,7 +52,7 @@ class Messages:
         self.waiting: Mapping[str, int] = {}
 
     async def run(self) -> None:
-        """Send what is due until cancelled; what is on its way then is settled still."""
+        """Send what is due until cancelled; what is on its way then is settled still, if that does not take long."""
         try:
             # The channels' sessions outlive what is on its way.
             async with asyncio.TaskGroup() as sessions:
@@ -82,12 +83,13 @@ class Messages:
 
     async def _send(self, channel: str) -> None:
         while True:
-            # Broken off half-way nobody would know what was sent: it is waited for, LIMIT_S at most.
+            # Broken off half-way nobody would know what was sent: it is waited for, as long as an end may take.
             looking = asyncio.ensure_future(self.look(channel))
             try:
                 pause_s = await asyncio.shield(looking)
             finally:
-                await asyncio.wait({looking})
+                await asyncio.wait({looking}, timeout=END_LIMIT_S)
+                looking.cancel()
             await asyncio.sleep(pause_s)
 
     async def _bring(self, letter: Letter) -> None:

@@ -10,10 +10,11 @@ import json
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Event as ThreadEvent
 
 import pytest
 from sqlalchemy import Engine, text
@@ -283,6 +284,41 @@ async def test_with_the_database_away_events_wait_and_the_engine_does_not(
         with db.begin() as connection:
             connection.execute(text("ALTER TABLE away RENAME TO webhook_delivery"))
         await until(lambda: len(there.got) == 4)
+
+
+class Hanging(WebhookStore):
+    """A database that gives no answer before it is `back`."""
+
+    back: ThreadEvent
+
+    def add(self, new: Sequence[NewDelivery], now: datetime) -> None:
+        self.back.wait()
+
+
+@pytest.mark.parametrize(
+    "writing", [False, True], ids=["it is written to at the end", "it is written to already"]
+)
+async def test_an_end_waits_a_moment_for_a_database_that_hangs(
+    db: Engine, monkeypatch: pytest.MonkeyPatch, writing: bool
+) -> None:
+    monkeypatch.setattr(webhooks, "END_LIMIT_S", 0.1)
+    store = Hanging(db, "engine-1")
+    store.back = ThreadEvent()
+    bus = Bus()
+    feed = Feed(bus)
+    async with receiver() as there:
+        sender = Webhooks([hook(there)], store)
+        feed.on_event = sender.hear
+        ending = asyncio.create_task(sender.run())
+        await asyncio.sleep(0.05)
+        ScriptedEngine(bus).pop(AGENT.user_id)
+        if writing:
+            await asyncio.sleep(0.05)
+        ending.cancel()
+        try:
+            assert await asyncio.wait({ending}, timeout=20) == ({ending}, set()) and ending.cancelled()
+        finally:
+            store.back.set()
 
 
 def test_what_is_due_is_found_by_its_index(db: Engine) -> None:

@@ -28,6 +28,7 @@ from dialer.config import Config, RecordingsSection
 from dialer.daemon import AlreadyRunning, Daemon, Ended
 from dialer.journal import SPOOL, Spool
 from dialer.live_campaigns import LiveCampaigns
+from dialer.messages import Messages
 from dialer.service import notify, serve_signals, watched
 from simulator.scenario import Behaviour, TailsScenario
 from simulator.switch.faults import GARBAGE
@@ -180,6 +181,29 @@ async def test_a_second_sigterm_cuts_the_call_short_and_it_is_on_record(
             await here.ended()
         assert here.rows("SELECT outcome, ended_at IS NOT NULL FROM attempt") == [("connected", True)]
         assert not switch.exchange.by_uid
+
+
+async def test_a_message_that_is_on_its_way_keeps_no_other_engine_from_the_switches(
+    switch: VirtualSwitch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = asyncio.Event()
+
+    async def run(messages: Messages) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await answered.wait()  # as for a mail server that is slow
+
+    monkeypatch.setattr(Messages, "run", run)
+    async with running(of(switch), tmp_path / "data") as here:
+        held = "SELECT count(*) FROM switch_lease WHERE until > '-infinity'"  # it would run out by itself
+        assert here.rows(held) == [(1,)]
+        here.daemon.stop()
+        try:
+            await here.until(lambda: here.rows(held) == [(0,)])
+        finally:
+            answered.set()
+        await here.ended()
 
 
 def test_a_thread_that_waits_for_a_database_that_hangs_keeps_no_process_from_its_end() -> None:

@@ -216,6 +216,24 @@ async def test_a_channel_that_gives_no_answer_holds_up_no_other(
     assert messages.counters["sms", "sent"] == 2
 
 
+async def test_an_end_waits_a_moment_for_who_does_not_answer_and_the_message_is_sent_again_later(
+    db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialer.messages.END_LIMIT_S", 0.1)
+    world, away = Writing(db, steps=CONFIRMED, customers=1), Away()
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    running = asyncio.create_task(Messages(world.outbox, {"email": away}, Announcer(db), lambda: NOON).run())
+    async with asyncio.timeout(20):
+        while world.states() != [("sending", "")]:
+            await asyncio.sleep(0.02)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert world.states() == [("sending", "")]  # nobody knows whether it was taken: the lease runs out
+    [again] = world.outbox.claim(["email"], 10, later(minutes=6)).letters
+    assert again.key == world.rows()[0].key.hex
+
+
 def by_gateway(world: Writing, url: str, at: datetime = TWO_DAYS_LATER) -> Messages:
     gateway = Gateway(GatewaySection(url=url, secret=SECRET, networks=("127.0.0.0/8",)))
     return Messages(world.outbox, {"sms": gateway}, Announcer(world.db), lambda: at)
