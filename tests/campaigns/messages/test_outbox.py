@@ -21,7 +21,7 @@ from campaigns.lists.rows import Row
 from campaigns.messages.choices import ChoiceStore
 from campaigns.messages.figures import figures, send_again
 from campaigns.messages.outbox import LEASE, MOST_TRIES, TOO_LATE, Outbox
-from campaigns.records import NotesSaved
+from campaigns.records import Dispositioned, NotesSaved
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import CONFIG, NOON, later
 
@@ -82,6 +82,53 @@ def test_a_verdict_that_is_corrected_to_a_sale_is_confirmed(db: Engine) -> None:
     world.disposed(lead, "interested")
     world.disposed(lead, "sold")
     assert [each.channel for each in world.claim(NOON)] == ["email"]
+
+
+def test_a_verdict_that_is_corrected_to_another_of_the_step_has_its_message(db: Engine) -> None:
+    both = CONFIRMED.replace('["sold"]', '["sold", "interested"]') + "delay_s = 3600\n"
+    world = Writing(db, steps=both, customers=3)
+    waits, seen, sent = world.calls("connected")
+    for lead in (waits, seen, sent):
+        world.disposed(lead, "sold")
+    world.disposed(waits, "interested", later(minutes=10))
+    world.disposed(seen, "not_interested", later(minutes=10))
+    [first] = world.claim(later(hours=1))
+    assert world.outbox.sent(first, later(hours=1))
+    world.disposed(sent, "interested", later(hours=1))  # too late: it is told already
+    world.disposed(seen, "interested", later(hours=1))
+    assert {row.state for row in world.rows() if row.lead_id != sent.lead_id} == {"waiting"}
+    [second] = world.claim(later(hours=1, minutes=10))
+    assert world.outbox.sent(second, later(hours=1, minutes=10))
+    assert len(world.claim(later(hours=2))) == 1
+    assert [row.state for row in world.rows() if row.lead_id == sent.lead_id] == ["sent"]
+
+
+def test_a_sale_after_one_that_was_taken_back_is_confirmed(db: Engine) -> None:
+    world = Writing(db, steps=CONFIRMED, customers=1)
+    [lead] = world.calls("connected")
+    world.disposed(lead, "sold")
+    world.disposed(lead, "not_interested")
+    [lead] = world.calls("connected", later(days=1))
+    world.disposed(lead, "sold", later(days=1))
+    assert len(world.claim(later(days=1))) == 1
+
+
+def test_a_message_stays_due_as_it_is_when_a_later_call_comes_to_the_same(db: Engine) -> None:
+    world = Writing(db, steps=CONFIRMED + "delay_s = 172800\n", customers=1)
+    for at in (NOON, later(days=1)):
+        [lead] = world.calls("connected", at)
+        world.disposed(lead, "sold", at)
+    assert [row.due_at for row in world.rows()] == [TWO_DAYS_LATER]
+
+
+def test_two_verdicts_on_one_customer_that_come_on_record_at_once_make_one_message_due(db: Engine) -> None:
+    world = Writing(db, steps=CONFIRMED, customers=1)
+    [first] = world.calls("connected")
+    [second] = world.calls("connected", later(days=1))
+    world.campaign.record(
+        *(Dispositioned(at=NOON, call_id=each.call_id, user_id=1, code="sold") for each in (first, second))
+    )
+    assert [row.call_id.hex for row in world.rows()] == [first.call_id]
 
 
 def test_a_talk_overtakes_what_was_due_after_a_call_in_vain(db: Engine) -> None:
