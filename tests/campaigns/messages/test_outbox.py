@@ -18,6 +18,7 @@ from campaigns.history.files import Files
 from campaigns.history.query import History
 from campaigns.lists.loading import store_rows
 from campaigns.lists.rows import Row
+from campaigns.lists.undoing import undo
 from campaigns.messages.choices import ChoiceStore
 from campaigns.messages.figures import figures, send_again
 from campaigns.messages.outbox import LEASE, MOST_TRIES, TOO_LATE, Outbox
@@ -129,6 +130,17 @@ def test_two_verdicts_on_one_customer_that_come_on_record_at_once_make_one_messa
         *(Dispositioned(at=NOON, call_id=each.call_id, user_id=1, code="sold") for each in (first, second))
     )
     assert [row.call_id.hex for row in world.rows()] == [first.call_id]
+
+
+def test_who_is_of_a_list_that_was_taken_back_is_written_to_no_more(db: Engine) -> None:
+    world = Writing(db, customers=2)
+    sold, missed = world.campaign.lease(1_000, NOON)
+    world.call(missed)
+    world.call(sold, outcome="connected")
+    world.disposed(sold, "sold")
+    undo(db, world.campaign.id, "customers", later(hours=1))
+    assert [each.channel for each in world.claim(TWO_DAYS_LATER)] == ["email"]  # what was ordered
+    assert ("not_sent", "closed") in world.states()
 
 
 def test_a_talk_overtakes_what_was_due_after_a_call_in_vain(db: Engine) -> None:
