@@ -37,6 +37,7 @@ MOST_TRIES = 12  # some seven hours
 FOR_GOOD = frozenset(
     {RefusalReason.DNC, RefusalReason.DESTINATION, RefusalReason.NO_ZONE, RefusalReason.CAP_LIFE}
 )
+UNREADABLE = "unreadable"  # the campaign's newest version, by this program
 HOUR = frozenset({RefusalReason.WINDOW, RefusalReason.CAMPAIGN_STOPPED})
 
 # Due ones that nobody else is at, with the lead as it is now. A talk since then has overtaken what was due after a call
@@ -228,6 +229,10 @@ class Outbox:
                 found = self._case(row, now)
                 if isinstance(found, _Case):
                     cases.append(found)
+                elif found is None:  # a newer engine may know it, or this one when its program is as new
+                    other(row.channel, UNREADABLE)
+                    detail = f"version {row.version} is not one that this engine can read"
+                    _later(connection, row, UNREADABLE, detail, now + LOOK_AGAIN)
                 else:
                     other(row.channel, found[0])
                     _not_sent(connection, row, *found, now=now)
@@ -275,15 +280,17 @@ class Outbox:
                 connection.execute(PARTS, {"message": letter.message_id, "ids": list(ids)})
         return ours
 
-    def _case(self, row: Row[Any], now: datetime) -> _Case | tuple[str, str]:
-        """What is asked about, or why there is nothing to ask."""
+    def _case(self, row: Row[Any], now: datetime) -> _Case | tuple[str, str] | None:
+        """What is asked about, or why there is nothing to ask; None where this program can't know."""
         if row.gone:
             return row.gone, ""
         if now > row.due_at + TOO_LATE:
             return "too_late", f"was due at {row.due_at:%F %T}Z"
         config = self._config(row)
-        step = next((s for s in config.messages.steps if s.code == row.step), None) if config else None
-        if config is None or step is None or step.channel != row.channel:
+        if config is None:
+            return None
+        step = next((s for s in config.messages.steps if s.code == row.step), None)
+        if step is None or step.channel != row.channel:
             return "no_step", f"version {row.version} of the campaign has no such step"
         if row.undone and step.purpose == "marketing":  # what was ordered is confirmed all the same
             return "closed", ""
@@ -459,8 +466,11 @@ def _refused(connection: Connection, row: Row[Any], refusal: Refusal, now: datet
         _not_sent(connection, row, str(refusal.reason), refusal.detail, now=now)
         return
     until = refusal.until if refusal.until is not None and refusal.until > now else now + LOOK_AGAIN
-    values = {"id": row.id, "reason": str(refusal.reason), "detail": refusal.detail, "next": until}
-    connection.execute(LATER, values)
+    _later(connection, row, str(refusal.reason), refusal.detail, until)
+
+
+def _later(connection: Connection, row: Row[Any], reason: str, detail: str, until: datetime) -> None:
+    connection.execute(LATER, {"id": row.id, "reason": reason, "detail": detail, "next": until})
 
 
 def _not_sent(

@@ -21,7 +21,7 @@ from campaigns.lists.rows import Row
 from campaigns.lists.undoing import undo
 from campaigns.messages.choices import ChoiceStore
 from campaigns.messages.figures import figures, send_again
-from campaigns.messages.outbox import LEASE, MOST_TRIES, TOO_LATE, Outbox
+from campaigns.messages.outbox import LEASE, LOOK_AGAIN, MOST_TRIES, TOO_LATE, Outbox
 from campaigns.records import Dispositioned, NotesSaved
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import CONFIG, NOON, later
@@ -141,6 +141,20 @@ def test_who_is_of_a_list_that_was_taken_back_is_written_to_no_more(db: Engine) 
     undo(db, world.campaign.id, "customers", later(hours=1))
     assert [each.channel for each in world.claim(TWO_DAYS_LATER)] == ["email"]  # what was ordered
     assert ("not_sent", "closed") in world.states()
+
+
+def test_an_engine_that_cant_read_a_campaigns_newest_version_leaves_its_messages(db: Engine) -> None:
+    world = Writing(db, customers=1)
+    world.calls()
+    with db.begin() as connection:
+        text_of = connection.execute(text("SELECT text FROM campaign_version")).scalar_one()
+        connection.execute(text("UPDATE campaign_version SET text = text || :new"), {"new": "new_key = 1\n"})
+    assert not world.claim(TWO_DAYS_LATER)
+    assert world.states() == [("waiting", "unreadable")]
+    with db.begin() as connection:
+        connection.execute(text("UPDATE campaign_version SET text = :text"), {"text": text_of})
+    newer = Outbox(db, "engine-2", "https://dialer.example")
+    assert len(newer.claim(("sms",), 10, TWO_DAYS_LATER + LOOK_AGAIN).letters) == 1
 
 
 def test_a_talk_overtakes_what_was_due_after_a_call_in_vain(db: Engine) -> None:
