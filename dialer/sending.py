@@ -96,7 +96,7 @@ class Sending:
         work = [self._asked(by_id[schedule], run) for run, schedule in asked if schedule in by_id]
         for each in (*self._configured, *made):
             spans = () if each.paused else each.due(now, first.get(each.key))
-            work += [self._due(each, span) for span in spans if (*each.key, span.until) not in settled]
+            work += [self._due(each, span) for span in spans if (*each.key, span) not in settled]
         return sum(await asyncio.gather(*work))
 
     # --- within ---------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ LOOKED_BACK = timedelta(days=70)  # the days of a month that is just due, and so
 
 # Of the days that may be due: those that were sent, and those whose time is not yet.
 SETTLED = text("""
-SELECT COALESCE(schedule_id, 0) AS schedule_id, name, until FROM report_run
+SELECT COALESCE(schedule_id, 0) AS schedule_id, name, since, until FROM report_run
 WHERE asked_by = '' AND until >= :since AND (sent_at IS NOT NULL OR next_at > :now)
 """)
 # Of the configuration's, that do not say since when they are kept, those of each day.
@@ -40,7 +40,7 @@ CLAIM = text("""
 WITH named AS (SELECT COALESCE((SELECT id FROM app_user WHERE login = :login), min(id)) AS id FROM app_user)
 INSERT INTO report_run AS r (schedule_id, name, user_id, since, until, made_at, next_at, tries)
 SELECT NULLIF(:schedule, 0), :name, id, :since, :until, :now, :lease, 1 FROM named WHERE id IS NOT NULL
-ON CONFLICT (COALESCE(schedule_id, 0), name, until) WHERE asked_by = ''
+ON CONFLICT (COALESCE(schedule_id, 0), name, since, until) WHERE asked_by = ''
 DO UPDATE SET tries = r.tries + 1, next_at = :lease, user_id = EXCLUDED.user_id
 WHERE r.sent_at IS NULL AND r.next_at <= :now RETURNING id, tries, asked_by, made_at, since, until
 """)
@@ -112,11 +112,11 @@ class Runs:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def settled(self, now: datetime) -> Collection[tuple[int, str, date]]:
-        """Which need not be claimed: by the key of their schedule, and their last day."""
+    def settled(self, now: datetime) -> Collection[tuple[int, str, Span]]:
+        """Which need not be claimed: by the key of their schedule, and their days."""
         with self._engine.connect() as connection:
             rows = connection.execute(SETTLED, {"since": (now - LOOKED_BACK).date(), "now": now})
-            return {(row.schedule_id, row.name, row.until) for row in rows}
+            return {(row.schedule_id, row.name, Span(row.since, row.until)) for row in rows}
 
     def first(self, now: datetime) -> Mapping[tuple[int, str], date]:
         """The first day that is on record of each of the configuration's, by its key, of those looked back to."""

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, text
 from structlog.testing import capture_logs
@@ -272,6 +273,38 @@ def test_a_run_is_one_engines_at_a_time_and_the_next_ones_when_that_died(db: Eng
     [run] = runs.last([schedule])[schedule.key]
     assert run.sent_at is not None and run.fault == "" and run.tries == 2
     assert runs.claim(schedule, span, NEXT_DAY + 3 * LEASE) is None
+
+
+@pytest.mark.parametrize("went_out", [True, False])
+async def test_a_schedule_that_becomes_one_of_weeks_sends_the_week_that_ends_with_its_last_day(
+    db: Engine, post: tuple[Box, int], went_out: bool
+) -> None:
+    box, port = post
+    World(db)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+        user = connection.execute(text("SELECT id FROM app_user WHERE login = 'agent0'")).scalar_one()
+    sunday, monday = datetime(2026, 11, 29, 2, 0, tzinfo=UTC), datetime(2026, 11, 29, 23, 0, tzinfo=UTC)
+    daily = Schedule(
+        "spring", "campaigns", "agent0", "day", time(6), "Asia/Shanghai", to=("boss@company.example",)
+    )
+    number = Schedules(db).save(daily, user, sunday)
+    mail = MailSection(host="127.0.0.1", port=port, security="none", sender="dialer@company.example")
+    sending, away = (
+        Timed(db, Config(switch=(SWITCH,), mail=each))
+        for each in (mail, msgspec.structs.replace(mail, host=""))
+    )
+    try:
+        assert await (sending if went_out else away).at(monday) == went_out
+        with db.begin() as connection:
+            connection.execute(text("UPDATE report_schedule SET every = 'week', at = '08:00'"))
+        assert await sending.at(monday + timedelta(hours=2)) == 1
+    finally:
+        for each in (sending, away):
+            await each.close()
+    newest = Runs(db).last(Schedules(db).all())[number, ""][0]
+    assert (newest.since, newest.until) == (date(2026, 11, 23), date(2026, 11, 29))
+    assert len(box.mails) == 1 + went_out
 
 
 async def test_a_report_waits_until_its_days_are_counted_and_after_hours_says_that_they_are_not(
