@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,8 +33,17 @@ ORDER BY id LIMIT :limit
 TAKEN = text("DELETE FROM webhook_delivery WHERE id = :id")
 LATER = text("UPDATE webhook_delivery SET tries = tries + 1, next_at = :next, fault = :fault WHERE id = :id")
 GIVEN_UP = text(
-    "UPDATE webhook_delivery SET tries = tries + 1, dead_at = :now, fault = :fault WHERE id = :id"
+    "UPDATE webhook_delivery SET tries = tries + 1, dead_at = :now, fault = :fault WHERE id = :id AND dead_at IS NULL"
 )
+# The first one of each call, as in DUE: the next one is tried before it is given up as well.
+OVERDUE = text("""
+UPDATE webhook_delivery d SET dead_at = :now,
+    fault = CASE WHEN d.tries = 0 THEN 'its turn did not come' ELSE d.fault END
+WHERE engine = :engine AND hook = ANY(:hooks) AND dead_at IS NULL AND since < :before AND NOT EXISTS (
+    SELECT FROM webhook_delivery e WHERE e.engine = d.engine AND e.hook = d.hook AND e.call_id = d.call_id
+        AND e.dead_at IS NULL AND e.id < d.id)
+RETURNING hook
+""")
 WAITING = text(
     "SELECT hook, count(*) AS waiting FROM webhook_delivery WHERE engine = :engine AND dead_at IS NULL GROUP BY hook"
 )
@@ -129,9 +139,17 @@ class WebhookStore:
         with self._engine.begin() as connection:
             connection.execute(LATER, {"id": delivery_id, "next": next_at, "fault": fault})
 
-    def given_up(self, delivery_id: int, now: datetime, fault: str) -> None:
+    def given_up(self, delivery_id: int, now: datetime, fault: str) -> bool:
+        """Keep it apart; False: it was already."""
         with self._engine.begin() as connection:
-            connection.execute(GIVEN_UP, {"id": delivery_id, "now": now, "fault": fault})
+            values = {"id": delivery_id, "now": now, "fault": fault}
+            return connection.execute(GIVEN_UP, values).rowcount == 1
+
+    def overdue(self, hooks: Sequence[str], before: datetime, now: datetime) -> Counter[str]:
+        """Give up what is from before, of these hooks; how many of each."""
+        values = {"engine": self._name, "hooks": list(hooks), "before": before, "now": now}
+        with self._engine.begin() as connection:
+            return Counter(connection.execute(OVERDUE, values).scalars())
 
     def sweep(self, hooks: Sequence[str], now: datetime) -> dict[str, int]:
         """Give up what waits for hooks or engines that are no more, and remove what was given up long ago.

@@ -170,9 +170,9 @@ class Webhooks:
             self.counters[hook.name, "delivered"] += 1
             await self._surely(lambda: self._store.taken(number))
         elif now - due.since > GIVE_UP:
-            self.counters[hook.name, "dead"] += 1
             log.warning("an event was given up", hook=hook.name, delivery=number, reason=fault)
-            await self._surely(lambda: self._store.given_up(number, datetime.now(UTC), fault))
+            if await self._surely(lambda: self._store.given_up(number, datetime.now(UTC), fault)):
+                self.counters[hook.name, "dead"] += 1
         else:
             self.counters[hook.name, "retried"] += 1
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**due.tries) * random.uniform(0.5, 1.5)
@@ -180,8 +180,15 @@ class Webhooks:
             await self._surely(lambda: self._store.later(number, next_at, fault))
 
     async def _count(self) -> None:
-        names = [hook.name for hook in self._hooks]
+        names, began = [hook.name for hook in self._hooks], datetime.now(UTC)
         while True:
+            # Where nobody answers, each try takes long and few have a turn. What waited for this engine has one first.
+            now = datetime.now(UTC)
+            if now - began > GIVE_UP:
+                old = await self._try(lambda now=now: self._store.overdue(names, now - GIVE_UP, now)) or {}
+                for hook, count in old.items():
+                    self.counters[hook, "dead"] += count
+                    log.warning("events were given up", hook=hook, events=count)
             left = await self._try(lambda: self._store.sweep(names, datetime.now(UTC))) or {}
             for hook, count in left.items():  # at 0 while they wait, so that the first one is a rise
                 self.counters[hook, "dead"] += count
@@ -192,10 +199,11 @@ class Webhooks:
                 self.waiting = {hook.name: found.get(hook.name, 0) for hook in self._hooks}
             await asyncio.sleep(COUNT_S)
 
-    async def _surely(self, work: Callable[[], None]) -> None:
+    async def _surely(self, work: Callable[[], T]) -> T:
         """Put on record what came of a request, however long the database is away: else it is sent again at once."""
-        while await self._try(lambda: work() or True) is None:
+        while (done := await self._try(lambda: (work(),))) is None:
             await asyncio.sleep(AWAY_S)
+        return done[0]
 
     async def _try(self, work: Callable[[], T]) -> T | None:
         """The work's value; None while the database is away."""

@@ -235,6 +235,20 @@ async def test_what_nobody_takes_is_given_up_kept_and_sent_again_by_hand(
         await until(lambda: not dead(db) and waiting(db) == 0)
 
 
+async def test_what_has_no_turn_at_a_receiver_that_does_not_answer_is_given_up_in_time_too(
+    db: Engine, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "GIVE_UP", timedelta(seconds=0.5))
+    monkeypatch.setattr(webhooks, "COUNT_S", 0.1)
+    monkeypatch.setattr(webhooks, "AT_ONCE", 1)
+    async with receiver(lambda headers, body: None) as there, running(db, hook(there)) as (_, sender):
+        calls = [NewDelivery("crm", f"{n:032x}", "screen_pop", '{"event": 1}') for n in range(50)]
+        WebhookStore(db, "engine-1").add(calls, datetime.now(UTC))
+        await until(lambda: waiting(db) == 0)
+        assert sender.counters["crm", "dead"] == len(dead(db)) == 50
+    assert "its turn did not come" in {each.fault for each in dead(db)}
+
+
 async def test_what_waits_for_a_hook_or_an_engine_that_is_no_more_is_told_of_and_goes_in_time(
     db: Engine,
 ) -> None:
