@@ -19,14 +19,16 @@ from campaigns.rules import facts
 
 BY_HAND, CALLED_IN = "by hand", "called in"  # the lists that such leads are on, and their sources
 
-# A lead `l` that is on the books only because its customer called in, and that no agent has finished with.
+# The lists of those who are on the books only because they called in.
+OF_CALLERS = f"ANY(ARRAY(SELECT id FROM list WHERE name = '{CALLED_IN}' AND source = '{CALLED_IN}'))"
+# A lead `l` of theirs that no agent has finished with.
 CALLER = f"""
-l.list_id = ANY(ARRAY(SELECT id FROM list WHERE name = '{CALLED_IN}' AND source = '{CALLED_IN}'))
+l.list_id = {OF_CALLERS}
     AND NOT EXISTS (SELECT FROM attempt a JOIN disposition d ON d.call_id = a.call_id AND d.leased_at = a.leased_at
         WHERE a.lead_id = l.id AND d.final OFFSET 0)
 """
-IS_CALLER = text(f"SELECT EXISTS (SELECT FROM lead l WHERE l.id = :lead AND {CALLER})")
-OPENED = text("UPDATE lead SET open = true WHERE id = :lead")
+CALLERS = text(f"SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND {CALLER}")
+OPENED = text("UPDATE lead SET open = true WHERE id = ANY(:leads)")
 
 # One agent at a time puts a campaign's number on its books.
 ALONE = text("SELECT pg_advisory_xact_lock(hashtext('by hand'), CAST(:campaign AS int))")
@@ -68,9 +70,16 @@ SELECT {facts.columns("$2", "0")} FROM (SELECT * FROM lead WHERE id = $1 AND lea
 def lead_rows(connection: Connection, lead: int, change: int) -> list[facts.LeadRow]:
     """The lead's numbers, locked; none when it is in a call. One that only called in is as open as a new one."""
     rows = [facts.LeadRow._make(row) for row in LOCKED.run(connection, lead, change)]
-    if rows and not rows[0].open and connection.execute(IS_CALLER, {"lead": lead}).scalar_one():
-        return [row._replace(open=True) for row in rows]
-    return rows
+    return with_callers(connection, rows)
+
+
+def with_callers(connection: Connection, rows: list[facts.LeadRow]) -> list[facts.LeadRow]:
+    """The same numbers; those of a lead that only called in are as open as a new one's."""
+    closed = {row.lead_id for row in rows if not row.open}
+    if not closed:
+        return rows
+    callers = set(connection.execute(CALLERS, {"leads": list(closed)}).scalars())
+    return [row._replace(open=row.open or row.lead_id in callers) for row in rows]
 
 
 class Importing(CampaignsError):

@@ -220,7 +220,6 @@ class Hopper(Leases):
             numbers = free(connection, self._known.pools(change))
             permitted, refused = judged(connection, self._known, rows, wanted, 1, change, numbers, now)
             if permitted:
-                connection.execute(by_hand.OPENED, {"lead": lead})
                 taken = self._take(connection, list(permitted.values()), now)[0]
                 outside.add(connection, by, taken.call_id, campaign_id, number, now, by_hand=taken.call_id)
                 return taken
@@ -277,7 +276,9 @@ class Hopper(Leases):
             facts.HOLD.run(connection, array(ids))
             # What is left, of our numbers and of a customer's calls, goes to whoever was asked about first.
             place = {call_id: at for at, call_id in enumerate(ids)}
-            rows = sorted(facts.of_leases(connection, ids), key=lambda row: place[row.call_id])
+            leased = facts.of_leases(connection, ids)
+            closed = {row.lead_id for row in leased if not row.open}
+            rows = sorted(by_hand.with_callers(connection, leased), key=lambda row: place[row.call_id])
             known = self._known.of(connection, [row.change for row in rows])
             attempts, on_them = facts.attempts_of(connection, rows, known), on_record(connection, rows)
             parties_of = {
@@ -321,6 +322,9 @@ class Hopper(Leases):
                 wanted = {call.basis(now) for call in permitted}
                 found = self._bases | bases_on_record(connection, wanted - self._bases.keys())
                 record(connection, permitted, self._owner, theirs, found, now)
+                # A caller whom an agent dials by hand is dialed as others are from the first such call on.
+                if opened := closed.intersection(call.row.lead_id for call in permitted):
+                    connection.execute(by_hand.OPENED, {"leads": list(opened)})
                 turn.keep(connection)
         self._bases = (
             found if len(found) < MOST_BASES else {}

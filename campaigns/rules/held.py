@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, text
 
-# A callback that waits for a person goes on waiting for them.
+# A callback that waits for a person goes on waiting for them. What was closed before is not let go.
 ANYONE_AT = "(SELECT max(c.anyone_at) FROM callback c WHERE c.lead_id = l.id AND c.done_at IS NULL)"
 HOLD_BACK = text(f"""
-UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, ready_at = COALESCE(l.ready_at, l.next_at),
+UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL,
+    ready_at = CASE WHEN l.open THEN COALESCE(l.ready_at, l.next_at) ELSE l.ready_at END,
     next_at = GREATEST(l.next_at, h.until, {ANYONE_AT}), open = l.open AND h.open
 FROM unnest(CAST(:leads AS bigint[]), CAST(:untils AS timestamptz[]), CAST(:opens AS boolean[]))
     AS h (lead, until, open)

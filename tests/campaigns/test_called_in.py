@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
-from campaigns.dnc import DncStore
+from campaigns.dnc import DncStore, Layer
 from campaigns.ids import new_call_id
 from campaigns.lists.copying import copy_lines
 from campaigns.lists.loading import Loading, OnDuplicate, Policy
@@ -208,6 +208,27 @@ def test_an_agent_calls_a_missed_caller_back_within_the_rules(db: Engine) -> Non
     assert campaign.lease(9, later(days=1)) == []
     back = ask(later(hours=1))
     assert isinstance(back, Lead) and campaign.dial([back], later(hours=1)) == [back.call_id]
+    campaign.record(
+        AttemptEnded(at=later(hours=1), call_id=back.call_id, outcome="busy", retry_at=later(hours=2))
+    )
+    assert len(campaign.lease(9, later(hours=2))) == 1, "and from then on it is dialed as others are"
+
+
+@pytest.mark.parametrize("barred", [False, True])
+def test_a_missed_caller_whom_an_agent_does_not_dial_after_all_is_not_called_of_itself(
+    db: Engine, barred: bool
+) -> None:
+    campaign = Campaign(db, leads=0)
+    campaign.record(ended(called(campaign, UNKNOWN), "missed"))
+    back = campaign.hopper.lease_number(campaign.id, UNKNOWN, OutsideCaller(7, 100, 100.0), NOON)
+    assert isinstance(back, Lead)
+    if barred:
+        DncStore(db).add(UNKNOWN, Layer("company", "test"), NOON)
+        assert campaign.dial([back]) == []
+        DncStore(db).remove(UNKNOWN)
+    else:
+        campaign.hopper.release([back.call_id])
+    assert campaign.lease(9, later(hours=1)) == []
 
 
 def test_after_a_crash_they_are_known_by_their_channel(db: Engine) -> None:
