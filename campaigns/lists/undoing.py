@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 
 from sqlalchemy import Connection, Engine, Row, text
 
@@ -18,6 +19,7 @@ from campaigns.audit import write
 from campaigns.lists.changing import HOLD, SAID
 
 BATCH = 500  # leads in one transaction: whoever calls them waits no longer than that takes
+SPAN = 20_000  # ids of leads that are looked through at a time, whosever they are
 
 IMPORTS = text("""
 SELECT l.id, c.name AS campaign, l.name, l.source, l.imported_at, l.accepted, l.duplicates, l.rejected, l.updated,
@@ -117,6 +119,9 @@ SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND (l.lease IS NOT NULL OR l.l
     OR EXISTS (SELECT FROM message m WHERE m.lead_id = l.id))
 """)
 CLOSED = text("UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)")
+OPENED_SINCE = text("""
+SELECT id FROM lead WHERE id >= :first AND id < :upto AND list_id = :list AND open ORDER BY id FOR UPDATE
+""")
 NUMBERS_GONE = text("DELETE FROM number WHERE lead_id = ANY(:leads)")
 LEADS_GONE = text("DELETE FROM lead WHERE id = ANY(:leads)")
 # The take by which a list came is of the same instant.
@@ -173,6 +178,7 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
     with engine.connect() as connection:
         found = connection.execute(OF_LIST, {"campaign": campaign_id, "name": name}).all()
     removed = closed = restored = 0
+    began = monotonic()
     for each in found:
         back, *first = _restore(engine, each.id)
         rest = _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0)
@@ -182,11 +188,13 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
         closed += kept
         with engine.begin() as connection:
             _not_taken(connection, each.id)
-            connection.execute(UNDONE, {"list": each.id, "at": at})
+            # Its end: who was leased while it went on was leased from a list that is taken back.
+            ended = at + timedelta(seconds=monotonic() - began)
+            connection.execute(UNDONE, {"list": each.id, "at": ended})
             told = {"removed": gone, "closed": kept}
             write(connection, "list undone", f"list {each.id}: {name}", after=told, at=at)
         # A verdict that came when its lead was closed already, but the list not yet undone, has opened it again.
-        _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0)
+        _close_again(engine, each.id, each.first_lead or 0, each.last_lead or 0)
     return Undone(len(found), removed, closed, restored)
 
 
@@ -235,6 +243,15 @@ def _remove(engine: Engine, list_id: int, first: int, last: int) -> tuple[int, i
             removed += gone
             closed += kept
             after = leads[-1]
+
+
+def _close_again(engine: Engine, list_id: int, first: int, last: int) -> None:
+    """Close what is open of a list from which everything was removed that nobody called."""
+    for start in range(first, last + 1, SPAN):
+        with engine.begin() as connection:
+            values = {"list": list_id, "first": start, "upto": min(start + SPAN, last + 1)}
+            leads = connection.execute(OPENED_SINCE, values).scalars().all()
+            connection.execute(CLOSED, {"leads": leads})
 
 
 def _not_taken(connection: Connection, list_id: int) -> None:

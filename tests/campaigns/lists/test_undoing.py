@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
 from campaigns.editing import Edit, edit
 from campaigns.lists import undoing
@@ -121,6 +122,44 @@ def test_a_verdict_that_comes_after_brings_nobody_back_until_the_list_is_named(
     requeue(db, Which("spring", list_name="first"), "tester", later(minutes=2))
     campaign.record(talked(later(minutes=3)))
     assert len(campaign.lease(at=later(days=1))) == 1
+
+
+def test_nor_does_a_verdict_on_a_call_that_was_leased_while_it_was_taken_back(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    restore, calls, passed = undoing._restore, list[str](), iter((0.0, 60.0))
+
+    def leased(engine: Engine, list_id: int) -> tuple[int, int, int]:
+        [lead] = campaign.lease(at=later(seconds=30))
+        calls.extend(campaign.dial([lead], later(seconds=30)))
+        return restore(engine, list_id)
+
+    monkeypatch.setattr(undoing, "_restore", leased)
+    monkeypatch.setattr(undoing, "monotonic", lambda: next(passed))
+    assert undo(db, campaign.id, "first", NOON).closed == 1
+    [call] = calls
+    campaign.record(
+        AttemptConnected(at=later(minutes=1), call_id=call, user_id=LI),
+        AttemptEnded(at=later(minutes=2), call_id=call, outcome="connected", final=True),
+        Dispositioned(at=later(minutes=3), call_id=call, user_id=LI, code="again", retry_at=later(hours=1)),
+    )
+    assert campaign.lease(at=later(days=1)) == []
+
+
+def test_whom_it_closes_it_closes_once(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    campaign.dial(campaign.lease())
+    closed = []
+
+    def look(_connection: Connection, cursor: Any, statement: str, *_more: object) -> None:
+        if statement.startswith("UPDATE lead SET open = false"):
+            closed.append(cursor.rowcount)
+
+    event.listen(db, "after_cursor_execute", look)
+    undo(db, campaign.id, "list", NOON)
+    assert sum(closed) == 1
 
 
 def test_what_a_person_or_a_later_list_changed_stays(db: Engine, tmp_path: Path) -> None:
