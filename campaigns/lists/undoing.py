@@ -16,6 +16,7 @@ from time import monotonic
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.audit import write
+from campaigns.by_hand import OF_CALLERS
 from campaigns.lists.changing import HOLD, SAID
 
 BATCH = 500  # leads in one transaction: whoever calls them waits no longer than that takes
@@ -49,7 +50,8 @@ def _back(column: str, changed: str) -> str:
 
 # Value by value, so that what a person or a later list changed stays; of the lead now, and of the lead as each later
 # list found it, to which that list's undo goes back. `b` is the lead before, `s` the one that is looked at. Who was
-# called since goes on by what came of it, and who waits for a callback goes on waiting. A zone goes with its numbers.
+# called since goes on by what came of it, unless they had only called in before; and who waits for a callback goes on
+# waiting. A zone goes with its numbers.
 RESTORED = text(f"""
 WITH back AS MATERIALIZED (
     SELECT c.lead_id, t.found_by, {_back("name", "e.replaces OR e.name <> ''")} AS name, (
@@ -71,7 +73,9 @@ WITH back AS MATERIALIZED (
         CASE WHEN NOT p.returns OR s.lane = 0 THEN s.lane ELSE (
             SELECT CASE WHEN u.uncalled AND b.lane < 0 THEN -lane ELSE lane END FROM list WHERE id = b.list_id
         ) END AS lane, CASE WHEN p.returns THEN COALESCE(b.rank, s.rank) ELSE s.rank END AS rank,
-        CASE WHEN u.uncalled THEN b.open ELSE s.open END AS open,
+        CASE WHEN u.uncalled THEN b.open
+            WHEN p.returns AND s.lane <> 0 AND b.list_id = {OF_CALLERS} AND NOT b.open THEN false
+            ELSE s.open END AS open,
         CASE WHEN u.uncalled THEN b.next_at ELSE s.next_at END AS next_at,
         CASE WHEN u.uncalled THEN b.ready_at ELSE s.ready_at END AS ready_at
     FROM list_change c CROSS JOIN LATERAL (

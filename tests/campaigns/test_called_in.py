@@ -196,6 +196,18 @@ def test_a_list_that_brought_a_callers_name_is_taken_back(db: Engine, tmp_path: 
     assert campaign.one("SELECT name, list_id, lane, open FROM lead") == before
 
 
+def test_who_was_called_by_a_list_that_is_taken_back_is_called_no_more(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    campaign.record(ended(called(campaign, UNKNOWN), "missed"))
+    come_in(campaign, tmp_path, f"手机,姓名\n{UNKNOWN},王小明\n")
+    [lead] = campaign.lease()
+    campaign.dial([lead])
+    again = later(hours=1)
+    campaign.record(AttemptEnded(at=NOON, call_id=lead.call_id, outcome="busy", retry_at=again))
+    assert undo(db, campaign.id, "first", NOON).restored == 1
+    assert campaign.lease(9, again) == []
+
+
 def test_an_agent_calls_a_missed_caller_back_within_the_rules(db: Engine) -> None:
     campaign = Campaign(db, leads=0)
     campaign.record(ended(called(campaign, UNKNOWN), "missed"))
