@@ -308,12 +308,28 @@ WHERE c.call_id = v.call_id AND c.done_at IS NULL
 """
 # What comes of a customer's own call takes the place of what they were promised before: another callback, or an end.
 REPLACED = """
-UPDATE callback c SET done_at = v.at FROM (VALUES %s) AS v (call_id, leased_at, at)
+UPDATE callback c SET done_at = v.at, replaced_by = v.call_id FROM (VALUES %s) AS v (call_id, leased_at, at)
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
     AND a.leased_at BETWEEN {months}
 JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
 WHERE c.lead_id = a.lead_id AND a.called_in IS NOT NULL AND c.call_id <> v.call_id AND c.done_at IS NULL
     AND (d.final OR EXISTS (SELECT FROM callback n WHERE n.call_id = v.call_id AND n.done_at IS NULL))
+"""
+# A later verdict on that call which is neither gives it back. A verdict that says when to call has its say after this.
+GIVEN_BACK = """
+WITH back AS (
+    UPDATE callback c SET done_at = NULL, replaced_by = NULL FROM (VALUES %s) AS v (call_id, leased_at)
+    JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
+        AND a.leased_at BETWEEN {months}
+    JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
+    JOIN lead l ON l.id = a.lead_id AND l.last_call = v.call_id
+    WHERE c.lead_id = a.lead_id AND c.replaced_by = v.call_id AND NOT d.final
+        AND NOT EXISTS (SELECT FROM callback n WHERE n.call_id = v.call_id AND n.done_at IS NULL)
+    RETURNING c.lead_id, c.anyone_at
+)
+UPDATE lead l SET open = true, ready_at = NULL, lane = 0, next_at = b.anyone_at
+FROM (SELECT lead_id, max(anyone_at) AS anyone_at FROM back GROUP BY lead_id) b WHERE l.id = b.lead_id
+RETURNING l.id
 """
 # It was tried: the lead goes on by what came of it. What reports want of the call stands with it: calls go into files.
 CALLED_BACK = """
@@ -509,6 +525,7 @@ def _put_callbacks(put: Put, disposed: list[Dispositioned]) -> None:
         ID, TIME, INT, TIME, BOOL, TIME, TIME, TIME,
     )  # fmt: skip
     put(REPLACED, [(*_key(r), r.at) for r in disposed], ID, TIME, TIME)
+    put(GIVEN_BACK, [_key(r) for r in disposed], ID, TIME)
 
 
 def _put_ended(put: Put, ended: list[AttemptEnded]) -> None:

@@ -286,6 +286,39 @@ def test_who_calls_in_and_has_what_they_want_is_called_back_no_more(db: Engine) 
     assert [each.lead_id for each in campaign.lease(at=later(hours=1))] == [lead.lead_id]
 
 
+@pytest.mark.parametrize(
+    "slip", [{"final": True}, {"callback_at": later(hours=5)}], ids=["final", "callback"]
+)
+@pytest.mark.parametrize("retry_at", [None, later(minutes=70)], ids=["nothing", "retry"])
+def test_what_a_slip_of_the_key_on_a_customers_own_call_replaced_is_promised_still(
+    db: Engine, slip: dict[str, Any], retry_at: datetime | None
+) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    before = campaign.one("SELECT open, lane, next_at FROM lead")
+    calls_in(campaign, lead, later(hours=1), slip)
+    assert back(campaign, LI) == []
+    call = campaign.one("SELECT call_id FROM attempt WHERE called_in IS NOT NULL").call_id.hex
+    at = later(minutes=65)
+    campaign.record(Dispositioned(at=at, call_id=call, user_id=WU, code="wrote down", retry_at=retry_at))
+    assert campaign.one("SELECT open, lane, next_at FROM lead") == before
+    assert [each.lead_id for each in back(campaign, LI)] == [lead.lead_id]
+    assert campaign.one("SELECT count(*) FROM callback WHERE done_at IS NULL") == (1,)
+
+
+def test_what_was_replaced_before_a_later_call_stays_so(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    calls_in(campaign, lead, later(hours=1), {"callback_at": later(hours=3)})
+    call = campaign.one("SELECT call_id FROM attempt WHERE called_in IS NOT NULL").call_id.hex
+    assert campaign.dial(campaign.lease(at=later(hours=3)), later(hours=3))
+    last = campaign.one("SELECT lease FROM lead").lease.hex
+    again = later(hours=5)
+    campaign.record(AttemptEnded(at=later(hours=3), call_id=last, outcome="busy", retry_at=again))
+    campaign.record(Dispositioned(at=later(hours=4), call_id=call, user_id=WU, code="wrote down"))
+    assert back(campaign, LI, at=later(hours=4)) == [] and len(campaign.lease(at=again)) == 1
+
+
 def test_a_callback_that_was_tried_is_done_and_the_lead_goes_on_by_what_came_of_it(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     promised(campaign, LI)
