@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from campaigns import called_in
 from campaigns.callbacks import LIST_LANE
+from campaigns.database import session_name
 from campaigns.ids import LEASED_AT, as_uuid, leased_at
 from campaigns.prepared import PLANNED
 from campaigns.records import (
@@ -47,6 +48,13 @@ CURSOR = f"""
 {PLANNED};
 INSERT INTO journal_cursor (writer, serial) VALUES (%s, 0)
 ON CONFLICT (writer) DO UPDATE SET serial = journal_cursor.serial RETURNING serial
+"""
+# A batch that this writer's last life had sent is applied as a whole by now, or never: the database may take hours to
+# find that a machine is gone, and its session would hold the serial for as long. None of this life's writes so soon.
+CUT_OFF = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = %s AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    AND xact_start IS NOT NULL
 """
 MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
@@ -393,11 +401,12 @@ class JournalStore:
         self._writer = writer
 
     def last_serial(self) -> int:
-        """The serial that was applied last, 0 before the first.
+        """The serial that was applied last, 0 before the first. For a writer that begins.
 
-        Waits for a batch that this writer's last life has sent and that is not applied yet.
+        What its last life has left open in the database is ended before, and waited for.
         """
         with self._engine.begin() as connection:
+            connection.exec_driver_sql(CUT_OFF, (session_name(self._writer),))
             return connection.exec_driver_sql(CURSOR, (self._writer,)).scalar_one()
 
     def apply(self, batch: Rows) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
-from campaigns import journal_store
+from campaigns import database, journal_store
 from campaigns.hopper import Hopper
 from campaigns.journal_store import CURSOR, MOVE, JournalStore
 from campaigns.prepared import PLANNED
@@ -115,6 +116,25 @@ def test_who_begins_anew_waits_for_the_batch_that_its_last_life_had_sent(db: Eng
         wait_for(lambda: last.done() or sent.execute(WAITS).scalar_one())
         sent.commit()
         assert last.result() == 110
+
+
+def test_a_batch_in_whose_middle_the_machine_of_its_last_life_went_down_is_not_waited_for(db: Engine) -> None:
+    """The database hears of that after hours; until then it would keep the batch open, and the serial."""
+    url = db.url.render_as_string(hide_password=False)
+    gone = database.connect(url, name=database.session_name("engine-1"))
+    with db.begin() as connection:
+        connection.exec_driver_sql(CURSOR, ("engine-1",))
+        connection.exec_driver_sql(MOVE, (90, "engine-1"))
+    sent = gone.connect()
+    sent.exec_driver_sql(CURSOR, ("engine-1",))
+    sent.exec_driver_sql(MOVE, (110, "engine-1"))
+    hasty = database.connect(url, 1, "-c statement_timeout=2000", database.session_name("engine-1"))
+    assert JournalStore(hasty, "engine-1").last_serial() == 90
+    with pytest.raises(OperationalError):
+        sent.commit()
+    sent.invalidate()
+    for engine in (gone, hasty):
+        engine.dispose()
 
 
 def test_the_first_outcome_is_the_one(db: Engine) -> None:
