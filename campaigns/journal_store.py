@@ -400,13 +400,17 @@ class JournalStore:
         self._engine = engine
         self._writer = writer
 
-    def last_serial(self) -> int:
-        """The serial that was applied last, 0 before the first. For a writer that begins.
-
-        What its last life has left open in the database is ended before, and waited for.
-        """
+    def cut_off(self) -> None:
+        """End what this writer's last life has left open in the database; for one that begins and writes nothing."""
         with self._engine.begin() as connection:
             connection.exec_driver_sql(CUT_OFF, (session_name(self._writer),))
+
+    def last_serial(self) -> int:
+        """The serial that was applied last, 0 before the first.
+
+        Waits for a batch that this writer's last life has sent and that is not applied yet.
+        """
+        with self._engine.begin() as connection:
             return connection.exec_driver_sql(CURSOR, (self._writer,)).scalar_one()
 
     def apply(self, batch: Rows) -> None:

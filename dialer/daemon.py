@@ -223,6 +223,7 @@ class Daemon:
         metrics_port = self.metrics.serve(config.metrics.host, config.metrics.port)
         await agi.start()
         journal_store = JournalStore(stored, name)
+        await asyncio.to_thread(journal_store.cut_off)
         last = await asyncio.to_thread(journal_store.last_serial)
         journal = Journal(_unavailable_told_apart(journal_store.apply), self.data / "spool" / name, last)
         hopper = Hopper(StoredHopper(stored, name, lambda: tenure.tokens))
