@@ -35,6 +35,11 @@ async def at_work(context: BrowserContext, house: House, login: str, within_ms: 
     return page
 
 
+async def no_time_passes(page: Page, but_ms: float = 0) -> None:
+    """Have the page find, from now on, that no time has passed since, or so much at once."""
+    await page.evaluate("(ms) => { const at = performance.now() + ms; performance.now = () => at; }", but_ms)
+
+
 async def half_a_note(page: Page, house: House) -> None:
     """Write "Half a no", and wait until the server has that."""
     await page.keyboard.press("n")

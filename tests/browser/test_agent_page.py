@@ -30,7 +30,7 @@ from cti.messages import (
     Transfer,
 )
 from cti.settings import WebSettings
-from tests.browser.desk import log_in, ready, state, talking, wrapping_up
+from tests.browser.desk import log_in, no_time_passes, ready, state, talking, wrapping_up
 from tests.cti.running import AGENT, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -425,6 +425,7 @@ async def test_the_rest_of_a_sentence_whose_customer_has_left_is_no_row_of_comma
 ) -> None:
     page = await context.new_page()
     call = await wrapping_up(page, door)
+    await no_time_passes(page)
     await page.keyboard.press("n")
     await page.keyboard.type("Wants a ")
     door.engine.release(AGENT.user_id)
@@ -453,12 +454,12 @@ async def test_keys_act_again_once_nobody_types(context: BrowserContext, door: D
     page = await context.new_page()
     await wrapping_up(page, door)
     await page.keyboard.press("n")
-    await page.clock.install()
+    await no_time_passes(page)
     door.engine.release(AGENT.user_id)
     await state(page, "ready")
     await page.keyboard.press("p")
-    await page.clock.fast_forward(1600)
     await expect(page.locator("#reasons")).to_be_hidden()
+    await no_time_passes(page, but_ms=1600)
     await page.keyboard.press("p")
     await expect(page.locator("#reasons")).to_be_visible()
 
@@ -470,10 +471,14 @@ async def test_a_result_that_was_marked_waits_for_the_notes_that_are_being_typed
     call = await talking(page, door)
     await page.keyboard.press("1")
     await page.keyboard.press("n")
+    await no_time_passes(page)
     await page.keyboard.type("Moves in ")
     door.engine.end(AGENT.user_id)
     await state(page, "wrap_up")
-    await page.keyboard.type("May")
+    await page.keyboard.type("Ma")
+    assert not door.engine.of(Dispose)
+    await page.evaluate("delete performance.now")  # time passes
+    await page.keyboard.type("y")
     await state(page, "ready")
     assert door.engine.of(Dispose) == [
         Dispose(user_id=7, call_id=call, code="sold", notes="Moves in May", and_ready=True)
