@@ -405,7 +405,7 @@ function leaveField(typed) {
   const field = document.activeElement;
   if (typesIn(field)) field.blur();
   else if (!typed) return;
-  deafUntil = performance.now() + TYPED_MS;
+  if (!model.pop?.dialing) deafUntil = performance.now() + TYPED_MS; // else they have just dialed this one's number
 }
 
 // A customer's card does not wait for the disk when the results are those of the one before.
@@ -774,9 +774,10 @@ addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]")) return; // what lies behind it is not clicked, either
   const typing = event.target.matches("textarea, select, input:not([type=checkbox], [type=radio])");
   const key = event.key.toUpperCase();
-  if (!typing && event.key !== "Escape" && performance.now() < deafUntil) {
+  if (!typing && $("keys").checked && event.key !== "Escape" && performance.now() < deafUntil) {
     deafUntil = performance.now() + TYPED_MS;
-    return event.preventDefault();
+    if (key.length === 1 && key !== " ") event.preventDefault(); // others move about the page, and press its buttons
+    return;
   }
   deafUntil = -Infinity; // who presses Esc, or is in another field, has looked up
   if (!typing && $("keys").checked && (tools.key(key) || script.key(key) || results.key(key))) return event.preventDefault();

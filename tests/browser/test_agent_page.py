@@ -464,6 +464,24 @@ async def test_keys_act_again_once_nobody_types(context: BrowserContext, door: D
     await expect(page.locator("#reasons")).to_be_visible()
 
 
+@pytest.mark.parametrize("keys", [True, False])
+async def test_who_moves_about_by_tab_and_enter_does_so_though_a_customer_left_in_mid_sentence(
+    context: BrowserContext, door: Door, keys: bool
+) -> None:
+    page = await context.new_page()
+    await wrapping_up(page, door)
+    await page.set_checked("#keys", keys)
+    await page.click("#notes")
+    await no_time_passes(page)
+    door.engine.release(AGENT.user_id)
+    await state(page, "ready")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement !== document.body")
+    await page.focus("#pause")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#reasons")).to_be_visible()
+
+
 async def test_a_result_that_was_marked_waits_for_the_notes_that_are_being_typed(
     context: BrowserContext, door: Door
 ) -> None:

@@ -42,6 +42,35 @@ async def test_a_number_is_dialed_by_keys_and_a_refusal_names_the_rule(
     await expect(page.locator("#state-next")).to_contain_text("Dialing")
 
 
+async def test_who_has_dialed_by_keys_hangs_up_and_writes_by_keys_at_once(
+    context: BrowserContext, door: Door
+) -> None:
+    page = await context.new_page()
+    await ready(page, door)
+    able = SeatStatus(AGENT.user_id, "ready", time.time(), dials=("demo",))
+    door.engine.bus.to_seat(able)
+    await expect(page.locator("#by-hand")).to_be_visible()
+    await page.keyboard.press("d")
+    await page.keyboard.type("13912345678")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#by-hand-number")).to_have_value("")
+    await page.clock.install()
+    await page.clock.pause_at(time.time() + 1)  # nothing is drawn between the seat's state and its customer
+    call = door.engine.pop(AGENT.user_id, preview=True, dialing=True)
+    await state(page, "preview")
+    await page.keyboard.press("n")
+    await expect(page.locator("#notes")).to_be_focused()
+    await page.clock.resume()
+    await page.keyboard.type("Asked us to")
+    await expect(page.locator("#notes")).to_have_value("Asked us to")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("x")
+    await expect(page.locator("#hang-up")).to_contain_text("Press X again")
+    await page.keyboard.press("x")
+    await state(page, "ready")
+    assert door.engine.of(HangUp) == [HangUp(user_id=AGENT.user_id, call_id=call)]
+
+
 async def test_a_pause_in_which_a_number_was_dialed_in_vain_takes_the_next_one(
     context: BrowserContext, door: Door
 ) -> None:
