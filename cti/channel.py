@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from cti.messages import (
+    Answers,
     CallStatus,
     Dispose,
     SaveNotes,
@@ -88,14 +89,23 @@ class SeatChannel:
         return draft is not None and self.pop is not None and draft.call_id != self.pop.call_id
 
     def accepted(self, command: SeatCommand) -> None:
-        """The engine took this command: keep what a page would want to see again."""
+        """The engine took this command: keep what a page would want to see again.
+
+        A result that says nothing of notes, or of answers, leaves them.
+        """
         if self.pop is None:
             return
         if isinstance(command, SaveNotes) and command.call_id == self.pop.call_id:
             self.notes, self.answers = command.notes, command.answers
         elif isinstance(command, Dispose) and command.call_id == self.pop.call_id:
-            self.notes, self.answers, self.disposed = command.notes, command.answers, True
+            self.notes, self.answers = command.notes or self.notes, command.answers or self.answers
+            self.disposed = True
             self._forget_if_done()
+
+    def written(self, command: Dispose | SaveNotes) -> tuple[str, Answers]:
+        """The notes and answers of its customer with this command, which the engine took."""
+        shown = self.pop is not None and self.pop.call_id == command.call_id
+        return (self.notes, self.answers) if shown else (command.notes, command.answers)
 
     def _remember(self, message: SeatMessage | Written) -> None:
         if isinstance(message, ScreenPop):

@@ -248,8 +248,8 @@ class Gateway:
         reply = await self._do(command)
         if reply.ok and isinstance(command, Dispose | SaveNotes):
             code = command.code if isinstance(command, Dispose) else ""
-            written = wire.Written(command.call_id, command.notes, command.answers, code)
-            text = self._channel(command.user_id).number(written)
+            channel = self._channel(command.user_id)
+            text = channel.number(wire.Written(command.call_id, *channel.written(command), code))
             page = self._pages.get(command.user_id)
             if page is not None and not page.outbox.put(text):
                 self._lagging(page)

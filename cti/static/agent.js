@@ -298,13 +298,13 @@ function noteLast(pop, chosen) {
   lastCall = { id: pop.call_id, name: pop.customer || number(pop.number), result, at: lastCall?.id === pop.call_id ? lastCall.at : link.now() };
 }
 
-// From the company's own system. What is being typed here is newer, and is saved over it, but for a result, which ends it.
+// From the company's own system. What is being typed here is newer, and is saved over it: with a result, at once.
 function takeWritten({ call_id, notes, answers, code }) {
   if (code && lastCall?.id === call_id) lastCall.result = resultOf(code);
   if (call_id !== shownCall) return;
-  const newer = unsaved() && !code;
+  const newer = unsaved();
   savedWork = work(notes, answers);
-  if (newer) return;
+  if (newer) return void (code && saveRest());
   Object.assign(drafts, { notes, answers: { ...answers } });
   keepDraft();
   $("notes").value = notes;

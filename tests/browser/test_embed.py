@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
@@ -142,6 +144,29 @@ async def test_a_result_given_in_the_crm_is_not_asked_for_again_on_the_page_besi
     barred = SaveNotes(user_id=AGENT.user_id, call_id=call, notes="500M", do_not_call=True)
     assert door.engine.of(SaveNotes) == [barred]  # with the tick of this page
     assert len(door.engine.of(Dispose)) == 1
+
+
+@pytest.mark.parametrize("typed", ["", ", to Ulm"])
+async def test_a_result_given_in_the_crm_without_notes_leaves_those_of_the_page(
+    context: BrowserContext, door: Door, typed: str
+) -> None:
+    page = await context.new_page()
+    call = await talking(page, door)
+    beside = await crm(context, door.url)
+    await page.bring_to_front()
+    await page.keyboard.press("n")
+    await page.keyboard.type("Moves in May")
+    await until(lambda: door.engine.of(SaveNotes))
+    await expect(page.locator("#notes-state")).not_to_be_empty()
+    await page.clock.install()
+    await page.clock.pause_at(time.time() + 1)  # nothing is saved by and by
+    await page.keyboard.type(typed)
+    verdict = {"type": "dispose", "call_id": call, "code": "sold", "and_ready": False}
+    assert (await beside.evaluate("(verdict) => seat.do(verdict)", verdict))["ok"]
+    await until(lambda: door.engine.of(SaveNotes)[-1].notes == "Moves in May" + typed)  # type: ignore[attr-defined]
+    await page.clock.resume()
+    await expect(page.locator("#notes")).to_be_disabled()
+    await expect(page.locator("#notes")).to_have_value("Moves in May" + typed)
 
 
 async def test_notes_of_the_crm_are_gone_on_with_unless_newer_ones_are_typed(

@@ -137,3 +137,13 @@ def test_a_call_of_the_past_does_not_touch_the_screen(channel: SeatChannel) -> N
     channel.number(CallStatus(user_id=1, call_id="a", state="ended", at=0.0))
     assert channel.call is not None
     assert channel.call.state == "connected"
+
+
+def test_a_result_without_notes_leaves_what_was_written_down(channel: SeatChannel) -> None:
+    in_call(channel)
+    saved = SaveNotes(user_id=1, call_id="a", notes="Moves in May", answers={"line": "dsl"})
+    channel.accepted(saved)
+    channel.accepted(dispose("a"))
+    assert channel.written(dispose("a")) == (saved.notes, saved.answers)
+    told = channel.state(0.0)
+    assert (told.notes, told.answers, told.disposed) == (saved.notes, saved.answers, True)
