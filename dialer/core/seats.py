@@ -396,7 +396,12 @@ class Seats:
         call = self.core.calls.by_id.get(seat.call)
         self._forget_preview(seat)
         asked = call is not None and call.party is not None and call.party.user == seat.user_id
-        if asked:
+        stranger = (  # neither seen beforehand nor spoken to
+            call is not None
+            and call.seat == seat.user_id
+            and seat.user_id not in (call.last_seat, call.wanted_seat)
+        )
+        if asked or stranger:
             seat.call = ""
         else:
             seat.leave()

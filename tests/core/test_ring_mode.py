@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from campaigns.config import Inbound
-from cti.messages import Pause, Ready
+from cti.messages import Dispose, Pause, Ready
 from tests.core.world import CALLED, World, config
 
 
@@ -94,3 +94,19 @@ def test_a_pause_that_was_asked_for_keeps_its_reason() -> None:
     here.pass_time(2.5)
     here.hang_up(uid)
     assert seat(here) == ("paused", "lunch")
+
+
+def test_who_never_met_the_customer_owes_no_result_and_may_give_the_one_before() -> None:
+    here = floor()
+    uid = customer(here)
+    here.answer(here.core.seats.by_user[1].leg)
+    here.join_all()
+    here.hang_up(uid)
+    here.pass_time(5.0)
+    assert seat(here) == ("ready", "")
+    customer(here)
+    here.hang_up(here.core.seats.by_user[1].leg)  # declined on the phone
+    assert seat(here) == ("paused", "phone_no_answer")
+    assert here.screens[1].pop is None
+    assert here.command(Dispose(user_id=1, call_id=uid.removeprefix("zdc-"), code="sold")).ok
+    here.check()
