@@ -11,7 +11,8 @@ from cti.messages import Command, Dispose, Reply, SaveNotes
 
 KEPT = 64  # replies of one user: more than a minute of anybody's keys and clicks
 KEPT_S = 600.0  # longer than any page tries to come back with a command
-NOT_DONE = frozenset({"no_engine", "draining", "switch_down"})  # nothing came of it: it may be sent again
+# Nothing came of it: it may be sent again.
+NOT_DONE = frozenset({"no_engine", "draining", "switch_down", "not_hung_up"})
 # So may these where nobody knows whether they were saved: the last one counts.
 SAVED_AGAIN = (Dispose, SaveNotes)
 

@@ -16,7 +16,7 @@ from cti.settings import WebSettings
 
 LONGEST_KEY = 64
 # What is not the asker's fault, and may be tried again; all other refusals are a conflict with the seat's state.
-LATER = frozenset({"no_engine", "engine_slow", "draining", "not_saved", "switch_down"})
+LATER = frozenset({"no_engine", "engine_slow", "draining", "not_saved", "switch_down", "not_hung_up"})
 
 
 class SeatApi:

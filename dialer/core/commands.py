@@ -303,7 +303,7 @@ class Commands:
         reply = self.verdicts.dispose(command, seat, now)
         if reply.ok and command.hang_up and command.call_id == seat.call:
             hung_up = self._hang_up(HangUp(user_id=seat.user_id, call_id=seat.call), seat, now)
-            if hung_up.code == "switch_down":  # what was said of the customer stands all the same
+            if hung_up.code == "not_hung_up":  # what was said of the customer stands all the same
                 return Reply(ok=True, code="still_on")
         if reply.ok and command.and_ready and seat.state is SeatState.WRAP_UP:
             self.core.seats.step(seat, SeatEvent.READY, now)
@@ -314,7 +314,7 @@ class Commands:
         if call is None or seat.call != command.call_id:
             return refuse("not_your_call")
         if call.seat is not None and not self.core.is_up(call.switch):  # they go on hearing each other
-            return refuse("switch_down", call.switch)
+            return refuse("not_hung_up", call.switch)
         if seat.state is SeatState.ASKED:  # leaves the two alone
             self.core.calls.step(call, CallEvent.PARTY_GONE, now)
             return OK

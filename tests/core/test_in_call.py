@@ -102,7 +102,7 @@ def test_while_the_switch_is_away_nobody_is_told_that_a_call_is_over_in_which_bo
     call_id = talking(world)
     world.link_down()
     hang_up = HangUp(user_id=7, call_id=call_id)
-    assert world.command(hang_up).code == "switch_down"
+    assert world.command(hang_up).code == "not_hung_up"
     reply = world.command(Dispose(user_id=7, call_id=call_id, code="wrong_person", hang_up=True))
     assert (reply.ok, reply.code) == (True, "still_on")
     assert [r.code for r in world.records if isinstance(r, Dispositioned)] == ["wrong_person"]
