@@ -184,7 +184,8 @@ class Calls:
     def decline(self, call: Call, user_id: int, now: float) -> None:
         """This seat hangs up on who has answered and not met it yet: another free one has them, or they are given up.
 
-        Nor are they offered to it once more, which is why they do not wait.
+        Nor are they offered to it at once, which is why they do not wait; only another one that hangs up, too, leaves
+        them to it.
         """
         self.step(call, CallEvent.SEAT_LOST, now)
         if call.state is CallState.WAITING:
