@@ -10,6 +10,7 @@ const STEADY = 25; // packets after which silence means something
 const RENEW_MS = [500, 1000, 2000, 4000, 8000]; // until a refused registration is tried with a new password; then every 8 s
 const EXPIRES_S = 120;
 const AUTH_REFUSED = ["Authentication Error", "Rejected", "Not Found"]; // JsSIP's causes for 401, 403, 404
+const NO_ACCESS = { switch_down: "switch", phone_taken: "taken" }; // the engine's word, and the problem
 
 export const MIC_PROBLEMS = { NotAllowedError: "mic_denied", NotFoundError: "mic_missing", OverconstrainedError: "mic_missing", NotReadableError: "mic_busy" };
 
@@ -17,7 +18,7 @@ export class Softphone {
   // `on`: { access(): the engine's answer to open_phone, changed(), up(), lost(), registered(), unplugged(): the microphone }
   constructor(on) {
     this.on = on;
-    this.problem = ""; // mic_denied, mic_missing, mic_busy, insecure, refused, switch
+    this.problem = ""; // mic_denied, mic_missing, mic_busy, insecure, refused, taken, switch
     this.wanted = false; // from its start until it is stopped: it is tried again
     this.registered = false;
     this.renewals = 0; // since it was registered last
@@ -107,7 +108,7 @@ export class Softphone {
     if (!this.wanted) return false; // it was stopped meanwhile
     if (!reply.ok) {
       this.renew();
-      return this.fail(reply.code === "switch_down" ? "switch" : reply.code === "lost" ? this.problem : "refused");
+      return this.fail(reply.code === "lost" ? this.problem : (NO_ACCESS[reply.code] ?? "refused"));
     }
     const { UA, WebSocketInterface } = await import("./vendor/jssip.js");
     this.stopUa();

@@ -227,3 +227,20 @@ async def test_a_headset_that_is_back_before_another_microphone_is_open_is_spoke
     await page.evaluate("() => { plug('built-in'); plug('headset', 'built-in'); }")
     await expect(page.locator("#microphone")).to_have_value("headset")
     await spoken_into(page, "headset")
+
+
+async def test_a_phone_that_another_seat_uses_is_said_to_be_that(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "true")
+
+    async def engine(command: Command) -> Reply:
+        if isinstance(command, OpenPhone):
+            return Reply(ok=False, code="phone_taken", detail="seat007-web")
+        return await there.engine.answer(command)
+
+    there.bus.serve(engine)
+    await page.keyboard.press("l")
+    await expect(page.locator("#state-next")).to_contain_text("Another seat uses your phone")
+    switch_of(there, up=True)
+    await until(lambda: there.engine.of(LogIn), deadline_s=30)
