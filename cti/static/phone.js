@@ -12,6 +12,7 @@ const MICROPHONE = "phone-microphone";
 const SPEAKER = "phone-speaker";
 const WITH_LEG = ["paused", "ready", "preview", ...seat.IN_CALL, "wrap_up"];
 const REDIAL_MS = [0, 500, 1000, 2000, 4000]; // then every 4 s
+const MIC_AGAIN_MS = 1000;
 const ECHO_S = 10;
 const TONE_S = 0.6;
 const TONE_HZ = 440;
@@ -270,12 +271,15 @@ export class Phone {
     if (!this.soft.wanted) this.soft.closeMic();
   }
 
-  // The one that was chosen is there again, and another has taken its place meanwhile.
-  async chosenMicAgain() {
+  // The one that was chosen is there again, and another has taken its place meanwhile. It is seen before it can be opened.
+  async chosenMicAgain(again = true) {
     const kept = localStorage.getItem(MICROPHONE);
     if (!kept || !this.soft.mic || this.soft.micId === kept) return;
     const devices = await navigator.mediaDevices.enumerateDevices();
-    if (devices.some((each) => each.kind === "audioinput" && each.deviceId === kept)) await this.soft.openMic(kept);
+    if (!devices.some((each) => each.kind === "audioinput" && each.deviceId === kept)) return;
+    if ((await this.soft.openMic(kept, true)) || !again) return;
+    await pause(MIC_AGAIN_MS);
+    await this.chosenMicAgain(false);
   }
 
   // The names of devices are told once the microphone is allowed.

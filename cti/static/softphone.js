@@ -41,8 +41,9 @@ export class Softphone {
 
   // --- microphone and speaker ---------------------------------------------------------------------------------------------
 
-  // Open the microphone, or another one; on a leg that is up it takes the older one's place.
-  async openMic(deviceId) {
+  // Open the microphone, or another one; on a leg that is up it takes the older one's place. `tries`: one that can't be
+  // had leaves the open one, of which nothing is wrong.
+  async openMic(deviceId, tries = false) {
     if (!navigator.mediaDevices?.getUserMedia) return this.fail("insecure");
     const wanted = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
     try {
@@ -50,6 +51,7 @@ export class Softphone {
       this.closeMic();
       this.mic = mic;
     } catch (fault) {
+      if (tries && this.mic) return false;
       if (deviceId && fault.name === "OverconstrainedError") return this.openMic(""); // unplugged since it was chosen
       return this.fail(MIC_PROBLEMS[fault.name] ?? "mic_busy");
     }
@@ -95,7 +97,7 @@ export class Softphone {
 
   // Resolves once the phone is registered, with its endpoint's name; with "" when something is in the way.
   async start(deviceId) {
-    if (!this.mic && !(await this.openMic(deviceId))) return "";
+    if ((!this.mic || this.problem.startsWith("mic_")) && !(await this.openMic(deviceId))) return "";
     if (this.registered) return this.access.endpoint;
     this.wanted = true;
     if (!this.ua && !(await this.register())) return "";

@@ -21,15 +21,18 @@ ACCESS = PhoneAccess("main", SWITCH, "seat007-web", "secret")
 MICROPHONE = """
 navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream;
 """
-# A headset and what the computer has itself; `plug` says which of them are there.
+# A headset and what the computer has itself; `plug` says which of them are there, `wakes` how often the headset is in
+# the list and can't be opened.
 MICROPHONES = """
 let plugged = ["headset", "built-in"];
+window.wakes = 0;
 const all = [];
 const live = () => all.filter((track) => track.readyState === "live");
 const seen = (id) => ({ kind: "audioinput", deviceId: id, label: id });
 navigator.mediaDevices.enumerateDevices = async () => plugged.map(seen);
 navigator.mediaDevices.getUserMedia = async ({ audio: { deviceId } }) => {
   const id = deviceId?.exact ?? plugged.at(-1);
+  if (id === "headset" && window.wakes-- > 0) throw new DOMException("no", "NotReadableError");
   if (!plugged.includes(id)) throw new DOMException("no", deviceId ? "OverconstrainedError" : "NotFoundError");
   const { stream } = new AudioContext().createMediaStreamDestination();
   const [track] = stream.getAudioTracks();
@@ -227,6 +230,42 @@ async def test_a_headset_that_is_back_before_another_microphone_is_open_is_spoke
     await page.evaluate("() => { plug('built-in'); plug('headset', 'built-in'); }")
     await expect(page.locator("#microphone")).to_have_value("headset")
     await spoken_into(page, "headset")
+
+
+async def test_a_headset_that_is_seen_before_it_can_be_opened_is_tried_again_and_said_to_be_no_problem(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "true", MICROPHONES)
+    switch_of(there, up=True)
+    await page.keyboard.press("l")
+    await until(lambda: there.engine.of(LogIn))
+    await page.click("#phone-open")
+    await page.select_option("#microphone", "headset")
+    await spoken_into(page, "headset")
+    await page.evaluate("plug('built-in')")
+    await spoken_into(page, "built-in")
+    await page.evaluate("() => { wakes = 1; plug('headset', 'built-in'); }")
+    await page.wait_for_function("wakes < 1")
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "there")
+    await spoken_into(page, "headset")
+
+
+async def test_a_microphone_that_another_program_had_is_opened_by_key_though_one_is_open(
+    context: BrowserContext, there: Door
+) -> None:
+    page = await phone_in_page(context, there, "true", MICROPHONES)
+    switch_of(there, up=True)
+    await page.keyboard.press("l")
+    await until(lambda: there.engine.of(LogIn))
+    there.engine.seat(AGENT.user_id, "no_phone", "switch_down")
+    await page.click("#phone-open")
+    await page.evaluate("wakes = 1")
+    await page.select_option("#microphone", "headset")
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "problem")
+    await page.click("#phone-close")
+    await page.keyboard.press("b")
+    await spoken_into(page, "headset")
+    await expect(page.locator("#phone-open")).to_have_attribute("data-word", "there")
 
 
 async def test_a_phone_that_another_seat_uses_is_said_to_be_that(
