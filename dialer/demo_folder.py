@@ -32,6 +32,9 @@ def demo_folder(chosen: Path | None, prefix: str) -> Iterator[Path]:
         yield folder
     except (CampaignsError, CannotListen, AlreadyRunning, OSError) as fault:
         raise DemoFailed(f"{fault}; the logs are in {folder}") from fault
+    except Exception as fault:
+        fault.add_note(f"The logs are in {folder}.")
+        raise
     if chosen is None:
         database.stop_embedded(folder / "postgresql")  # without its folder it would live on for a while
         shutil.rmtree(folder, ignore_errors=True)

@@ -196,7 +196,7 @@ class LiveCampaigns:
     async def _read_learned(self, name: str, switches: Iterable[str]) -> None:
         """Give pacing what it had learned before the last stop; without it, it learns anew.
 
-        A part that has learned nothing by itself begins with what another one has.
+        A part that has learned nothing by itself begins with what another one has, but for its debt.
         """
         campaign = self._engine.core.campaigns[name]
         learned = await self._in_store(lambda: self._store.learned(campaign.id))
@@ -207,7 +207,7 @@ class LiveCampaigns:
             found = of_parts.get(part.switch, learned)
             try:
                 if found:
-                    part.restore(json.loads(found))
+                    part.restore(json.loads(found), own=campaign.sharing is None or part.switch in of_parts)
             except ValueError as fault:
                 log.warning("pacing learns anew", campaign=name, switch=part.switch, reason=str(fault))
 

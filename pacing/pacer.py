@@ -198,13 +198,16 @@ class CampaignPacer:
             "limit": model.limit.learned(),
         }
 
-    def restore(self, learned: Mapping[str, Any]) -> None:
-        """Take what :meth:`learned` gave. Raises ValueError for anything else; then nothing was taken."""
+    def restore(self, learned: Mapping[str, Any], own: bool = True) -> None:
+        """Take what :meth:`learned` gave, of another part of the campaign where it is not `own`.
+
+        Raises ValueError for anything else; then nothing was taken.
+        """
         fresh = Predictive(self._config.target, self._config.ring_limit_s)
         try:
             fresh.answers.restore(learned["answers"])
             fresh.release.restore(learned["release"])
-            fresh.limit.restore(learned["limit"])
+            fresh.limit.restore(learned["limit"], own)
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise ValueError(f"what pacing had learned can't be read: {fault}") from fault
         self._model = fresh

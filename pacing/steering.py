@@ -109,17 +109,29 @@ class RiskLimit:
             "answers": self._answers,
             "at_stake": self._at_stake,
             "debt": self._debt,
+            "target": self._target,
         }
 
-    def restore(self, learned: Mapping[str, Any]) -> None:
-        """Take what :meth:`learned` gave. Raises ValueError for anything else."""
+    def restore(self, learned: Mapping[str, Any], own: bool = True) -> None:
+        """Take what :meth:`learned` gave. Raises ValueError for anything else.
+
+        Not `own`, it was learned where other calls are dialed: what there is to spare or to pay back stays there.
+        """
         log, answers = float(learned["log"]), float(learned["answers"])
-        # What was kept by earlier versions has neither of these.
-        at_stake, debt = (float(learned.get(key, 0.0)) for key in ("at_stake", "debt"))
-        if not all(map(math.isfinite, (log, answers, at_stake, debt))) or min(answers, at_stake) < 0.0:
+        # What was kept by earlier versions has none of these.
+        target, at_stake, debt = (
+            float(learned.get(key, none))
+            for key, none in (("target", self._target), ("at_stake", 0.0), ("debt", 0.0))
+        )
+        if (
+            not all(map(math.isfinite, (log, answers, target, at_stake, debt)))
+            or min(answers, at_stake) < 0.0
+        ):
             raise ValueError("the risk limit is not what was saved")
         self._log, self._answers = self._within(log), answers
-        self._at_stake, self._debt = at_stake, debt
+        self._at_stake, self._debt = (at_stake, debt) if own else (0.0, 0.0)
+        if target > self._target:
+            self._debt = max(self._debt, -self.reserve)
 
     # --- within ---------------------------------------------------------------------------------------------------
 

@@ -48,9 +48,9 @@ class Part:
         self._floor.join(self.key, self.pacer, config.priority)
         self.shadow.begin(self.pacer, shadow_config(config))
 
-    def restore(self, learned: Mapping[str, Any]) -> None:
-        """Give pacing what it had learned. Raises ValueError when it can't be read."""
-        self.pacer.restore(learned)
+    def restore(self, learned: Mapping[str, Any], own: bool = True) -> None:
+        """Give pacing what it had learned, or another part. Raises ValueError when it can't be read."""
+        self.pacer.restore(learned, own)
         self.shadow.begin(self.pacer, shadow_config(self._config))
 
     def count_by(self, ledger: AbandonLedger) -> None:

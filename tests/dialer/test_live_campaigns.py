@@ -25,7 +25,7 @@ class Part:
     def __init__(self, switch: str) -> None:
         self.switch = switch
 
-    def restore(self, learned: object) -> None:
+    def restore(self, learned: object, own: bool = True) -> None:
         raise AssertionError("nothing was learned")
 
 

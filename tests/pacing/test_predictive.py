@@ -279,7 +279,35 @@ def test_what_was_kept_before_the_debt_was_is_read() -> None:
     kept = made.learned()
     kept["limit"] = {"log": 0.5, "answers": 1_000}
     made.restore(kept)
-    assert made.learned()["limit"] == {"log": 0.5, "answers": 1_000, "at_stake": 0.0, "debt": 0.0}
+    assert made.learned()["limit"] == {
+        "log": 0.5,
+        "answers": 1_000,
+        "at_stake": 0.0,
+        "debt": 0.0,
+        "target": 0.03,
+    }
+
+
+@pytest.mark.parametrize("debt", [-9.0, 9.0])
+def test_what_another_part_has_to_spare_or_to_pay_back_stays_there(debt: float) -> None:
+    made = pacer(10)
+    kept = made.learned()
+    kept["limit"] |= {"log": 0.5, "answers": 1_000, "debt": debt, "at_stake": 2.0}
+    made.restore(kept, own=False)
+    assert made.learned()["limit"] == kept["limit"] | {"debt": 0.0, "at_stake": 0.0}
+
+
+def test_a_target_that_was_lowered_meanwhile_leaves_the_reserve() -> None:
+    """As it does where it is lowered while the engine runs."""
+    made, again = pacer(10), pacer(10)
+    kept = made.learned()
+    kept["limit"] |= {"log": 0.5, "answers": 1_000, "debt": -9.0, "at_stake": 2.0}
+    made.restore(kept)
+    made.configure(replace(CONFIG, target=0.01))
+    again.configure(replace(CONFIG, target=0.01))
+    again.restore(kept)
+    assert again.learned()["limit"] == made.learned()["limit"]
+    assert again.learned()["limit"]["debt"] > -9.0
 
 
 @pytest.mark.parametrize(("key", "figure"), [("debt", math.nan), ("at_stake", math.inf), ("at_stake", -1.0)])
