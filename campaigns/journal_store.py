@@ -276,11 +276,11 @@ SELECT FROM lead l WHERE l.id = ANY(ARRAY(
 )) ORDER BY l.id FOR UPDATE
 """
 # The verdict on a call that is over already; not on one of a later attempt. A lead that was leased again since and is
-# not dialed yet goes by the verdict all the same: whoever has it finds its lease gone. Whose list was taken back since
-# is not called again for it, but for what they asked for when they called in.
+# not dialed yet goes by the verdict all the same: whoever has it finds its lease gone. Who was taken back since with
+# their list is not called again for it, but for what they asked for when they called in.
 JUDGED = f"""
-UPDATE lead l SET open = NOT d.final AND (a.called_in IS NOT NULL
-        OR NOT EXISTS (SELECT FROM list i WHERE i.id = l.list_id AND i.undone_at >= v.leased_at)), ready_at = NULL,
+UPDATE lead l SET ready_at = NULL,
+    open = NOT d.final AND (a.called_in IS NOT NULL OR l.taken_back_at IS NULL OR l.taken_back_at < v.leased_at),
     next_at = GREATEST(COALESCE(d.retry_at, l.ready_at, l.next_at), {ANYONE_AT}), lane = {LANE},
     lease = NULL, lease_owner = NULL, lease_until = NULL
 FROM (VALUES %s) AS v (call_id, leased_at)

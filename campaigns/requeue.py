@@ -43,7 +43,7 @@ WITHIN = text(f"SELECT l.id FROM lead l WHERE l.id > :after AND l.id <= :upto AN
 HELD = text(f"SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND {FITS} ORDER BY l.id FOR UPDATE")
 # Who was promised a callback before the lead was closed is called when it is due, unless one of their numbers is named.
 AGAIN = text(f"""
-UPDATE lead l SET open = true, ready_at = NULL,
+UPDATE lead l SET open = true, ready_at = NULL, taken_back_at = NULL,
     next_at = CASE WHEN CAST(:numbers AS text[]) = '{{}}' THEN GREATEST(:at, {ANYONE_AT}) ELSE :at END
 WHERE id = ANY(:leads)
 """)

@@ -39,7 +39,8 @@ UPDATE lead l SET {", ".join(f"{column} = {value.format('l')}" for column, value
     lane = CASE WHEN w.again THEN (SELECT CASE WHEN announces AND l.last_call IS NULL THEN -lane ELSE lane END
         FROM list WHERE id = c.list_id) ELSE l.lane END,
     next_at = CASE WHEN w.again THEN '-infinity' ELSE l.next_at END,
-    ready_at = CASE WHEN NOT w.again THEN l.ready_at END
+    ready_at = CASE WHEN NOT w.again THEN l.ready_at END,
+    taken_back_at = CASE WHEN NOT c.replaces THEN l.taken_back_at END
 FROM list_change c CROSS JOIN LATERAL (
     SELECT c.replaces AND NOT EXISTS (SELECT FROM callback k WHERE k.lead_id = c.lead_id AND k.done_at IS NULL) AS again
 ) w WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND l.id = c.lead_id

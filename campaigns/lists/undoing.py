@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from time import monotonic
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine, Row, text
 
 from campaigns.audit import write
 from campaigns.by_hand import OF_CALLERS
+from campaigns.ids import LAST_LEASED_AT, LEASED_AT
 from campaigns.lists.changing import HOLD, SAID
 
 BATCH = 500  # leads in one transaction: whoever calls them waits no longer than that takes
-SPAN = 20_000  # ids of leads that are looked through at a time, whosever they are
 
 IMPORTS = text("""
 SELECT l.id, c.name AS campaign, l.name, l.source, l.imported_at, l.accepted, l.duplicates, l.rejected, l.updated,
@@ -48,6 +47,8 @@ def _back(column: str, changed: str) -> str:
         THEN b.{column} ELSE s.{column} END"""
 
 
+# When a lead `l` was taken back: no earlier than the call it is in, which may have begun since, by an engine's clock.
+TAKEN_BACK_AT = f"GREATEST(CAST(:at AS timestamptz), {LEASED_AT}, {LAST_LEASED_AT})"
 # Value by value, so that what a person or a later list changed stays; of the lead now, and of the lead as each later
 # list found it, to which that list's undo goes back. `b` is the lead before, `s` the one that is looked at. Who was
 # called since goes on by what came of it, unless they had only called in before; and who waits for a callback goes on
@@ -73,13 +74,13 @@ WITH back AS MATERIALIZED (
         CASE WHEN NOT p.returns OR s.lane = 0 THEN s.lane ELSE (
             SELECT CASE WHEN u.uncalled AND b.lane < 0 THEN -lane ELSE lane END FROM list WHERE id = b.list_id
         ) END AS lane, CASE WHEN p.returns THEN COALESCE(b.rank, s.rank) ELSE s.rank END AS rank,
-        CASE WHEN u.uncalled THEN b.open
-            WHEN p.returns AND s.lane <> 0 AND b.list_id = {OF_CALLERS} AND NOT b.open THEN false
-            ELSE s.open END AS open,
+        CASE WHEN u.uncalled THEN b.open WHEN u.closes THEN false ELSE s.open END AS open,
         CASE WHEN u.uncalled THEN b.next_at ELSE s.next_at END AS next_at,
-        CASE WHEN u.uncalled THEN b.ready_at ELSE s.ready_at END AS ready_at
-    FROM list_change c CROSS JOIN LATERAL (
-        SELECT CAST(NULL AS bigint) AS found_by, to_jsonb(l) AS lead FROM lead l WHERE l.id = c.lead_id
+        CASE WHEN u.uncalled THEN b.ready_at WHEN NOT u.closes THEN s.ready_at END AS ready_at,
+        CASE WHEN u.uncalled THEN b.taken_back_at WHEN u.closes THEN {TAKEN_BACK_AT} ELSE s.taken_back_at END
+            AS taken_back_at
+    FROM list_change c JOIN lead l ON l.id = c.lead_id CROSS JOIN LATERAL (
+        SELECT CAST(NULL AS bigint) AS found_by, to_jsonb(l) AS lead
         UNION ALL SELECT d.list_id, d.before FROM list_change d
         WHERE d.lead_id = c.lead_id AND d.list_id > c.list_id AND d.before <> 'null'
     ) t CROSS JOIN LATERAL jsonb_populate_record(CAST(NULL AS lead), t.lead) s
@@ -87,7 +88,7 @@ WITH back AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT c.replaces AND NOT {BETWEEN.format("e.replaces")} AS returns) p
     CROSS JOIN LATERAL (
         SELECT p.returns AND s.lane <> 0 AND s.lease IS NULL AND s.last_call IS NOT DISTINCT FROM b.last_call
-            AS uncalled
+            AS uncalled, p.returns AND s.lane <> 0 AND b.list_id = {OF_CALLERS} AND NOT b.open AS closes
     ) u WHERE c.list_id = :list AND c.lead_id = ANY(:leads) AND c.before <> 'null'
 ), found AS (
     UPDATE list_change d SET before = d.before || (to_jsonb(back) - 'lead_id' - 'found_by') FROM back
@@ -95,7 +96,7 @@ WITH back AS MATERIALIZED (
 )
 UPDATE lead l SET name = back.name, attributes = back.attributes, zones = back.zones, region = back.region,
     customer_id = back.customer_id, list_id = back.list_id, lane = back.lane, rank = back.rank, open = back.open,
-    next_at = back.next_at, ready_at = back.ready_at
+    next_at = back.next_at, ready_at = back.ready_at, taken_back_at = back.taken_back_at
 FROM back WHERE back.found_by IS NULL AND l.id = back.lead_id
 """)
 # A number that was called, or written to, stays.
@@ -122,9 +123,8 @@ SELECT l.id FROM lead l WHERE l.id = ANY(:leads) AND (l.lease IS NOT NULL OR l.l
     OR EXISTS (SELECT FROM attempt a WHERE a.lead_id = l.id)
     OR EXISTS (SELECT FROM message m WHERE m.lead_id = l.id))
 """)
-CLOSED = text("UPDATE lead SET open = false, ready_at = NULL WHERE id = ANY(:leads)")
-OPENED_SINCE = text("""
-SELECT id FROM lead WHERE id >= :first AND id < :upto AND list_id = :list AND open ORDER BY id FOR UPDATE
+CLOSED = text(f"""
+UPDATE lead l SET open = false, ready_at = NULL, taken_back_at = {TAKEN_BACK_AT} WHERE id = ANY(:leads)
 """)
 NUMBERS_GONE = text("DELETE FROM number WHERE lead_id = ANY(:leads)")
 LEADS_GONE = text("DELETE FROM lead WHERE id = ANY(:leads)")
@@ -182,27 +182,22 @@ def undo(engine: Engine, campaign_id: int, name: str, at: datetime) -> Undone:
     with engine.connect() as connection:
         found = connection.execute(OF_LIST, {"campaign": campaign_id, "name": name}).all()
     removed = closed = restored = 0
-    began = monotonic()
     for each in found:
-        back, *first = _restore(engine, each.id)
-        rest = _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0)
+        back, *first = _restore(engine, each.id, at)
+        rest = _remove(engine, each.id, each.first_lead or 0, each.last_lead or 0, at)
         gone, kept = first[0] + rest[0], first[1] + rest[1]
         restored += back
         removed += gone
         closed += kept
         with engine.begin() as connection:
             _not_taken(connection, each.id)
-            # Its end: who was leased while it went on was leased from a list that is taken back.
-            ended = at + timedelta(seconds=monotonic() - began)
-            connection.execute(UNDONE, {"list": each.id, "at": ended})
+            connection.execute(UNDONE, {"list": each.id, "at": at})
             told = {"removed": gone, "closed": kept}
             write(connection, "list undone", f"list {each.id}: {name}", after=told, at=at)
-        # A verdict that came when its lead was closed already, but the list not yet undone, has opened it again.
-        _close_again(engine, each.id, each.first_lead or 0, each.last_lead or 0)
     return Undone(len(found), removed, closed, restored)
 
 
-def _restore(engine: Engine, list_id: int) -> tuple[int, int, int]:
+def _restore(engine: Engine, list_id: int, at: datetime) -> tuple[int, int, int]:
     """How many leads are as they were, and of lists taken back before, how many went and how many are closed."""
     with engine.begin() as connection:
         connection.execute(NEVER_DUE, {"list": list_id})
@@ -212,28 +207,28 @@ def _restore(engine: Engine, list_id: int) -> tuple[int, int, int]:
             leads = connection.execute(CHANGES, {"list": list_id, "limit": BATCH}).scalars().all()
             if not leads:
                 return restored, removed, closed
-            values = {"list": list_id, "leads": leads}
+            values = {"list": list_id, "leads": leads, "at": at}
             connection.execute(HOLD, {"leads": leads})
             connection.execute(NUMBERS_BACK, values)
             back = connection.execute(RESTORED, values).rowcount
-            gone, kept = _take_out(connection, connection.execute(OF_UNDONE, values).scalars().all())
+            gone, kept = _take_out(connection, connection.execute(OF_UNDONE, values).scalars().all(), at)
             connection.execute(CHANGES_GONE, values)
             restored += back - gone - kept
             removed += gone
             closed += kept
 
 
-def _take_out(connection: Connection, leads: Sequence[int]) -> tuple[int, int]:
+def _take_out(connection: Connection, leads: Sequence[int], at: datetime) -> tuple[int, int]:
     """Of leads that are locked, remove those that nobody called and close the others; how many of each."""
     called = set(connection.execute(CALLED, {"leads": leads}).scalars())
     gone = [lead for lead in leads if lead not in called]
-    connection.execute(CLOSED, {"leads": sorted(called)})
+    connection.execute(CLOSED, {"leads": sorted(called), "at": at})
     connection.execute(NUMBERS_GONE, {"leads": gone})
     connection.execute(LEADS_GONE, {"leads": gone})
     return len(gone), len(called)
 
 
-def _remove(engine: Engine, list_id: int, first: int, last: int) -> tuple[int, int]:
+def _remove(engine: Engine, list_id: int, first: int, last: int, at: datetime) -> tuple[int, int]:
     """How many leads of the list went, and how many are closed."""
     removed = closed = 0
     after = first - 1
@@ -243,19 +238,10 @@ def _remove(engine: Engine, list_id: int, first: int, last: int) -> tuple[int, i
             leads = connection.execute(LEADS, values).scalars().all()
             if not leads:
                 return removed, closed
-            gone, kept = _take_out(connection, leads)
+            gone, kept = _take_out(connection, leads, at)
             removed += gone
             closed += kept
             after = leads[-1]
-
-
-def _close_again(engine: Engine, list_id: int, first: int, last: int) -> None:
-    """Close what is open of a list from which everything was removed that nobody called."""
-    for start in range(first, last + 1, SPAN):
-        with engine.begin() as connection:
-            values = {"list": list_id, "first": start, "upto": min(start + SPAN, last + 1)}
-            leads = connection.execute(OPENED_SINCE, values).scalars().all()
-            connection.execute(CLOSED, {"leads": leads})
 
 
 def _not_taken(connection: Connection, list_id: int) -> None:

@@ -42,7 +42,7 @@ HOUR = frozenset({RefusalReason.WINDOW, RefusalReason.CAMPAIGN_STOPPED})
 
 # Due ones that nobody else is at, with the lead as it is now. A talk since then has overtaken what was due after a call
 # that reached nobody; a disposition that was corrected takes back what it had made due; and of a call that was made
-# already, or will not be, nobody is told. A list that was taken back since is no reason to write to its customers.
+# already, or will not be, nobody is told. Who was taken back since with their list is written to no more for that call.
 DUE = text("""
 SELECT m.id, m.campaign_id, m.step, m.channel, m.lead_id, m.event, m.due_at, m.tries, m.permitted_at,
     replace(m.key::text, '-', '') AS key, l.name, l.attributes, l.region, l.zones, l.customer_id, n.e164,
@@ -54,7 +54,7 @@ SELECT m.id, m.campaign_id, m.step, m.channel, m.lead_id, m.event, m.due_at, m.t
         WHEN m.event = 'before' AND l.last_call IS NOT NULL THEN 'called'
         WHEN m.event = 'before' AND NOT l.open THEN 'closed'
         ELSE '' END AS gone,
-    EXISTS (SELECT FROM list i WHERE i.id = l.list_id AND i.undone_at >= m.leased_at) AS undone,
+    l.taken_back_at >= m.leased_at AS taken_back,
     EXISTS (SELECT FROM segment_member s WHERE s.campaign_id = m.campaign_id AND s.held_out
         AND s.party IN ('customer ' || l.customer_id, n.e164)) AS held_out
 FROM message m JOIN lead l ON l.id = m.lead_id JOIN number n ON n.id = m.number_id
@@ -292,7 +292,7 @@ class Outbox:
         step = next((s for s in config.messages.steps if s.code == row.step), None)
         if step is None or step.channel != row.channel:
             return "no_step", f"version {row.version} of the campaign has no such step"
-        if row.undone and step.purpose == "marketing":  # what was ordered is confirmed all the same
+        if row.taken_back and step.purpose == "marketing":  # what was ordered is confirmed all the same
             return "closed", ""
         try:
             address = _address(row, step)

@@ -17,7 +17,7 @@ from campaigns.records import AttemptConnected, AttemptEnded, Dispositioned
 from campaigns.requeue import Which, requeue
 from tests.campaigns.lists.test_duplicates import FIRST, come_in, counts
 from tests.campaigns.test_callbacks import DUE, LI, promised
-from tests.campaigns.test_called_in import called
+from tests.campaigns.test_called_in import called, ended
 from tests.campaigns.world import NOON, Campaign, later
 
 UPDATE, REPLACE = Policy(on_duplicate=OnDuplicate.UPDATE), Policy(on_duplicate=OnDuplicate.REPLACE)
@@ -91,23 +91,24 @@ def test_who_is_in_a_call_goes_on_by_what_will_come_of_it(db: Engine, tmp_path: 
     assert campaign.one(LEAD).open
 
 
+def talked(campaign: Campaign, at: datetime) -> Dispositioned:
+    """The next one is called and talked to; returns the verdict, which is not on record yet: again tomorrow."""
+    [lead] = campaign.lease(at=at)
+    campaign.dial([lead], at)
+    campaign.record(
+        AttemptConnected(at=at, call_id=lead.call_id, user_id=LI),
+        AttemptEnded(at=at, call_id=lead.call_id, outcome="connected", final=True),
+    )
+    return Dispositioned(at=at, call_id=lead.call_id, user_id=LI, code="again", retry_at=later(days=1))
+
+
 @pytest.mark.parametrize("while_it_goes_on", [False, True])
 def test_a_verdict_that_comes_after_brings_nobody_back_until_the_list_is_named(
     db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, while_it_goes_on: bool
 ) -> None:
     campaign = Campaign(db, leads=0)
     come_in(campaign, tmp_path, ONE)
-
-    def talked(at: datetime) -> Dispositioned:
-        [lead] = campaign.lease(at=at)
-        campaign.dial([lead], at)
-        campaign.record(
-            AttemptConnected(at=at, call_id=lead.call_id, user_id=LI),
-            AttemptEnded(at=at, call_id=lead.call_id, outcome="connected", final=True),
-        )
-        return Dispositioned(at=at, call_id=lead.call_id, user_id=LI, code="again", retry_at=later(days=1))
-
-    again, not_taken = talked(NOON), undoing._not_taken
+    again, not_taken = talked(campaign, NOON), undoing._not_taken
 
     def judged(connection: Connection, list_id: int) -> None:
         not_taken(connection, list_id)
@@ -120,8 +121,68 @@ def test_a_verdict_that_comes_after_brings_nobody_back_until_the_list_is_named(
         campaign.record(again)
     assert campaign.lease(at=later(days=1)) == []
     requeue(db, Which("spring", list_name="first"), "tester", later(minutes=2))
-    campaign.record(talked(later(minutes=3)))
+    campaign.record(talked(campaign, later(minutes=3)))
     assert len(campaign.lease(at=later(days=1))) == 1
+
+
+def test_nor_one_who_had_called_in_before_the_list_came(db: Engine, tmp_path: Path) -> None:
+    campaign = Campaign(db, leads=0)
+    campaign.record(ended(called(campaign, "+8613800138000"), "missed"))
+    come_in(campaign, tmp_path, ONE)
+    again = talked(campaign, later(minutes=3))
+    assert undo(db, campaign.id, "first", later(minutes=4)).restored == 1
+    campaign.record(again)
+    assert campaign.lease(at=later(days=1)) == []
+    come_in(campaign, tmp_path, ONE, "second")
+    campaign.record(talked(campaign, later(minutes=5)))
+    assert len(campaign.lease(at=later(days=1))) == 1, "as the customer of the list that came after"
+
+
+def test_nor_one_whom_a_list_called_that_had_them_of_another_one_taken_back(
+    db: Engine, tmp_path: Path
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    talked(campaign, NOON)
+    undo(db, campaign.id, "first", later(minutes=1))
+    come_in(campaign, tmp_path, ONE, "second", REPLACE)
+    again = talked(campaign, later(minutes=2))
+    assert undo(db, campaign.id, "second", later(minutes=3)).closed == 1
+    campaign.record(again)
+    assert campaign.lease(at=later(days=1)) == []
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_a_verdict_on_a_call_of_the_list_before_brings_back_whom_a_list_has_by_now(
+    db: Engine, tmp_path: Path, undone: bool
+) -> None:
+    campaign = Campaign(db, leads=0)
+    campaign.record(ended(called(campaign, "+8613800138000"), "missed"))
+    come_in(campaign, tmp_path, ONE)
+    again = talked(campaign, later(minutes=3))
+    undo(db, campaign.id, "first", later(minutes=4))
+    come_in(campaign, tmp_path, ONE, "second")
+    if undone:
+        undo(db, campaign.id, "second", later(minutes=5))
+    campaign.record(again)
+    assert len(campaign.lease(at=later(days=1))) == (0 if undone else 1)
+
+
+def test_a_list_whose_taking_back_was_broken_off_has_closed_whom_it_came_to(
+    db: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = Campaign(db, leads=0)
+    come_in(campaign, tmp_path, ONE)
+    again = talked(campaign, NOON)
+
+    def broken_off(_connection: Connection, _list_id: int) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(undoing, "_not_taken", broken_off)
+    with pytest.raises(ConnectionError):
+        undo(db, campaign.id, "first", later(minutes=1))
+    campaign.record(again)
+    assert campaign.lease(at=later(days=1)) == []
 
 
 def test_nor_does_a_verdict_on_a_call_that_was_leased_while_it_was_taken_back(
@@ -129,15 +190,14 @@ def test_nor_does_a_verdict_on_a_call_that_was_leased_while_it_was_taken_back(
 ) -> None:
     campaign = Campaign(db, leads=0)
     come_in(campaign, tmp_path, ONE)
-    restore, calls, passed = undoing._restore, list[str](), iter((0.0, 60.0))
+    restore, calls = undoing._restore, list[str]()
 
-    def leased(engine: Engine, list_id: int) -> tuple[int, int, int]:
+    def leased(engine: Engine, list_id: int, at: datetime) -> tuple[int, int, int]:
         [lead] = campaign.lease(at=later(seconds=30))
         calls.extend(campaign.dial([lead], later(seconds=30)))
-        return restore(engine, list_id)
+        return restore(engine, list_id, at)
 
     monkeypatch.setattr(undoing, "_restore", leased)
-    monkeypatch.setattr(undoing, "monotonic", lambda: next(passed))
     assert undo(db, campaign.id, "first", NOON).closed == 1
     [call] = calls
     campaign.record(
@@ -154,7 +214,7 @@ def test_whom_it_closes_it_closes_once(db: Engine) -> None:
     closed = []
 
     def look(_connection: Connection, cursor: Any, statement: str, *_more: object) -> None:
-        if statement.startswith("UPDATE lead SET open = false"):
+        if statement.startswith("\nUPDATE lead l SET open = false"):
             closed.append(cursor.rowcount)
 
     event.listen(db, "after_cursor_execute", look)

@@ -24,6 +24,7 @@ from campaigns.messages.figures import figures, send_again
 from campaigns.messages.outbox import LEASE, LOOK_AGAIN, MOST_TRIES, TOO_LATE, Outbox
 from campaigns.records import Dispositioned, NotesSaved
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
+from tests.campaigns.test_called_in import called, ended
 from tests.campaigns.world import CONFIG, NOON, later
 
 
@@ -141,6 +142,16 @@ def test_who_is_of_a_list_that_was_taken_back_is_written_to_no_more(db: Engine) 
     undo(db, world.campaign.id, "customers", later(hours=1))
     assert [each.channel for each in world.claim(TWO_DAYS_LATER)] == ["email"]  # what was ordered
     assert ("not_sent", "closed") in world.states()
+
+
+def test_nor_who_had_called_in_before_that_list_came(db: Engine) -> None:
+    world = Writing(db, steps=MISSED.replace("{name}", ""), customers=0)
+    world.campaign.record(ended(called(world.campaign, "+8613911112222"), "missed"))
+    world.add("+8613911112222")
+    world.calls()
+    assert undo(db, world.campaign.id, "+8613911112222", later(hours=1)).restored == 1
+    assert world.claim(TWO_DAYS_LATER) == []
+    assert world.states() == [("not_sent", "closed")]
 
 
 def test_an_engine_that_cant_read_a_campaigns_newest_version_leaves_its_messages(db: Engine) -> None:
