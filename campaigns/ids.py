@@ -9,10 +9,11 @@ from uuid import UUID
 RANDOM = 10  # bytes that are random, but for the variant
 # Of a random digit, the one with the two bits of the variant.
 VARIANT: dict[str, str] = dict(zip("0123456789abcdef", 4 * "89ab", strict=True))
-# SQL: when the last call of a lead `l` was leased, and when the one that it is leased for, by their ids.
-LAST_LEASED_AT, LEASED_AT = (
-    f"to_timestamp(('x' || substr(replace(l.{call}::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"
-    for call in ("last_call", "lease")
+# SQL: when the last call of a lead `l` was leased, when the one that it is leased for, and when the one in which a
+# callback `c` was promised, by their ids.
+LAST_LEASED_AT, LEASED_AT, PROMISED_AT = (
+    f"to_timestamp(('x' || substr(replace({call}::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)"
+    for call in ("l.last_call", "l.lease", "c.call_id")
 )
 
 

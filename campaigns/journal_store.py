@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from campaigns import called_in
 from campaigns.callbacks import LIST_LANE
 from campaigns.database import session_name
-from campaigns.ids import LEASED_AT, as_uuid, leased_at
+from campaigns.ids import LEASED_AT, PROMISED_AT, as_uuid, leased_at
 from campaigns.prepared import PLANNED
 from campaigns.records import (
     AnyRecord,
@@ -324,20 +324,22 @@ WHERE c.lead_id = a.lead_id AND a.called_in IS NOT NULL AND c.call_id <> v.call_
     AND (d.final OR EXISTS (SELECT FROM callback n WHERE n.call_id = v.call_id AND n.done_at IS NULL))
 """
 # A later verdict on that call which is neither gives it back. A verdict that says when to call has its say after this.
-GIVEN_BACK = """
+# Who was taken back with their list since it was promised waits for it once that list is called again.
+GIVEN_BACK = f"""
 WITH back AS (
     UPDATE callback c SET done_at = NULL, replaced_by = NULL FROM (VALUES %s) AS v (call_id, leased_at)
     JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at
-        AND a.leased_at BETWEEN {months}
-    JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {months}
+        AND a.leased_at BETWEEN {{months}}
+    JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.leased_at BETWEEN {{months}}
     JOIN lead l ON l.id = a.lead_id AND l.last_call = v.call_id
     WHERE c.lead_id = a.lead_id AND c.replaced_by = v.call_id AND NOT d.final
         AND NOT EXISTS (SELECT FROM callback n WHERE n.call_id = v.call_id AND n.done_at IS NULL)
-    RETURNING c.lead_id, c.anyone_at
+    RETURNING c.lead_id, c.anyone_at, {PROMISED_AT} AS promised_at
 )
-UPDATE lead l SET open = true, ready_at = NULL, lane = 0, next_at = b.anyone_at
-FROM (SELECT lead_id, max(anyone_at) AS anyone_at FROM back GROUP BY lead_id) b WHERE l.id = b.lead_id
-RETURNING l.id
+UPDATE lead l SET open = l.taken_back_at IS NULL OR l.taken_back_at < b.promised_at, ready_at = NULL, lane = 0,
+    next_at = b.anyone_at
+FROM (SELECT lead_id, max(anyone_at) AS anyone_at, max(promised_at) AS promised_at FROM back GROUP BY lead_id) b
+WHERE l.id = b.lead_id RETURNING l.id
 """
 # It was tried: the lead goes on by what came of it. What reports want of the call stands with it: calls go into files.
 CALLED_BACK = """

@@ -306,6 +306,33 @@ def test_what_a_slip_of_the_key_on_a_customers_own_call_replaced_is_promised_sti
     assert campaign.one("SELECT count(*) FROM callback WHERE done_at IS NULL") == (1,)
 
 
+def test_what_such_a_slip_replaced_waits_for_the_list_where_that_was_taken_back(db: Engine) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    assert undo(db, campaign.id, "list", later(minutes=1)).closed == 1
+    calls_in(campaign, lead, later(hours=1), {"final": True})
+    call = campaign.one("SELECT call_id FROM attempt WHERE called_in IS NOT NULL").call_id.hex
+    campaign.record(Dispositioned(at=later(minutes=65), call_id=call, user_id=WU, code="wrote down"))
+    assert back(campaign, LI) == [] and campaign.lease(at=later(days=1)) == []
+    assert requeue(db, Which("spring", list_name="list"), "lin", later(minutes=70)) == 1
+    assert [each.lead_id for each in back(campaign, LI)] == [lead.lead_id]
+
+
+@pytest.mark.parametrize("again", ["list", "call"])
+def test_but_not_where_the_customer_is_called_again_by_then(db: Engine, again: str) -> None:
+    campaign = Campaign(db, leads=1)
+    lead = promised(campaign, LI)
+    assert undo(db, campaign.id, "list", later(minutes=1)).closed == 1
+    if again == "list":
+        assert requeue(db, Which("spring", list_name="list"), "lin", later(minutes=2)) == 1
+    else:
+        calls_in(campaign, lead, later(minutes=2), {"callback_at": DUE})
+    calls_in(campaign, lead, later(hours=1), {"final": True})
+    call = campaign.one("SELECT last_call FROM lead").last_call.hex
+    campaign.record(Dispositioned(at=later(minutes=65), call_id=call, user_id=WU, code="wrote down"))
+    assert [each.lead_id for each in back(campaign, LI) + campaign.lease(at=DUE)] == [lead.lead_id]
+
+
 def test_what_was_replaced_before_a_later_call_stays_so(db: Engine) -> None:
     campaign = Campaign(db, leads=1)
     lead = promised(campaign, LI)
