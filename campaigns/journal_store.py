@@ -200,7 +200,7 @@ CASE WHEN EXISTS (SELECT FROM callback c WHERE c.lead_id = l.id AND c.done_at IS
 # but by its disposition, for which the lead waits a while.
 RECYCLED = f"""
 UPDATE lead l SET lease = NULL, lease_owner = NULL, lease_until = NULL, last_call = v.call_id,
-    open = CASE WHEN a.called_in IS NOT NULL THEN COALESCE(NOT d.final, l.open)
+    open = CASE WHEN a.called_in IS NOT NULL THEN d.final IS NOT TRUE AND (l.open OR d.retry_at IS NOT NULL)
         ELSE l.open AND NOT CASE WHEN d.final THEN true WHEN d.retry_at IS NOT NULL THEN false
             ELSE v.final OR n.done AND o.any IS NULL END END,
     next_at = GREATEST(CASE WHEN a.called_in IS NOT NULL THEN COALESCE(d.retry_at, GREATEST(l.next_at, v.retry_at))

@@ -66,6 +66,18 @@ def test_nobody_known_becomes_a_lead_that_is_not_called_of_itself(db: Engine) ->
     assert campaign.lease(9, later(days=1)) == []
 
 
+@pytest.mark.parametrize("judged_first", [False, True])
+def test_nor_does_a_verdict_that_says_nothing_of_calling_have_them_called(
+    db: Engine, judged_first: bool
+) -> None:
+    campaign = Campaign(db, leads=0)
+    call = called(campaign, UNKNOWN)
+    verdict = Dispositioned(at=NOON, call_id=call.call_id, user_id=7, code="asked for the way")
+    for record in (verdict, ended(call)) if judged_first else (ended(call), verdict):
+        campaign.record(record)
+    assert campaign.lease(9, later(days=1)) == []
+
+
 def test_a_customer_who_is_on_the_line_is_not_called(db: Engine) -> None:
     campaign, other = Campaign(db, leads=1), Campaign(db, leads=1, name="autumn")
     [queued] = campaign.lease()
