@@ -288,7 +288,8 @@ JOIN disposition d ON d.call_id = v.call_id AND d.leased_at = v.leased_at AND d.
 JOIN attempt a ON a.call_id = v.call_id AND a.leased_at = v.leased_at AND a.leased_at BETWEEN {{months}}
 WHERE l.id = a.lead_id AND l.last_call = v.call_id AND (d.final OR d.retry_at IS NOT NULL)
     AND l.lease IS DISTINCT FROM v.call_id
-    AND NOT EXISTS (SELECT FROM attempt o WHERE o.call_id = l.lease AND o.leased_at = {LEASED_AT})
+    AND NOT EXISTS (SELECT FROM attempt o WHERE o.call_id = l.lease AND o.leased_at = {LEASED_AT}
+        AND o.leased_at >= {{since}})
 """
 # The number that was called is not the customer's.
 NOT_THEIRS = """
@@ -446,7 +447,7 @@ def _write(connection: Connection, records: Sequence[AnyRecord], writer: str) ->
         template = f"({', '.join(types)})" if types else None
         if "{months}" in sql:
             times = [row[1] for row in rows]
-            sql = sql.format(months=f"'{min(times)}' AND '{max(times)}'")
+            sql = sql.format(months=f"'{min(times)}' AND '{max(times)}'", since=f"'{min(times)}'")
         returns = "RETURNING" in sql
         return execute_values(cursor, sql, rows, template=template, page_size=2_000, fetch=returns) or []
 

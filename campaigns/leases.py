@@ -45,12 +45,18 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = ANY(:times))
 """)
 
+# When the oldest call in flight was leased, or two days ago: no partition before is read or locked.
+OLDEST = text(
+    f"SELECT LEAST(min({LEASED_AT}), CAST(:now AS timestamptz) - interval '2 days') FROM lead l WHERE l.lease IS NOT NULL"
+)
+
 # Ours that were not renewed with the others, undialed. A call's attempt is looked for by the time in its id, in one
 # partition, and for each lead anew: a join might read the attempts of years.
 STRAY = text(f"""
 SELECT l.lease FROM lead l
 WHERE l.lease IS NOT NULL AND l.lease_owner = :owner AND l.lease_until < :until
-    AND (SELECT a.call_id FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = {LEASED_AT}) IS NULL
+    AND (SELECT a.call_id FROM attempt a WHERE a.call_id = l.lease AND a.leased_at = {LEASED_AT}
+        AND a.leased_at >= :oldest) IS NULL
 """)
 
 # What :func:`lead_of_row` wants of a lead `l` and its number `n`.
@@ -68,14 +74,15 @@ FLIGHT = f"""
 IN_FLIGHT = text(f"""
 SELECT l.lease AS call_id, l.lease_owner AS owner, {FLIGHT}
 FROM lead l
-LEFT JOIN LATERAL (SELECT * FROM attempt WHERE call_id = l.lease AND leased_at = {LEASED_AT} LIMIT 1) a ON true
+LEFT JOIN LATERAL (SELECT * FROM attempt WHERE call_id = l.lease AND leased_at = {LEASED_AT}
+    AND leased_at >= :oldest LIMIT 1) a ON true
 JOIN number n ON n.lead_id = l.id AND n.id = COALESCE(a.number_id, l.lease_number, n.id)
 WHERE l.lease IS NOT NULL AND (l.lease_owner = ANY(:owners) OR l.lease_until < :now OR a.switch = ANY(:switches))
 UNION ALL
 SELECT a.call_id, a.owner, {FLIGHT}
 FROM attempt a JOIN lead l ON l.id = a.lead_id JOIN number n ON n.id = a.number_id
 WHERE a.called_in IS NOT NULL AND a.outcome IS NULL AND (a.owner = ANY(:owners) OR a.switch = ANY(:switches))
-    AND l.lease IS DISTINCT FROM a.call_id
+    AND a.leased_at >= :oldest AND l.lease IS DISTINCT FROM a.call_id
 """)
 # The last word on the recordings of these calls.
 PAUSED = text("""
@@ -112,11 +119,12 @@ class Leases:
 
         Found once those that are held have been renewed for :data:`STRAY_S` without them.
         """
-        values = {
+        values: dict[str, Any] = {
             "owner": self._owner,
             "until": now + timedelta(seconds=LEASE_S - STRAY_S),
         }
         with self._engine.connect() as connection:
+            values["oldest"] = connection.execute(OLDEST, {"now": now}).scalar_one()
             return [
                 lease.hex for lease in connection.execute(STRAY, values).scalars() if lease.hex not in held
             ]
@@ -134,12 +142,13 @@ class Leases:
         self, now: datetime, others: Iterable[str] = (), switches: Iterable[str] = ()
     ) -> list[InFlight]:
         """What this engine and `others`, and any whose leases ran out, had in flight, and whatever is on `switches`."""
-        values = {
+        values: dict[str, Any] = {
             "owners": [self._owner, *others],
             "switches": list(switches),
             "now": now,
         }
         with self._engine.connect() as connection:
+            values["oldest"] = connection.execute(OLDEST, {"now": now}).scalar_one()
             rows = connection.execute(IN_FLIGHT, values).all()
             paused = _paused(connection, [row.call_id.hex for row in rows if row.connected_at is not None])
         return [
