@@ -46,9 +46,9 @@ WHERE l.lease = ANY(CAST(:ids AS uuid[]))
 """)
 
 # When the oldest call in flight was leased, or two days ago: no partition before is read or locked.
-OLDEST = text(
-    f"SELECT LEAST(min({LEASED_AT}), CAST(:now AS timestamptz) - interval '2 days') FROM lead l WHERE l.lease IS NOT NULL"
-)
+OLDEST = text(f"""
+SELECT LEAST(min({LEASED_AT}), CAST(:now AS timestamptz) - interval '2 days') FROM lead l WHERE l.lease IS NOT NULL
+""")
 
 # Ours that were not renewed with the others, undialed. A call's attempt is looked for by the time in its id, in one
 # partition, and for each lead anew: a join might read the attempts of years.
