@@ -59,7 +59,8 @@ WHERE application_name = %s AND datname = current_database() AND usename = curre
 MOVE = "UPDATE journal_cursor SET serial = %s WHERE writer = %s"
 
 # `{months}` is the span of the calls at hand. It tells PostgreSQL before it runs the statement which partitions there
-# is work in, so that it neither reads nor locks any other: a join alone would tell it while it runs. `{since}` is its beginning.
+# is work in, so that it neither reads nor locks any other: a join alone would tell it while it runs.
+# `{since}` is its beginning.
 # A call is heard by the engine whose it is, while it is on: one that slept may tell of an answer when whoever took its
 # switch over has judged the call by what was on record, or has recorded it as one whose end nobody heard.
 HEARD = "a.owner = v.owner AND a.outcome IS NULL"
