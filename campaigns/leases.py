@@ -69,8 +69,8 @@ FLIGHT = f"""
     a.call_id IS NOT NULL AS dialed, a.switch, a.answered_at, a.connected_at, a.user_id,
     COALESCE(a.called_in, '') AS channel, COALESCE(a.notes, '') AS notes, COALESCE(a.answers, '{{}}') AS answers
 """
-# The leases, and the calls of customers who called in whose lead is leased for another one, however old: an engine may
-# start again after days, or with a backup of last week.
+# The leases, however old: an engine may start again after days, or with a backup of last week; and the calls since the
+# oldest of customers who called in whose lead is leased for another one.
 IN_FLIGHT = text(f"""
 SELECT l.lease AS call_id, l.lease_owner AS owner, {FLIGHT}
 FROM lead l
@@ -124,7 +124,7 @@ class Leases:
             "until": now + timedelta(seconds=LEASE_S - STRAY_S),
         }
         with self._engine.connect() as connection:
-            values["oldest"] = connection.execute(OLDEST, {"now": now}).scalar_one()
+            values["oldest"] = _oldest(connection, now)
             return [
                 lease.hex for lease in connection.execute(STRAY, values).scalars() if lease.hex not in held
             ]
@@ -148,7 +148,7 @@ class Leases:
             "now": now,
         }
         with self._engine.connect() as connection:
-            values["oldest"] = connection.execute(OLDEST, {"now": now}).scalar_one()
+            values["oldest"] = _oldest(connection, now)
             rows = connection.execute(IN_FLIGHT, values).all()
             paused = _paused(connection, [row.call_id.hex for row in rows if row.connected_at is not None])
         return [
@@ -176,6 +176,10 @@ class Leases:
         with self._engine.begin() as connection:
             connection.execute(TAKE_OVER_CALLS, values | {"times": [leased_at(each) for each in call_ids]})
             return connection.execute(TAKE_OVER, values).rowcount
+
+
+def _oldest(connection: Connection, now: datetime) -> datetime:
+    return connection.execute(OLDEST, {"now": now}).scalar_one()
 
 
 def _paused(connection: Connection, calls: Sequence[str]) -> set[str]:
