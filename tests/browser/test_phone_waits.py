@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from cti.messages import Command, LogIn, OpenPhone, PhoneAccess, Ready, Reply
 from cti.settings import WebSettings
 from tests.browser.desk import log_in, state
-from tests.cti.running import AGENT, DEADLINE_S, Door, open_door, until
+from tests.cti.running import AGENT, Door, open_door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -192,15 +191,11 @@ async def test_the_phone_on_the_desk_is_chosen_while_the_one_in_the_page_gets_no
 
 async def spoken_into(page: Page, microphone: str) -> None:
     """Wait until this is the one that is open, and the only one."""
-    async with asyncio.timeout(DEADLINE_S):
-        while await page.evaluate("open_one()") != microphone:
-            await asyncio.sleep(0.02)
+    await page.wait_for_function("(microphone) => open_one() === microphone", arg=microphone)
 
 
-@pytest.mark.parametrize("others", [("built-in",), ()])
-async def test_a_headset_that_is_plugged_in_again_is_spoken_into_again(
-    context: BrowserContext, there: Door, others: tuple[str, ...]
-) -> None:
+async def with_headset(context: BrowserContext, there: Door) -> Page:
+    """A page in whose phone the headset was chosen, with the panel open."""
     page = await phone_in_page(context, there, "true", MICROPHONES)
     switch_of(there, up=True)
     await page.keyboard.press("l")
@@ -208,6 +203,14 @@ async def test_a_headset_that_is_plugged_in_again_is_spoken_into_again(
     await page.click("#phone-open")
     await page.select_option("#microphone", "headset")
     await spoken_into(page, "headset")
+    return page
+
+
+@pytest.mark.parametrize("others", [("built-in",), ()])
+async def test_a_headset_that_is_plugged_in_again_is_spoken_into_again(
+    context: BrowserContext, there: Door, others: tuple[str, ...]
+) -> None:
+    page = await with_headset(context, there)
     await page.evaluate("(others) => plug(...others)", others)
     await spoken_into(page, "".join(others))
     await expect(page.locator("#microphone")).to_have_value("".join(others))
@@ -220,13 +223,7 @@ async def test_a_headset_that_is_plugged_in_again_is_spoken_into_again(
 async def test_a_headset_that_is_back_before_another_microphone_is_open_is_spoken_into_again(
     context: BrowserContext, there: Door
 ) -> None:
-    page = await phone_in_page(context, there, "true", MICROPHONES)
-    switch_of(there, up=True)
-    await page.keyboard.press("l")
-    await until(lambda: there.engine.of(LogIn))
-    await page.click("#phone-open")
-    await page.select_option("#microphone", "headset")
-    await spoken_into(page, "headset")
+    page = await with_headset(context, there)
     await page.evaluate("() => { plug('built-in'); plug('headset', 'built-in'); }")
     await expect(page.locator("#microphone")).to_have_value("headset")
     await spoken_into(page, "headset")
@@ -235,13 +232,7 @@ async def test_a_headset_that_is_back_before_another_microphone_is_open_is_spoke
 async def test_a_headset_that_is_seen_before_it_can_be_opened_is_tried_again_and_said_to_be_no_problem(
     context: BrowserContext, there: Door
 ) -> None:
-    page = await phone_in_page(context, there, "true", MICROPHONES)
-    switch_of(there, up=True)
-    await page.keyboard.press("l")
-    await until(lambda: there.engine.of(LogIn))
-    await page.click("#phone-open")
-    await page.select_option("#microphone", "headset")
-    await spoken_into(page, "headset")
+    page = await with_headset(context, there)
     await page.evaluate("plug('built-in')")
     await spoken_into(page, "built-in")
     await page.evaluate("() => { wakes = 1; plug('headset', 'built-in'); }")

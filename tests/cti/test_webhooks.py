@@ -303,9 +303,12 @@ async def test_with_the_database_away_events_wait_and_the_engine_does_not(
 class Hanging(WebhookStore):
     """A database that gives no answer before it is `back`."""
 
-    back: ThreadEvent
+    def __init__(self, engine: Engine, name: str) -> None:
+        super().__init__(engine, name)
+        self.asked, self.back = ThreadEvent(), ThreadEvent()
 
     def add(self, new: Sequence[NewDelivery], now: datetime) -> None:
+        self.asked.set()
         self.back.wait()
 
 
@@ -317,7 +320,6 @@ async def test_an_end_waits_a_moment_for_a_database_that_hangs(
 ) -> None:
     monkeypatch.setattr(webhooks, "END_LIMIT_S", 0.1)
     store = Hanging(db, "engine-1")
-    store.back = ThreadEvent()
     bus = Bus()
     feed = Feed(bus)
     async with receiver() as there:
@@ -327,7 +329,7 @@ async def test_an_end_waits_a_moment_for_a_database_that_hangs(
         await asyncio.sleep(0.05)
         ScriptedEngine(bus).pop(AGENT.user_id)
         if writing:
-            await asyncio.sleep(0.05)
+            await until(store.asked.is_set)
         ending.cancel()
         try:
             assert await asyncio.wait({ending}, timeout=20) == ({ending}, set()) and ending.cancelled()

@@ -27,6 +27,7 @@ from tests.campaigns.messages.mails import report
 from tests.campaigns.messages.test_announced import ANNOUNCED
 from tests.campaigns.messages.world import CONFIRMED, MISSED, OFFER, TWO_DAYS_LATER, Writing
 from tests.campaigns.world import NOON, later
+from tests.cti.running import until
 from tests.cti.test_webhooks import SECRET, receiver
 from tests.post import Box, post_office
 
@@ -224,9 +225,8 @@ async def test_an_end_waits_a_moment_for_who_does_not_answer_and_the_message_is_
     [lead] = world.calls("connected")
     world.disposed(lead, "sold")
     running = asyncio.create_task(Messages(world.outbox, {"email": away}, Announcer(db), lambda: NOON).run())
+    await until(lambda: world.states() == [("sending", "")])
     async with asyncio.timeout(20):
-        while world.states() != [("sending", "")]:
-            await asyncio.sleep(0.02)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert world.states() == [("sending", "")]  # nobody knows whether it was taken: the lease runs out

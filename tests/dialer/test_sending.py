@@ -56,6 +56,13 @@ def post() -> Iterator[tuple[Box, int]]:
         yield office
 
 
+def supervisor(db: Engine) -> int:
+    """Make the first agent a supervisor, who may see reports; the user's id."""
+    with db.begin() as connection:
+        promote = "UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0' RETURNING id"
+        return connection.execute(text(promote)).scalar_one()
+
+
 async def test_a_report_goes_out_once_and_again_when_it_could_not(
     db: Engine, tmp_path: Path, post: tuple[Box, int]
 ) -> None:
@@ -122,8 +129,7 @@ async def test_a_report_went_out_also_where_one_is_refused_in_an_encoding_of_the
 ) -> None:
     box, port = post
     World(db)
-    with db.begin() as connection:
-        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    supervisor(db)
     box.nobody, box.unknown = {"gone@company.example"}, b"550 \xd3\xc3\0 1"  # GBK
     to = ("boss@company.example", "gone@company.example")
     section = ReportSection(name="daily", report="campaigns", login="agent0", to=to)
@@ -184,8 +190,7 @@ async def test_a_report_that_can_not_be_sent_is_tried_less_and_less_often_and_go
             assert await sending.at(NEXT_DAY + n * minute) == 0
         [run] = Runs(db).last(scheduled(config))[0, "daily"]
         assert 24 <= run.tries <= 32  # each half hour of the twelve, and some at first
-        with db.begin() as connection:
-            connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+        supervisor(db)
         assert await sending.at(sending.now + LONGEST_PAUSE) == 1
     finally:
         await sending.close()
@@ -201,8 +206,7 @@ async def test_what_nobody_foresaw_of_one_report_is_on_record_and_ends_nothing(
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     World(db)
-    with db.begin() as connection:
-        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    supervisor(db)
     monkeypatch.setattr(fails, no_room)
     section = ReportSection(name="daily", report="campaigns", login="agent0", to=("boss@company.example",))
     mail = MailSection(host="127.0.0.1", security="none", sender="dialer@company.example")
@@ -221,9 +225,7 @@ async def test_what_people_schedule_goes_out_when_it_is_due_or_wanted_and_says_w
 ) -> None:
     box, port = post
     World(db)
-    with db.begin() as connection:
-        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
-        user = connection.execute(text("SELECT id FROM app_user WHERE login = 'agent0'")).scalar_one()
+    user = supervisor(db)
     box.nobody.add("gone@company.example")
     made = Schedule(
         "每日", "campaigns", "agent0", "day", time(6), "Asia/Shanghai", format="csv", language="zh",
@@ -281,9 +283,7 @@ async def test_a_schedule_that_becomes_one_of_weeks_sends_the_week_that_ends_wit
 ) -> None:
     box, port = post
     World(db)
-    with db.begin() as connection:
-        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
-        user = connection.execute(text("SELECT id FROM app_user WHERE login = 'agent0'")).scalar_one()
+    user = supervisor(db)
     sunday, monday = datetime(2026, 11, 29, 2, 0, tzinfo=UTC), datetime(2026, 11, 29, 23, 0, tzinfo=UTC)
     daily = Schedule(
         "spring", "campaigns", "agent0", "day", time(6), "Asia/Shanghai", to=("boss@company.example",)
@@ -318,8 +318,7 @@ async def test_a_report_waits_until_its_days_are_counted_and_after_hours_says_th
     monkeypatch.setattr(Readers, "ask", ask)
     box, port = post
     World(db)
-    with db.begin() as connection:
-        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    supervisor(db)
     folder = tmp_path / "out"
     section = ReportSection(
         name="daily", report="campaigns", login="agent0", language="en", to=("boss@company.example",),
@@ -354,8 +353,7 @@ async def test_a_run_that_waited_for_its_turn_is_no_other_engines_when_it_has_co
     db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     World(db)
-    with db.begin() as connection:
-        connection.execute(text("UPDATE app_user SET role = 'supervisor' WHERE login = 'agent0'"))
+    supervisor(db)
     sections = tuple(
         ReportSection(name=f"r{n}", report="campaigns", login="agent0", to=("boss@company.example",))
         for n in range(4)
